@@ -1,0 +1,1 @@
+"""Unsupervised hierarchical image segmentation in JAX."""

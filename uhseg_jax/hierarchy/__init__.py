@@ -1,0 +1,1 @@
+"""Trees of regions: the arrays, one split, and growing all regions of a level."""

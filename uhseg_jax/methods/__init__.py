@@ -1,0 +1,1 @@
+"""One file for each published method; each reads like its method section."""

@@ -1,0 +1,1 @@
+"""Scores as mergeable states: empty, update, merge, compute."""

@@ -1,0 +1,1 @@
+"""One graph, pure functions: affinity, eigenvectors, k-means, normalised cuts."""

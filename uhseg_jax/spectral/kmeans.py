@@ -1,0 +1,171 @@
+"""k-means with k-means++ seeding, masks and restarts, in static shapes."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from uhseg_jax.spectral import numerics
+from uhseg_jax.types import Array, Bool, Float, Int, Key, Scalar
+
+__all__ = ["KMeansOutput", "k_means", "k_means_plus_plus"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class KMeansOutput:
+    """A clustering.
+
+    Attributes:
+      assignment: int32 ``[n]``, cluster of every point; 0 for points masked out.
+      centroids: ``[k, d]``, mean of every cluster; an empty one keeps its last place.
+      inertia: ``[]``, summed squared distance of the points to their centroids.
+      iterations: int32 ``[]``, Lloyd steps taken.
+    """
+
+    assignment: Int[Array, " n"]
+    centroids: Float[Array, "k d"]
+    inertia: Scalar
+    iterations: Int[Array, ""]
+
+
+def k_means(
+    key: Key[Array, ""],
+    points: Float[Array, "n d"],
+    k: int,
+    *,
+    num_clusters: Int[Array, ""] | int | None = None,
+    mask: Bool[Array, " n"] | None = None,
+    num_restarts: int = 1,
+    max_iterations: int = 100,
+) -> KMeansOutput:
+    """Lloyd's algorithm from k-means++ seeds; the restart with least inertia wins.
+
+    Args:
+      key: random key for the seeds.
+      points: ``[n, d]``.
+      k: number of centroids that exist (static).
+      num_clusters: how many of them take part, at most k (may be traced); all if None.
+      mask: the points that count; all if None.
+      num_restarts: seedings tried.
+      max_iterations: Lloyd steps at the most; each restart stops when no point moves.
+
+    Returns:
+      The clustering with the least inertia (ties: the first restart).
+    """
+    n = points.shape[0]
+    mask = jnp.ones((n,), bool) if mask is None else mask
+    num_clusters = jnp.asarray(k if num_clusters is None else num_clusters, jnp.int32)
+
+    def run_fn(restart_key: Key[Array, ""]) -> KMeansOutput:
+        seeds = k_means_plus_plus(
+            restart_key, points, k, num_clusters=num_clusters, mask=mask
+        )
+        return _lloyd(points, seeds, num_clusters, mask, max_iterations)
+
+    if num_restarts == 1:
+        return run_fn(key)
+    runs = jax.vmap(run_fn)(jax.random.split(key, num_restarts))
+    best = jnp.argmin(runs.inertia)
+    return jax.tree.map(lambda x: x[best], runs)
+
+
+def k_means_plus_plus(
+    key: Key[Array, ""],
+    points: Float[Array, "n d"],
+    k: int,
+    *,
+    num_clusters: Int[Array, ""],
+    mask: Bool[Array, " n"],
+) -> Float[Array, "k d"]:
+    """Seeds drawn with probability proportional to the squared distance to the others.
+
+    Arthur and Vassilvitskii, "k-means++", SODA 2007. Seeds beyond ``num_clusters``, and
+    those for which no distinct point is left, repeat the first.
+    """
+    first_key, loop_key = jax.random.split(key)
+    first = jax.random.categorical(first_key, jnp.where(mask, 0.0, -jnp.inf))
+    norms = jnp.sum(points * points, axis=1)
+
+    def squared_distances(index: Int[Array, ""]) -> Float[Array, " n"]:
+        products = numerics.matmul(points, points[index])
+        return jnp.maximum(norms + norms[index] - 2 * products, 0)
+
+    # Below this a distance is round-off: such a point is a copy of a seed.
+    floor = 8 * jnp.finfo(points.dtype).eps * jnp.max(norms)
+
+    def body_fn(
+        i: Int[Array, ""], state: tuple[Int[Array, " k"], Float[Array, " n"]]
+    ) -> tuple[Int[Array, " k"], Float[Array, " n"]]:
+        seeds, nearest = state
+        free = mask & (nearest > floor)
+        logits = jnp.where(free, jnp.log(jnp.where(free, nearest, 1)), -jnp.inf)
+        drawn = jax.random.categorical(jax.random.fold_in(loop_key, i), logits)
+        drawn = jnp.where(jnp.any(free), drawn, seeds[0]).astype(jnp.int32)
+        nearest = jnp.minimum(nearest, squared_distances(drawn))
+        return seeds.at[i].set(drawn), nearest
+
+    first = first.astype(jnp.int32)
+    seeds = jnp.full((k,), first)
+    # Fewer clusters take fewer draws: the bound is traced, the shapes are not.
+    seeds, _ = jax.lax.fori_loop(
+        1, num_clusters, body_fn, (seeds, squared_distances(first))
+    )
+    return points[seeds]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class _LloydState:
+    centroids: Float[Array, "k d"]
+    assignment: Int[Array, " n"]
+    moved: Bool[Array, ""]
+    iterations: Int[Array, ""]
+
+
+def _lloyd(
+    points: Float[Array, "n d"],
+    seeds: Float[Array, "k d"],
+    num_clusters: Int[Array, ""],
+    mask: Bool[Array, " n"],
+    max_iterations: int,
+) -> KMeansOutput:
+    """Alternates nearest centroids and means until no point moves."""
+    k = seeds.shape[0]
+    takes_part = jnp.arange(k) < num_clusters
+
+    def nearest_fn(centroids: Float[Array, "k d"]) -> Int[Array, " n"]:
+        # |x|^2 is the same for every centroid and left out.
+        scores = jnp.sum(centroids * centroids, axis=1)[None, :] - 2 * numerics.matmul(
+            points, centroids.T
+        )
+        scores = jnp.where(takes_part[None, :], scores, jnp.inf)
+        return jnp.where(mask, jnp.argmin(scores, axis=1), 0).astype(jnp.int32)
+
+    def init_fn() -> _LloydState:
+        return _LloydState(
+            seeds, nearest_fn(seeds), jnp.asarray(True), jnp.asarray(0, jnp.int32)
+        )
+
+    def cond_fn(state: _LloydState) -> Bool[Array, ""]:
+        return state.moved & (state.iterations < max_iterations)
+
+    def body_fn(state: _LloydState) -> _LloydState:
+        # A product with the one-hot assignment, not a scatter: sums in a fixed order.
+        groups = jax.nn.one_hot(state.assignment, k, dtype=points.dtype, axis=0)
+        groups = jnp.where(mask[None, :], groups, 0)
+        sizes = jnp.sum(groups, axis=1)[:, None]
+        means = numerics.matmul(groups, points) / jnp.maximum(sizes, 1)
+        centroids = jnp.where(sizes > 0, means, state.centroids)
+        assignment = nearest_fn(centroids)
+        return _LloydState(
+            centroids,
+            assignment,
+            jnp.any(assignment != state.assignment),
+            state.iterations + 1,
+        )
+
+    state = jax.lax.while_loop(cond_fn, body_fn, init_fn())
+    offsets = points - state.centroids[state.assignment]
+    inertia = jnp.sum(jnp.where(mask[:, None], offsets * offsets, 0))
+    return KMeansOutput(state.assignment, state.centroids, inertia, state.iterations)
