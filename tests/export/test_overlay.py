@@ -1,0 +1,200 @@
+"""The overlay shows what cuts say, in colours that follow the tree."""
+
+import colorsys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from trees import make_tree, on_device, quadrants, random_tree, region_trees
+
+from uhseg_jax.export import overlay as overlay_module
+from uhseg_jax.export.colors import hex_colors, node_colors
+from uhseg_jax.export.label_png import save_labels
+from uhseg_jax.export.overlay import overlay, save_png
+from uhseg_jax.export.panels import boundaries, fit, visible_nodes
+
+
+def _grey(tree):
+    return np.full((*tree.labels.shape, 3), 128, np.uint8)
+
+
+def _captions(monkeypatch, *args, **kwargs):
+    seen = []
+    sheet = overlay_module._sheet
+
+    def spy(panels, captions):
+        seen.extend(captions)
+        return sheet(panels, captions)
+
+    monkeypatch.setattr(overlay_module, "_sheet", spy)
+    overlay(*args, **kwargs)
+    return seen
+
+
+# -- levels --------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(tree=region_trees(max_side=10), num_regions=st.integers(1, 12))
+def test_visible_nodes_are_those_of_the_cut(tree, num_regions):
+    expected = np.asarray(tree.cut(num_regions=num_regions))
+    np.testing.assert_array_equal(
+        visible_nodes(tree, num_regions)[tree.labels], expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "columns"),
+    [((400, 400), 4), ((400, 600), 2), ((600, 400), 4), ((100, 1000), 1)],
+)
+def test_panels_are_laid_out_by_the_shape_of_the_picture(size, columns):
+    tree = quadrants(*size)
+    width = overlay(_grey(tree), tree).shape[1]
+    panel = size[1]
+    assert columns * panel < width < columns * panel + (columns + 1) * 20 + 40
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 2), (2500, 40)])
+def test_any_size_of_picture_gives_a_sheet_of_sensible_size(size):
+    tree = random_tree(0, height=size[0], width=size[1])
+    sheet = overlay(_grey(tree), tree)
+    assert sheet.dtype == np.uint8
+    assert min(sheet.shape[:2]) > 100
+    assert max(sheet.shape[:2]) < 5000
+
+
+def test_captions_give_the_regions_that_are_there(monkeypatch):
+    tree = quadrants()
+    captions = _captions(monkeypatch, _grey(tree), tree, levels=(1, 2, 3, 5, 99))
+    numbers = ["1 region", "2 regions", "3 regions", "4 regions", "4 regions"]
+    assert captions == ["Picture", *numbers]
+
+
+def test_regions_keep_their_colour_until_they_are_split():
+    tree = quadrants(400, 400)
+    sheet = overlay(_grey(tree), tree, levels=(2, 3)).astype(int)
+    picture, two, three = (sheet[16:416, 16 + i * 416 :][:, :400] for i in range(3))
+    right, left_top = (100, 350), (100, 70)
+    assert (two[right] == three[right]).all()
+    assert (two[left_top] != three[left_top]).any()
+    assert (picture == 128).all()
+
+
+def test_overlay_is_deterministic():
+    tree = random_tree(3)
+    np.testing.assert_array_equal(
+        overlay(_grey(tree), tree), overlay(_grey(tree), tree)
+    )
+
+
+def test_trees_of_jax_arrays_look_alike():
+    tree = random_tree(4, padding=2)
+    np.testing.assert_array_equal(
+        overlay(_grey(tree), on_device(tree)), overlay(_grey(tree), tree)
+    )
+
+
+def test_a_tree_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r"\(9, 12\).*\(8, 12\)"):
+        overlay(np.zeros((9, 12, 3), np.uint8), quadrants())
+
+
+# -- panels --------------------------------------------------------------------------
+
+
+def test_large_pictures_are_reduced_and_small_ones_enlarged_by_whole_factors():
+    labels = np.arange(6, dtype=np.int32).reshape(2, 3)
+    image = np.repeat(labels[..., None], 3, axis=2).astype(np.uint8)
+    large, large_labels = fit(image, labels, longest=100, shortest=8)
+    assert large.shape == (6, 9, 3)
+    np.testing.assert_array_equal(large_labels, np.kron(labels, np.ones((3, 3), int)))
+    small, small_labels = fit(
+        np.tile(image, (9, 9, 1)), np.tile(labels, (9, 9)), longest=9
+    )
+    assert small.shape == (6, 9, 3)
+    assert small_labels.shape == (6, 9)
+
+
+def test_boundaries_lie_between_regions_and_nowhere_else():
+    labels = np.repeat([[0, 0, 0, 1, 1, 1]], 3, axis=0)
+    assert boundaries(labels).tolist() == [[False, False, True] + [False] * 3] * 3
+    thick = boundaries(labels, thickness=2)
+    assert thick.tolist() == [[False, True, True] + [False] * 3] * 3
+    assert not boundaries(np.zeros((1, 1), int), thickness=2).any()
+
+
+# -- colours -------------------------------------------------------------------------
+
+
+def _hue(color):
+    return colorsys.rgb_to_hsv(*(color / 255))[0]
+
+
+def _turn(a, b):
+    """Distance of two hues in turns."""
+    return abs((a - b + 0.5) % 1 - 0.5)
+
+
+@given(tree=region_trees())
+def test_every_node_of_any_tree_has_a_readable_colour(tree):
+    colors = node_colors(tree)
+    assert colors.shape == (tree.parents.size, 3)
+    nodes = colors[: int(tree.num_nodes)].astype(int)
+    assert nodes.sum(axis=1).min() > 150
+    assert nodes.sum(axis=1).max() < 720
+
+
+def test_parts_have_hues_near_their_regions():
+    hues = [_hue(color) for color in node_colors(quadrants())]
+    for parent, children in [(1, (3, 4)), (2, (5, 6))]:
+        other = 3 - parent
+        for child in children:
+            assert _turn(hues[child], hues[parent]) < _turn(hues[child], hues[other])
+
+
+def test_siblings_differ_clearly():
+    many = make_tree(
+        np.arange(1, 13).reshape(3, 4), [-1] + [0] * 12, [0] + [1] * 12, [0] + [1] * 12
+    )
+    colors = node_colors(many)[1:].astype(int)
+    gaps = abs(colors[:, None] - colors[None]).sum(axis=-1) + 999 * np.eye(
+        12, dtype=int
+    )
+    assert gaps.min() > 40
+
+
+def test_hex_colors_read_back():
+    colors = node_colors(quadrants())
+    back = [[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in hex_colors(colors)]
+    np.testing.assert_array_equal(back, colors)
+
+
+# -- files ---------------------------------------------------------------------------
+
+
+def test_save_png_gives_the_pixels_back(tmp_path):
+    tree = quadrants()
+    sheet = overlay(_grey(tree), tree)
+    save_png(tmp_path / "new" / "a.png", sheet)
+    with Image.open(tmp_path / "new" / "a.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), sheet)
+
+
+@pytest.mark.parametrize("num_splits", [6, 200])
+@pytest.mark.parametrize("num_regions", [None, 5])
+def test_label_png_holds_node_ids(tmp_path, num_splits, num_regions):
+    tree = random_tree(1, height=60, width=60, num_splits=num_splits, padding=3)
+    save_labels(tmp_path / "a.png", tree, num_regions=num_regions)
+    expected = tree.labels if num_regions is None else tree.cut(num_regions=num_regions)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == ("P" if num_splits == 6 else "I;16")
+        np.testing.assert_array_equal(np.asarray(image), expected)
+
+
+def test_label_png_refuses_more_nodes_than_it_can_number(tmp_path):
+    count = 2**16 + 1
+    tree = make_tree([[1]], [-1] + [0] * (count - 1), [0] * count, [0] * count)
+    with pytest.raises(ValueError, match="65536"):
+        save_labels(tmp_path / "a.png", tree)

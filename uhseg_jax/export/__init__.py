@@ -1,0 +1,1 @@
+"""What people take away: COCO, PNG, overlays and the HTML viewer."""

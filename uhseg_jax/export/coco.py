@@ -1,0 +1,185 @@
+"""Trees as COCO annotations: every region a mask, with its place in the tree."""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, TextIO
+
+import numpy as np
+
+from uhseg_jax.files import writing_aside
+from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree
+from uhseg_jax.types import Bool, Int
+
+__all__ = ["CATEGORY_ID", "CocoWriter"]
+
+CATEGORY_ID = 1
+_CELLS_AT_ONCE = 2**22  # of a label map, when its runs are sought
+
+
+class CocoWriter(contextlib.AbstractContextManager["CocoWriter"]):
+    """Writes one COCO file for many pictures, one picture in memory at a time.
+
+    Every node of a tree becomes an annotation, the root (the whole picture) included,
+    with the fields of COCO, ``iscrowd`` 0 and the mask as compressed RLE, and besides:
+
+        parent_id  id of the parent's annotation; null for the root
+        depth      edges up to the root
+        cost       normalised cut of the region within its parent's graph
+        node       number of the node in the tree's arrays
+
+    pycocotools opens the file. It appears under its name when the block ends without an
+    exception, and not before:
+
+        with CocoWriter("coco.json") as coco:
+            coco.add("photo.jpg", image.shape[:2], tree)
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self._path = path
+        self._file: TextIO | None = None
+        self._num_images = 0
+        self._num_annotations = 0
+
+    def __enter__(self) -> "CocoWriter":
+        self._block = self._write()
+        return self._block.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._block.__exit__(kind, error, trace)
+        self._file = None
+
+    def add(
+        self, image_name: str, image_size: tuple[int, int], tree: RegionTree
+    ) -> None:
+        """Writes a picture and all regions of its tree; all of it or nothing.
+
+        Args:
+          image_name: what ``file_name`` shall be, usually the path below the folder.
+          image_size: height and width of the picture file, upright, in pixels.
+          tree: its tree, with labels at that size.
+
+        Raises:
+          ValueError: the labels have another size.
+          RuntimeError: the writer is not open.
+        """
+        if self._file is None:
+            raise RuntimeError(
+                "expected an open CocoWriter, but add was called outside its block; "
+                "write `with CocoWriter(path) as coco: coco.add(...)`."
+            )
+        if tuple(image_size) != tuple(tree.labels.shape):
+            raise ValueError(
+                f"{image_name}: expected a tree with labels at image size "
+                f"{tuple(image_size)}, but they are {tuple(tree.labels.shape)}; "
+                "segment with grid=False."
+            )
+        image_id, first_id = self._num_images + 1, self._num_annotations + 1
+        height, width = map(int, image_size)
+        entry = {
+            "id": image_id,
+            "file_name": image_name,
+            "height": height,
+            "width": width,
+        }
+        annotations = [
+            json.dumps(annotation, allow_nan=False)
+            for annotation in _annotations(tree, image_id, first_id)
+        ]
+        self._images.write(("" if image_id == 1 else ",\n") + json.dumps(entry))
+        self._file.write(("" if first_id == 1 else ",\n") + ",\n".join(annotations))
+        self._num_images += 1
+        self._num_annotations += len(annotations)
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator["CocoWriter"]:
+        with (
+            writing_aside(self._path) as aside,
+            open(aside, "w", encoding="utf-8") as self._file,
+            # Images are listed after the annotations; until then they wait on disk.
+            tempfile.TemporaryFile("w+", encoding="utf-8") as self._images,
+        ):
+            category = {"id": CATEGORY_ID, "name": "region", "supercategory": "region"}
+            self._file.write(
+                '{"info": {"description": "Regions found by uhseg_jax"},\n'
+                f'"licenses": [],\n"categories": [{json.dumps(category)}],\n'
+                '"annotations": [\n'
+            )
+            yield self
+            self._file.write('\n],\n"images": [\n')
+            self._images.seek(0)
+            shutil.copyfileobj(self._images, self._file)
+            self._file.write("\n]}\n")
+
+
+def _annotations(
+    tree: RegionTree, image_id: int, first_id: int
+) -> Iterator[dict[str, Any]]:
+    from pycocotools import mask as coco_mask
+
+    height, width = (int(x) for x in tree.labels.shape)
+    run_labels, run_lengths = _runs(np.asarray(tree.labels))
+    contains = np.asarray(tree.contains())
+    parents, depths = np.asarray(tree.parents), np.asarray(tree.depths)
+    costs = np.asarray(tree.costs, np.float32)
+    for node in range(int(tree.num_nodes)):
+        counts = _rle_counts(contains[node][run_labels], run_lengths)
+        rle = coco_mask.frPyObjects(
+            {"size": [height, width], "counts": counts}, height, width
+        )
+        parent = int(parents[node])
+        yield {
+            "id": first_id + node,
+            "image_id": image_id,
+            "category_id": CATEGORY_ID,
+            "segmentation": {
+                "size": [height, width],
+                "counts": rle["counts"].decode("ascii"),
+            },
+            "area": int(coco_mask.area(rle)),
+            "bbox": [int(x) for x in coco_mask.toBbox(rle)],
+            "iscrowd": 0,
+            "parent_id": None if parent == NO_PARENT else first_id + parent,
+            "depth": int(depths[node]),
+            # Through text: the shortest decimal that is this float32.
+            "cost": float(str(costs[node])),
+            "node": node,
+        }
+
+
+def _runs(
+    labels: Int[np.ndarray, "h w"],
+) -> tuple[Int[np.ndarray, " r"], Int[np.ndarray, " r"]]:
+    """Labels and lengths of the runs of a label map, down its columns, as COCO counts.
+
+    All masks of a tree are unions of these runs, so pixels are passed over once and not
+    once for every node.
+    """
+    height, width = labels.shape
+    columns = max(1, _CELLS_AT_ONCE // height)
+    found, starts = [], []
+    for left in range(0, width, columns):
+        part = labels[:, left : left + columns].ravel(order="F")
+        begins = np.flatnonzero(np.concatenate([[True], part[1:] != part[:-1]]))
+        found.append(part[begins])
+        starts.append(begins + left * height)
+    ends = np.concatenate([*starts, [labels.size]])
+    return np.concatenate(found), np.diff(ends)
+
+
+def _rle_counts(
+    inside: Bool[np.ndarray, " r"], lengths: Int[np.ndarray, " r"]
+) -> list[int]:
+    """Lengths of the alternating runs of a mask, the first one outside (perhaps 0)."""
+    begins = np.flatnonzero(np.concatenate([[True], inside[1:] != inside[:-1]]))
+    counts = np.add.reduceat(lengths, begins).tolist()
+    return [0, *counts] if inside[0] else counts

@@ -1,0 +1,120 @@
+"""The picture beside several levels of its tree, as one picture."""
+
+import math
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from uhseg_jax.export.colors import node_colors
+from uhseg_jax.export.panels import boundaries, fit, require_same_size, visible_nodes
+from uhseg_jax.files import writing_aside
+from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.types import Int, UInt8
+
+__all__ = ["overlay", "save_png"]
+
+_LONGEST, _SHORTEST = 1024, 384  # pixels of a panel's long side
+_NARROWEST = 104  # pixels that the longest caption needs
+_GAP = 16
+_CAPTION = 34
+_ASPECT = 2.2  # width over height that the whole sheet should be near
+_FILL = 0.6  # opacity of the colours
+_BLACK = 70  # grey that black becomes under them
+_THIN_LINES_BELOW = 640
+_PAPER, _INK = (255, 255, 255), (60, 60, 64)
+
+
+def overlay(
+    image: UInt8[np.ndarray, "H W 3"],
+    tree: RegionTree,
+    *,
+    levels: Sequence[int] = (4, 8, 16),
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Draws the picture and, beside it, its regions at several levels.
+
+    A region has the same colour at every level that shows it whole, and its parts have
+    colours near its own. Captions give the number of regions that are really there,
+    which is below the one asked for when no cut has exactly that many.
+
+    Args:
+      image: uint8 ``[H, W, 3]``.
+      tree: its tree, with labels at image size.
+      levels: numbers of regions, one panel each, as `RegionTree.cut` takes them.
+
+    Returns:
+      uint8 ``[h, w, 3]``; each panel is at most 1024 pixels long.
+
+    Raises:
+      ValueError: the tree has labels of another size, or a level is below 1.
+    """
+    require_same_size(image, tree)
+    colors = node_colors(tree)
+    leaves = np.unique(np.asarray(tree.labels))
+    image, labels = fit(
+        image, np.asarray(tree.labels), longest=_LONGEST, shortest=_SHORTEST
+    )
+    panels, captions = [image], ["Picture"]
+    for level in levels:
+        seen_as = visible_nodes(tree, level)
+        panels.append(_paint(image, seen_as[labels], colors))
+        count = np.unique(seen_as[leaves]).size
+        captions.append("1 region" if count == 1 else f"{count} regions")
+    return _sheet(panels, captions)
+
+
+def save_png(path: str | os.PathLike[str], picture: UInt8[np.ndarray, "h w 3"]) -> None:
+    """Writes a picture as PNG; a reader never sees half of it."""
+    with writing_aside(path) as aside:
+        Image.fromarray(picture).save(aside, "PNG")
+
+
+def _paint(
+    image: UInt8[np.ndarray, "h w 3"],
+    regions: Int[np.ndarray, "h w"],
+    colors: UInt8[np.ndarray, "n 3"],
+) -> UInt8[np.ndarray, "h w 3"]:
+    # Over a pale grey picture: its own colours would be mistaken for those of regions,
+    # and black would swallow them.
+    grey = np.asarray(Image.fromarray(image).convert("L"), np.float32)[..., None]
+    pale = _BLACK + (1 - _BLACK / 255) * grey
+    painted = (1 - _FILL) * pale + _FILL * colors[regions]
+    thickness = 1 if max(regions.shape) < _THIN_LINES_BELOW else 2
+    painted[boundaries(regions, thickness=thickness)] = 255
+    return np.rint(painted).astype(np.uint8)
+
+
+def _sheet(
+    panels: list[UInt8[np.ndarray, "h w 3"]], captions: list[str]
+) -> UInt8[np.ndarray, "H W 3"]:
+    height, width = panels[0].shape[:2]
+    cell_width, cell_height = max(width, _NARROWEST), height + _CAPTION
+    columns = _num_columns(len(panels), cell_width, cell_height)
+    rows = -(-len(panels) // columns)
+    sheet = Image.new(
+        "RGB",
+        (columns * (cell_width + _GAP) + _GAP, rows * (cell_height + _GAP) + _GAP),
+        _PAPER,
+    )
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=17)
+    for index, (panel, caption) in enumerate(zip(panels, captions, strict=True)):
+        row, column = divmod(index, columns)
+        left = _GAP + column * (cell_width + _GAP)
+        top = _GAP + row * (cell_height + _GAP)
+        sheet.paste(Image.fromarray(panel), (left + (cell_width - width) // 2, top))
+        middle = left + cell_width / 2, top + height + _CAPTION / 2 + 2
+        draw.text(middle, caption, fill=_INK, font=font, anchor="mm")
+    return np.array(sheet)
+
+
+def _num_columns(count: int, width: int, height: int) -> int:
+    """Columns of the fullest grid whose aspect is nearest to `_ASPECT`."""
+
+    def distance(columns: int) -> tuple[int, float]:
+        rows = -(-count // columns)
+        aspect = columns * width / (rows * height)
+        return rows * columns - count, abs(math.log(aspect / _ASPECT))
+
+    return min(range(1, count + 1), key=distance)

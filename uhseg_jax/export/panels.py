@@ -1,0 +1,79 @@
+"""What a tree looks like at one level: which node each leaf is seen as, and where."""
+
+import dataclasses
+
+import numpy as np
+
+from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.images import resize
+from uhseg_jax.types import Bool, Int, UInt8
+
+__all__ = ["boundaries", "fit", "require_same_size", "visible_nodes"]
+
+
+def require_same_size(
+    image: UInt8[np.ndarray, "H W 3"], tree: RegionTree, name: str = "the picture"
+) -> None:
+    """Raises ValueError unless the tree labels the pixels of this image."""
+    if image.shape[:2] != tuple(tree.labels.shape):
+        raise ValueError(
+            f"{name}: expected a tree with labels at image size {image.shape[:2]}, but "
+            f"they are {tuple(tree.labels.shape)}; segment with grid=False, or resize "
+            "the image to the labels."
+        )
+
+
+def visible_nodes(tree: RegionTree, num_regions: int) -> Int[np.ndarray, " n"]:
+    """The node as which every leaf is seen in ``tree.cut(num_regions=num_regions)``.
+
+    A cut of the leaves instead of the pixels, so it costs nothing on large pictures;
+    ``visible_nodes(tree, k)[tree.labels]`` is the cut itself. Inner nodes and padding
+    hold values without meaning.
+    """
+    nodes = np.arange(tree.parents.shape[0], dtype=np.int32)[None, :]
+    cut = dataclasses.replace(tree, labels=nodes).cut(num_regions=num_regions)
+    return np.asarray(cut)[0]
+
+
+def fit(
+    image: UInt8[np.ndarray, "H W 3"],
+    labels: Int[np.ndarray, "H W"],
+    *,
+    longest: int,
+    shortest: int = 1,
+) -> tuple[UInt8[np.ndarray, "h w 3"], Int[np.ndarray, "h w"]]:
+    """Brings a picture and its labels to a size for showing, keeping the aspect.
+
+    Pictures with a side above ``longest`` are reduced (labels by nearest neighbour);
+    those with no side as long as ``shortest`` are enlarged by a whole factor, so that
+    their pixels stay squares.
+    """
+    side = max(image.shape[:2])
+    if side > longest:
+        height, width = (max(1, round(x * longest / side)) for x in image.shape[:2])
+        rows, columns = (
+            # The middle of every new cell, in old cells.
+            ((np.arange(new) + 0.5) * old / new).astype(np.int64)
+            for new, old in zip((height, width), image.shape[:2], strict=True)
+        )
+        return resize(image, (height, width)), labels[rows[:, None], columns]
+    factor = -(-shortest // side)
+    grow = np.ones((factor, factor), np.uint8)
+    return np.kron(image, grow[..., None]), np.kron(labels, grow)
+
+
+def boundaries(
+    labels: Int[np.ndarray, "h w"], *, thickness: int = 1
+) -> Bool[np.ndarray, "h w"]:
+    """Marks cells from which another region begins within ``thickness`` cells.
+
+    Looks right, down and diagonally, so a line is as many cells thick as asked for.
+    """
+    marked = np.zeros(labels.shape, bool)
+    steps = range(thickness + 1)
+    for down, right in ((i, j) for i in steps for j in steps if i + j):
+        here = labels[: max(0, labels.shape[0] - down), : labels.shape[1] - right]
+        there = labels[down:, right:]
+        if there.size:
+            marked[: here.shape[0], : here.shape[1]] |= here != there
+    return marked
