@@ -1,1 +1,11 @@
-"""Unsupervised hierarchical image segmentation in JAX."""
+"""Unsupervised hierarchical image segmentation in JAX.
+
+A photograph goes in; a tree of nested regions comes out, found from the features of a
+self-supervised backbone by recursive spectral clustering, without labels or training.
+"""
+
+from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.pipeline import extract_features, segment, segment_features
+
+__all__ = ["RegionTree", "extract_features", "segment", "segment_features"]
+__version__ = "0.1.0"

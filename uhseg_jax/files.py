@@ -14,7 +14,7 @@ def writing_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a path to write to; renames it to ``path`` when the block succeeds.
 
     The temporary file lies in the same folder (created if need be), so the rename is
-    atomic; if the block raises, the temporary file is removed and ``path`` is as it was.
+    atomic; if the block raises, the temporary file goes and ``path`` is as it was.
 
     Raises:
       OSError: the folder cannot be written, or the disk is full; the message names

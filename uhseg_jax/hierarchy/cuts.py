@@ -9,7 +9,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax.types import Array, Bool, Float, Int, Scalar
+from uhseg_jax.types import Array, Bool, Float, Int
 
 __all__ = [
     "NO_PARENT",
@@ -20,6 +20,7 @@ __all__ = [
     "open_by_cost",
     "open_by_depth",
     "open_by_num_regions",
+    "renumber",
     "split_prices",
     "visible_ancestors",
 ]
@@ -53,7 +54,7 @@ def ancestry(parents: Int[Array, " n"]) -> Bool[Array, "n n"]:
     """``[i, j]``: node i is node j or one of j's ancestors."""
     n = parents.shape[0]
 
-    def body_fn(j: Scalar, contains: Bool[Array, "n n"]) -> Bool[Array, "n n"]:
+    def body_fn(j: Int[Array, ""], contains: Bool[Array, "n n"]) -> Bool[Array, "n n"]:
         parent = parents[j]
         above = contains[:, parent] & (parent != NO_PARENT)
         return contains.at[:, j].set(contains[:, j] | above)
@@ -77,7 +78,7 @@ def entry_ranks(
     first = jnp.where((ids == ROOT) & (num_nodes > 0), 0, n).astype(jnp.int32)
 
     def body_fn(
-        step: Scalar, state: tuple[Int[Array, " n"], Bool[Array, " n"]]
+        step: Int[Array, ""], state: tuple[Int[Array, " n"], Bool[Array, " n"]]
     ) -> tuple[Int[Array, " n"], Bool[Array, " n"]]:
         ranks, opened = state
         candidates = jnp.where((ranks < n) & ~opened, prices, jnp.inf)
@@ -169,3 +170,14 @@ def visible_ancestors(
     for _ in range(max(1, math.ceil(math.log2(n + 1)))):  # pointer doubling
         target = target[target]
     return target
+
+
+@jax.jit
+def renumber(
+    parents: Int[Array, " n"], open_nodes: Bool[Array, " n"], num_nodes: Int[Array, ""]
+) -> tuple[Int[Array, " n"], Bool[Array, " n"]]:
+    """New numbers without gaps for the nodes at or above a cut, and which those are."""
+    ids = jnp.arange(parents.shape[0], dtype=jnp.int32)
+    seen = (ids == ROOT) | open_nodes[jnp.where(parents == NO_PARENT, ROOT, parents)]
+    kept = seen & (ids < num_nodes)
+    return jnp.cumsum(kept).astype(jnp.int32) - 1, kept

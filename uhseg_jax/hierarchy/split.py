@@ -5,7 +5,7 @@ and regions of many sizes share a few shapes.
 """
 
 import dataclasses
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +41,7 @@ class SplitOutput:
     residual: Scalar
 
 
+@runtime_checkable
 class SplitRule(Protocol):
     """A rule with its parameters bound."""
 
@@ -216,7 +217,7 @@ def by_two_way_ncut(
 def _eigengaps(
     spectrum: eigen.EigenOutput, mask: Bool[Array, " s"]
 ) -> tuple[Float[Array, " q"], Bool[Array, " q"]]:
-    """Gaps ``l_i - l_(i-1)`` of the Laplacian, and the i that may be a number of groups.
+    """Gaps ``l_i - l_(i-1)`` of the Laplacian, and the i that may count groups.
 
     That is i >= 2 with both eigenvalues among the first n - 1, for n vertices.
     """
@@ -265,9 +266,7 @@ def _min_max_scaled(
     low = jnp.min(jnp.where(pairs, weights, jnp.inf))
     high = jnp.max(jnp.where(pairs, weights, -jnp.inf))
     spread = jnp.broadcast_to(high - low, weights.shape)
-    return jnp.where(
-        pairs, numerics.ratio(weights - low, spread, empty=1.0), 0
-    )
+    return jnp.where(pairs, numerics.ratio(weights - low, spread, empty=1.0), 0)
 
 
 def _finish(
@@ -279,8 +278,8 @@ def _finish(
     spectrum: eigen.EigenOutput,
 ) -> SplitOutput:
     """Numbers the groups that are not empty from 0, and rejects a split into one."""
-    members = jnp.zeros((max_children,), jnp.int32).at[labels].add(
-        mask.astype(jnp.int32)
+    members = (
+        jnp.zeros((max_children,), jnp.int32).at[labels].add(mask.astype(jnp.int32))
     )
     present = members > 0
     number = jnp.cumsum(present).astype(jnp.int32) - 1

@@ -95,9 +95,9 @@ class RegionTree:
     def is_leaf(self) -> Bool[Array, " n"]:
         """True for the nodes without children; False for inner nodes and padding."""
         self._require_single("is_leaf")
-        parents = jnp.asarray(self.parents)
-        valid = jnp.arange(parents.shape[0]) < self.num_nodes
-        return valid & (cuts.num_children(parents) == 0)
+        n = self.parents.shape[0]
+        parents = _pad_to_power_of_two(self.parents, NO_PARENT)
+        return (jnp.arange(n) < self.num_nodes) & (cuts.num_children(parents)[:n] == 0)
 
     def contains(self) -> Bool[Array, "n n"]:
         """``[i, j]``: node i is node j or one of its ancestors."""
@@ -128,7 +128,13 @@ class RegionTree:
         Padding never enters and holds ``n``.
         """
         self._require_single("entry_ranks")
-        return cuts.entry_ranks(self.parents, self.costs, self.num_nodes)
+        n = self.parents.shape[0]
+        ranks = cuts.entry_ranks(
+            _pad_to_power_of_two(self.parents, NO_PARENT),
+            _pad_to_power_of_two(self.costs, 0),
+            self.num_nodes,
+        )
+        return jnp.minimum(ranks[:n], n)
 
     # -- cuts --------------------------------------------------------------------
 
@@ -157,34 +163,75 @@ class RegionTree:
           ValueError: unless exactly one of the three is given, in its range.
         """
         self._require_single("cut")
-        given = {
-            name: value
-            for name, value in dict(
-                num_regions=num_regions, depth=depth, cost=cost
-            ).items()
-            if value is not None
-        }
+        parents, open_nodes = self._open_nodes(
+            "cut", {"num_regions": num_regions, "depth": depth, "cost": cost}
+        )
+        return _take(cuts.visible_ancestors(parents, open_nodes), self.labels)
+
+    def prune(
+        self,
+        *,
+        num_regions: int | None = None,
+        depth: int | None = None,
+        cost: float | None = None,
+    ) -> "RegionTree":
+        """The tree above a cut: its leaves are the regions that `cut` would give.
+
+        Arguments and errors are those of `cut`. Nodes keep their order and are
+        numbered anew without gaps.
+        """
+        self._require_single("prune")
+        parents, open_nodes = self._open_nodes(
+            "prune", {"num_regions": num_regions, "depth": depth, "cost": cost}
+        )
+        n = self.parents.shape[0]
+        visible = cuts.visible_ancestors(parents, open_nodes)
+        number, kept = cuts.renumber(parents, open_nodes, self.num_nodes)
+        slots = jnp.where(kept, number, n)[:n]
+
+        def moved(values: IntArray, fill: int) -> Array:
+            values = jnp.asarray(values)
+            empty = jnp.full((n,), fill, values.dtype)
+            return empty.at[slots].set(values, mode="drop")
+
+        above = jnp.where(parents == NO_PARENT, NO_PARENT, number[parents])[:n]
+        return RegionTree(
+            labels=_take(number[visible], self.labels),
+            parents=moved(above, NO_PARENT),
+            num_nodes=jnp.sum(kept).astype(jnp.int32),
+            depths=moved(self.depths, 0),
+            costs=moved(self.costs, 0),
+        )
+
+    def _open_nodes(
+        self, caller: str, criteria: dict[str, Any]
+    ) -> tuple[Int[Array, " p"], Bool[Array, " p"]]:
+        """Parents and open nodes of a cut, padded to a power of two."""
+        given = {kind: x for kind, x in criteria.items() if x is not None}
         if len(given) != 1:
             raise ValueError(
-                "cut takes exactly one of num_regions, depth and cost, but got "
-                f"{', '.join(given) or 'none'}; for example tree.cut(num_regions=8)."
+                f"{caller} takes exactly one of num_regions, depth and cost, but got "
+                f"{' and '.join(given) or 'none'}; for example "
+                f"tree.{caller}(num_regions=8)."
             )
         ((kind, value),) = given.items()
         lowest = 1 if kind == "num_regions" else 0
         if not isinstance(value, jax.core.Tracer) and not value >= lowest:
             raise ValueError(f"{kind} must be at least {lowest}, but is {value}.")
-        parents, costs, depths = (
-            _pad_to_power_of_two(x, fill)
-            for x, fill in (
-                (self.parents, NO_PARENT),
-                (self.costs, 0),
-                (self.depths, 0),
-            )
+        parents = _pad_to_power_of_two(self.parents, NO_PARENT)
+        open_fn = {
+            "num_regions": cuts.open_by_num_regions,
+            "depth": cuts.open_by_depth,
+            "cost": cuts.open_by_cost,
+        }[kind]
+        open_nodes = open_fn(
+            parents,
+            _pad_to_power_of_two(self.costs, 0),
+            _pad_to_power_of_two(self.depths, 0),
+            self.num_nodes,
+            value,
         )
-        open_nodes = getattr(cuts, f"open_by_{kind}")(
-            parents, costs, depths, self.num_nodes, value
-        )
-        return _take(cuts.visible_ancestors(parents, open_nodes), self.labels)
+        return jnp.asarray(parents), open_nodes
 
     # -- out and in --------------------------------------------------------------
 

@@ -7,7 +7,7 @@ matrix, while attention maps, which are matrices, take the same road.
 """
 
 import dataclasses
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ __all__ = ["Affinity", "CosineAffinity", "DenseAffinity", "max_cosine_distance"]
 _TILE = 512  # rows of the cosine matrix that exist at a time
 
 
+@runtime_checkable
 class Affinity(Protocol):
     """What the spectral room asks of an affinity of n vertices."""
 

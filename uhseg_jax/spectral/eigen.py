@@ -80,9 +80,7 @@ def rayleigh_ritz(
     """
     # Columns of equal length make the Gram matrix as well conditioned as scaling can.
     basis = basis * numerics.inverse_sqrt(jnp.sum(basis * basis, axis=0))[None, :]
-    lengths, directions = jnp.linalg.eigh(
-        _symmetric(numerics.matmul(basis.T, basis))
-    )
+    lengths, directions = jnp.linalg.eigh(_symmetric(numerics.matmul(basis.T, basis)))
     p = basis.shape[1]
     present = lengths > p * jnp.finfo(basis.dtype).eps * jnp.max(lengths)
     whitening = directions * jnp.where(present, numerics.inverse_sqrt(lengths), 0)
