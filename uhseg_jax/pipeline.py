@@ -72,7 +72,7 @@ def segment(
 
 
 def segment_features(
-    features: Float[Array | np.ndarray, "*b h w d"],
+    features: Array | np.ndarray,
     *,
     method: str = DEFAULT_METHOD,
     config: Any = None,
@@ -182,10 +182,12 @@ class Segmenter:
         config = chosen.resolve_config(config)
         backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
         backbones.check_image_size(backbone.spec, *_sides(config.image_size))
+        for request in _requests(config):
+            backbones.resolve_request(request, backbone.spec)
         return cls(backbone, chosen, config)
 
     def __call__(
-        self, pictures: Sequence[UInt8[np.ndarray, "H W 3"]], *, grid: bool = False
+        self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, grid: bool = False
     ) -> list[RegionTree]:
         """The trees of several pictures of any sizes, from one batch.
 
@@ -206,23 +208,35 @@ class Segmenter:
         ]
 
     def features(
-        self, pictures: Sequence[UInt8[np.ndarray, "H W 3"]]
+        self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]
     ) -> Float[Array, "b h w d"]:
         """The features that the method works on."""
-        sides = _sides(self.config.image_size)
-        pixels = np.stack([images.resize(picture, sides) for picture in pictures])
-        requests = tuple(
-            backbones.FeatureRequest(self.config.facet, block, self.config.normed)
-            for block in self.config.blocks
+        # Each picture goes through the model alone: products of other shapes round
+        # differently, and then a tree would depend on its neighbours in the batch.
+        return jnp.stack([self._features_of(picture) for picture in pictures])
+
+    def _features_of(
+        self, picture: UInt8[np.ndarray, "H W 3"]
+    ) -> Float[Array, "h w d"]:
+        pixels = images.resize(picture, _sides(self.config.image_size))
+        found = backbones.forward_features(
+            self.backbone, pixels[None], requests=_requests(self.config)
         )
-        found = backbones.forward_features(self.backbone, pixels, requests=requests)
-        return _side_by_side(found)
+        return _side_by_side(found)[0]
 
     def trees(self, features: Float[Array, "b h w d"]) -> RegionTree:
         """The method alone: a batched tree on the patch grid."""
         return _jitted_trees(
             features, segment_fn=self.method.segment, config=self.config
         )
+
+
+def _requests(config: Any) -> tuple[backbones.FeatureRequest, ...]:
+    """What a method's config asks of the backbone."""
+    return tuple(
+        backbones.FeatureRequest(config.facet, block, config.normed)
+        for block in config.blocks
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("segment_fn", "config"))
@@ -268,7 +282,7 @@ def _sides(image_size: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def _checked_features(
-    features: Float[Array | np.ndarray, "*b h w d"],
+    features: Array | np.ndarray,
 ) -> Float[Array, "*b h w d"]:
     """float32 features, or a sentence on what is wrong with them."""
     if np.ndim(features) not in (3, 4) or 0 in np.shape(features):

@@ -13,8 +13,8 @@ Shapes in annotations use these letters everywhere in the package:
     k       groups of a split
 """
 
-from jaxtyping import Array, Bool, Float, Int, Key, UInt8
+from jaxtyping import Array, Bool, Float, Int, Integer, Key, UInt8
 
-__all__ = ["Array", "Bool", "Float", "Int", "Key", "Scalar", "UInt8"]
+__all__ = ["Array", "Bool", "Float", "Int", "Integer", "Key", "Scalar", "UInt8"]
 
 Scalar = Float[Array, ""]

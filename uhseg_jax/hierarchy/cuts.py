@@ -9,18 +9,21 @@ import math
 import jax
 import jax.numpy as jnp
 
+from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Float, Int
 
 __all__ = [
     "NO_PARENT",
     "ROOT",
+    "PrunedNodes",
     "ancestry",
     "entry_ranks",
+    "is_leaf",
     "num_children",
     "open_by_cost",
     "open_by_depth",
     "open_by_num_regions",
-    "renumber",
+    "prune",
     "split_prices",
     "visible_ancestors",
 ]
@@ -47,6 +50,12 @@ def split_prices(
     count = num_children(parents)
     mean = total / jnp.maximum(count, 1).astype(costs.dtype)
     return jnp.where(count > 0, mean, jnp.inf)
+
+
+@jax.jit
+def is_leaf(parents: Int[Array, " n"], num_nodes: Int[Array, ""]) -> Bool[Array, " n"]:
+    """True for the nodes without children; False for inner nodes and padding."""
+    return (jnp.arange(parents.shape[0]) < num_nodes) & (num_children(parents) == 0)
 
 
 @jax.jit
@@ -172,12 +181,50 @@ def visible_ancestors(
     return target
 
 
+@pytree_dataclass
+class PrunedNodes:
+    """Node arrays of a tree above a cut, with the numbers of old nodes in it.
+
+    Attributes:
+      numbers: int32 ``[n]``, new number of the node as which each old one is seen.
+      parents: int32 ``[n]``; padding holds ``NO_PARENT``.
+      depths: int32 ``[n]``.
+      costs: ``[n]``.
+      num_nodes: int32 ``[]``.
+    """
+
+    numbers: Int[Array, " n"]
+    parents: Int[Array, " n"]
+    depths: Int[Array, " n"]
+    costs: Float[Array, " n"]
+    num_nodes: Int[Array, ""]
+
+
 @jax.jit
-def renumber(
-    parents: Int[Array, " n"], open_nodes: Bool[Array, " n"], num_nodes: Int[Array, ""]
-) -> tuple[Int[Array, " n"], Bool[Array, " n"]]:
-    """New numbers without gaps for the nodes at or above a cut, and which those are."""
-    ids = jnp.arange(parents.shape[0], dtype=jnp.int32)
+def prune(
+    parents: Int[Array, " n"],
+    costs: Float[Array, " n"],
+    depths: Int[Array, " n"],
+    num_nodes: Int[Array, ""],
+    open_nodes: Bool[Array, " n"],
+) -> PrunedNodes:
+    """Keeps the nodes at or above a cut, in their order and without gaps."""
+    n = parents.shape[0]
+    ids = jnp.arange(n, dtype=jnp.int32)
     seen = (ids == ROOT) | open_nodes[jnp.where(parents == NO_PARENT, ROOT, parents)]
     kept = seen & (ids < num_nodes)
-    return jnp.cumsum(kept).astype(jnp.int32) - 1, kept
+    number = jnp.cumsum(kept).astype(jnp.int32) - 1
+    slots = jnp.where(kept, number, n)
+
+    def moved(values: Array, fill: int) -> Array:
+        empty = jnp.full((n,), fill, values.dtype)
+        return empty.at[slots].set(values, mode="drop")
+
+    above = jnp.where(parents == NO_PARENT, NO_PARENT, number[parents])
+    return PrunedNodes(
+        numbers=number[visible_ancestors(parents, open_nodes)],
+        parents=moved(above, NO_PARENT),
+        depths=moved(depths, 0),
+        costs=moved(costs, 0),
+        num_nodes=jnp.sum(kept).astype(jnp.int32),
+    )

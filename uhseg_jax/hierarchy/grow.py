@@ -5,13 +5,12 @@ than s/2 vertices. Regions are gathered into buckets of sizes m, m/2, m/4, ... o
 capacity, and a level costs a few m x m problems rather than one for every region.
 """
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
 from uhseg_jax.hierarchy.split import SplitOutput, SplitRule
+from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Float, Int, Key
 
 __all__ = ["GrowOutput", "grow"]
@@ -19,8 +18,7 @@ __all__ = ["GrowOutput", "grow"]
 _SMALLEST_BUCKET = 16  # below this a smaller problem is no faster
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class GrowOutput:
     """A tree over the vertices of a graph.
 
@@ -49,7 +47,7 @@ def grow(
     members: Bool[Array, " m"],
     rule: SplitRule,
     *,
-    max_depth: int,
+    max_depth: int | Int[Array, ""],
     max_children: int,
 ) -> GrowOutput:
     """Divides the graph level by level until every region is a leaf.
@@ -95,8 +93,7 @@ def grow(
     return tree
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class _Level:
     """What the rule says of the nodes of one level.
 

@@ -4,12 +4,12 @@ A region comes as a padded sub-matrix and a mask of its vertices, so that all ru
 and regions of many sizes share a few shapes.
 """
 
-import dataclasses
 from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 
+from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import eigen, kmeans, ncut, numerics, stability
 from uhseg_jax.types import Array, Bool, Float, Int, Key, Scalar
 
@@ -22,8 +22,7 @@ __all__ = [
 ]
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class SplitOutput:
     """How one region divides.
 
@@ -206,8 +205,10 @@ def by_two_way_ncut(
     """
     del key
     spectrum = eigen.subgraph_spectrum(weights, mask, min(2, mask.shape[0]))
-    inside = jnp.where(jnp.outer(mask, mask), weights, 0)
-    relaxed = spectrum.vectors[:, -1] * numerics.inverse_sqrt(jnp.sum(inside, axis=1))
+    degrees = jnp.sum(jnp.where(jnp.outer(mask, mask), weights, 0), axis=1)
+    # A vertex without edges keeps its entry, so that it may stand alone.
+    scale = jnp.where(degrees > 0, numerics.inverse_sqrt(degrees), 1)
+    relaxed = spectrum.vectors[:, -1] * scale
     labels = ncut.best_threshold(weights, relaxed, mask, relaxed)
     costs = ncut.ncut_costs(weights, labels, mask, 2)
     accepted = (jnp.sum(mask) > 1) & (ncut.mean_ncut(costs, 2) < max_ncut)

@@ -6,10 +6,7 @@ Arrays are preallocated and padded, so a tree can leave a jitted function, be ma
 over a batch, be saved, and be cut at any granularity without solving anything again.
 """
 
-import dataclasses
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,23 +14,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.files import writing_aside
-from uhseg_jax.hierarchy import cuts
+from uhseg_jax.hierarchy import cuts, tree_file
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
+from uhseg_jax.hierarchy.tree_file import TreeFileError
+from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Float, Int
 
 __all__ = ["NO_PARENT", "ROOT", "RegionTree", "TreeFileError"]
 
 IntArray = Array | np.ndarray
-_FIELDS = ("labels", "parents", "depths", "costs")
+Number = int | float | Array  # arrays of rank 0, so that a cut may be traced
 
 
-class TreeFileError(ValueError):
-    """A file that was to hold a tree does not; the message says what was found."""
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class RegionTree:
     """A tree of nested regions (mctx-style arrays with sentinels).
 
@@ -70,7 +63,7 @@ class RegionTree:
 
     def __getitem__(self, index: int) -> "RegionTree":
         self._require_batch("tree[i]")
-        return jax.tree.map(lambda x: x[index], self)
+        return jax.tree.map(lambda x: _beside(x[index], x), self)
 
     def __iter__(self) -> Iterator["RegionTree"]:
         self._require_batch("iteration")
@@ -92,19 +85,18 @@ class RegionTree:
 
     # -- structure ---------------------------------------------------------------
 
-    def is_leaf(self) -> Bool[Array, " n"]:
+    def is_leaf(self) -> Bool[IntArray, " n"]:
         """True for the nodes without children; False for inner nodes and padding."""
         self._require_single("is_leaf")
-        n = self.parents.shape[0]
-        parents = _pad_to_power_of_two(self.parents, NO_PARENT)
-        return (jnp.arange(n) < self.num_nodes) & (cuts.num_children(parents)[:n] == 0)
+        leaf = cuts.is_leaf(_padded(self.parents, NO_PARENT), self.num_nodes)
+        return self._unpadded(leaf)
 
-    def contains(self) -> Bool[Array, "n n"]:
+    def contains(self) -> Bool[IntArray, "n n"]:
         """``[i, j]``: node i is node j or one of its ancestors."""
         self._require_single("contains")
         n = self.parents.shape[0]
-        padded = _pad_to_power_of_two(self.parents, NO_PARENT)
-        return cuts.ancestry(padded)[:n, :n]
+        contains = cuts.ancestry(_padded(self.parents, NO_PARENT))
+        return self._unpadded(contains)[:, :n]
 
     def masks(self) -> Bool[np.ndarray, "num_nodes h w"]:
         """One boolean mask for every node, the root first; children lie in parents."""
@@ -120,7 +112,7 @@ class RegionTree:
         cells = np.bincount(np.asarray(self.labels).ravel(), minlength=n)
         return np.asarray(self.contains()).astype(np.int64) @ cells
 
-    def entry_ranks(self) -> Int[Array, " n"]:
+    def entry_ranks(self) -> Int[IntArray, " n"]:
         """When each node enters as splits are opened from cheap to dear.
 
         The root enters at 0; the children of the first split opened at 1, of the
@@ -128,22 +120,23 @@ class RegionTree:
         Padding never enters and holds ``n``.
         """
         self._require_single("entry_ranks")
-        n = self.parents.shape[0]
         ranks = cuts.entry_ranks(
-            _pad_to_power_of_two(self.parents, NO_PARENT),
-            _pad_to_power_of_two(self.costs, 0),
-            self.num_nodes,
+            _padded(self.parents, NO_PARENT), _padded(self.costs, 0), self.num_nodes
         )
-        return jnp.minimum(ranks[:n], n)
+        return self._unpadded(ranks).clip(max=self.parents.shape[0])
+
+    def _unpadded(self, x: Array) -> IntArray:
+        """A node array of the padded length as one of this tree's length and kind."""
+        return _beside(x, self.parents)[: self.parents.shape[0]]
 
     # -- cuts --------------------------------------------------------------------
 
     def cut(
         self,
         *,
-        num_regions: int | None = None,
-        depth: int | None = None,
-        cost: float | None = None,
+        num_regions: Number | None = None,
+        depth: Number | None = None,
+        cost: Number | None = None,
     ) -> Int[IntArray, "h w"]:
         """A flat segmentation: the node that holds each cell at one granularity.
 
@@ -166,14 +159,15 @@ class RegionTree:
         parents, open_nodes = self._open_nodes(
             "cut", {"num_regions": num_regions, "depth": depth, "cost": cost}
         )
-        return _take(cuts.visible_ancestors(parents, open_nodes), self.labels)
+        visible = cuts.visible_ancestors(parents, open_nodes)
+        return _beside(visible, self.labels)[self.labels]
 
     def prune(
         self,
         *,
-        num_regions: int | None = None,
-        depth: int | None = None,
-        cost: float | None = None,
+        num_regions: Number | None = None,
+        depth: Number | None = None,
+        cost: Number | None = None,
     ) -> "RegionTree":
         """The tree above a cut: its leaves are the regions that `cut` would give.
 
@@ -184,28 +178,24 @@ class RegionTree:
         parents, open_nodes = self._open_nodes(
             "prune", {"num_regions": num_regions, "depth": depth, "cost": cost}
         )
-        n = self.parents.shape[0]
-        visible = cuts.visible_ancestors(parents, open_nodes)
-        number, kept = cuts.renumber(parents, open_nodes, self.num_nodes)
-        slots = jnp.where(kept, number, n)[:n]
-
-        def moved(values: IntArray, fill: int) -> Array:
-            values = jnp.asarray(values)
-            empty = jnp.full((n,), fill, values.dtype)
-            return empty.at[slots].set(values, mode="drop")
-
-        above = jnp.where(parents == NO_PARENT, NO_PARENT, number[parents])[:n]
+        pruned = cuts.prune(
+            parents,
+            _padded(self.costs, 0),
+            _padded(self.depths, 0),
+            self.num_nodes,
+            open_nodes,
+        )
         return RegionTree(
-            labels=_take(number[visible], self.labels),
-            parents=moved(above, NO_PARENT),
-            num_nodes=jnp.sum(kept).astype(jnp.int32),
-            depths=moved(self.depths, 0),
-            costs=moved(self.costs, 0),
+            labels=_beside(pruned.numbers, self.labels)[self.labels],
+            parents=self._unpadded(pruned.parents),
+            num_nodes=_beside(pruned.num_nodes, self.parents),
+            depths=self._unpadded(pruned.depths),
+            costs=self._unpadded(pruned.costs),
         )
 
     def _open_nodes(
         self, caller: str, criteria: dict[str, Any]
-    ) -> tuple[Int[Array, " p"], Bool[Array, " p"]]:
+    ) -> tuple[Int[IntArray, " p"], Bool[Array, " p"]]:
         """Parents and open nodes of a cut, padded to a power of two."""
         given = {kind: x for kind, x in criteria.items() if x is not None}
         if len(given) != 1:
@@ -218,7 +208,7 @@ class RegionTree:
         lowest = 1 if kind == "num_regions" else 0
         if not isinstance(value, jax.core.Tracer) and not value >= lowest:
             raise ValueError(f"{kind} must be at least {lowest}, but is {value}.")
-        parents = _pad_to_power_of_two(self.parents, NO_PARENT)
+        parents = _padded(self.parents, NO_PARENT)
         open_fn = {
             "num_regions": cuts.open_by_num_regions,
             "depth": cuts.open_by_depth,
@@ -226,12 +216,12 @@ class RegionTree:
         }[kind]
         open_nodes = open_fn(
             parents,
-            _pad_to_power_of_two(self.costs, 0),
-            _pad_to_power_of_two(self.depths, 0),
+            _padded(self.costs, 0),
+            _padded(self.depths, 0),
             self.num_nodes,
             value,
         )
-        return jnp.asarray(parents), open_nodes
+        return parents, open_nodes
 
     # -- out and in --------------------------------------------------------------
 
@@ -262,17 +252,19 @@ class RegionTree:
         """Writes labels, parents, depths and costs, without padding, as an npz file.
 
         The file is written aside and renamed, so a reader never sees half of it.
+
+        Raises:
+          OSError: the file cannot be written; the message names it.
         """
         self._require_single("save")
         count = int(self.num_nodes)
-        arrays = {
-            "labels": np.asarray(self.labels, np.int32),
-            "parents": np.asarray(self.parents, np.int32)[:count],
-            "depths": np.asarray(self.depths, np.int32)[:count],
-            "costs": np.asarray(self.costs, np.float32)[:count],
-        }
-        with writing_aside(path) as aside, open(aside, "wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        tree_file.write(
+            path,
+            labels=np.asarray(self.labels, np.int32),
+            parents=np.asarray(self.parents, np.int32)[:count],
+            depths=np.asarray(self.depths, np.int32)[:count],
+            costs=np.asarray(self.costs, np.float32)[:count],
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "RegionTree":
@@ -282,55 +274,11 @@ class RegionTree:
           FileNotFoundError: there is no such file.
           TreeFileError: the file is damaged or holds something else.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                missing = [name for name in _FIELDS if name not in file.files]
-                if missing:
-                    raise TreeFileError(
-                        f"{path}: expected a saved tree with arrays "
-                        f"{', '.join(_FIELDS)}, but {', '.join(missing)} is missing; "
-                        "segment the image again."
-                    )
-                arrays = {name: file[name] for name in _FIELDS}
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
-            if isinstance(error, (FileNotFoundError, PermissionError, TreeFileError)):
-                raise
-            raise TreeFileError(
-                f"{path}: expected a saved tree (npz), but the file is damaged or "
-                f"something else ({error}); delete it and segment the image again."
-            ) from error
-        fault = _fault(**arrays)
-        if fault:
-            raise TreeFileError(
-                f"{path}: expected a saved tree, but {fault}; delete the file and "
-                "segment the image again."
-            )
-        return cls(num_nodes=np.int32(len(arrays["parents"])), **arrays)
+        arrays = tree_file.read(path)
+        return cls(num_nodes=np.asarray(len(arrays["parents"]), np.int32), **arrays)
 
 
-def _fault(
-    labels: np.ndarray, parents: np.ndarray, depths: np.ndarray, costs: np.ndarray
-) -> str | None:
-    """What is wrong with the arrays of a tree, in words; None if nothing is."""
-    n = parents.size
-    if labels.ndim != 2 or parents.shape != (n,) or n == 0:
-        return f"labels have shape {labels.shape} and parents {parents.shape}"
-    if depths.shape != (n,) or costs.shape != (n,):
-        return f"parents, depths and costs differ in length ({n}, {depths.shape}, ...)"
-    if not all(np.issubdtype(x.dtype, np.integer) for x in (labels, parents, depths)):
-        return "labels, parents and depths are not whole numbers"
-    if parents[0] != NO_PARENT or (parents[1:] < 0).any():
-        return "node 0 is not the only root"
-    if (parents >= np.arange(n)).any():
-        return "a parent does not come before its child"
-    if labels.size and not 0 <= labels.min() <= labels.max() < n:
-        return f"labels go beyond the {n} nodes"
-    if np.isin(labels, parents[1:]).any():
-        return "a cell is labelled with a node that has children"
-    return None
-
-
-def _pad_to_power_of_two(x: IntArray, fill: int) -> IntArray:
+def _padded(x: IntArray, fill: int) -> IntArray:
     """Pads a node array, so that trees of many sizes share few compiled cuts."""
     n = x.shape[0]
     padding = (1 << (n - 1).bit_length()) - n
@@ -338,10 +286,6 @@ def _pad_to_power_of_two(x: IntArray, fill: int) -> IntArray:
     return pad(x, (0, padding), constant_values=fill)
 
 
-def _take(
-    values: Int[Array, " n"], labels: Int[IntArray, "h w"]
-) -> Int[IntArray, "h w"]:
-    """``values[labels]``, in numpy where labels are (no compilation for every size)."""
-    if isinstance(labels, np.ndarray):
-        return np.asarray(values)[labels]
-    return values[labels]
+def _beside(x: Any, reference: IntArray) -> IntArray:
+    """A result as numpy where the tree is: no compilation for every size."""
+    return np.asarray(x) if isinstance(reference, np.ndarray) else x

@@ -8,17 +8,25 @@ those is divided again and again by normalised cuts until nothing separates.
 
 import dataclasses
 import functools
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
 from uhseg_jax.hierarchy import grow, split
 from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import affinity, coarsen
 from uhseg_jax.types import Array, Float
 
-__all__ = ["Config", "Output", "default", "paper", "release", "segment"]
+__all__ = [
+    "Config",
+    "Output",
+    "default",
+    "paper",
+    "release",
+    "segment",
+    "segment_graph",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,17 +62,17 @@ class Config:
 
     image_size: int | tuple[int, int] = 840
     facet: str = "token"
-    blocks: tuple[int, ...] = (-1,)
+    blocks: tuple[int, ...] = (-4, -1)
     normed: bool | None = None
     num_superpixels: int = 200
     num_vectors: int | None = 64
     kmeans_restarts: int = 1
     kmeans_iterations: int = 30
-    contrast: float = 1.0
-    rule: Literal["paper", "ncut", "two_way"] = "two_way"
+    contrast: float = 10.0
+    rule: str = "two_way"
     max_depth: int = 9
     max_children: int = 9
-    max_ncut: float = 0.8
+    max_ncut: float = 0.38
     max_eigenvalue: float = 0.8
     max_perturbation: float = 50.0
     split_restarts: int = 10
@@ -75,10 +83,12 @@ class Config:
 def paper() -> Config:
     """The parameters that the paper states."""
     return Config(
+        blocks=(-1,),
         num_superpixels=300,
         num_vectors=None,
         kmeans_restarts=10,
         kmeans_iterations=300,
+        contrast=1.0,
         rule="paper",
         max_depth=10,
         max_perturbation=20.0,
@@ -91,23 +101,30 @@ def release() -> Config:
     Its pixels are not lost here (a child labelled 0 shares its parent's id there).
     """
     return Config(
+        blocks=(-1,),
         num_superpixels=200,
         num_vectors=None,
         kmeans_restarts=10,
         kmeans_iterations=300,
+        contrast=1.0,
         rule="ncut",
         max_depth=9,
+        max_ncut=0.8,
         max_perturbation=50.0,
     )
 
 
 def default() -> Config:
-    """Our parameters, chosen on 160 training photographs of PascalVOC2012."""
+    """Our parameters, chosen on 160 training photographs of PascalVOC2012.
+
+    Tokens of an inner block beside the last, mean weights raised to a power, and
+    two-way cuts that stop at a normalised cut: there they cover the ground truth
+    better than the published rule at as many nodes.
+    """
     return Config()
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class Output:
     """A tree with the evidence for it.
 
@@ -139,12 +156,23 @@ def segment(features: Float[Array, "h w d"], config: Config) -> Output:
       The tree on the grid ``[h, w]``. Features that are all alike give one region.
     """
     h, w, d = features.shape
-    m = min(config.num_superpixels, h * w)
-    q = min(config.num_vectors or m, h * w)
-    cluster_key, split_key = jax.random.split(jax.random.key(config.seed))
-
-    # Affinity: cosines, min-max scaled over all pairs.
     graph = affinity.CosineAffinity.from_features(features.reshape(h * w, d))
+    return segment_graph(graph, (h, w), config)
+
+
+def segment_graph(
+    graph: affinity.Affinity, grid: tuple[int, int], config: Config
+) -> Output:
+    """The same for any affinity between the cells of a grid.
+
+    Args:
+      graph: affinity of ``h * w`` vertices, row by row; an attention map for instance.
+      grid: (h, w).
+      config: the parameters; those of the backbone are not looked at.
+    """
+    m = min(config.num_superpixels, graph.num_vertices)
+    q = min(config.num_vectors or m, graph.num_vertices)
+    cluster_key, split_key = jax.random.split(jax.random.key(config.seed))
 
     # Over-clustering into superpixels, and the condensed graph between them.
     coarse = coarsen.over_cluster(
@@ -169,7 +197,7 @@ def segment(features: Float[Array, "h w d"], config: Config) -> Output:
 
     # Tree: a node is the union of its leaves, and the leaves partition the picture.
     tree = RegionTree(
-        labels=grown.leaves[coarse.assignment].reshape(h, w),
+        labels=grown.leaves[coarse.assignment].reshape(grid),
         parents=grown.parents,
         num_nodes=grown.num_nodes,
         depths=grown.depths,

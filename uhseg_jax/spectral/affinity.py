@@ -6,18 +6,19 @@ spans its range, so features of a hundred thousand patches never meet as an n x 
 matrix, while attention maps, which are matrices, take the same road.
 """
 
-import dataclasses
 from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 
+from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import numerics
-from uhseg_jax.types import Array, Float, Int, Scalar
+from uhseg_jax.types import Array, Bool, Float, Int, Scalar
 
 __all__ = ["Affinity", "CosineAffinity", "DenseAffinity", "max_cosine_distance"]
 
 _TILE = 512  # rows of the cosine matrix that exist at a time
+_SAME = 16  # machine epsilons within which weights and distances are called equal
 
 
 @runtime_checkable
@@ -27,6 +28,11 @@ class Affinity(Protocol):
     @property
     def num_vertices(self) -> int:
         """Number of vertices n."""
+        ...
+
+    @property
+    def is_constant(self) -> Bool[Array, ""]:
+        """Whether every pair is equally alike, so that nothing separates."""
         ...
 
     def matmat(self, x: Float[Array, "n k"]) -> Float[Array, "n k"]:
@@ -46,8 +52,7 @@ class Affinity(Protocol):
         ...
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class DenseAffinity:
     """An affinity held as its matrix, for attention maps and as the reference.
 
@@ -61,6 +66,14 @@ class DenseAffinity:
     def num_vertices(self) -> int:
         """Number of vertices n."""
         return self.weights.shape[0]
+
+    @property
+    def is_constant(self) -> Bool[Array, ""]:
+        """Whether every pair is equally alike to float accuracy."""
+        pairs = ~jnp.eye(self.num_vertices, dtype=bool)
+        largest = jnp.max(self.weights, where=pairs, initial=0)
+        smallest = jnp.min(self.weights, where=pairs, initial=jnp.inf)
+        return largest - smallest <= _SAME * jnp.finfo(self.weights.dtype).eps * largest
 
     def matmat(self, x: Float[Array, "n k"]) -> Float[Array, "n k"]:
         """The product W x."""
@@ -81,8 +94,7 @@ class DenseAffinity:
         return
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class CosineAffinity:
     """Min-max scaled cosine similarity of features, without its n x n matrix.
 
@@ -115,9 +127,9 @@ class CosineAffinity:
         return self.features.shape[0]
 
     @property
-    def is_constant(self) -> Array:
-        """Whether all features are alike to float accuracy, so nothing separates."""
-        return self.max_distance <= 16 * jnp.finfo(self.features.dtype).eps
+    def is_constant(self) -> Bool[Array, ""]:
+        """Whether all features are alike to float accuracy."""
+        return self.max_distance <= _SAME * jnp.finfo(self.features.dtype).eps
 
     def _coefficients(self) -> tuple[Scalar, Scalar]:
         """The factors of 1 1' and of F F'."""

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import eigen, kmeans, numerics
 from uhseg_jax.spectral.affinity import Affinity
 from uhseg_jax.types import Array, Float, Int, Key
@@ -12,8 +13,7 @@ from uhseg_jax.types import Array, Float, Int, Key
 __all__ = ["CoarseGraph", "over_cluster", "sharpen"]
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class CoarseGraph:
     """A graph of m superpixels (clusters of vertices, not connected in the picture).
 

@@ -1,11 +1,10 @@
 """Leading eigenvectors of the normalised adjacency M, the small ones of L = I - M."""
 
-import dataclasses
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 
+from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import laplacian, numerics
 from uhseg_jax.spectral.affinity import Affinity
 from uhseg_jax.types import Array, Bool, Float
@@ -16,8 +15,7 @@ __all__ = ["EigenOutput", "leading_eigenvectors", "rayleigh_ritz", "subgraph_spe
 _ABSENT = -2.0
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class EigenOutput:
     """Eigenpairs of M, largest eigenvalue first.
 
@@ -83,7 +81,8 @@ def rayleigh_ritz(
     lengths, directions = jnp.linalg.eigh(_symmetric(numerics.matmul(basis.T, basis)))
     p = basis.shape[1]
     present = lengths > p * jnp.finfo(basis.dtype).eps * jnp.max(lengths)
-    whitening = directions * jnp.where(present, numerics.inverse_sqrt(lengths), 0)
+    inverse = jnp.where(present, numerics.inverse_sqrt(lengths), 0)
+    whitening = directions * inverse[None, :]
     orthonormal = numerics.matmul(basis, whitening)
     projected = _symmetric(numerics.matmul(orthonormal.T, matmat(orthonormal)))
     absent = jnp.diag(jnp.where(present, 0.0, _ABSENT).astype(basis.dtype))

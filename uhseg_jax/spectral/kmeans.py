@@ -1,18 +1,16 @@
 """k-means with k-means++ seeding, masks and restarts, in static shapes."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 
+from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import numerics
 from uhseg_jax.types import Array, Bool, Float, Int, Key, Scalar
 
 __all__ = ["KMeansOutput", "k_means", "k_means_plus_plus"]
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class KMeansOutput:
     """A clustering.
 
@@ -114,8 +112,7 @@ def k_means_plus_plus(
     return points[seeds]
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class _LloydState:
     centroids: Float[Array, "k d"]
     assignment: Int[Array, " n"]

@@ -18,8 +18,8 @@ def ncut_costs(
     """Normalised cut ``cut(S, rest) / vol(S)`` of every group within the sub-graph.
 
     Shi and Malik, PAMI 2000. The sub-graph is that of the vertices in the mask, so the
-    cut and the volume count only edges inside it. A group without edges (a vertex cut
-    off from everything) costs 1; an empty group costs 0.
+    cut and the volume count only edges inside it. A group without edges costs 0, since
+    nothing is cut, and so does an empty group.
     """
     groups = jax.nn.one_hot(labels, k, dtype=weights.dtype, axis=0)
     groups = jnp.where(mask[None, :], groups, 0)
@@ -28,8 +28,7 @@ def ncut_costs(
     volumes = jnp.sum(between, axis=1)
     # Summed cut rather than volume minus association: no cancellation, never below 0.
     cuts = jnp.sum(jnp.where(jnp.eye(k, dtype=bool), 0, between), axis=1)
-    costs = numerics.ratio(cuts, volumes, empty=1.0)
-    return jnp.where(jnp.sum(groups, axis=1) > 0, costs, 0)
+    return numerics.ratio(cuts, volumes, empty=0.0)
 
 
 def mean_ncut(costs: Float[Array, " k"], num_groups: Int[Array, ""] | int) -> Array:
@@ -60,7 +59,7 @@ def best_threshold(
     volume = numerics.matmul(groups, degrees)
     rest = jnp.sum(degrees) - volume
     mean = (
-        numerics.ratio(cut, volume, empty=1.0) + numerics.ratio(cut, rest, empty=1.0)
+        numerics.ratio(cut, volume, empty=0.0) + numerics.ratio(cut, rest, empty=0.0)
     ) / 2
     count = jnp.sum(above, axis=1)
     divides = (count > 0) & (count < jnp.sum(mask))

@@ -1,0 +1,274 @@
+import itertools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trees import make_tree, on_device, quadrants, random_tree, region_trees
+
+from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree, TreeFileError
+
+few = settings(max_examples=40, deadline=None)
+
+
+def reference_cut(tree, num_regions):
+    """Opens the cheapest split again and again, in plain Python."""
+    count = int(tree.num_nodes)
+    parents = np.asarray(tree.parents)[:count]
+    children = {p: np.flatnonzero(parents == p) for p in set(parents[1:].tolist())}
+    shown = {0}
+    prices = {p: np.asarray(tree.costs)[c].mean() for p, c in children.items()}
+    while True:
+        open_to = [p for p in shown if p in children]
+        if not open_to:
+            break
+        cheapest = min(open_to, key=lambda p: (np.float32(prices[p]), p))
+        if len(shown) - 1 + len(children[cheapest]) > num_regions:
+            break
+        shown = (shown - {cheapest}) | set(children[cheapest].tolist())
+    return shown
+
+
+def refines(fine, coarse):
+    """Whether every region of one segmentation lies in one region of the other."""
+    pairs = {
+        (int(f), int(c)) for f, c in zip(fine.ravel(), coarse.ravel(), strict=True)
+    }
+    return len(pairs) == len(np.unique(fine))
+
+
+@few
+@given(region_trees())
+def test_leaves_partition_and_children_partition_their_parent(tree):
+    masks = tree.masks()
+    parents = np.asarray(tree.parents)
+    assert masks[0].all()
+    assert (masks[np.asarray(tree.is_leaf())[: len(masks)]].sum(0) == 1).all()
+    for node in range(len(masks)):
+        children = np.flatnonzero(parents[: len(masks)] == node)
+        if children.size:
+            np.testing.assert_array_equal(masks[children].sum(0), masks[node])
+    np.testing.assert_array_equal(tree.areas()[: len(masks)], masks.sum((1, 2)))
+
+
+@few
+@given(region_trees(), st.integers(1, 12))
+def test_a_cut_is_what_opening_the_cheapest_splits_gives(tree, num_regions):
+    cut = np.asarray(tree.cut(num_regions=num_regions))
+    assert set(np.unique(cut)) == reference_cut(tree, num_regions)
+    assert len(np.unique(cut)) <= num_regions
+    masks = tree.masks()
+    assert all((masks[node] >= (cut == node)).all() for node in np.unique(cut))
+
+
+@few
+@given(region_trees())
+def test_cuts_are_nested_across_calls(tree):
+    depths = int(np.max(tree.depths))
+    for kind, values in {
+        "num_regions": range(1, int(tree.num_nodes) + 1),
+        "depth": range(depths + 2),
+        "cost": np.linspace(0, 1.1, 7).tolist(),
+    }.items():
+        cuts = [np.asarray(tree.cut(**{kind: value})) for value in values]
+        assert all(refines(f, c) for c, f in itertools.pairwise(cuts))
+        assert not cuts[0].any()
+        if kind != "cost":
+            np.testing.assert_array_equal(cuts[-1], tree.labels)
+
+
+@few
+@given(region_trees(), st.floats(0.05, 1.0))
+def test_a_cost_cut_opens_only_cheap_splits(tree, cost):
+    count = int(tree.num_nodes)
+    parents, costs = np.asarray(tree.parents)[:count], np.asarray(tree.costs)[:count]
+    for node in np.unique(tree.cut(cost=cost)):
+        while node:
+            node = parents[node]
+            assert costs[parents == node].mean() < np.float32(cost) + 1e-6
+
+
+def test_cut_by_depth_shows_nodes_at_that_depth_or_leaves_above():
+    tree = random_tree(3, num_splits=12)
+    shown = np.unique(tree.cut(depth=2))
+    depths, leaves = np.asarray(tree.depths), np.asarray(tree.is_leaf())
+    assert all(depths[n] == 2 or (depths[n] < 2 and leaves[n]) for n in shown)
+
+
+def test_a_split_that_does_not_fit_ends_the_cut():
+    # The cheap split has three parts, the dear one two: with four regions allowed
+    # only a skip would open the dear one, and then five regions would not refine four.
+    labels = np.arange(3, 8)[None, :]
+    parents = [-1, 0, 0, 1, 1, 1, 2, 2]
+    tree = make_tree(
+        labels, parents, [0, 1, 1, 2, 2, 2, 2, 2], [0, *[0.1] * 5, 0.5, 0.5]
+    )
+    assert len(np.unique(tree.cut(num_regions=3))) == 2
+    assert len(np.unique(tree.cut(num_regions=4))) == 4
+    assert len(np.unique(tree.cut(num_regions=5))) == 5
+
+
+@few
+@given(region_trees(), st.integers(1, 9))
+def test_pruning_keeps_what_the_cut_shows(tree, num_regions):
+    pruned = tree.prune(num_regions=num_regions)
+    cut = np.asarray(tree.cut(num_regions=num_regions))
+    assert refines(np.asarray(pruned.labels), cut)
+    assert refines(cut, np.asarray(pruned.labels))
+    count = int(pruned.num_nodes)
+    parents = np.asarray(pruned.parents)
+    assert (parents[1:count] >= 0).all()
+    assert (parents[:count] < np.arange(count)).all()
+    assert (parents[count:] == NO_PARENT).all()
+    for fewer in range(1, num_regions):
+        a, b = (np.asarray(t.cut(num_regions=fewer)) for t in (tree, pruned))
+        assert refines(a, b)
+        assert refines(b, a)
+
+
+def test_prune_keeps_costs_and_depths():
+    tree = random_tree(1, num_splits=10, padding=5)
+    pruned = tree.prune(depth=2)
+    masks = {m.tobytes(): i for i, m in enumerate(tree.masks())}
+    for i, mask in enumerate(pruned.masks()):
+        j = masks[mask.tobytes()]
+        assert pruned.depths[i] == tree.depths[j]
+        assert pruned.costs[i] == tree.costs[j]
+
+
+def test_jit_and_vmap_equal_the_plain_call():
+    trees = [
+        on_device(random_tree(seed, num_splits=6, max_children=2)) for seed in (1, 2)
+    ]
+    stacked = jax.tree.map(lambda *x: jnp.stack(x), *trees)
+    for kind in ({"num_regions": 4}, {"depth": 2}, {"cost": 0.5}):
+        plain = [tree.cut(**kind) for tree in trees]
+        np.testing.assert_array_equal(
+            jax.jit(lambda t, kind=kind: t.cut(**kind))(trees[0]), plain[0]
+        )
+        mapped = jax.vmap(lambda t, kind=kind: t.cut(**kind))(stacked)
+        np.testing.assert_array_equal(mapped, np.stack(plain))
+        pruned = jax.vmap(lambda t, kind=kind: t.prune(**kind))(stacked)
+        np.testing.assert_array_equal(pruned[1].labels, trees[1].prune(**kind).labels)
+
+
+def test_a_traced_number_of_regions_compiles_once():
+    tree = on_device(random_tree(4))
+    cut = jax.jit(lambda t, k: t.cut(num_regions=k))
+    for k in (2, 5):
+        np.testing.assert_array_equal(cut(tree, k), tree.cut(num_regions=k))
+    assert cut._cache_size() == 1
+
+
+def test_batched_trees_index_and_iterate():
+    trees = [random_tree(seed, num_splits=5, max_children=2) for seed in range(3)]
+    stacked = jax.tree.map(lambda *x: np.stack(x), *trees)
+    assert stacked.is_batched
+    assert len(stacked) == 3
+    for one, other in zip(stacked, trees, strict=True):
+        np.testing.assert_array_equal(one.labels, other.labels)
+    with pytest.raises(TypeError, match="one tree"):
+        stacked.cut(depth=1)
+    with pytest.raises(TypeError, match="batch"):
+        len(trees[0])
+
+
+def test_entry_ranks_follow_the_cuts():
+    tree = random_tree(5, num_splits=9, padding=6)
+    ranks, count = np.asarray(tree.entry_ranks()), int(tree.num_nodes)
+    assert ranks[0] == 0
+    assert (ranks[count:] == len(ranks)).all()
+    for regions in range(1, 8):
+        shown = np.unique(tree.cut(num_regions=regions))
+        assert ranks[shown].max() < np.delete(ranks, shown)[
+            np.isin(np.asarray(tree.parents), shown)[
+                np.delete(np.arange(len(ranks)), shown)
+            ]
+        ].min(initial=len(ranks))
+
+
+def test_to_dict_is_json_and_nested():
+    tree = quadrants(4, 6)
+    nested = json.loads(json.dumps(tree.to_dict()))
+    assert (nested["height"], nested["width"], nested["area"]) == (4, 6, 24)
+
+    def check(node):
+        if node["children"]:
+            assert sum(child["area"] for child in node["children"]) == node["area"]
+        for child in node["children"]:
+            assert child["depth"] == node["depth"] + 1
+            check(child)
+
+    check(nested)
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{}, {"depth": 1, "cost": 0.5}, {"num_regions": 0}, {"cost": -0.1}]
+)
+def test_a_cut_needs_one_criterion_in_range(kwargs):
+    with pytest.raises(ValueError, match=r"exactly one|at least"):
+        random_tree(0).cut(**kwargs)
+
+
+@few
+@given(region_trees())
+def test_files_round_trip_without_padding(tmp_path_factory, tree):
+    path = tmp_path_factory.mktemp("trees") / "tree.npz"
+    tree.save(path)
+    loaded = RegionTree.load(path)
+    count = int(tree.num_nodes)
+    assert int(loaded.num_nodes) == len(loaded.parents) == count
+    with np.load(path) as file:
+        assert sorted(file.files) == ["costs", "depths", "labels", "parents"]
+    for name in ("labels", "parents", "depths", "costs"):
+        expected = np.asarray(getattr(tree, name))
+        expected = expected if name == "labels" else expected[:count]
+        np.testing.assert_array_equal(getattr(loaded, name), expected)
+        assert getattr(loaded, name).dtype == expected.dtype
+
+
+def test_damaged_files_are_refused_with_a_sentence(tmp_path):
+    path = tmp_path / "tree.npz"
+    random_tree(0).save(path)
+    whole = path.read_bytes()
+    for damaged in (b"", b"not a tree", whole[: len(whole) // 2], whole[:-7]):
+        path.write_bytes(damaged)
+        with pytest.raises(TreeFileError, match=r"tree\.npz.*segment the image again"):
+            RegionTree.load(path)
+    with pytest.raises(FileNotFoundError):
+        RegionTree.load(tmp_path / "absent.npz")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"parents": np.array([-1, 0, 2], np.int32)}, "before its child"),
+        ({"parents": np.array([-1, 0, -1], np.int32)}, "only root"),
+        ({"labels": np.full((2, 2), 3, np.int32)}, "beyond"),
+        ({"labels": np.zeros((2, 2), np.int32)}, "has children"),
+        ({"labels": np.ones((2, 2), np.float32)}, "whole numbers"),
+        ({"costs": np.zeros(2, np.float32)}, "length"),
+        ({"labels": None}, "labels is missing"),
+    ],
+)
+def test_arrays_that_are_no_tree_are_refused(tmp_path, change, words):
+    arrays = {
+        "labels": np.array([[1, 1], [2, 2]], np.int32),
+        "parents": np.array([-1, 0, 0], np.int32),
+        "depths": np.array([0, 1, 1], np.int32),
+        "costs": np.array([0, 0.2, 0.2], np.float32),
+    } | change
+    path = tmp_path / "tree.npz"
+    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
+    with pytest.raises(TreeFileError, match=words):
+        RegionTree.load(path)
+
+
+def test_pickles_in_a_file_are_not_loaded(tmp_path):
+    path = tmp_path / "tree.npz"
+    np.savez(path, labels=np.array([object()]), parents=[0], depths=[0], costs=[0])
+    with pytest.raises(TreeFileError):
+        RegionTree.load(path)

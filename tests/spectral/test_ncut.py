@@ -1,0 +1,98 @@
+import jax.numpy as jnp
+import networkx as nx
+import numpy as np
+from graphs import block_graph, normalized_laplacian, random_graph
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from uhseg_jax.spectral import coarsen, eigen, ncut, stability
+
+MASK = jnp.ones(12, bool)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 5))
+def test_costs_are_networkx_cuts_over_volumes(seed, k):
+    weights = random_graph(seed, n=12, density=0.7)
+    labels = np.random.default_rng(seed).integers(k, size=12)
+    graph = nx.from_numpy_array(weights.astype(np.float64))
+    costs = ncut.ncut_costs(jnp.asarray(weights), jnp.asarray(labels), MASK, k)
+    for group in range(k):
+        members = set(np.flatnonzero(labels == group).tolist())
+        volume = nx.volume(graph, members, weight="weight")
+        cut = nx.cut_size(graph, members, weight="weight")
+        expected = cut / volume if volume else 0.0
+        assert abs(float(costs[group]) - expected) < 1e-5
+
+
+def test_costs_count_only_the_subgraph():
+    weights = random_graph(1, n=12)
+    mask = np.arange(12) < 8
+    labels = (np.arange(12) % 2).astype(np.int32)
+    inside = ncut.ncut_costs(
+        jnp.asarray(weights[:8, :8]), jnp.asarray(labels[:8]), jnp.ones(8, bool), 2
+    )
+    masked = ncut.ncut_costs(
+        jnp.asarray(weights), jnp.asarray(labels), jnp.asarray(mask), 2
+    )
+    np.testing.assert_allclose(masked, inside, rtol=1e-5)
+
+
+def test_the_best_threshold_is_the_best_of_all():
+    weights = random_graph(2, n=12)
+    vector = np.random.default_rng(2).normal(size=12).astype(np.float32)
+    best = ncut.best_threshold(
+        jnp.asarray(weights), jnp.asarray(vector), MASK, jnp.asarray(vector)
+    )
+
+    def mean_cost(labels):
+        costs = ncut.ncut_costs(jnp.asarray(weights), jnp.asarray(labels), MASK, 2)
+        return float(ncut.mean_ncut(costs, 2))
+
+    rivals = [mean_cost((vector > t).astype(np.int32)) for t in np.sort(vector)[:-1]]
+    assert mean_cost(np.asarray(best)) <= min(rivals) + 1e-6
+
+
+def test_a_constant_vector_divides_nothing():
+    weights = jnp.asarray(random_graph(3, n=12))
+    constant = jnp.ones(12, jnp.float32)
+    assert not ncut.best_threshold(weights, constant, MASK, constant).any()
+
+
+def test_perturbation_norms_agree_with_float64():
+    weights = random_graph(4, n=12)
+    labels = np.array([0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3])  # 3: a group of one
+    ideal = (labels[:, None] == labels[None, :]).astype(float) - np.eye(12)
+    difference = normalized_laplacian(weights) - normalized_laplacian(ideal)
+    operator, frobenius = stability.perturbation_norms(
+        jnp.asarray(weights), jnp.asarray(labels), MASK
+    )
+    assert abs(float(operator) - np.linalg.norm(difference, 2)) < 1e-5
+    assert abs(float(frobenius) - np.linalg.norm(difference)) < 1e-5
+
+
+def test_the_ideal_graph_has_no_perturbation():
+    weights = block_graph([4, 5, 3], across=0.0)
+    labels = jnp.asarray(np.repeat([0, 1, 2], [4, 5, 3]))
+    operator, frobenius = stability.perturbation_norms(
+        jnp.asarray(weights), labels, MASK
+    )
+    assert float(operator) < 1e-6
+    assert float(frobenius) < 1e-6
+
+
+def test_sharpening_raises_mean_weights_and_keeps_sizes():
+    weights = random_graph(5, n=12)
+    sizes = np.arange(1, 13, dtype=np.float32)
+    pairs = np.outer(sizes, sizes)
+    spectrum = eigen.EigenOutput(jnp.zeros(1), jnp.zeros((12, 1)), jnp.zeros(1))
+    graph = coarsen.CoarseGraph(
+        jnp.asarray(weights * pairs), jnp.asarray(sizes), jnp.arange(12), spectrum
+    )
+    sharp = coarsen.sharpen(graph, 3.0).weights
+    np.testing.assert_allclose(
+        sharp, pairs * weights.astype(np.float64) ** 3, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        coarsen.sharpen(graph, 1.0).weights, graph.weights, rtol=1e-6
+    )
