@@ -1,0 +1,115 @@
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+from trees import quadrants
+
+from uhseg_jax.images import ImageError
+from uhseg_jax.runs import find_pictures
+from uhseg_jax.runs.results import is_own, write_files
+
+
+@pytest.fixture
+def found(tmp_path, monkeypatch):
+    """Names of the results of pictures, by title."""
+    monkeypatch.chdir(tmp_path)
+
+    def find(*specs, output="out"):
+        pictures = find_pictures(specs, output=tmp_path / output)
+        assert all(".." not in picture.name for picture in pictures)
+        return {picture.title: picture.name for picture in pictures}
+
+    return find
+
+
+def touch(*names):
+    for name in names:
+        os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+        Image.new("RGB", (3, 2)).save(name)
+
+
+def draw(folder, name):
+    """What an earlier run would have written."""
+    pixels = np.zeros((8, 12, 3), np.uint8)
+    formats = ("npz", "png", "labels")
+    write_files(folder, name, pixels, quadrants(), formats=formats, levels=(2,))
+
+
+def test_names_are_paths_below_the_folder_without_suffix(found):
+    touch("photos/a.jpg", "photos/sub/a.png", "photos/sub/b.c.webp")
+    assert found("photos") == {
+        "a.jpg": "a",
+        "sub/a.png": "sub/a",
+        "sub/b.c.webp": "sub/b.c",
+    }
+    assert found("photos/*/*.png") == {"sub/a.png": "sub/a"}
+    assert found("photos/sub/../a.jpg") == {"a.jpg": "a"}
+
+
+def test_names_do_not_depend_on_which_pictures_are_asked_for(found):
+    touch("a.jpg", "A.png", "b.png", "c.jpg.png", "d.labels.png")
+    names = found(".")
+    assert names == {
+        "a.jpg": "a.jpg",
+        "A.png": "A.png",
+        "b.png": "b",
+        "c.jpg.png": "c.jpg.png",
+        "d.labels.png": "d.labels.png",
+    }
+    for title, name in names.items():
+        assert found(title) == {title: name}
+
+
+def test_pictures_of_several_folders_are_told_apart(found):
+    touch("p/a.jpg", "q/a.jpg", "q/b.jpg")
+    assert found("p", "q") == {
+        "p/a.jpg": "p/a",
+        "q/a.jpg": "q/a",
+        "b.jpg": "b",
+    }
+    touch("r/p/a.jpg")
+    with pytest.raises(ImageError, match="different --output folders"):
+        found("p", "q", "r")
+
+
+def test_a_picture_named_twice_is_taken_once(found, tmp_path):
+    touch("p/a.jpg")
+    assert found("p", "./p/a.jpg", tmp_path / "p" / "*.jpg") == {"a.jpg": "a"}
+
+
+def test_names_never_leave_the_output_folder(found):
+    touch("p/a.jpg", "b.jpg")
+    os.makedirs("p/q")
+    assert found("p/q*/../../*.jpg") == {"b.jpg": "b"}
+    assert found("p/../b.jpg") == {"b.jpg": "b"}
+
+
+def test_what_lies_in_an_output_folder_inside_is_left_out(found):
+    touch("p/a.jpg", "p/out/copy.jpg")
+    assert found("p", output="p/out") == {"a.jpg": "a"}
+    assert found("p/**/*.jpg", output="p/out") == {"a.jpg": "a"}
+    assert found("p/out/copy.jpg", output="p/out") == {"copy.jpg": "copy"}
+
+
+def test_drawings_of_earlier_runs_are_no_pictures(found, tmp_path):
+    touch("a.jpg")
+    draw(tmp_path, "a")
+    assert is_own(tmp_path / "a.png")
+    assert is_own(tmp_path / "a.labels.png")
+    with Image.open("a.png") as drawn:
+        assert drawn.info["Software"] == "uhseg_jax levels 2"
+        drawn.load()
+    assert found(".", output=".") == {"a.jpg": "a"}
+    with pytest.raises(ImageError, match="written by uhseg-segment itself"):
+        found("a.png")
+
+
+def test_a_picture_is_never_overwritten_by_an_overlay(found):
+    touch("a.png")
+    assert found(".", output=".") == {"a.png": "a.png"}
+    touch("out/b.png", "p/b.jpg")
+    assert found("p") == {"b.jpg": "b.jpg"}
+    touch("out/b.jpg.png")
+    with pytest.raises(ImageError, match=r"would replace .*b\.jpg\.png"):
+        found("p")

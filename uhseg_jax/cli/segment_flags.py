@@ -1,0 +1,285 @@
+"""The flags of `uhseg-segment`, checked and turned into one frozen record."""
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from absl import flags
+
+from uhseg_jax import backbones, methods
+from uhseg_jax.pipeline import DEFAULT_METHOD
+from uhseg_jax.runs import FORMATS
+
+__all__ = ["Options", "UsageError", "help_text", "parse"]
+
+_SIZE = re.compile(r"(\d+)(?:[xX](\d+))?")
+
+
+class UsageError(ValueError):
+    """The command line does not say what to do; the message says what would."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the user asked for.
+
+    Attributes:
+      images: paths, patterns and folders; empty for the demonstration photograph.
+      output: the folder for results.
+      model: name of a variant.
+      method: name of a method.
+      config: of the method.
+      max_regions: leaves to prune trees to, where the config has no field for it.
+      formats: of `runs.FORMATS`.
+      levels: numbers of regions in the overlays.
+      batch_size: pictures at once.
+      checkpoint_dir: folder of converted weights, or None.
+      overwrite: do again what was done.
+    """
+
+    images: tuple[str, ...]
+    output: Path
+    model: str
+    method: str
+    config: Any
+    max_regions: int | None
+    formats: tuple[str, ...]
+    levels: tuple[int, ...]
+    batch_size: int
+    checkpoint_dir: str | None
+    overwrite: bool
+
+
+def parse(argv: Sequence[str]) -> Options | None:
+    """Reads the command line.
+
+    Args:
+      argv: with the name of the command first.
+
+    Returns:
+      The options; None if help was asked for.
+
+    Raises:
+      UsageError: a flag is unknown or has a value it cannot have.
+      ValueError: no such model or method; the known ones are named.
+    """
+    values = _define()
+    # Dotted names are for reading: --config.contrast=4 is --config=contrast=4.
+    argv = [re.sub(r"^--?config\.", "--config=", text) for text in argv]
+    try:
+        positional = values(argv)[1:]
+    except flags.Error as error:
+        raise UsageError(f"{error}. See uhseg-segment --help.") from error
+    if values.help:
+        return None
+    backbones.get_variant(values.model)
+    method = methods.get_method(values.method)
+    config = _override(method.default(), values.config)
+    if values.image_size is not None:
+        config = dataclasses.replace(config, image_size=_size(values.image_size))
+    max_regions = values.max_regions
+    if max_regions is not None and hasattr(config, "max_regions"):
+        config = dataclasses.replace(config, max_regions=max_regions)
+        max_regions = None
+    on_cpu = jax.default_backend() == "cpu"
+    return Options(
+        images=(*values.images, *positional),
+        output=Path(values.output).expanduser(),
+        model=values.model,
+        method=values.method,
+        config=config,
+        max_regions=max_regions,
+        formats=_formats(values.format),
+        levels=_levels(values.levels),
+        batch_size=values.batch_size or (1 if on_cpu else 8),
+        checkpoint_dir=values.checkpoint_dir,
+        overwrite=values.overwrite,
+    )
+
+
+def help_text() -> str:
+    """All flags with their meanings and defaults."""
+    named = _define().module_help(__name__).strip()
+    return named.partition("\n")[2]  # the first line is the name of this module
+
+
+def _define() -> flags.FlagValues:
+    # Not in absl's global set: the commands share names of flags, and two of them may
+    # be imported by one process.
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)  # flags after paths count too
+
+    def define(make: Any, name: str, default: Any, meaning: str, **bounds: Any) -> None:
+        make(name, default, meaning, flag_values=values, **bounds)
+
+    define(flags.DEFINE_bool, "help", False, "Show this and exit.")
+    define(
+        flags.DEFINE_multi_string,
+        "images",
+        [],
+        "A picture, a folder (searched with those below it) or a quoted pattern such "
+        "as 'photos/**/*.jpg'. Paths without the flag are taken too. A demonstration "
+        "photograph if there are none",
+    )
+    define(flags.DEFINE_string, "output", "regions", "Folder for the results.")
+    define(
+        flags.DEFINE_list,
+        "format",
+        ["npz", "png", "coco", "html"],
+        "What to write. For every picture: npz (the tree; without it nothing is "
+        "skipped later), png (the picture beside its regions), labels (PNG of leaf "
+        "ids). For all together: coco (coco.json), html (index.html).",
+    )
+    define(
+        flags.DEFINE_list, "levels", ["4", "8", "16"], "Numbers of regions in the png."
+    )
+    define(
+        flags.DEFINE_integer,
+        "max_regions",
+        None,
+        "At most so many leaves in a tree. As many as are found by default.",
+        lower_bound=1,
+    )
+    define(
+        flags.DEFINE_string,
+        "model",
+        backbones.DEFAULT_VARIANT,
+        f"Backbone: {', '.join(backbones.VARIANTS)}.",
+    )
+    define(
+        flags.DEFINE_string,
+        "method",
+        DEFAULT_METHOD,
+        f"How regions are found: {', '.join(methods.METHODS)}.",
+    )
+    define(
+        flags.DEFINE_string,
+        "image_size",
+        None,
+        "Side, or HEIGHTxWIDTH, in pixels to which pictures are resized for the model; "
+        "results keep the size of the picture. That of the method by default.",
+    )
+    define(
+        flags.DEFINE_multi_string,
+        "config",
+        [],
+        "A parameter of the method, as in --config.contrast=4",
+    )
+    define(
+        flags.DEFINE_bool,
+        "overwrite",
+        False,
+        "Do pictures again that were done, and replace results of other settings.",
+    )
+    define(
+        flags.DEFINE_integer,
+        "batch_size",
+        None,
+        "Pictures that are on the device at once; results do not depend on it. 1 on a "
+        "CPU and 8 on accelerators by default.",
+        lower_bound=1,
+    )
+    define(
+        flags.DEFINE_string,
+        "checkpoint_dir",
+        None,
+        "Folder of converted weights; UHSEG_CACHE or else the user's cache by default.",
+    )
+    return values
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    match = _SIZE.fullmatch(text.strip())
+    if not match or not all(int(side) for side in match.groups(default="1")):
+        raise UsageError(
+            "--image_size expects a side or HEIGHTxWIDTH in pixels, such as 840 or "
+            f"560x840, but got {text!r}."
+        )
+    height, width = match.groups()
+    return int(height) if width is None else (int(height), int(width))
+
+
+def _levels(texts: list[str]) -> tuple[int, ...]:
+    if not texts or not all(text.isdecimal() and int(text) for text in texts):
+        raise UsageError(
+            "--levels expects numbers of regions from 1 up, such as 4,8,16, but got "
+            f"{','.join(texts)!r}."
+        )
+    return tuple(map(int, texts))
+
+
+def _formats(texts: list[str]) -> tuple[str, ...]:
+    unknown = [text for text in texts if text not in FORMATS]
+    if unknown or not texts:
+        raise UsageError(
+            f"--format expects some of {','.join(FORMATS)}, but got "
+            f"{','.join(unknown)!r}."
+        )
+    return tuple(texts)
+
+
+def _override(config: Any, assignments: Sequence[str]) -> Any:
+    """The config with fields replaced by texts of the form NAME=VALUE."""
+    fields = {field.name: field.type for field in dataclasses.fields(config)}
+    changes = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise UsageError(
+                f"--config expects --config.NAME=VALUE, but got {assignment!r}."
+            )
+        if name not in fields:
+            close = difflib.get_close_matches(name, fields, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise UsageError(
+                f"--config: the method has no parameter {name!r}.{hint} It has "
+                f"{', '.join(fields)}."
+            )
+        try:
+            changes[name] = _as(fields[name], text)
+        except ValueError as error:
+            kind = fields[name]
+            expected = kind.__name__ if isinstance(kind, type) else kind
+            raise UsageError(
+                f"--config.{name} expects {expected}, but got {text!r}."
+            ) from error
+    return dataclasses.replace(config, **changes)
+
+
+def _as(kind: Any, text: str) -> Any:
+    """A text as a value of an annotated type; ValueError if it is none."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        # Text last: whatever is a number or None is meant as that.
+        for one in sorted(arguments, key=lambda one: one is str):
+            try:
+                return _as(one, text)
+            except ValueError:
+                continue
+        raise ValueError(text)
+    if origin is typing.Literal:
+        if text in arguments:
+            return text
+        raise ValueError(text)
+    if origin is tuple:
+        parts = [part for part in text.strip("()[] ").split(",") if part.strip()]
+        if arguments[-1] is Ellipsis:
+            arguments = (arguments[0],) * len(parts)
+        if len(arguments) != len(parts):
+            raise ValueError(text)
+        return tuple(map(_as, arguments, parts))
+    if kind in (None, types.NoneType):
+        if text.lower() == "none":
+            return None
+        raise ValueError(text)
+    if kind is bool:
+        if text.lower() in ("true", "false", "1", "0"):
+            return text.lower() in ("true", "1")
+        raise ValueError(text)
+    return kind(text)
