@@ -1,0 +1,243 @@
+"""Best-overlap scores are those of the definitions, however images are combined."""
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from metric_oracles import (
+    all_candidates,
+    class_maps,
+    covering_by_best,
+    first_nodes,
+    tallies,
+)
+from trees import make_tree, on_device, quadrants, random_tree, region_trees
+
+from uhseg_jax.metrics import overlap
+from uhseg_jax.metrics.contingency import contingency_tables_on_device
+from uhseg_jax.metrics.overlap import OverlapState, score_image, score_table
+
+CLASSES = 5
+score = functools.partial(score_image, num_classes=CLASSES)
+
+
+def _images(count, *, seed=0, drop=0.1):
+    rng = np.random.default_rng(seed)
+    for index in range(count):
+        tree = random_tree(seed + index, num_splits=6, padding=index % 3)
+        classes = random_tree(seed + 100 + index, num_splits=3).labels % CLASSES
+        yield tree, np.where(rng.random(classes.shape) < drop, -1, classes)
+
+
+def _state(images, **kwargs):
+    state = OverlapState.empty(CLASSES)
+    for tree, classes in images:
+        state = state.update(score(tree, classes, **kwargs))
+    return state
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), tree=region_trees(max_side=12, max_splits=6))
+def test_an_image_scores_as_its_masks_do(data, tree):
+    classes = data.draw(class_maps(tree.labels.shape, num_classes=CLASSES))
+    found = score(tree, classes)
+    nodes = all_candidates(tree)
+    if not (classes >= 0).any():
+        assert found.is_empty
+        return
+    expected, matches = covering_by_best(tree, classes, nodes)
+    assert found.nmcovering == pytest.approx(expected, abs=1e-12)
+    for region, (node, _) in matches.items():
+        assert found.matches.nodes[region] == node
+    tally = tallies(tree, classes, CLASSES)
+    np.testing.assert_array_equal(found.matches.true_positives, tally[0])
+    np.testing.assert_array_equal(found.matches.false_positives, tally[1])
+    np.testing.assert_array_equal(found.matches.false_negatives, tally[2])
+    for budget, at in zip(found.budgets, found.nmcovering_at, strict=True):
+        expected, _ = covering_by_best(tree, classes, first_nodes(tree, budget))
+        assert at == pytest.approx(expected, abs=1e-12)
+    assert found.num_nodes == int(tree.num_nodes) - 1
+    assert found.num_leaves == np.unique(tree.labels).size
+
+
+def test_the_scores_of_a_set_are_those_of_the_summed_tallies():
+    images = list(_images(6))
+    tp, fp, fn = sum(tallies(tree, classes, CLASSES) for tree, classes in images)
+    shown = tp + fn > 0
+    expected = {
+        "miou": np.mean((tp / (tp + fp + fn))[shown]),
+        "pacc": tp.sum() / (tp + fn).sum(),
+        "macc": np.mean((tp / (tp + fn))[shown]),
+        "fiou": (((tp + fn) / (tp + fn).sum()) * (tp / (tp + fp + fn)))[shown].sum(),
+        "nmcovering": np.mean(
+            [covering_by_best(t, c, all_candidates(t))[0] for t, c in images]
+        ),
+        "mean_nodes": np.mean([int(tree.num_nodes) - 1 for tree, _ in images]),
+        "mean_leaves": np.mean([np.unique(tree.labels).size for tree, _ in images]),
+        "images": 6,
+        "skipped": 0,
+    }
+    found = _state(images).compute()
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=1e-11), name
+    assert set(found) == {*expected, *(f"nmcovering_at_{n}" for n in overlap.BUDGETS)}
+
+
+def test_a_class_that_no_image_shows_counts_nowhere():
+    tree = quadrants()
+    classes = np.where(tree.labels == 3, 2, 0)
+    state = OverlapState.empty(CLASSES).update(score(tree, classes))
+    ious = state.class_ious()
+    np.testing.assert_array_equal(np.isnan(ious), [False, True, False, True, True])
+    assert state.compute()["miou"] == pytest.approx(np.nanmean(ious))
+
+
+@settings(max_examples=30, deadline=None)
+@given(tree=region_trees(max_side=12))
+def test_leaves_as_ground_truth_score_one(tree):
+    leaves, classes = np.unique(tree.labels, return_inverse=True)
+    classes = classes.reshape(tree.labels.shape)
+    image = score(tree, classes, num_classes=leaves.size)
+    scores = OverlapState.empty(leaves.size).update(image).compute()
+    for name in ("miou", "pacc", "macc", "fiou", "nmcovering"):
+        assert scores[name] == 1, name
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), tree=region_trees(max_side=12))
+def test_larger_budgets_score_no_less_and_end_at_the_full_score(data, tree):
+    classes = data.draw(class_maps(tree.labels.shape, dropped=False))
+    # From the first split on: before it, the root stands in, and may cover better.
+    first_split = int(np.sum(np.asarray(tree.parents) == 0))
+    budgets = (*range(first_split, 16), max(16, int(tree.num_nodes)))
+    found = score(tree, classes, budgets=budgets)
+    assert np.all(np.diff(found.nmcovering_at) >= 0)
+    assert found.nmcovering_at[-1] == found.nmcovering
+
+
+def test_a_split_that_does_not_fit_ends_the_sequence():
+    # Three children of the root, dear; then a cheap pair below the first of them.
+    labels = np.array([[4, 5, 2, 2, 3, 3]])
+    tree = make_tree(
+        labels, [-1, 0, 0, 0, 1, 1], [0, 1, 1, 1, 2, 2], [0, 0.5, 0.5, 0.5, 0.1, 0.1]
+    )
+    classes = np.array([[0, 1, 1, 1, 1, 1]])
+    at = dict(
+        zip(
+            range(6),
+            score(tree, classes, budgets=tuple(range(6))).nmcovering_at,
+            strict=True,
+        )
+    )
+    root = (1 / 6 + 5 / 6) / 2
+    assert [at[0], at[1], at[2]] == pytest.approx([root] * 3)
+    three = (1 / 2 + 2 / 5) / 2  # node 1 for class 0, node 2 for class 1
+    assert [at[3], at[4]] == pytest.approx([three] * 2)
+    assert at[5] == pytest.approx((1 + 2 / 5) / 2)
+
+
+def test_ties_go_to_the_lowest_node():
+    # Nodes 1 and 3 hold the same pixels: a chain.
+    labels = np.array([[3, 3, 2, 2]])
+    tree = make_tree(labels, [-1, 0, 0, 1], [0, 1, 1, 2], [0, 0.1, 0.1, 0.2])
+    assert score(tree, np.array([[0, 0, 1, 1]])).matches.nodes[:2].tolist() == [1, 2]
+
+
+def test_a_lone_root_is_its_own_candidate():
+    tree = make_tree(np.zeros((2, 4), int), [-1], [0], [0])
+    image = score(tree, np.array([[0, 0, 0, 1]] * 2))
+    assert image.nmcovering == pytest.approx((3 / 4 + 1 / 4) / 2)
+    assert (image.num_nodes, image.num_leaves) == (0, 1)
+
+
+def test_an_empty_ground_truth_is_skipped_and_counted():
+    images = list(_images(2))
+    nothing = np.full((24, 32), -1)
+    state = _state([*images, (images[0][0], nothing)])
+    found, expected = state.compute(), _state(images).compute()
+    assert found.pop("skipped") == 1
+    assert expected.pop("skipped") == 0
+    assert found == expected
+    empty = OverlapState.empty(CLASSES).compute()
+    assert np.isnan(empty["miou"])
+    assert np.isnan(empty["nmcovering"])
+
+
+@settings(max_examples=20, deadline=None)
+@given(order=st.permutations(range(6)), cut=st.integers(0, 6))
+def test_no_order_of_merging_changes_a_digit(order, cut):
+    images = list(_images(6, seed=3))
+    whole = _state(images)
+    first = _state([images[i] for i in order[:cut]])
+    second = _state([images[i] for i in order[cut:]])
+    assert second.merge(first).compute() == whole.compute()
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data(), tree=region_trees(max_side=12))
+def test_the_names_of_classes_do_not_matter(data, tree):
+    classes = data.draw(class_maps(tree.labels.shape, num_classes=CLASSES))
+    new_names = np.array(data.draw(st.permutations(range(CLASSES))))
+    renamed = np.where(classes < 0, -1, new_names[classes])
+    first, second = (
+        OverlapState.empty(CLASSES).update(score(tree, c)).compute()
+        for c in (classes, renamed)
+    )
+    assert first == pytest.approx(second, abs=1e-12, nan_ok=True)
+
+
+def test_pixels_that_do_not_count_change_nothing():
+    tree, classes = next(_images(1, drop=0.4))
+    scrambled = np.where(classes < 0, tree.labels.max(), tree.labels)
+    other = make_tree(
+        scrambled, tree.parents[: tree.num_nodes], tree.depths, tree.costs
+    )
+    assert score(tree, classes).row() == score(other, classes).row()
+
+
+def test_tables_from_the_device_give_the_same_scores():
+    images = [
+        (random_tree(seed, num_splits=5), classes)
+        for seed, (_, classes) in enumerate(_images(3, seed=7))
+    ]
+    size = max(tree.parents.shape[0] for tree, _ in images)
+    images = [
+        (random_tree(seed, num_splits=5, padding=size - t.parents.shape[0]), c)
+        for seed, (t, c) in enumerate(images)
+    ]
+    labels = np.stack([tree.labels for tree, _ in images])
+    classes = np.stack([classes for _, classes in images])
+    # A batch is padded to one size: with -1, which does not count.
+    pad = ((0, 0), (0, 3), (0, 5))
+    tables = contingency_tables_on_device(
+        jnp.asarray(np.pad(labels, pad)),
+        jnp.asarray(np.pad(classes, pad, constant_values=-1)),
+        num_rows=size,
+        num_columns=CLASSES,
+    )
+    for (tree, truth), table in zip(images, np.asarray(tables), strict=True):
+        expected = score(tree, truth)
+        found = score_table(on_device(tree), table)
+        assert found.row() == expected.row()
+        np.testing.assert_array_equal(found.matches.nodes, expected.matches.nodes)
+
+
+def test_sizes_that_differ_are_named():
+    with pytest.raises(ValueError, match=r"labels are \[8, 12\] and .* \[4, 6\]"):
+        score(quadrants(), np.zeros((4, 6), int))
+
+
+def test_raw_ids_are_refused_as_class_indices():
+    with pytest.raises(ValueError, match=r"below 5 for the columns .* found 255"):
+        score(quadrants(), np.full((8, 12), 255))
+
+
+def test_states_of_other_classes_or_budgets_do_not_merge():
+    state = OverlapState.empty(5)
+    with pytest.raises(ValueError, match="same classes and settings"):
+        state.merge(OverlapState.empty(6))
+    with pytest.raises(ValueError, match="same classes and settings"):
+        state.merge(OverlapState.empty(5, budgets=(4, 8, 16, 64)))

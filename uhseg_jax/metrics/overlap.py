@@ -1,0 +1,215 @@
+"""Scores of a tree against flat ground truth: each class takes its best node.
+
+Rossetti & Pirri, "Hierarchy-Agnostic Unsupervised Segmentation", NeurIPS 2024,
+granularity-agnostic protocol, as the authors' release scores it. An upper bound that
+finer trees raise: `compute` always gives the mean number of nodes beside it, and
+NMCovering under budgets of regions (ours), and it must not be set beside scores from
+Hungarian matching.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from uhseg_jax.hierarchy.tree import ROOT, RegionTree
+from uhseg_jax.metrics import best_match, states, tallies
+from uhseg_jax.metrics.contingency import contingency_table, ious, node_counts
+from uhseg_jax.pytrees import pytree_dataclass
+from uhseg_jax.types import Float, Int, Integer
+
+__all__ = ["BUDGETS", "ImageOverlap", "OverlapState", "score_image", "score_table"]
+
+BUDGETS = (4, 8, 16, 32)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageOverlap:
+    """The scores of one image.
+
+    Attributes:
+      matches: the best node of each of the ``c`` classes.
+      nmcovering: mean of the best IoU over the classes present, in [0, 1]; NaN if the
+        ground truth is empty.
+      nmcovering_at: ``[len(budgets)]``, the same among the first regions only.
+      budgets: how many regions these are.
+      num_nodes: regions of the tree without the root.
+      num_leaves: regions of its finest partition.
+    """
+
+    matches: best_match.BestMatches
+    nmcovering: float
+    nmcovering_at: Float[np.ndarray, " budgets"]
+    budgets: tuple[int, ...]
+    num_nodes: int
+    num_leaves: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no pixel of the ground truth counts."""
+        return bool(np.isnan(self.nmcovering))
+
+    def row(self) -> dict[str, float]:
+        """The scores of this image alone, flat, for a table of images."""
+        at = zip(self.budgets, self.nmcovering_at, strict=True)
+        hits, misses = self.matches.true_positives, self.matches.false_negatives
+        return {
+            "nmcovering": self.nmcovering,
+            "pacc": float(states.ratio(hits.sum(), (hits + misses).sum())),
+            **{f"nmcovering_at_{budget}": float(score) for budget, score in at},
+            "nodes": self.num_nodes,
+            "leaves": self.num_leaves,
+        }
+
+
+def score_image(
+    tree: RegionTree,
+    classes: Integer[np.ndarray, "h w"],
+    *,
+    num_classes: int,
+    budgets: tuple[int, ...] = BUDGETS,
+) -> ImageOverlap:
+    """Scores one tree against one picture's ground truth.
+
+    Args:
+      tree: one tree; its labels are of the ground truth's size.
+      classes: class index of every pixel, negative where it does not count.
+      num_classes: number of classes, background (one class) included.
+      budgets: numbers of regions for the budgeted scores.
+
+    Raises:
+      ValueError: the sizes differ, or a class index is too large.
+    """
+    labels = np.asarray(tree.labels)
+    table = contingency_table(
+        labels, classes, num_rows=tree.parents.shape[0], num_columns=num_classes
+    )
+    return score_table(tree, table, budgets=budgets)
+
+
+def score_table(
+    tree: RegionTree,
+    table: Int[np.ndarray, "n c"],
+    *,
+    budgets: tuple[int, ...] = BUDGETS,
+) -> ImageOverlap:
+    """`score_image` from the pixels of every leaf (row, by node id) and class.
+
+    The table may come from `contingency_tables_on_device`.
+    """
+    counts, _ = node_counts(tree, table)
+    areas, present = counts.sum(axis=1), counts[ROOT] > 0
+    chosen = best_match.candidates(counts.shape[0])
+    matches = best_match.best_matches(counts, areas, chosen)
+    overlaps = ious(counts, areas, counts[ROOT])
+    ranks = np.asarray(tree.entry_ranks())[: counts.shape[0]]
+    within = [best_match.candidates_within(ranks, budget) for budget in budgets]
+    at = [tallies.mean_over(overlaps[nodes].max(axis=0), present) for nodes in within]
+    return ImageOverlap(
+        matches=matches,
+        nmcovering=tallies.mean_over(matches.ious, present),
+        nmcovering_at=np.array(at, np.float64),
+        budgets=tuple(budgets),
+        num_nodes=counts.shape[0] - 1,
+        num_leaves=int(np.sum(tree.is_leaf())),
+    )
+
+
+@pytree_dataclass
+class OverlapState:
+    """The scores of any number of images; states of disjoint images merge by addition.
+
+    Attributes:
+      true_positives: ``[c]``, pixels of the classes in their best nodes.
+      false_positives: ``[c]``, pixels of these nodes outside their classes.
+      false_negatives: ``[c]``, pixels of the classes outside their best nodes.
+      nmcovering: ``[]``, sum over images, in fixed point (`states`).
+      nmcovering_at: ``[len(budgets)]``, likewise for every budget.
+      nodes: ``[]``, regions without the roots, summed over images.
+      leaves: ``[]``, leaves, summed over images.
+      images: ``[]``, images scored.
+      skipped: ``[]``, images whose ground truth is empty; they count nowhere else.
+      budgets: numbers of regions of the budgeted scores.
+    """
+
+    true_positives: Int[np.ndarray, " c"]
+    false_positives: Int[np.ndarray, " c"]
+    false_negatives: Int[np.ndarray, " c"]
+    nmcovering: Int[np.ndarray, ""]
+    nmcovering_at: Int[np.ndarray, " budgets"]
+    nodes: Int[np.ndarray, ""]
+    leaves: Int[np.ndarray, ""]
+    images: Int[np.ndarray, ""]
+    skipped: Int[np.ndarray, ""]
+    budgets: tuple[int, ...] = dataclasses.field(metadata={"static": True})
+
+    @classmethod
+    def empty(
+        cls, num_classes: int, *, budgets: tuple[int, ...] = BUDGETS
+    ) -> "OverlapState":
+        """The state of no image."""
+        classes, one = np.zeros(num_classes, np.int64), np.zeros((), np.int64)
+        return cls(
+            true_positives=classes,
+            false_positives=classes,
+            false_negatives=classes,
+            nmcovering=one,
+            nmcovering_at=np.zeros(len(budgets), np.int64),
+            nodes=one,
+            leaves=one,
+            images=one,
+            skipped=one,
+            budgets=tuple(budgets),
+        )
+
+    def update(self, image: ImageOverlap) -> "OverlapState":
+        """The state with one image more."""
+        seen = OverlapState.empty(self.true_positives.size, budgets=image.budgets)
+        if image.is_empty:
+            return self.merge(dataclasses.replace(seen, skipped=np.asarray(1)))
+        return self.merge(
+            OverlapState(
+                true_positives=image.matches.true_positives,
+                false_positives=image.matches.false_positives,
+                false_negatives=image.matches.false_negatives,
+                nmcovering=states.to_fixed_point(image.nmcovering),
+                nmcovering_at=states.to_fixed_point(image.nmcovering_at),
+                nodes=np.asarray(image.num_nodes),
+                leaves=np.asarray(image.num_leaves),
+                images=np.asarray(1),
+                skipped=np.asarray(0),
+                budgets=image.budgets,
+            )
+        )
+
+    def merge(self, other: "OverlapState") -> "OverlapState":
+        """The state of the images of both."""
+        return states.merge(self, other)
+
+    def compute(self) -> dict[str, float]:
+        """All scores, flat, in fractions of 1; NaN where nothing was scored.
+
+        ``miou``, ``pacc``, ``macc``, ``fiou`` from the tallies summed over images;
+        ``nmcovering`` (T -> S_gt) and ``nmcovering_at_N``, means over images; then
+        ``images``, ``skipped``, and ``mean_nodes`` (without the root) and
+        ``mean_leaves`` of the images scored.
+        """
+        at = states.mean(self.nmcovering_at, self.images)
+        return {
+            **tallies.scores(
+                self.true_positives, self.false_positives, self.false_negatives
+            ),
+            "nmcovering": float(states.mean(self.nmcovering, self.images)),
+            **{
+                f"nmcovering_at_{budget}": float(score)
+                for budget, score in zip(self.budgets, at, strict=True)
+            },
+            "images": int(self.images),
+            "skipped": int(self.skipped),
+            "mean_nodes": float(states.ratio(self.nodes, self.images)),
+            "mean_leaves": float(states.ratio(self.leaves, self.images)),
+        }
+
+    def class_ious(self) -> Float[np.ndarray, " c"]:
+        """IoU of every class over all images; NaN for one that no image shows."""
+        tp, fp, fn = self.true_positives, self.false_positives, self.false_negatives
+        return tallies.class_ious(tp, fp, fn)

@@ -1,0 +1,238 @@
+"""Region scores of BSDS500: covering, Rand index, Variation of Information.
+
+Arbelaez et al., "Contour Detection and Hierarchical Image Segmentation", PAMI 2011,
+as the benchmark's `evaluation_reg_image` and `collect_eval_reg` compute them. A
+hierarchy is a series of scales: ODS takes the one scale that is best for the whole set,
+OIS the best one of every image, Best the best region of any scale for every human
+region. Several annotators of an image all count.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.metrics import partitions, states
+from uhseg_jax.metrics.contingency import contingency_table, ious, node_counts
+from uhseg_jax.metrics.scales import cut_maps
+from uhseg_jax.pytrees import pytree_dataclass
+from uhseg_jax.types import Float, Int, Integer
+
+__all__ = ["ImageRegions", "RegionState", "score_stack", "score_tree"]
+
+# Covered pixels are kept to 1e-6 of a pixel: pixels of a set leave room for no more.
+_PIXEL_BITS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageRegions:
+    """The scores of one image at ``t`` scales.
+
+    Attributes:
+      covered: ``[t]``, covered pixels: |R| max IoU(R, R') summed over the regions R of
+        all annotators.
+      covered_best: the same with R' from any scale.
+      pixels: pixels of all annotators.
+      rand_index: ``[t]``, mean over annotators, in [0, 1].
+      variation: ``[t]``, mean over annotators, in bits.
+    """
+
+    covered: Float[np.ndarray, " t"]
+    covered_best: float
+    pixels: int
+    rand_index: Float[np.ndarray, " t"]
+    variation: Float[np.ndarray, " t"]
+
+    def row(self) -> dict[str, float]:
+        """The scores of this image at its best scales, flat, for a table of images."""
+        return {
+            "covering": float(self.covered.max() / max(self.pixels, 1)),
+            "covering_best": self.covered_best / max(self.pixels, 1),
+            "pri": float(self.rand_index.max()),
+            "voi": float(self.variation.min()),
+        }
+
+
+def score_stack(
+    segmentations: Integer[np.ndarray, "t h w"],
+    annotations: Sequence[Integer[np.ndarray, "_ _"]],
+) -> ImageRegions:
+    """Scores a series of flat segmentations against several annotators.
+
+    Args:
+      segmentations: region of every pixel at every scale, any ids from 0.
+      annotations: for every annotator the region of every pixel, any ids from 0;
+        negative where a pixel does not count.
+
+    Raises:
+      ValueError: the sizes differ, or there is no annotation.
+    """
+    tables = [
+        [
+            contingency_table(labels, truth, num_columns=int(truth.max()) + 1)
+            for labels in segmentations
+        ]
+        for truth in _require_annotations(annotations)
+    ]
+    best = [
+        np.max([partitions.best_ious(table) for table in scales], axis=0)
+        for scales in tables
+    ]
+    return _image_regions(tables, best)
+
+
+def score_tree(
+    tree: RegionTree,
+    annotations: Sequence[Integer[np.ndarray, "_ _"]],
+    *,
+    num_regions: Sequence[int] | None = None,
+    costs: Sequence[float] | None = None,
+) -> ImageRegions:
+    """Scores the cuts of a tree against several annotators.
+
+    One pass over the pixels for each annotator; the scales are sums of its rows. Best
+    takes every node of the tree, whether or not one of the scales shows it.
+
+    Args:
+      tree: one tree; its labels are of the annotations' size.
+      annotations: as for `score_stack`.
+      num_regions: the scales, as for `cut_maps`.
+      costs: likewise.
+
+    Raises:
+      ValueError: the sizes differ, there is no annotation, or the scales are no scales.
+    """
+    n = tree.parents.shape[0]
+    maps = cut_maps(tree, num_regions=num_regions, costs=costs)
+    tables, best = [], []
+    for truth in _require_annotations(annotations):
+        leaves = contingency_table(np.asarray(tree.labels), truth, num_rows=n)
+        tables.append([_merge_rows(leaves, regions) for regions in maps])
+        counts, _ = node_counts(tree, leaves)
+        overlaps = ious(counts, counts.sum(axis=1), leaves.sum(axis=0))
+        best.append(overlaps.max(axis=0))
+    return _image_regions(tables, best)
+
+
+def _merge_rows(
+    table: Int[np.ndarray, "n c"], regions: Int[np.ndarray, " n"]
+) -> Int[np.ndarray, "r c"]:
+    """The table of a cut: rows of leaves that are seen as one region, added up."""
+    compact = np.unique(regions, return_inverse=True)[1]
+    merged = np.zeros((compact.max() + 1, table.shape[1]), table.dtype)
+    np.add.at(merged, compact, table)
+    return merged
+
+
+def _require_annotations(
+    annotations: Sequence[Integer[np.ndarray, "_ _"]],
+) -> Sequence[Integer[np.ndarray, "_ _"]]:
+    if len(annotations) == 0:
+        raise ValueError(
+            "expected at least one annotator's segmentation of the image, but found "
+            "none; leave the image out, or give its ground truth."
+        )
+    return annotations
+
+
+def _image_regions(
+    tables: Sequence[Sequence[Int[np.ndarray, "_ _"]]],
+    best: Sequence[Float[np.ndarray, " _"]],
+) -> ImageRegions:
+    """From the tables ``[annotator][scale]`` and every human region's best IoU."""
+    sizes = [scales[0].sum(axis=0) for scales in tables]
+    covered = [
+        [size @ partitions.best_ious(table) for table in scales]
+        for size, scales in zip(sizes, tables, strict=True)
+    ]
+    rand = [[partitions.rand_index(table) for table in scales] for scales in tables]
+    variation = [
+        [partitions.variation_of_information(table) for table in scales]
+        for scales in tables
+    ]
+    return ImageRegions(
+        covered=np.sum(covered, axis=0),
+        covered_best=float(sum(s @ b for s, b in zip(sizes, best, strict=True))),
+        pixels=int(sum(size.sum() for size in sizes)),
+        rand_index=np.mean(rand, axis=0),
+        variation=np.mean(variation, axis=0),
+    )
+
+
+@pytree_dataclass
+class RegionState:
+    """The scores of any number of images; states of disjoint images merge by addition.
+
+    All but the two counts are sums over images in fixed point (`states`).
+
+    Attributes:
+      covered: ``[t]``, covered pixels at every scale.
+      covered_ois: ``[]``, covered pixels at the best scale of every image.
+      covered_best: ``[]``, covered pixels with the best region of any scale.
+      pixels: ``[]``, pixels of all annotators.
+      rand_index: ``[t]``, at every scale.
+      rand_index_ois: ``[]``, at the best scale of every image.
+      variation: ``[t]``, bits, at every scale.
+      variation_ois: ``[]``, bits, at the best scale of every image.
+      images: ``[]``, images scored.
+    """
+
+    covered: Int[np.ndarray, " t"]
+    covered_ois: Int[np.ndarray, ""]
+    covered_best: Int[np.ndarray, ""]
+    pixels: Int[np.ndarray, ""]
+    rand_index: Int[np.ndarray, " t"]
+    rand_index_ois: Int[np.ndarray, ""]
+    variation: Int[np.ndarray, " t"]
+    variation_ois: Int[np.ndarray, ""]
+    images: Int[np.ndarray, ""]
+
+    @classmethod
+    def empty(cls, num_scales: int) -> "RegionState":
+        """The state of no image."""
+        scales, one = np.zeros(num_scales, np.int64), np.zeros((), np.int64)
+        return cls(scales, one, one, one, scales, one, scales, one, one)
+
+    def update(self, image: ImageRegions) -> "RegionState":
+        """The state with one image more."""
+        fixed = states.to_fixed_point
+        return self.merge(
+            RegionState(
+                fixed(image.covered, bits=_PIXEL_BITS),
+                fixed(image.covered.max(), bits=_PIXEL_BITS),
+                fixed(image.covered_best, bits=_PIXEL_BITS),
+                np.asarray(image.pixels),
+                fixed(image.rand_index),
+                fixed(image.rand_index.max()),
+                fixed(image.variation),
+                fixed(image.variation.min()),
+                np.asarray(1),
+            )
+        )
+
+    def merge(self, other: "RegionState") -> "RegionState":
+        """The state of the images of both."""
+        return states.merge(self, other)
+
+    def compute(self) -> dict[str, float]:
+        """All scores, flat; NaN where nothing was scored.
+
+        ``covering_ods``, ``covering_ois``, ``covering_best`` (fractions of 1, pooled
+        over pixels and annotators), ``pri_ods``, ``pri_ois`` (fractions of 1),
+        ``voi_ods``, ``voi_ois`` (bits, less is better), ``images``.
+        """
+        covered, ois, best = (
+            states.ratio(states.from_fixed_point(x, bits=_PIXEL_BITS), self.pixels)
+            for x in (self.covered, self.covered_ois, self.covered_best)
+        )
+        return {
+            "covering_ods": float(covered.max()),
+            "covering_ois": float(ois),
+            "covering_best": float(best),
+            "pri_ods": float(states.mean(self.rand_index, self.images).max()),
+            "pri_ois": float(states.mean(self.rand_index_ois, self.images)),
+            "voi_ods": float(states.mean(self.variation, self.images).min()),
+            "voi_ois": float(states.mean(self.variation_ois, self.images)),
+            "images": int(self.images),
+        }
