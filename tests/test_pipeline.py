@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import uhseg_jax
-from uhseg_jax import backbones, pipeline
+from uhseg_jax import backbones, methods, pipeline
 from uhseg_jax.methods import recursive_spectral
 
 MODEL = "dinov2_test"
@@ -146,6 +146,14 @@ def test_unknown_names_list_the_known_ones():
         uhseg_jax.segment(picture(), model="dinov2_vits15")
 
 
+def test_presets_are_named():
+    method = methods.get_method("recursive_spectral")
+    assert method.preset("release").rule == "ncut"
+    assert method.preset("paper").rule == "paper"
+    with pytest.raises(ValueError, match="default, release, paper"):
+        method.preset("best")
+
+
 def test_a_config_of_another_method_is_refused():
     with pytest.raises(ValueError, match=r"recursive_spectral\.Config, but got dict"):
         uhseg_jax.segment_features(features(3, 3, 4), config={"rule": "ncut"})
@@ -183,7 +191,7 @@ def test_sizes_that_the_patch_does_not_divide_are_refused():
 @pytest.mark.parametrize("size", [(1, 1), (3, 8), (60, 60), (8, 100)])
 def test_upsampling_takes_the_cell_of_the_pixels_centre(size):
     labels = np.arange(24, dtype=np.int32).reshape(4, 6)
-    ours = pipeline.upsample_labels(labels, size)
+    ours = pipeline.resize_labels(labels, size)
     theirs = Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST)
     np.testing.assert_array_equal(ours, np.asarray(theirs))
 

@@ -18,12 +18,13 @@ from PIL import Image
 
 from uhseg_jax import backbones, images, methods
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.types import Array, Float, Int, UInt8
+from uhseg_jax.types import Array, Float, Integer, UInt8
 
 __all__ = [
     "DEFAULT_METHOD",
     "Segmenter",
     "extract_features",
+    "resize_labels",
     "segment",
     "segment_features",
 ]
@@ -203,7 +204,7 @@ class Segmenter:
         if grid:
             return list(trees)
         return [
-            dataclasses.replace(tree, labels=upsample_labels(tree.labels, p.shape[:2]))
+            dataclasses.replace(tree, labels=resize_labels(tree.labels, p.shape[:2]))
             for tree, p in zip(trees, pictures, strict=True)
         ]
 
@@ -259,10 +260,10 @@ def _side_by_side(features: tuple[Float[Array, "b h w d"], ...]) -> Array:
     return jnp.concatenate(units, axis=-1)
 
 
-def upsample_labels(
-    labels: Int[np.ndarray, "h w"], size: tuple[int, int]
-) -> Int[np.ndarray, "H W"]:
-    """Labels at image size: every pixel takes the cell that its centre lies in."""
+def resize_labels(
+    labels: Integer[np.ndarray, "h w"], size: tuple[int, ...]
+) -> Integer[np.ndarray, "H W"]:
+    """Labels of another size: every cell takes the label that its centre lies in."""
     rows, columns = (
         ((np.arange(full) + 0.5) * cells / full).astype(np.intp)
         for full, cells in zip(size, labels.shape, strict=True)

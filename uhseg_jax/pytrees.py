@@ -14,27 +14,35 @@ T = TypeVar("T")
 def pytree_dataclass(cls: type[T]) -> type[T]:
     """Makes a class a frozen dataclass and a pytree whose leaves are its fields.
 
+    Fields with ``metadata={"static": True}`` are structure, not leaves.
+
     As `jax.tree_util.register_dataclass`, but rebuilding a tree does not call the
     constructor: transformations put batches, shapes and placeholders where the
     annotations, which describe one instance and are checked in tests, promise arrays.
     """
     cls = dataclasses.dataclass(frozen=True)(cls)
-    names = tuple(field.name for field in dataclasses.fields(cls))  # type: ignore[arg-type]
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    static = tuple(x.name for x in fields if x.metadata.get("static"))
+    leafy = tuple(x.name for x in fields if x.name not in static)
 
-    def flatten(tree: Any) -> tuple[tuple[Any, ...], None]:
-        return tuple(getattr(tree, name) for name in names), None
+    def structure(tree: Any) -> tuple[Any, ...]:
+        return tuple(getattr(tree, name) for name in static)
 
-    def flatten_with_keys(tree: Any) -> tuple[tuple[tuple[Any, Any], ...], None]:
-        keyed = (
-            (jax.tree_util.GetAttrKey(name), getattr(tree, name)) for name in names
-        )
-        return tuple(keyed), None
+    def flatten(tree: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        return tuple(getattr(tree, name) for name in leafy), structure(tree)
 
-    def unflatten(aux: None, leaves: Any) -> Any:
-        del aux
+    def flatten_with_keys(
+        tree: Any,
+    ) -> tuple[tuple[tuple[Any, Any], ...], tuple[Any, ...]]:
+        key = jax.tree_util.GetAttrKey
+        keyed = ((key(name), getattr(tree, name)) for name in leafy)
+        return tuple(keyed), structure(tree)
+
+    def unflatten(structure: tuple[Any, ...], leaves: Any) -> Any:
         tree = object.__new__(cls)
-        for name, leaf in zip(names, leaves, strict=True):
-            object.__setattr__(tree, name, leaf)
+        names = (*leafy, *static)
+        for name, value in zip(names, (*leaves, *structure), strict=True):
+            object.__setattr__(tree, name, value)
         return tree
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)

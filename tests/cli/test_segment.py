@@ -385,7 +385,7 @@ def test_values_of_parameters_are_read_by_their_types():
     assert config("--image_size=56").image_size == 56
     assert config("--config.max_regions=5").max_regions == 5
     assert config("--max_regions=5").max_regions == 5
-    assert config() == methods.get_method("recursive_spectral").default()
+    assert config() == methods.get_method("recursive_spectral").preset()
 
 
 def test_values_of_a_closed_set_are_checked():

@@ -80,7 +80,7 @@ def parse(argv: Sequence[str]) -> Options | None:
         return None
     backbones.get_variant(values.model)
     method = methods.get_method(values.method)
-    config = _override(method.default(), values.config)
+    config = _override(method.preset(values.preset), values.config)
     if values.image_size is not None:
         config = dataclasses.replace(config, image_size=_size(values.image_size))
     max_regions = values.max_regions
@@ -157,6 +157,13 @@ def _define() -> flags.FlagValues:
         "method",
         DEFAULT_METHOD,
         f"How regions are found: {', '.join(methods.METHODS)}.",
+    )
+    define(
+        flags.DEFINE_string,
+        "preset",
+        "default",
+        "Named parameters of the method; recursive_spectral has default, release (the "
+        "authors' public code) and paper.",
     )
     define(
         flags.DEFINE_string,

@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from uhseg_jax.methods import recursive_spectral
@@ -18,14 +18,27 @@ class Method:
       name: of the paper's method.
       config: class of its frozen config; says what features it wants
         (``image_size``, ``facet``, ``blocks``, ``normed``).
-      default: makes our default config.
+      presets: makers of named configs; "default" is ours.
       segment: ``(features [h, w, d], config)`` to an output with a ``tree``.
     """
 
     name: str
     config: type
-    default: Callable[[], Any]
+    presets: Mapping[str, Callable[[], Any]]
     segment: Callable[..., Any]
+
+    def preset(self, name: str = "default") -> Any:
+        """The config of that name.
+
+        Raises:
+          ValueError: there is none; the message names those there are.
+        """
+        if name not in self.presets:
+            raise ValueError(
+                f"method {self.name!r} has no preset {name!r}; it has "
+                f"{', '.join(self.presets)}."
+            )
+        return self.presets[name]()
 
     def resolve_config(self, config: Any) -> Any:
         """The config given, or the default for None.
@@ -34,7 +47,7 @@ class Method:
           ValueError: the config belongs to another method.
         """
         if config is None:
-            return self.default()
+            return self.preset()
         if not isinstance(config, self.config):
             raise ValueError(
                 f"method {self.name!r} expects a config of type "
@@ -48,7 +61,11 @@ METHODS = {
     "recursive_spectral": Method(
         "recursive_spectral",
         recursive_spectral.Config,
-        recursive_spectral.default,
+        {
+            "default": recursive_spectral.default,
+            "release": recursive_spectral.release,
+            "paper": recursive_spectral.paper,
+        },
         recursive_spectral.segment,
     ),
 }

@@ -1,0 +1,52 @@
+import json
+import time
+
+import jax.numpy as jnp
+import numpy as np
+from graphs import clustered_features
+
+from uhseg_jax.benchmarks import stages, timing
+from uhseg_jax.cli import benchmark
+
+
+def test_contenders_take_turns():
+    order = []
+    calls = {"a": lambda: order.append("a"), "b": lambda: order.append("b")}
+    timings = timing.measure(calls, repeats=3)
+    assert order == ["a", "b"] * 4
+    assert all(len(found.seconds) == 3 for found in timings.values())
+
+
+def test_a_median_is_that_of_the_warm_calls():
+    pauses = iter([0.05, 0.0, 0.01, 0.0])
+    found = timing.measure({"a": lambda: time.sleep(next(pauses))}, repeats=3)["a"]
+    assert found.first >= 0.05
+    assert found.median < 0.01 <= max(found.seconds)
+
+
+def test_the_eigen_solvers_of_a_pair_agree():
+    rows = jnp.asarray(clustered_features(0, n=150))
+    assert stages.check_agreement(rows, q=5) < 1e-4
+
+
+def test_the_machine_is_named():
+    found = timing.machine()
+    assert found["cores"] >= 1
+    assert found["processor"]
+    assert found["jax"]
+
+
+def test_the_command_times_every_stage(tmp_path, monkeypatch, capsys):
+    def calls(segmenter, picture, scratch):
+        assert picture.exists()
+        assert scratch.is_dir()
+        return {"decode": lambda: np.zeros(1), "cut": lambda: jnp.zeros(1)}
+
+    monkeypatch.setattr(stages, "stages", calls)
+    monkeypatch.setattr(benchmark.Segmenter, "create", lambda **kwargs: None)
+    path = tmp_path / "figures.json"
+    argv = ["uhseg-benchmark", "--noanchors", "--repeats=2", f"--json={path}"]
+    benchmark.main(argv)
+    report = json.loads(path.read_text())
+    assert set(report["stages"]) == {"decode", "cut"}
+    assert "cut" in capsys.readouterr().out

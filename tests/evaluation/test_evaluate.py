@@ -1,0 +1,242 @@
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import uhseg_jax
+from uhseg_jax import evaluation
+from uhseg_jax.cli import evaluate as command
+from uhseg_jax.datasets.source import DatasetError, Example
+from uhseg_jax.evaluation.journal import Entry, Journal
+from uhseg_jax.methods import recursive_spectral
+from uhseg_jax.metrics import overlap
+from uhseg_jax.pipeline import Segmenter, resize_labels
+from uhseg_jax.taxonomy import Taxonomy
+
+CONFIG = dataclasses.replace(
+    recursive_spectral.default(),
+    image_size=84,
+    blocks=(-1,),
+    num_superpixels=12,
+    num_vectors=4,
+)
+FLAT = "background = 0 background\nleft = 1\nright = 2\nborder = 255 ignore\n"
+NESTED = (
+    "background = 0 background\nthing\n  left = 1\n  right = 2\nvoid = 255 ignore\n"
+)
+
+
+class Shapes:
+    """Pictures of coloured halves with their masks, made on the fly."""
+
+    name = "shapes"
+
+    def __init__(self, count=5, *, taxonomy=FLAT, fails_at=None):
+        self.taxonomy = Taxonomy.parse(taxonomy)
+        self.reads = []
+        self._count, self._fails_at = count, fails_at
+
+    def __len__(self):
+        return self._count
+
+    def __getitem__(self, index):
+        if index == self._fails_at:
+            raise DatasetError(f"shape {index}: cannot be read; look at the file.")
+        self.reads.append(index)
+        rng = np.random.default_rng(index)
+        middle = 20 + 5 * index
+        labels = np.zeros((40 + index, 60), np.uint8)
+        labels[8:, :middle], labels[8:, middle:], labels[:2] = 1, 2, 255
+        if index == 3:
+            labels[:] = 255  # nothing counts here
+        colors = np.array([[90, 90, 90], [220, 40, 30], [20, 60, 220]])
+        image = colors[labels % 255] + rng.integers(0, 25, (*labels.shape, 3))
+        return Example(f"shape {index}", image.astype(np.uint8), labels)
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return Segmenter.create(model="dinov2_test", config=CONFIG)
+
+
+def run(segmenter, source, output, **kwargs):
+    settings = evaluation.settings_of(segmenter, source, version="test")
+    return evaluation.evaluate(segmenter, source, output, settings=settings, **kwargs)
+
+
+def test_scores_are_those_of_the_metrics_image_by_image(segmenter, tmp_path):
+    source = Shapes()
+    metrics = run(segmenter, source, tmp_path)
+    classes = source.taxonomy.flat()
+    grid, full = (overlap.OverlapState.empty(classes.num_classes) for _ in range(2))
+    for index in range(len(source)):
+        example = source[index]
+        truth = classes.encode(example.labels)
+        tree = segmenter([example.image], grid=True)[0]
+        small = resize_labels(truth, tree.labels.shape)
+        grid = grid.update(overlap.score_image(tree, small, num_classes=3))
+        tree = segmenter([example.image])[0]
+        full = full.update(overlap.score_image(tree, truth, num_classes=3))
+    for place, state in (("grid", grid), ("full", full)):
+        for name, value in state.compute().items():
+            key = name if name in metrics else f"{place}/{name}"
+            assert metrics[key] == value
+    assert (metrics["images"], metrics["skipped"]) == (4, 1)
+    assert "grid/tree_miou" not in metrics
+    expected = {"miou", "pacc", "macc", "fiou", "nmcovering"}
+    expected |= {f"nmcovering_at_{n}" for n in (4, 8, 16, 32)}
+    found = {key.removeprefix("full/") for key in metrics if key.startswith("full/")}
+    assert found == expected
+
+
+def test_files_hold_what_was_returned(segmenter, tmp_path):
+    metrics = run(segmenter, Shapes(), tmp_path)
+    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
+    with open(tmp_path / "per_image.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == [f"shape {i}" for i in range(5)]
+    scored = [float(r["full/nmcovering"]) for r in rows if r["name"] != "shape 3"]
+    assert np.mean(scored) == pytest.approx(metrics["full/nmcovering"], abs=1e-9)
+
+
+def test_hierarchies_are_scored_as_well(segmenter, tmp_path):
+    metrics = run(segmenter, Shapes(taxonomy=NESTED), tmp_path)
+    for place in ("grid", "full"):
+        assert 0 < metrics[f"{place}/nhcovering"] <= metrics[f"{place}/tree_nmcovering"]
+        assert {f"{place}/tree_miou", f"{place}/tree_pacc"} <= metrics.keys()
+
+
+def test_nothing_to_score_is_null_in_json(segmenter, tmp_path):
+    class Empty(Shapes):
+        def __getitem__(self, index):
+            example = super().__getitem__(index)
+            return dataclasses.replace(
+                example, labels=np.full_like(example.labels, 255)
+            )
+
+    metrics = run(segmenter, Empty(2), tmp_path)
+    assert np.isnan(metrics["full/miou"])
+    assert metrics["skipped"] == 2
+    assert json.loads((tmp_path / "metrics.json").read_text())["full/miou"] is None
+
+
+def test_a_stopped_evaluation_goes_on_and_ends_the_same(segmenter, tmp_path):
+    whole = run(segmenter, Shapes(), tmp_path / "whole")
+    with pytest.raises(DatasetError, match="shape 2"):
+        run(segmenter, Shapes(fails_at=2), tmp_path / "parts")
+    assert not (tmp_path / "parts" / "metrics.json").exists()
+    source = Shapes()
+    assert run(segmenter, source, tmp_path / "parts") == whole
+    assert source.reads == [2, 3, 4]
+    for name in ("metrics.json", "per_image.csv"):
+        ours, theirs = (tmp_path / x / name for x in ("parts", "whole"))
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_kill_9_in_the_middle_does_not_change_the_scores(segmenter, tmp_path):
+    code = f"""
+        import sys
+        sys.path.insert(0, {os.path.dirname(__file__)!r})
+        sys.path.insert(0, {os.getcwd()!r})
+        import pathlib, test_evaluate as t
+        seg = t.Segmenter.create(model="dinov2_test", config=t.CONFIG)
+        def told(name, scores):
+            print(name, flush=True)
+        out = pathlib.Path(sys.argv[1])
+        t.run(seg, t.Shapes(), out, on_image=told)
+    """
+    arguments = [sys.executable, "-c", textwrap.dedent(code)]
+    killed = subprocess.Popen(
+        [*arguments, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True
+    )
+    with killed:
+        killed.stdout.readline(), killed.stdout.readline()
+        killed.send_signal(signal.SIGKILL)
+    again = subprocess.run(
+        [*arguments, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True, check=True
+    )
+    run(segmenter, Shapes(), tmp_path / "b")
+    assert len(again.stdout.splitlines()) <= 3
+    a, b = ((tmp_path / x / "metrics.json").read_bytes() for x in "ab")
+    assert a == b
+
+
+def test_results_of_other_settings_are_not_mixed(segmenter, tmp_path):
+    run(segmenter, Shapes(2), tmp_path)
+    with pytest.raises(evaluation.EvaluationError, match="examples"):
+        run(segmenter, Shapes(3), tmp_path)
+    assert run(segmenter, Shapes(3), tmp_path, overwrite=True)["images"] == 3
+
+
+def test_unknown_ids_name_the_example(segmenter, tmp_path):
+    source = Shapes(1, taxonomy="background = 0 background\nleft = 1\n")
+    with pytest.raises(DatasetError, match=r"shape 0: .*2 \("):
+        run(segmenter, source, tmp_path)
+
+
+def test_a_cut_off_line_of_the_journal_spoils_only_itself(tmp_path):
+    journal = Journal(tmp_path / "images.jsonl")
+    entries = [
+        Entry(i, f"image {i}", {"x": 0.5}, np.arange(4, dtype="<i4")) for i in (0, 1)
+    ]
+    journal.append(entries[0])
+    with open(tmp_path / "images.jsonl", "a") as file:
+        file.write(entries[1].to_line()[:-9])
+    assert [entry.index for entry in journal.read()] == [0]
+    journal.append(entries[1])
+    found = list(journal.read())
+    assert [entry.index for entry in found] == [0, 1]
+    np.testing.assert_array_equal(found[1].words, entries[1].words)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    source = Shapes(2)
+    for index in range(2):
+        example = source[index]
+        for name, array in (("images", example.image), ("masks", example.labels)):
+            path = tmp_path / name / f"{index}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(array).save(path)
+    return tmp_path
+
+
+def test_the_command_scores_a_folder(folder, monkeypatch, capsys):
+    preset = {"small": lambda: CONFIG}
+    method = command.methods.METHODS["recursive_spectral"]
+    monkeypatch.setitem(
+        command.methods.METHODS,
+        "recursive_spectral",
+        dataclasses.replace(method, presets=preset),
+    )
+    argv = ["uhseg-evaluate", f"--images={folder / 'images'}", "--preset=small"]
+    argv += [f"--masks={folder / 'masks'}", "--model=dinov2_test"]
+    assert command.main([*argv, f"--output={folder / 'out'}"]) == 0
+    metrics = json.loads((folder / "out" / "metrics.json").read_text())
+    assert metrics["images"] == 2
+    assert f'"images": {metrics["images"]}' in capsys.readouterr().out
+    settings = json.loads((folder / "out" / "settings.json").read_text())
+    assert settings["version"] == uhseg_jax.__version__
+    assert settings["config"]["num_superpixels"] == 12
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "words"),
+    [
+        ([], 2, "--config, or --images and --masks"),
+        (["--images=nowhere", "--masks=nowhere"], 1, "nowhere"),
+        (["--colour=red"], 2, "colour"),
+        (["--config=nowhere.py"], 2, "nowhere.py"),
+    ],
+)
+def test_command_lines_that_make_no_sense(argv, status, words, capsys):
+    assert command.main(["uhseg-evaluate", *argv]) == status
+    assert words in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""Timing the stages of a segmentation beside their anchors, in one run."""

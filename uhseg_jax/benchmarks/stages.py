@@ -1,0 +1,96 @@
+"""The stages of one picture's segmentation, and the anchors they are paired with."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import scipy.linalg
+
+from uhseg_jax import images
+from uhseg_jax.export.coco import CocoWriter
+from uhseg_jax.export.overlay import overlay, save_png
+from uhseg_jax.export.viewer import ViewerWriter
+from uhseg_jax.methods import recursive_spectral
+from uhseg_jax.pipeline import Segmenter, resize_labels
+from uhseg_jax.spectral import affinity, eigen
+from uhseg_jax.types import Array, Float
+
+__all__ = ["eigen_solves", "stages"]
+
+Calls = dict[str, Callable[[], Any]]
+
+
+def stages(segmenter: Segmenter, picture: Path, scratch: Path) -> Calls:
+    """Every stage of one picture as a call of its own, on what the one before gave.
+
+    Args:
+      segmenter: the backbone and method; its config is that of the stage "cut".
+      picture: a picture file.
+      scratch: an existing folder to write to.
+
+    Returns:
+      decode, forward, cut, cut by the published rule, upsample, export.
+    """
+    pixels = images.read_image(picture)
+    features = segmenter.features([pixels])
+    grid = jax.device_get(segmenter.trees(features))[0]
+    labels = resize_labels(grid.labels, pixels.shape[:2])
+    tree = dataclasses.replace(grid, labels=labels)
+    release = dataclasses.replace(segmenter, config=recursive_spectral.release())
+    tokens = release.features([pixels])
+
+    def export() -> None:
+        tree.save(scratch / "tree.npz")
+        save_png(scratch / "overlay.png", overlay(pixels, tree))
+        with CocoWriter(scratch / "coco.json") as coco:
+            coco.add("picture", pixels.shape[:2], tree)
+        with ViewerWriter(scratch / "index.html") as page:
+            page.add("picture", pixels, tree)
+
+    calls: Calls = {
+        "decode": lambda: images.read_image(picture),
+        "forward": lambda: segmenter.features([pixels]),
+        "cut": lambda: segmenter.trees(features),
+        "cut, published rule": lambda: release.trees(tokens),
+        "upsample": lambda: resize_labels(grid.labels, pixels.shape[:2]),
+        "export": export,
+    }
+    return calls
+
+
+def eigen_solves(features: Float[Array, "n d"], *, q: int = 10) -> Calls:
+    """The q smallest eigenpairs of the Laplacian: matrix-free and by dense LAPACK.
+
+    Both start from the same features of one picture; the dense solver (float64, the
+    pairs asked for only) is the best that suits the spectrum of real features.
+    """
+
+    @jax.jit
+    def matrix_free(rows: Float[Array, "n d"]) -> eigen.EigenOutput:
+        graph = affinity.CosineAffinity.from_features(rows)
+        return eigen.leading_eigenvectors(graph, q)
+
+    def dense() -> tuple[np.ndarray, np.ndarray]:
+        rows = np.asarray(features, np.float64)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        distances = np.maximum(1 - rows @ rows.T, 0)
+        weights = 1 - distances / distances.max()
+        np.fill_diagonal(weights, 0)
+        scale = 1 / np.sqrt(weights.sum(axis=1))
+        laplacian = np.eye(len(rows)) - scale[:, None] * weights * scale[None, :]
+        return scipy.linalg.eigh(laplacian, subset_by_index=[0, q - 1])
+
+    return {
+        "eigen-solve, matrix-free float32": lambda: matrix_free(features),
+        "eigen-solve, dense LAPACK float64": dense,
+    }
+
+
+def check_agreement(features: Float[Array, "n d"], *, q: int = 10) -> float:
+    """Largest difference of the eigenvalues that the two solvers of a pair give."""
+    calls = eigen_solves(features, q=q)
+    ours, theirs = (call() for call in calls.values())
+    return float(np.abs(1 - np.asarray(ours.values) - theirs[0]).max())

@@ -1,0 +1,57 @@
+"""What an evaluation asks of a dataset."""
+
+import dataclasses
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from uhseg_jax.taxonomy import Taxonomy
+from uhseg_jax.types import Integer, UInt8
+
+__all__ = ["DatasetError", "Example", "Source"]
+
+
+class DatasetError(ValueError):
+    """A dataset is not there or not as it should be; the message says what is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """One picture with its ground truth.
+
+    Attributes:
+      name: unique in its dataset; names the picture in reports.
+      image: uint8 ``[H, W, 3]``.
+      labels: raw ids of the dataset, ``[H, W]``, as its taxonomy lists them.
+      annotations: where several people annotated the picture, ``[a, H, W]``: the region
+        of every pixel by each of them (BSDS500), of which ``labels`` is the first.
+      instances: where single objects are told apart, ``[H, W]``: ids from 1, 0 where
+        there is none, -1 where a pixel does not count (COCO, KITTI-STEP).
+    """
+
+    name: str
+    image: UInt8[np.ndarray, "H W 3"]
+    labels: Integer[np.ndarray, "H W"]
+    annotations: Integer[np.ndarray, "a H W"] | None = None
+    instances: Integer[np.ndarray, "H W"] | None = None
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A dataset in a fixed order, read one example at a time.
+
+    Attributes:
+      name: of the dataset, for reports.
+      taxonomy: what the ids in the labels are.
+    """
+
+    name: str
+    taxonomy: Taxonomy
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        ...
+
+    def __getitem__(self, index: int) -> Example:
+        """The example at a position; reads it from disk."""
+        ...

@@ -1,0 +1,192 @@
+"""From a dataset to its scores, one image after the other, resumable."""
+
+import concurrent.futures
+import csv
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from uhseg_jax.datasets.source import DatasetError, Example, Source
+from uhseg_jax.evaluation.journal import Entry, Journal
+from uhseg_jax.evaluation.scores import COUNTS, Scorer, Scores
+from uhseg_jax.files import writing_aside
+from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.metrics import states
+from uhseg_jax.pipeline import Segmenter, resize_labels
+
+__all__ = ["EvaluationError", "evaluate", "settings_of"]
+
+_JOURNAL = "images.jsonl"
+_SETTINGS = "settings.json"
+
+
+class EvaluationError(ValueError):
+    """An evaluation cannot go on; the message says why and what to do."""
+
+
+def settings_of(
+    segmenter: Segmenter, source: Source, *, version: str
+) -> dict[str, Any]:
+    """What the scores depend on, JSON-ready."""
+    return json.loads(
+        json.dumps(
+            {
+                "version": version,
+                "jax": jax.__version__,
+                "platform": jax.default_backend(),
+                "dataset": source.name,
+                "examples": len(source),
+                "taxonomy": source.taxonomy.to_text(),
+                "model": segmenter.backbone.name,
+                "weights_sha256": segmenter.backbone.weights_sha256,
+                "dtype": str(segmenter.backbone.module.dtype),
+                "method": segmenter.method.name,
+                "config": dataclasses.asdict(segmenter.config),
+            }
+        )
+    )
+
+
+def evaluate(
+    segmenter: Segmenter,
+    source: Source,
+    output: Path,
+    *,
+    settings: dict[str, Any],
+    overwrite: bool = False,
+    on_image: Callable[[str, dict[str, float]], None] = lambda name, scores: None,
+) -> dict[str, float]:
+    """Scores a method on a dataset, on the patch grid and at full resolution.
+
+    On the grid, as published, the ground truth is resized by nearest neighbour; at full
+    resolution the labels are. Stopped at any moment, the same call goes on where it
+    was and ends in the same scores. Writes ``metrics.json``, ``per_image.csv`` and
+    ``settings.json``.
+
+    Args:
+      segmenter: the backbone and method.
+      source: pictures with ground truth.
+      output: the folder for results.
+      settings: from `settings_of`; results of other settings are not mixed.
+      overwrite: forget what was scored before.
+      on_image: called after every image with its name and the scores so far.
+
+    Returns:
+      What ``metrics.json`` holds: ``grid/...`` and ``full/...`` in fractions of 1,
+      then images, skipped, mean_nodes and mean_leaves.
+
+    Raises:
+      EvaluationError: the folder holds results of other settings.
+      DatasetError: an example cannot be read.
+    """
+    journal = Journal(output / _JOURNAL)
+    _claim(output / _SETTINGS, settings, journal, overwrite=overwrite)
+    scorer = Scorer(source.taxonomy)
+    empty = {"grid": scorer.empty(), "full": scorer.empty()}
+    done = {entry.index: entry for entry in journal.read()}
+    total = states.merge_all(
+        [empty, *(states.from_words(entry.words, empty) for entry in done.values())]
+    )
+    waiting = [index for index in range(len(source)) if index not in done]
+    for index, example in _read_ahead(source, waiting):
+        tree = segmenter([example.image], grid=True)[0]
+        scores, row = _score(scorer, tree, example)
+        entry = Entry(index, example.name, row, states.to_words(scores))
+        journal.append(entry)
+        done[index] = entry
+        total = states.merge(total, scores)
+        on_image(example.name, _flatten(total))
+    metrics = _flatten(total)
+    with writing_aside(output / "metrics.json") as aside:
+        # JSON has no NaN: a score of nothing is null.
+        known = {k: None if math.isnan(v) else v for k, v in metrics.items()}
+        aside.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+    _write_table(output / "per_image.csv", [done[index] for index in sorted(done)])
+    return metrics
+
+
+def _score(
+    scorer: Scorer, tree: RegionTree, example: Example
+) -> tuple[dict[str, Scores], dict[str, float]]:
+    """The states of one image at both resolutions, and its row of the table."""
+    try:
+        classes = scorer.encode(example.labels)
+    except ValueError as error:
+        raise DatasetError(f"{example.name}: {error}") from error
+    grid = scorer.score(tree, resize_labels(classes, tree.labels.shape))
+    labels = resize_labels(np.asarray(tree.labels), classes.shape)
+    full = scorer.score(dataclasses.replace(tree, labels=labels), classes)
+    row = {f"grid/{name}": value for name, value in grid.row.items()}
+    row |= {f"full/{name}": value for name, value in full.row.items()}
+    return {"grid": grid.scores, "full": full.scores}, row
+
+
+def _flatten(total: dict[str, Scores]) -> dict[str, float]:
+    """The keys of ``metrics.json``."""
+    computed = {place: scores.compute() for place, scores in total.items()}
+    flat = {
+        f"{place}/{name}": value
+        for place, scores in computed.items()
+        for name, value in scores.items()
+        if name not in COUNTS
+    }
+    return flat | {name: computed["full"][name] for name in COUNTS}
+
+
+def _claim(
+    path: Path, settings: dict[str, Any], journal: Journal, *, overwrite: bool
+) -> None:
+    """Makes a folder that of these settings, or says whose it is."""
+    found = None
+    if path.exists() and not overwrite:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            found = {}
+        if found != settings:
+            names = [
+                name
+                for name in {**settings, **found}
+                if found.get(name) != settings.get(name)
+            ]
+            raise EvaluationError(
+                f"{path.parent}: the scores there were made with other settings "
+                f"({', '.join(names)} differ); give another --output folder, or "
+                "replace them with --overwrite."
+            )
+    if found is None:
+        journal.clear()
+        with writing_aside(path) as aside:
+            aside.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_ahead(
+    source: Source, indices: Sequence[int]
+) -> Iterator[tuple[int, Example]]:
+    """Examples in order; the next one is read while this one is worked on."""
+    with concurrent.futures.ThreadPoolExecutor(1, "uhseg-read") as pool:
+        following = pool.submit(source.__getitem__, indices[0]) if indices else None
+        for position, index in enumerate(indices):
+            assert following is not None
+            example = following.result()
+            if position + 1 < len(indices):
+                following = pool.submit(source.__getitem__, indices[position + 1])
+            yield index, example
+
+
+def _write_table(path: Path, entries: Sequence[Entry]) -> None:
+    names = list(dict.fromkeys(name for entry in entries for name in entry.row))
+    with (
+        writing_aside(path) as aside,
+        open(aside, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, ["name", *names])
+        writer.writeheader()
+        for entry in entries:
+            writer.writerow({"name": entry.name, **entry.row})
