@@ -8,16 +8,18 @@ steps.
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 from PIL import Image
 
 from uhseg_jax import backbones, images, methods
 from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.spectral import numerics
 from uhseg_jax.types import Array, Float, Integer, UInt8
 
 __all__ = [
@@ -159,15 +161,21 @@ def extract_features(
 class Segmenter:
     """A backbone and a method, ready for many pictures.
 
+    A tree never depends on its neighbours in a batch or on the number of devices: each
+    picture goes through the same program by itself.
+
     Attributes:
       backbone: the model with its weights.
       method: an entry of `methods.METHODS`.
       config: the method's frozen config.
+      mesh: devices among which the pictures of a batch are shared, along one axis
+        ``"data"``; None for the default device.
     """
 
     backbone: backbones.Backbone
     method: methods.Method
     config: Any
+    mesh: jax.sharding.Mesh | None = None
 
     @classmethod
     def create(
@@ -177,15 +185,15 @@ class Segmenter:
         model: str = backbones.DEFAULT_VARIANT,
         config: Any = None,
         checkpoint_dir: str | os.PathLike[str] | None = None,
+        mesh: jax.sharding.Mesh | None = None,
     ) -> "Segmenter":
         """Looks up the method and loads the model; see `segment` for the arguments."""
         chosen = methods.get_method(method)
         config = chosen.resolve_config(config)
         backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
         backbones.check_image_size(backbone.spec, *_sides(config.image_size))
-        for request in _requests(config):
-            backbones.resolve_request(request, backbone.spec)
-        return cls(backbone, chosen, config)
+        _requests(config, backbone.spec)
+        return cls(backbone, chosen, config, mesh)
 
     def __call__(
         self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, grid: bool = False
@@ -199,64 +207,110 @@ class Segmenter:
         Returns:
           One tree with numpy arrays for every picture.
         """
-        features = self.features(pictures)
-        trees = jax.device_get(self.trees(features))
+        trees = jax.device_get(self.trees(self.features(pictures)))
+        on_grid = [tree for tree, _ in zip(trees, pictures, strict=False)]
         if grid:
-            return list(trees)
+            return on_grid
         return [
             dataclasses.replace(tree, labels=resize_labels(tree.labels, p.shape[:2]))
-            for tree, p in zip(trees, pictures, strict=True)
+            for tree, p in zip(on_grid, pictures, strict=True)
         ]
 
     def features(
         self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]
     ) -> Float[Array, "b h w d"]:
-        """The features that the method works on."""
-        # Each picture goes through the model alone: products of other shapes round
-        # differently, and then a tree would depend on its neighbours in the batch.
-        return jnp.stack([self._features_of(picture) for picture in pictures])
+        """The features that the method works on.
 
-    def _features_of(
-        self, picture: UInt8[np.ndarray, "H W 3"]
-    ) -> Float[Array, "h w d"]:
-        pixels = images.resize(picture, _sides(self.config.image_size))
-        found = backbones.forward_features(
-            self.backbone, pixels[None], requests=_requests(self.config)
+        With a mesh, the last picture is repeated until the devices divide the batch.
+        """
+        sides = _sides(self.config.image_size)
+        pixels = [images.resize(picture, sides) for picture in pictures]
+        devices = 1 if self.mesh is None else self.mesh.size
+        pixels += pixels[-1:] * (-len(pixels) % devices)
+        return _jitted_features(
+            self.backbone.params,
+            np.stack(pixels),
+            module=self.backbone.module,
+            requests=_requests(self.config, self.backbone.spec),
+            mesh=self.mesh,
         )
-        return _side_by_side(found)[0]
 
     def trees(self, features: Float[Array, "b h w d"]) -> RegionTree:
         """The method alone: a batched tree on the patch grid."""
         return _jitted_trees(
-            features, segment_fn=self.method.segment, config=self.config
+            features,
+            segment_fn=self.method.segment,
+            config=self.config,
+            mesh=self.mesh,
         )
 
 
-def _requests(config: Any) -> tuple[backbones.FeatureRequest, ...]:
-    """What a method's config asks of the backbone."""
+def _requests(
+    config: Any, spec: backbones.ViTSpec
+) -> tuple[backbones.FeatureRequest, ...]:
+    """What a method's config asks of the backbone; ValueError if it has no such."""
     return tuple(
-        backbones.FeatureRequest(config.facet, block, config.normed)
+        backbones.resolve_request(
+            backbones.FeatureRequest(config.facet, block, config.normed), spec
+        )
         for block in config.blocks
     )
 
 
-@functools.partial(jax.jit, static_argnames=("segment_fn", "config"))
+# Both stages take the pictures of a device one after the other (`lax.map`), not by
+# vmap: products of other shapes round differently, so a tree would depend on its
+# neighbours, and conditionals that skip empty buckets would become selects.
+@functools.partial(jax.jit, static_argnames=("module", "requests", "mesh"))
+def _jitted_features(
+    params: Any, pixels: Array, *, module: Any, requests: Any, mesh: Any
+) -> Float[Array, "b h w d"]:
+    def one_fn(params: Any, image: Array) -> Array:
+        found = backbones.compute_features(
+            module, params, image[None], requests=requests
+        )
+        return _side_by_side(found)[0]
+
+    def local_fn(params: Any, pixels: Array) -> Array:
+        return jax.lax.map(functools.partial(one_fn, params), pixels)
+
+    return _shared_out(local_fn, mesh)(params, pixels)
+
+
+@functools.partial(jax.jit, static_argnames=("segment_fn", "config", "mesh"))
 def _jitted_trees(
-    features: Float[Array, "b h w d"], *, segment_fn: Any, config: Any
+    features: Array, *, segment_fn: Any, config: Any, mesh: Any = None
 ) -> RegionTree:
-    # One picture after the other, not vmap: a tree must not depend on its neighbours
-    # in the batch, and conditionals that skip empty buckets would become selects.
-    return jax.lax.map(lambda x: segment_fn(x, config).tree, features)
+    def local_fn(nothing: tuple[()], features: Array) -> RegionTree:
+        del nothing
+        return jax.lax.map(lambda x: segment_fn(x, config).tree, features)
+
+    return _shared_out(local_fn, mesh)((), features)
 
 
-@jax.jit
+def _shared_out(
+    local_fn: Callable[[Any, Array], Any], mesh: jax.sharding.Mesh | None
+) -> Callable[[Any, Array], Any]:
+    """Runs a function of (parameters, batch) on every device's share of the batch."""
+    if mesh is None:
+        return local_fn
+    replicated, shared = PartitionSpec(), PartitionSpec("data")
+    return jax.shard_map(
+        local_fn,
+        mesh=mesh,
+        in_specs=(replicated, shared),
+        out_specs=shared,
+        check_vma=False,  # the loops start from constants that every device has
+    )
+
+
 def _side_by_side(features: tuple[Float[Array, "b h w d"], ...]) -> Array:
     """Features of several blocks, each of unit length, as one vector."""
     if len(features) == 1:
         return features[0]
-    lengths = [jnp.linalg.norm(x, axis=-1, keepdims=True) for x in features]
-    tiny = jnp.finfo(jnp.float32).tiny
-    units = [x / jnp.maximum(n, tiny) for x, n in zip(features, lengths, strict=True)]
+    units = [
+        numerics.normalize_rows(x.reshape(-1, x.shape[-1])).reshape(x.shape)
+        for x in features
+    ]
     return jnp.concatenate(units, axis=-1)
 
 
