@@ -3,6 +3,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -169,6 +170,55 @@ def test_kill_9_in_the_middle_does_not_change_the_scores(segmenter, tmp_path):
     assert a == b
 
 
+def evaluated_by_the_command(folder, output, *flags, devices=1):
+    """Starts the command in a process of its own on a folder of shapes."""
+    code = f"""
+        import sys
+        sys.path[:0] = [{os.path.dirname(__file__)!r}, {os.getcwd()!r}]
+        import dataclasses, test_evaluate as t
+        method = t.command.methods.METHODS["recursive_spectral"]
+        t.command.methods.METHODS["recursive_spectral"] = dataclasses.replace(
+            method, presets={{"small": lambda: t.CONFIG}})
+        sys.exit(t.command.main(["uhseg-evaluate", *sys.argv[1:]]))
+    """
+    command_line = [sys.executable, "-c", textwrap.dedent(code), "--preset=small"]
+    command_line += [f"--images={folder / 'images'}", f"--masks={folder / 'masks'}"]
+    command_line += ["--model=dinov2_test", f"--output={output}", *flags]
+    xla_flags = f"--xla_force_host_platform_device_count={devices}"
+    return subprocess.Popen(
+        command_line,
+        env={**os.environ, "XLA_FLAGS": xla_flags},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_eight_devices_and_two_processes_give_the_scores_of_one(folder, tmp_path):
+    one, eight = (
+        evaluated_by_the_command(folder, tmp_path / str(n), devices=n) for n in (1, 8)
+    )
+    for process in (one, eight):
+        out, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, out
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    flags = ["--distributed", f"--coordinator=localhost:{port}", "--processes=2"]
+    pair = [
+        evaluated_by_the_command(folder, tmp_path / "2", *flags, f"--process={i}")
+        for i in range(2)
+    ]
+    for process in pair:
+        out, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, out
+    for name in ("metrics.json", "per_image.csv"):
+        expected = (tmp_path / "1" / name).read_bytes()
+        assert (tmp_path / "8" / name).read_bytes() == expected
+        assert (tmp_path / "2" / name).read_bytes() == expected
+    assert len(list((tmp_path / "2").glob("images-*.jsonl"))) == 2
+
+
 def test_results_of_other_settings_are_not_mixed(segmenter, tmp_path):
     run(segmenter, Shapes(2), tmp_path)
     with pytest.raises(evaluation.EvaluationError, match="examples"):
@@ -199,8 +249,8 @@ def test_a_cut_off_line_of_the_journal_spoils_only_itself(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    source = Shapes(2)
-    for index in range(2):
+    source = Shapes(3)
+    for index in range(3):
         example = source[index]
         for name, array in (("images", example.image), ("masks", example.labels)):
             path = tmp_path / name / f"{index}.png"
@@ -221,7 +271,7 @@ def test_the_command_scores_a_folder(folder, monkeypatch, capsys):
     argv += [f"--masks={folder / 'masks'}", "--model=dinov2_test"]
     assert command.main([*argv, f"--output={folder / 'out'}"]) == 0
     metrics = json.loads((folder / "out" / "metrics.json").read_text())
-    assert metrics["images"] == 2
+    assert metrics["images"] == 3
     assert f'"images": {metrics["images"]}' in capsys.readouterr().out
     settings = json.loads((folder / "out" / "settings.json").read_text())
     assert settings["version"] == uhseg_jax.__version__
@@ -234,7 +284,7 @@ def test_the_command_scores_a_folder(folder, monkeypatch, capsys):
         ([], 2, "--config, or --images and --masks"),
         (["--images=nowhere", "--masks=nowhere"], 1, "nowhere"),
         (["--colour=red"], 2, "colour"),
-        (["--config=nowhere.py"], 2, "nowhere.py"),
+        (["--config=nowhere.py"], 1, "nowhere.py"),
     ],
 )
 def test_command_lines_that_make_no_sense(argv, status, words, capsys):

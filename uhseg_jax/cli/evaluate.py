@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
 from absl import flags
 from ml_collections import config_dict, config_flags
 from tqdm import tqdm
@@ -25,6 +27,7 @@ from uhseg_jax import backbones, datasets, evaluation, methods
 from uhseg_jax.cli.startup import keep_compilations, keep_quiet
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.prepared import load
+from uhseg_jax.evaluation import hosts
 from uhseg_jax.pipeline import DEFAULT_METHOD, Segmenter
 
 
@@ -55,6 +58,11 @@ def _define() -> flags.FlagValues:
     text("output", "Folder for the scores.", "scores")
     text("checkpoint_dir", "Folder of converted weights; the user's cache by default.")
     switch("overwrite", "Forget what was scored before.")
+    switch("distributed", "One of several processes (jax.distributed); a cluster's own "
+           "settings are found, or give the next three.")  # fmt: skip
+    text("coordinator", "HOST:PORT of the first process.")
+    flags.DEFINE_integer("processes", None, "How many.", flag_values=values)
+    flags.DEFINE_integer("process", None, "Which, from 0.", flag_values=values)
     return values
 
 
@@ -66,6 +74,10 @@ def main(argv: Sequence[str]) -> int:
         if values.help:
             print(f"{__doc__}\nFlags:\n{values.module_help(__name__)}")
             return 0
+        if values.distributed:
+            jax.distributed.initialize(
+                values.coordinator, values.processes, values.process
+            )
         source, segmenter = _from_config(values) if values.config else _folder(values)
         _evaluate(source, segmenter, values)
     except KeyboardInterrupt:
@@ -95,8 +107,17 @@ def _from_config(values: flags.FlagValues) -> tuple[datasets.Source, Segmenter]:
         model=config.model,
         config=_frozen(config.parameters, method.config),
         checkpoint_dir=values.checkpoint_dir,
+        mesh=_mesh(),
     )
     return source, segmenter
+
+
+def _mesh() -> jax.sharding.Mesh | None:
+    """This process's devices, if there are several."""
+    devices = jax.local_devices()
+    if len(devices) == 1:
+        return None
+    return jax.sharding.Mesh(np.array(devices), ("data",))
 
 
 def _frozen(parameters: config_dict.ConfigDict, cls: type) -> Any:
@@ -129,7 +150,10 @@ def _folder(values: flags.FlagValues) -> tuple[datasets.Source, Segmenter]:
     )
     config = methods.get_method(DEFAULT_METHOD).preset(values.preset)
     segmenter = Segmenter.create(
-        model=values.model, config=config, checkpoint_dir=values.checkpoint_dir
+        model=values.model,
+        config=config,
+        checkpoint_dir=values.checkpoint_dir,
+        mesh=_mesh(),
     )
     return source, segmenter
 
@@ -138,7 +162,8 @@ def _evaluate(
     source: datasets.Source, segmenter: Segmenter, values: flags.FlagValues
 ) -> None:
     settings = evaluation.settings_of(segmenter, source, version=uhseg_jax.__version__)
-    with tqdm(total=len(source), unit="picture", dynamic_ncols=True) as bar:
+    share = len(range(hosts.index(), len(source), hosts.count()))
+    with tqdm(total=share, unit="picture", dynamic_ncols=True) as bar:
 
         def on_image(name: str, scores: dict[str, float]) -> None:
             del name
@@ -155,6 +180,8 @@ def _evaluate(
             overwrite=values.overwrite,
             on_image=on_image,
         )
+    if hosts.index():
+        return
     print(json.dumps(metrics, indent=2))
     print(f"Written to {values.output}: metrics.json and per_image.csv.")
 

@@ -73,10 +73,6 @@ class Journal:
                 file.write(b"\n")
             file.write(entry.to_line().encode() + b"\n")
 
-    def clear(self) -> None:
-        """Forgets everything."""
-        self._path.unlink(missing_ok=True)
-
 
 def _ends_a_line(file: Any) -> bool:
     file.seek(-1, 2)

@@ -3,6 +3,7 @@
 import concurrent.futures
 import csv
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ import jax
 import numpy as np
 
 from uhseg_jax.datasets.source import DatasetError, Example, Source
+from uhseg_jax.evaluation import hosts
 from uhseg_jax.evaluation.journal import Entry, Journal
 from uhseg_jax.evaluation.scores import COUNTS, Scorer, Scores
 from uhseg_jax.files import writing_aside
@@ -22,7 +24,6 @@ from uhseg_jax.pipeline import Segmenter, resize_labels
 
 __all__ = ["EvaluationError", "evaluate", "settings_of"]
 
-_JOURNAL = "images.jsonl"
 _SETTINGS = "settings.json"
 
 
@@ -69,13 +70,19 @@ def evaluate(
     was and ends in the same scores. Writes ``metrics.json``, ``per_image.csv`` and
     ``settings.json``.
 
+    Several processes of `jax.distributed` each take every so many-th picture and merge
+    their scores; the devices of the segmenter's mesh take the pictures of a batch. The
+    scores are the same to the last digit however many there are. A process writes a
+    journal of its own, so they may share ``output`` or not; the table of images is that
+    of the journals which the first process sees.
+
     Args:
       segmenter: the backbone and method.
       source: pictures with ground truth.
       output: the folder for results.
       settings: from `settings_of`; results of other settings are not mixed.
       overwrite: forget what was scored before.
-      on_image: called after every image with its name and the scores so far.
+      on_image: called after every image with its name and this process's scores so far.
 
     Returns:
       What ``metrics.json`` holds: ``grid/...`` and ``full/...`` in fractions of 1,
@@ -85,30 +92,54 @@ def evaluate(
       EvaluationError: the folder holds results of other settings.
       DatasetError: an example cannot be read.
     """
-    journal = Journal(output / _JOURNAL)
-    _claim(output / _SETTINGS, settings, journal, overwrite=overwrite)
+    hosts.first_then_others(
+        lambda: _claim(output, settings, overwrite=overwrite), name="settings"
+    )
     scorer = Scorer(source.taxonomy)
     empty = {"grid": scorer.empty(), "full": scorer.empty()}
-    done = {entry.index: entry for entry in journal.read()}
+    share = range(hosts.index(), len(source), hosts.count())
+    done = {e.index: e for e in _entries(output) if e.index in share}
     total = states.merge_all(
         [empty, *(states.from_words(entry.words, empty) for entry in done.values())]
     )
-    waiting = [index for index in range(len(source)) if index not in done]
-    for index, example in _read_ahead(source, waiting):
-        tree = segmenter([example.image], grid=True)[0]
-        scores, row = _score(scorer, tree, example)
-        entry = Entry(index, example.name, row, states.to_words(scores))
-        journal.append(entry)
-        done[index] = entry
-        total = states.merge(total, scores)
-        on_image(example.name, _flatten(total))
-    metrics = _flatten(total)
+    journal = Journal(output / f"images-{hosts.index()}.jsonl")
+    waiting = [index for index in share if index not in done]
+    batch_size = 1 if segmenter.mesh is None else segmenter.mesh.size
+    examples = _read_ahead(source, waiting)
+    while batch := list(itertools.islice(examples, batch_size)):
+        trees = segmenter([example.image for _, example in batch], grid=True)
+        for (index, example), tree in zip(batch, trees, strict=True):
+            scores, row = _score(scorer, tree, example)
+            words = states.to_words(scores)
+            journal.append(Entry(index, example.name, row, words))
+            total = states.merge(total, scores)
+            on_image(example.name, _flatten(total))
+    gathered = hosts.gather(states.to_words(total))
+    metrics = _flatten(
+        states.merge_all(states.from_words(words, empty) for words in gathered)
+    )
+    hosts.first_then_others(lambda: _report(output, metrics), name="report")
+    return metrics
+
+
+def _entries(output: Path) -> list[Entry]:
+    """The entries of all journals, those of any number of processes."""
+    return [
+        entry
+        for path in sorted(output.glob("images-*.jsonl"))
+        for entry in Journal(path).read()
+    ]
+
+
+def _report(output: Path, metrics: dict[str, float]) -> None:
+    if hosts.index():
+        return
     with writing_aside(output / "metrics.json") as aside:
         # JSON has no NaN: a score of nothing is null.
         known = {k: None if math.isnan(v) else v for k, v in metrics.items()}
         aside.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
-    _write_table(output / "per_image.csv", [done[index] for index in sorted(done)])
-    return metrics
+    entries = {entry.index: entry for entry in _entries(output)}
+    _write_table(output / "per_image.csv", [entries[i] for i in sorted(entries)])
 
 
 def _score(
@@ -139,10 +170,9 @@ def _flatten(total: dict[str, Scores]) -> dict[str, float]:
     return flat | {name: computed["full"][name] for name in COUNTS}
 
 
-def _claim(
-    path: Path, settings: dict[str, Any], journal: Journal, *, overwrite: bool
-) -> None:
+def _claim(output: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
     """Makes a folder that of these settings, or says whose it is."""
+    path = output / _SETTINGS
     found = None
     if path.exists() and not overwrite:
         try:
@@ -156,12 +186,13 @@ def _claim(
                 if found.get(name) != settings.get(name)
             ]
             raise EvaluationError(
-                f"{path.parent}: the scores there were made with other settings "
+                f"{output}: the scores there were made with other settings "
                 f"({', '.join(names)} differ); give another --output folder, or "
                 "replace them with --overwrite."
             )
     if found is None:
-        journal.clear()
+        for journal in output.glob("images-*.jsonl"):
+            journal.unlink(missing_ok=True)
         with writing_aside(path) as aside:
             aside.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
