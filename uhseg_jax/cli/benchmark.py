@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -18,7 +19,7 @@ from uhseg_jax.pipeline import DEFAULT_METHOD, Segmenter
 
 
 def _define(values: flags.FlagValues) -> None:
-    defined = {"flag_values": values, "module_name": sys.argv[0]}
+    defined: Any = {"flag_values": values, "module_name": sys.argv[0]}
     flags.DEFINE_bool("help", False, "show this help", **defined)
     flags.DEFINE_string("image", None, "picture; none: scikit-image's", **defined)
     flags.DEFINE_string("model", backbones.DEFAULT_VARIANT, "backbone", **defined)
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> None:
         calls = stages.stages(segmenter, picture, folder)
         timings = timing.measure(calls, repeats=values.repeats)
         pixels = images.read_image(picture)
-    report = {"machine": timing.machine(), "image": list(pixels.shape[:2])}
+    report: dict[str, Any] = {"machine": timing.machine(), "image": list(pixels.shape[:2])}
     if values.anchors:
         release = methods.recursive_spectral.release()
         plain = Segmenter.create(

@@ -30,6 +30,8 @@ from uhseg_jax.datasets.prepared import load
 from uhseg_jax.evaluation import hosts
 from uhseg_jax.pipeline import DEFAULT_METHOD, Segmenter
 
+_SHOWN = ("grid/nmcovering", "full/nmcovering", "full/covering_ods", "mean_nodes")
+
 
 def _define() -> flags.FlagValues:
     values = flags.FlagValues()
@@ -168,8 +170,9 @@ def _evaluate(
         def on_image(name: str, scores: dict[str, float]) -> None:
             del name
             seen = scores["images"] + scores["skipped"]
-            covered = scores["grid/nmcovering"]
-            bar.set_postfix_str(f"grid NMCovering {covered:.3f}", refresh=False)
+            shown = [k for k in _SHOWN if k in scores]
+            text = ", ".join(f"{key} {scores[key]:.3f}" for key in shown)
+            bar.set_postfix_str(text, refresh=False)
             bar.update(seen - bar.n)
 
         metrics = evaluation.evaluate(

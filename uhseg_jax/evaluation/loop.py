@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
-from uhseg_jax.datasets.source import DatasetError, Example, Source
+from uhseg_jax.datasets.source import Example, Source
 from uhseg_jax.evaluation import hosts
+from uhseg_jax.evaluation.gallery import draw_extremes
 from uhseg_jax.evaluation.journal import Entry, Journal
-from uhseg_jax.evaluation.scores import COUNTS, Scorer, Scores
+from uhseg_jax.evaluation.scorer import scorer_for
 from uhseg_jax.files import writing_aside
-from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import states
-from uhseg_jax.pipeline import Segmenter, resize_labels
+from uhseg_jax.pipeline import Segmenter
 
 __all__ = ["EvaluationError", "evaluate", "settings_of"]
 
@@ -65,10 +64,11 @@ def evaluate(
 ) -> dict[str, float]:
     """Scores a method on a dataset, on the patch grid and at full resolution.
 
-    On the grid, as published, the ground truth is resized by nearest neighbour; at full
-    resolution the labels are. Stopped at any moment, the same call goes on where it
-    was and ends in the same scores. Writes ``metrics.json``, ``per_image.csv`` and
-    ``settings.json``.
+    A dataset whose pictures several people cut into regions is scored as BSDS does, at
+    full resolution (`annotator_scores`), all others by their classes (`class_scores`).
+    Stopped at any moment, the same call goes on where it
+    was and ends in the same scores. Writes ``metrics.json``, ``per_image.csv``,
+    ``settings.json`` and, in ``pictures``, the worst and best with their ground truth.
 
     Several processes of `jax.distributed` each take every so many-th picture and merge
     their scores; the devices of the segmenter's mesh take the pictures of a batch. The
@@ -85,8 +85,8 @@ def evaluate(
       on_image: called after every image with its name and this process's scores so far.
 
     Returns:
-      What ``metrics.json`` holds: ``grid/...`` and ``full/...`` in fractions of 1,
-      then images, skipped, mean_nodes and mean_leaves.
+      What ``metrics.json`` holds: ``grid/...`` and ``full/...``, then images, skipped,
+      mean_nodes and mean_leaves.
 
     Raises:
       EvaluationError: the folder holds results of other settings.
@@ -95,8 +95,8 @@ def evaluate(
     hosts.first_then_others(
         lambda: _claim(output, settings, overwrite=overwrite), name="settings"
     )
-    scorer = Scorer(source.taxonomy)
-    empty = {"grid": scorer.empty(), "full": scorer.empty()}
+    scorer = scorer_for(source)
+    empty = scorer.empty()
     share = range(hosts.index(), len(source), hosts.count())
     done = {e.index: e for e in _entries(output) if e.index in share}
     total = states.merge_all(
@@ -109,16 +109,19 @@ def evaluate(
     while batch := list(itertools.islice(examples, batch_size)):
         trees = segmenter([example.image for _, example in batch], grid=True)
         for (index, example), tree in zip(batch, trees, strict=True):
-            scores, row = _score(scorer, tree, example)
+            scores, row = scorer.score(tree, example)
             words = states.to_words(scores)
             journal.append(Entry(index, example.name, row, words))
             total = states.merge(total, scores)
-            on_image(example.name, _flatten(total))
+            on_image(example.name, scorer.compute(total))
     gathered = hosts.gather(states.to_words(total))
-    metrics = _flatten(
+    metrics = scorer.compute(
         states.merge_all(states.from_words(words, empty) for words in gathered)
     )
     hosts.first_then_others(lambda: _report(output, metrics), name="report")
+    if hosts.index() == 0 and waiting:
+        one = dataclasses.replace(segmenter, mesh=None)
+        draw_extremes(one, source, _entries(output), output / "pictures")
     return metrics
 
 
@@ -140,34 +143,6 @@ def _report(output: Path, metrics: dict[str, float]) -> None:
         aside.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
     entries = {entry.index: entry for entry in _entries(output)}
     _write_table(output / "per_image.csv", [entries[i] for i in sorted(entries)])
-
-
-def _score(
-    scorer: Scorer, tree: RegionTree, example: Example
-) -> tuple[dict[str, Scores], dict[str, float]]:
-    """The states of one image at both resolutions, and its row of the table."""
-    try:
-        classes = scorer.encode(example.labels)
-    except ValueError as error:
-        raise DatasetError(f"{example.name}: {error}") from error
-    grid = scorer.score(tree, resize_labels(classes, tree.labels.shape))
-    labels = resize_labels(np.asarray(tree.labels), classes.shape)
-    full = scorer.score(dataclasses.replace(tree, labels=labels), classes)
-    row = {f"grid/{name}": value for name, value in grid.row.items()}
-    row |= {f"full/{name}": value for name, value in full.row.items()}
-    return {"grid": grid.scores, "full": full.scores}, row
-
-
-def _flatten(total: dict[str, Scores]) -> dict[str, float]:
-    """The keys of ``metrics.json``."""
-    computed = {place: scores.compute() for place, scores in total.items()}
-    flat = {
-        f"{place}/{name}": value
-        for place, scores in computed.items()
-        for name, value in scores.items()
-        if name not in COUNTS
-    }
-    return flat | {name: computed["full"][name] for name in COUNTS}
 
 
 def _claim(output: Path, settings: dict[str, Any], *, overwrite: bool) -> None:

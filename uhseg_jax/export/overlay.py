@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 from uhseg_jax.export.colors import node_colors
 from uhseg_jax.export.panels import boundaries, fit, require_same_size, visible_nodes
 from uhseg_jax.files import writing_aside
-from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.types import Int, UInt8
+from uhseg_jax.hierarchy.tree import NO_PARENT, ROOT, RegionTree
+from uhseg_jax.types import Int, Integer, UInt8
 
 __all__ = ["overlay", "save_png"]
 
@@ -31,6 +31,7 @@ def overlay(
     tree: RegionTree,
     *,
     levels: Sequence[int] = (4, 8, 16),
+    truth: Integer[np.ndarray, "H W"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Draws the picture and, beside it, its regions at several levels.
 
@@ -42,6 +43,8 @@ def overlay(
       image: uint8 ``[H, W, 3]``.
       tree: its tree, with labels at image size.
       levels: numbers of regions, one panel each, as `RegionTree.cut` takes them.
+      truth: class of every pixel, drawn after the picture if given; negative where
+        nothing is known.
 
     Returns:
       uint8 ``[h, w, 3]``; each panel is at most 1024 pixels long.
@@ -52,10 +55,13 @@ def overlay(
     require_same_size(image, tree)
     colors = node_colors(tree)
     leaves = np.unique(np.asarray(tree.labels))
-    image, labels = fit(
-        image, np.asarray(tree.labels), longest=_LONGEST, shortest=_SHORTEST
-    )
-    panels, captions = [image], ["Picture"]
+    sizes = {"longest": _LONGEST, "shortest": _SHORTEST}
+    panels, captions = [fit(image, np.asarray(tree.labels), **sizes)[0]], ["Picture"]
+    if truth is not None:
+        known = _as_tree(truth)
+        panels.append(_paint(*fit(image, known.labels, **sizes), node_colors(known)))
+        captions.append("Ground truth")
+    image, labels = fit(image, np.asarray(tree.labels), **sizes)
     for level in levels:
         seen_as = visible_nodes(tree, level)
         panels.append(_paint(image, seen_as[labels], colors))
@@ -68,6 +74,19 @@ def save_png(path: str | os.PathLike[str], picture: UInt8[np.ndarray, "h w 3"]) 
     """Writes a picture as PNG; a reader never sees half of it."""
     with writing_aside(path) as aside:
         Image.fromarray(picture).save(aside, "PNG")
+
+
+def _as_tree(truth: Integer[np.ndarray, "H W"]) -> RegionTree:
+    """Classes as the children of one root, what is unknown among them."""
+    classes, labels = np.unique(truth, return_inverse=True)
+    n = classes.size + 1
+    return RegionTree(
+        labels=labels.reshape(truth.shape).astype(np.int32) + 1,
+        parents=np.array([NO_PARENT, *[ROOT] * (n - 1)], np.int32),
+        num_nodes=np.asarray(n, np.int32),
+        depths=np.minimum(np.arange(n), 1).astype(np.int32),
+        costs=np.zeros(n, np.float32),
+    )
 
 
 def _paint(

@@ -1,0 +1,26 @@
+"""CamVid val, 11 classes.
+
+    uhseg-evaluate --config=configs/camvid.py --data_dir=PREPARED \
+        --manual_dir=ORIGINAL_FILES --output=scores/camvid
+
+No published figure of this method. The README has our scores on 21 pictures of val.
+"""
+
+import dataclasses
+
+from ml_collections import ConfigDict
+
+from uhseg_jax.methods import recursive_spectral
+
+
+def get_config() -> ConfigDict:
+    parameters = dataclasses.asdict(recursive_spectral.default())
+    return ConfigDict(
+        {
+            "dataset": "camvid",
+            "split": "val",
+            "model": "dinov2_vits14_focus",
+            "method": "recursive_spectral",
+            "parameters": parameters,
+        }
+    )

@@ -1,0 +1,28 @@
+"""PartImageNet with its 158 classes.
+
+    uhseg-evaluate --config=configs/part_image_net158.py --data_dir=PREPARED \
+        --manual_dir=ORIGINAL_FILES --output=scores/part_image_net158
+
+Published against the hierarchy: mIoU 59.5, pAcc 82.6, NMCovering(T -> T_gt) 67.8,
+NHCovering 63.1 (the same paper).
+Not measured by us: neither the whole set nor these weights are at hand.
+"""
+
+import dataclasses
+
+from ml_collections import ConfigDict
+
+from uhseg_jax.methods import recursive_spectral
+
+
+def get_config() -> ConfigDict:
+    parameters = dataclasses.asdict(recursive_spectral.default())
+    return ConfigDict(
+        {
+            "dataset": "part_image_net158",
+            "split": "val",
+            "model": "dinov2_vits14_focus",
+            "method": "recursive_spectral",
+            "parameters": parameters,
+        }
+    )

@@ -1,0 +1,29 @@
+"""Pascal-Part: objects and their parts, scored against the hierarchy.
+
+    uhseg-evaluate --config=configs/pascal_part.py --data_dir=PREPARED \
+        --manual_dir=ORIGINAL_FILES --output=scores/pascal_part
+
+Published against the hierarchy: mIoU 25.8, pAcc 80.0, NMCovering(T -> T_gt) 39.5,
+NHCovering 38.8 (the same paper).
+Not measured by us: neither the whole set nor these weights are at hand.
+The README has our scores on 18 pictures.
+"""
+
+import dataclasses
+
+from ml_collections import ConfigDict
+
+from uhseg_jax.methods import recursive_spectral
+
+
+def get_config() -> ConfigDict:
+    parameters = dataclasses.asdict(recursive_spectral.default())
+    return ConfigDict(
+        {
+            "dataset": "pascal_part",
+            "split": "trainval",
+            "model": "dinov2_vits14_focus",
+            "method": "recursive_spectral",
+            "parameters": parameters,
+        }
+    )

@@ -1,0 +1,215 @@
+"""Every builder, on tiny files in the documented format."""
+
+import json
+import sys
+from pathlib import Path
+
+import dataset_files
+import numpy as np
+import pytest
+from PIL import Image
+
+from uhseg_jax import images
+from uhseg_jax.datasets import DATASETS, DatasetError, load, registry
+from uhseg_jax.datasets.source import Source
+
+NAMES = sorted(dataset_files.WRITERS)
+
+
+def prepare(name, tmp_path, **options):
+    """The tiny dataset, prepared from files below ``tmp_path``."""
+    split = dataset_files.SPLITS.get(name, "val")
+    folders = {"manual_dir": tmp_path / "files", "data_dir": tmp_path / "prepared"}
+    options = {"split": split, **folders, **options}
+    return load(name, **options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_masks_come_back_exactly(name, tmp_path):
+    truth = dataset_files.WRITERS[name](tmp_path / "files")
+    source = prepare(name, tmp_path)
+    assert isinstance(source, Source)
+    assert source.name == name
+    found = {}
+    for example in source:
+        found[example.name] = example.labels
+        if example.annotations is not None:
+            found[f"{example.name} annotations"] = example.annotations
+        if example.instances is not None:
+            found[f"{example.name} instances"] = example.instances
+        assert example.image.shape[:2] == example.labels.shape
+        source.taxonomy.flat().encode(example.labels)
+    assert list(found) == list(truth)
+    for key, ids in truth.items():
+        np.testing.assert_array_equal(found[key], ids)
+    assert "tensorflow" not in sys.modules
+
+
+def test_pictures_are_those_of_the_files(tmp_path):
+    dataset_files.voc2012(tmp_path / "files")
+    folder = tmp_path / "files" / "VOCdevkit" / "VOC2012" / "JPEGImages"
+    for example in prepare("voc2012", tmp_path):
+        expected = images.read_image(folder / f"{example.name}.jpg")
+        np.testing.assert_array_equal(example.image, expected)
+
+
+def test_grey_and_turned_pictures_are_kept_as_they_are_seen(tmp_path):
+    dataset_files.voc2012(tmp_path / "files")
+    folder = tmp_path / "files" / "VOCdevkit" / "VOC2012" / "JPEGImages"
+    grey = np.random.default_rng(1).integers(0, 256, (6, 8), np.uint8)
+    Image.fromarray(grey).save(folder / "2007_000001.jpg", quality=95)
+    turned = Image.fromarray(grey.T).convert("RGB")
+    exif = turned.getexif()
+    exif[0x0112] = 6  # a quarter turn clockwise shows it upright
+    turned.save(folder / "2007_000002.jpg", exif=exif, quality=95)
+    source = prepare("voc2012", tmp_path)
+    for example in source:
+        expected = images.read_image(folder / f"{example.name}.jpg")
+        assert example.image.shape == (6, 8, 3)
+        np.testing.assert_array_equal(example.image, expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_folder_is_told_the_expected_layout(name, tmp_path):
+    (tmp_path / "files").mkdir()
+    with pytest.raises(DatasetError, match=r"is missing\. Expected below") as caught:
+        prepare(name, tmp_path)
+    assert str(caught.value).count("/") > 5
+
+
+def test_an_unknown_split_is_told_the_known_ones(tmp_path):
+    with pytest.raises(
+        DatasetError, match=r"no split 'dev'; it has train, val, trainv"
+    ):
+        prepare("voc2012", tmp_path, split="dev")
+
+
+def test_missing_files_are_all_named(tmp_path):
+    dataset_files.voc2012(tmp_path / "files")
+    folder = tmp_path / "files" / "VOCdevkit" / "VOC2012"
+    (folder / "JPEGImages" / "2007_000001.jpg").unlink()
+    (folder / "SegmentationClass" / "2007_000002.png").unlink()
+    with pytest.raises(DatasetError, match="found 2 problems") as caught:
+        prepare("voc2012", tmp_path)
+    message = str(caught.value)
+    assert "2007_000001.jpg: the picture is missing" in message
+    assert "2007_000002.png: the mask is missing" in message
+    assert "Expected layout:\nVOCdevkit/VOC2012/ImageSets" in message
+
+
+def test_unpaired_pictures_stop_the_preparation(tmp_path):
+    dataset_files.cityscapes(tmp_path / "files")
+    leftover = "leftImg8bit/val/bonn/bonn_000009_leftImg8bit.png"
+    dataset_files.picture(tmp_path / "files" / leftover)
+    with pytest.raises(DatasetError, match=r"bonn_000009.*has no mask in"):
+        prepare("cityscapes", tmp_path)
+
+
+def test_unknown_ids_stop_the_preparation_and_leave_nothing(tmp_path):
+    truth = dataset_files.camvid(tmp_path / "files")
+    path = tmp_path / "files" / "CamVid" / "valannot" / "0016E5_1.png"
+    ids = truth["0016E5_1"].copy()
+    ids[0, :3] = 12
+    dataset_files.mask(path, ids)
+    with pytest.raises(DatasetError, match=r"ids that are none of camvid: 12 \(3 pix"):
+        prepare("camvid", tmp_path)
+    assert not list((tmp_path / "prepared").rglob("dataset_info.json"))
+
+
+def test_sizes_that_differ_stop_the_preparation(tmp_path):
+    dataset_files.ade20k(tmp_path / "files")
+    folder = tmp_path / "files" / "ADEChallengeData2016" / "images" / "validation"
+    dataset_files.picture(folder / "ADE_val_00000001.jpg", (8, 6))
+    with pytest.raises(DatasetError, match=r"is 8 x 6, but its mask .* is 6 x 8"):
+        prepare("ade20k", tmp_path)
+
+
+def test_colour_masks_stop_the_preparation(tmp_path):
+    dataset_files.camvid(tmp_path / "files")
+    path = tmp_path / "files" / "CamVid" / "valannot" / "0016E5_1.png"
+    dataset_files.picture(path)
+    with pytest.raises(DatasetError, match="mode is RGB, and colours are no ids"):
+        prepare("camvid", tmp_path)
+
+
+def test_damaged_pictures_stop_the_preparation(tmp_path):
+    dataset_files.camvid(tmp_path / "files")
+    path = tmp_path / "files" / "CamVid" / "val" / "0016E5_1.png"
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(DatasetError, match="cut short or damaged"):
+        prepare("camvid", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["bsds500", "pascal_part"])
+def test_other_mat_files_are_refused(name, tmp_path):
+    dataset_files.WRITERS[name](tmp_path / "files")
+    next((tmp_path / "files").rglob("*.mat")).write_bytes(b"no matrix")
+    with pytest.raises(DatasetError, match="cannot be read"):
+        prepare(name, tmp_path)
+
+
+def test_unknown_segments_of_coco_are_named(tmp_path):
+    dataset_files.coco(tmp_path / "files")
+    path = tmp_path / "files" / "annotations" / "panoptic_val2017.json"
+    path.write_text(path.read_text().replace("66051", "66052"))
+    with pytest.raises(DatasetError, match=r"does not know: 66051"):
+        prepare("coco", tmp_path)
+    path.write_text("{}")
+    with pytest.raises(DatasetError, match="COCO's panoptic format"):
+        prepare("coco", tmp_path)
+
+
+def test_the_config_of_another_version_of_mapillary_is_refused(tmp_path):
+    dataset_files.mapillary(tmp_path / "files")
+    path = tmp_path / "files" / "config_v1.2.json"
+    path.write_text('{"labels": [{"name": "animal--bird"}, {"name": "marking"}]}')
+    with pytest.raises(
+        DatasetError, match=r"1 \(animal--ground-animal here, marking t"
+    ):
+        prepare("mapillary", tmp_path)
+
+
+def test_parts_that_a_class_lacks_are_refused(tmp_path):
+    dataset_files.part_image_net(tmp_path / "files")
+    path = tmp_path / "files" / "annotations" / "val" / "n02129604_17.png"
+    dataset_files.mask(path, dataset_files.some_ids([38, 40]))  # mouth of a bottle
+    with pytest.raises(DatasetError, match="parts 38, which objects of n02129604"):
+        prepare("part_image_net158", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["part_image_net", "part_image_net158"])
+def test_the_lists_of_part_image_net_are_painted(name, tmp_path):
+    stem, files = "n02129604_17", tmp_path / "files"
+    dataset_files.picture(files / "val" / "n02129604" / f"{stem}.JPEG")
+    body = [[0, 0, 8, 0, 8, 4, 0, 4]]  # all of the rows 0 to 3
+    head = {"size": [6, 8], "counts": [0, 2, 46]}  # of them, two of the first column
+    parts = [(0, head), (1, body)]
+    annotations = [
+        {"image_id": 3, "category_id": part, "segmentation": outline}
+        for part, outline in parts
+    ]
+    image = {"id": 3, "file_name": f"{stem}.JPEG", "height": 6, "width": 8}
+    text = json.dumps({"images": [image], "annotations": annotations})
+    (files / "val.json").write_text(text)
+    (example,) = prepare(name, tmp_path)
+    head_id, body_id, rest = (0, 1, 40) if name == "part_image_net" else (93, 94, 0)
+    expected = np.full((6, 8), rest)
+    expected[:4] = body_id
+    expected[:2, 0] = head_id
+    np.testing.assert_array_equal(example.labels, expected)
+    (files / "val.json").write_text(text.replace('"counts"', '"count"'))
+    with pytest.raises(DatasetError, match=r"prepared from other files"):
+        prepare(name, tmp_path)
+    with pytest.raises(DatasetError, match=r"no polygon and no run lengths"):
+        prepare(name, tmp_path, data_dir=tmp_path / "again")
+    (files / "val.json").write_text("[]")
+    with pytest.raises(DatasetError, match=r"as COCO lists them"):
+        prepare(name, tmp_path)
+
+
+def test_every_dataset_has_a_readme_and_a_tiny_version():
+    root = Path(registry.__file__).parent
+    tested = {DATASETS[name].builder for name in NAMES}
+    for entry in DATASETS.values():
+        assert "## Licence" in (root / entry.module / "README.md").read_text()
+        assert entry.builder in tested

@@ -1,0 +1,120 @@
+"""The label hierarchies of the datasets: as many classes as published, ids checked."""
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from uhseg_jax.datasets import DATASETS
+from uhseg_jax.taxonomy import NO_ID, Taxonomy
+
+# Classes (with the background), classes at the top level, nodes of the hierarchy.
+PUBLISHED = {
+    "ade20k": (150, 150, 150),
+    "camvid": (11, 11, 11),
+    "cityscapes": (19, 7, 26),
+    "cityscapes27": (27, 7, 34),
+    "coco": (81, 13, 93),
+    "coco_stuff": (171, 27, 198),
+    "coco_stuff27": (171, 27, 198),
+    "coco_stuff182": (182, 27, 209),
+    "coco_stuff_only": (92, 16, 107),
+    "coco_stuff_things": (92, 13, 104),
+    "kitti_step": (19, 7, 26),
+    "mapillary": (65, 7, 79),  # and one ignored, which makes 66
+    "mapillary2": (120, 8, 145),  # and four ignored
+    "part_image_net": (41, 12, 52),
+    "part_image_net158": (599, 12, 768),
+    "pascal_part": (198, 21, 214),
+    "pascal_part_objects": (214, 21, 214),
+    "potsdam": (6, 6, 6),
+    "vaihingen": (6, 6, 6),
+    "voc2012": (21, 21, 21),
+}
+
+
+def builder(entry):
+    module = importlib.import_module(f"uhseg_jax.datasets.{entry.module}.builder")
+    return getattr(module, entry.builder)
+
+
+def ids(taxonomy: Taxonomy) -> dict[int, str]:
+    return {
+        int(raw_id): name
+        for raw_id, name in zip(taxonomy.ids, taxonomy.names, strict=True)
+        if raw_id != NO_ID
+    }
+
+
+@pytest.fixture
+def data(shared):
+    return shared / "data"
+
+
+@pytest.mark.parametrize("name", [name for name in DATASETS if name != "bsds500"])
+def test_as_many_classes_as_published(name):
+    entry = DATASETS[name]
+    taxonomy = builder(entry).read_taxonomy(view=entry.view)
+    tops = taxonomy.flat(depth=0).num_classes
+    found = (taxonomy.flat().num_classes, tops, len(taxonomy.hierarchy().names))
+    assert found == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_every_view_knows_all_ids_of_its_builder(name):
+    entry = DATASETS[name]
+    cls = builder(entry)
+    known = ids(cls.read_taxonomy(view=entry.view))
+    assert set(known) == set(ids(cls.read_taxonomy()))
+    assert max(known) <= np.iinfo(cls.LABEL_DTYPE).max
+
+
+def test_regions_without_classes_are_classes_of_their_own():
+    flat = builder(DATASETS["bsds500"]).read_taxonomy().flat()
+    assert flat.num_classes == 1024
+    assert flat.encode(np.array([[1, 300]])).tolist() == [[0, 299]]
+
+
+def test_kitti_step_has_the_train_ids_of_cityscapes():
+    step = ids(builder(DATASETS["kitti_step"]).read_taxonomy())
+    cityscapes = builder(DATASETS["cityscapes"]).read_taxonomy().flat()
+    assert [step[i] for i in range(19)] == list(cityscapes.names)
+
+
+@pytest.mark.shared
+def test_the_ids_of_cityscapes_become_its_train_ids(data):
+    folder = data / "Cityscapes_sample" / "gtFine" / "val" / "frankfurt"
+    stem = "frankfurt_000000_000294_gtFine"
+    flat = builder(DATASETS["cityscapes"]).read_taxonomy().flat()
+    found = flat.encode(np.array(Image.open(folder / f"{stem}_labelIds.png")))
+    train = np.array(Image.open(folder / f"{stem}_labelTrainIds.png")).astype(int)
+    # The sample was made smaller, each map by itself, so borders differ a little.
+    assert np.mean(found == np.where(train == 255, -1, train)) > 0.99
+
+
+@pytest.mark.shared
+def test_the_classes_of_coco_are_the_official_ones(data):
+    path = data / "COCO_panoptic_sample" / "panoptic_coco_categories.json"
+    things = [x for x in json.loads(path.read_text()) if x["isthing"]]
+    entry = DATASETS["coco"]
+    taxonomy = builder(entry).read_taxonomy()
+    group = {
+        int(raw_id): taxonomy.names[parent]
+        for raw_id, parent in zip(taxonomy.ids, taxonomy.parents, strict=True)
+    }
+    found = {i: name for i, name in ids(taxonomy).items() if 0 < i < 255}
+    assert found == {x["id"]: x["name"] for x in things}
+    assert all(group[x["id"]] == x["supercategory"] for x in things)
+    stuff = ids(builder(DATASETS["coco_stuff"]).read_taxonomy())
+    assert all(stuff[x["id"] - 1] == x["name"] for x in things)
+
+
+@pytest.mark.shared
+def test_the_classes_of_ade20k_are_the_official_ones(data):
+    lines = (data / "ADE20K_sample" / "objectInfo150.txt").read_text().splitlines()
+    rows = [line.split("\t") for line in lines[1:]]
+    found = ids(builder(DATASETS["ade20k"]).read_taxonomy())
+    assert found.pop(0) == "other"
+    assert found == {int(x[0]): x[4].split(",")[0].strip() for x in rows}

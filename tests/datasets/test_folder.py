@@ -1,0 +1,120 @@
+"""A folder of pictures and a folder of masks."""
+
+import numpy as np
+import pytest
+from dataset_files import mask, picture, some_ids
+from PIL import Image
+
+from uhseg_jax import images
+from uhseg_jax.datasets import DatasetError, FolderSource, Source
+from uhseg_jax.taxonomy import Taxonomy
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Three pairs, one of them in a folder."""
+    for name in ("b", "a", "in/c"):
+        picture(tmp_path / "images" / f"{name}.jpg")
+    mask(tmp_path / "masks" / "a.png", some_ids([0, 1, 255]))
+    mask(tmp_path / "masks" / "b.png", some_ids([0, 7]), palette=True)
+    mask(tmp_path / "masks" / "in" / "c.png", some_ids([0, 300], np.uint16))
+    return tmp_path / "images", tmp_path / "masks"
+
+
+def test_pairs_come_by_name_with_their_ids(folders):
+    source = FolderSource(*folders, name="mine")
+    assert isinstance(source, Source)
+    assert source.name == "mine"
+    assert [example.name for example in source] == ["a", "b", "in/c"]
+    for example, ids in zip(source, ([0, 1, 255], [0, 7], [0, 300]), strict=True):
+        np.testing.assert_array_equal(example.labels, some_ids(ids, np.uint16))
+        path = folders[0] / f"{example.name}.jpg"
+        np.testing.assert_array_equal(example.image, images.read_image(path))
+
+
+def test_without_a_taxonomy_every_id_that_occurs_is_a_class(folders):
+    flat = FolderSource(*folders).taxonomy.flat()
+    assert flat.names == ("background", "class 1", "class 7", "class 300")
+    assert flat.encode(np.array([[0, 1, 255, 300]])).tolist() == [[0, 1, -1, 3]]
+
+
+def test_names_select_and_order(folders, tmp_path):
+    (tmp_path / "list.txt").write_text("in/c\na 1\n")  # VOC's lists may have columns
+    picture(folders[0] / "without mask.jpg")
+    source = FolderSource(*folders, names=tmp_path / "list.txt")
+    assert [example.name for example in source] == ["in/c", "a"]
+    assert len(FolderSource(*folders, names=["b"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a", "z"], r"z: has no mask in .*\n.*z: has no picture in"),
+        (["a", "a"], "a: is listed twice"),
+        ([], "the list of names is empty"),
+        ("no list.txt", "no such list of names"),
+    ],
+)
+def test_lists_with_problems_are_refused(folders, names, message):
+    with pytest.raises(DatasetError, match=message):
+        FolderSource(*folders, names=names)
+
+
+def test_what_does_not_pair_is_named(folders):
+    picture(folders[0] / "d.png")
+    mask(folders[1] / "e.png", some_ids([0]))
+    picture(folders[0] / "a.png")
+    with pytest.raises(DatasetError, match="found 3 problems") as caught:
+        FolderSource(*folders)
+    assert "d.png: has no mask" in str(caught.value)
+    assert "e.png: has no picture" in str(caught.value)
+    assert "a.png: has the same name as" in str(caught.value).replace("a.jpg", "a.png")
+
+
+def test_sizes_must_agree(folders):
+    picture(folders[0] / "a.jpg", (7, 8))
+    with pytest.raises(DatasetError, match=r"a\.jpg: is 7 x 8, but its mask .* 6 x 8"):
+        FolderSource(*folders)
+
+
+def test_a_turned_picture_fits_upright_or_as_stored(folders):
+    for name in ("a", "b"):
+        turned = Image.new("RGB", (8, 6) if name == "a" else (6, 8), "red")
+        exif = turned.getexif()
+        exif[0x0112] = 6
+        turned.save(folders[0] / f"{name}.jpg", exif=exif)
+    source = FolderSource(*folders)
+    assert source[0].image.shape == source[1].image.shape == (6, 8, 3)
+
+
+def test_colour_masks_are_refused(folders):
+    picture(folders[1] / "a.png")
+    with pytest.raises(
+        DatasetError, match=r"a\.png: .* mode is RGB, and colours are no"
+    ):
+        FolderSource(*folders)
+
+
+def test_ids_that_a_taxonomy_does_not_know_are_named(folders, tmp_path):
+    text = "background = 0 background\none = 1\nvoid = 255 ignore\n"
+    (tmp_path / "classes.txt").write_text(text)
+    for taxonomy in (Taxonomy.parse(text), tmp_path / "classes.txt"):
+        source = FolderSource(*folders, taxonomy=taxonomy)
+        assert source[0].name == "a"
+        with pytest.raises(DatasetError, match=r"b\.png: .* found 7 \(24 pixels\)"):
+            source[1]
+        with pytest.raises(DatasetError, match="found 2 problems"):
+            source.check()
+
+
+def test_links_that_lead_back_do_not_matter(folders):
+    (folders[0] / "in" / "up").symlink_to(folders[0])
+    assert len(FolderSource(*folders)) == 3
+
+
+def test_missing_folders_are_named(folders, tmp_path):
+    with pytest.raises(DatasetError, match=r"nowhere: expected a folder of masks"):
+        FolderSource(folders[0], tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match=r"empty: expected pictures \(.*but found n"):
+        FolderSource(tmp_path / "empty", folders[1])

@@ -1,0 +1,234 @@
+"""Prepared datasets: parts, resuming, selections, views."""
+
+import subprocess
+import sys
+import threading
+
+import dataset_files
+import numpy as np
+import pytest
+
+from uhseg_jax.datasets import DATASETS, DatasetError, PreparedSource, load, preparation
+from uhseg_jax.datasets.builder import SegmentationBuilder
+from uhseg_jax.datasets.voc2012.builder import Voc2012
+
+
+@pytest.fixture
+def many(tmp_path, monkeypatch):
+    """Seven pictures of VOC, to be prepared three at a time."""
+    monkeypatch.setattr(preparation, "PAIRS_PER_PART", 3)
+    folder = tmp_path / "VOCdevkit" / "VOC2012"
+    names = [f"2010_{number:06}" for number in (5, 3, 9, 1, 2, 8, 4)]
+    for index, name in enumerate(names):
+        dataset_files.picture(folder / "JPEGImages" / f"{name}.jpg")
+        ids = dataset_files.some_ids([0, index + 1])
+        dataset_files.mask(folder / "SegmentationClass" / f"{name}.png", ids)
+    lists = folder / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "val.txt").write_text("\n".join(names))
+    return names
+
+
+def options(tmp_path):
+    return {"manual_dir": tmp_path, "data_dir": tmp_path / "prepared"}
+
+
+def test_parts_are_read_as_one_in_the_order_of_the_list(many, tmp_path):
+    source = load("voc2012", **options(tmp_path))
+    assert [example.name for example in source] == many
+    assert [int(example.labels.max()) for example in source] == list(range(1, 8))
+    assert len(source) == 7
+    assert source[-1].name == many[-1]
+    with pytest.raises(IndexError, match="7 examples, no 7"):
+        source[7]
+
+
+def test_an_interrupted_preparation_goes_on(many, tmp_path, monkeypatch):
+    read, reading = [], Voc2012.read_label
+
+    def until_the_fifth(pair):
+        read.append(pair.name)
+        if len(read) == 5:
+            raise KeyboardInterrupt
+        return reading(pair)
+
+    monkeypatch.setattr(Voc2012, "read_label", staticmethod(until_the_fifth))
+    with pytest.raises(KeyboardInterrupt):
+        load("voc2012", **options(tmp_path))
+    with pytest.raises(DatasetError, match="not prepared"):
+        load("voc2012", data_dir=tmp_path / "prepared")
+    # What a killed process leaves: a folder under a temporary name.
+    part = tmp_path / "prepared" / "voc2012" / "val-001-of-003"
+    (part / "incomplete.ABC_1.0.0").mkdir(parents=True)
+    source = load("voc2012", **options(tmp_path))
+    assert read == [*many[:5], *many[3:]]  # the first part is not read again
+    assert [example.name for example in source] == many
+    assert not list(part.glob("incomplete.*"))
+
+
+def test_what_is_prepared_needs_no_original_files(many, tmp_path):
+    load("voc2012", **options(tmp_path))
+    source = load("voc2012", data_dir=tmp_path / "prepared")
+    assert [example.name for example in source] == many
+
+
+def test_names_select_and_order(many, tmp_path):
+    wanted = [many[4], many[1]]
+    (tmp_path / "list.txt").write_text("\n".join(wanted) + "\n\n")
+    for names in (wanted, tmp_path / "list.txt", str(tmp_path / "list.txt")):
+        source = load("voc2012", names=names, **options(tmp_path))
+        assert [example.name for example in source] == wanted
+    again = load("voc2012", names=wanted, data_dir=tmp_path / "prepared")
+    assert [example.name for example in again] == wanted
+    assert len(load("voc2012", **options(tmp_path))) == 7
+
+
+def test_unknown_and_repeated_names_are_refused(many, tmp_path):
+    names = [many[0], "2010_000099", many[0]]
+    with pytest.raises(DatasetError, match="found 2 problems") as caught:
+        load("voc2012", names=names, **options(tmp_path))
+    assert "2010_000099: there is no such pair" in str(caught.value)
+    assert f"{many[0]}: is listed twice" in str(caught.value)
+
+
+def test_long_lists_of_problems_are_cut(many, tmp_path):
+    names = [f"missing {number}" for number in range(20)]
+    with pytest.raises(DatasetError, match="found 20 problems") as caught:
+        load("voc2012", names=names, **options(tmp_path))
+    assert str(caught.value).count("no such pair") == 16
+    assert "and 4 more" in str(caught.value)
+
+
+def test_unknown_datasets_are_told_the_known_ones(tmp_path):
+    with pytest.raises(DatasetError, match=r"no dataset 'voc'; the known .* voc2012\."):
+        load("voc", data_dir=tmp_path)
+
+
+def test_two_that_prepare_at_once_do_it_once(many, tmp_path, monkeypatch):
+    read, reading = [], Voc2012.read_label
+
+    def counted(pair):
+        read.append(pair.name)
+        return reading(pair)
+
+    monkeypatch.setattr(Voc2012, "read_label", staticmethod(counted))
+    load("voc2012", **options(tmp_path))
+    threads = [
+        threading.Thread(target=load, args=("voc2012",), kwargs=options(tmp_path))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert read == many
+
+
+def test_views_share_what_is_prepared(tmp_path):
+    dataset_files.coco_stuff(tmp_path)
+    classes = {}
+    for name in DATASETS:
+        if name.startswith("coco_stuff"):
+            source = load(name, **options(tmp_path))
+            flat = source.taxonomy.flat()
+            classes[name] = flat.num_classes
+            flat.encode(source[0].labels)
+    assert classes == {
+        **{"coco_stuff": 171, "coco_stuff27": 27, "coco_stuff182": 182},
+        **{"coco_stuff_only": 92, "coco_stuff_things": 92},
+    }
+    folder = tmp_path / "prepared" / "coco_stuff"
+    assert len(list(folder.rglob("dataset_info.json"))) == 1
+
+
+def test_a_flattened_view_has_the_classes_of_its_level(tmp_path):
+    dataset_files.coco_stuff(tmp_path)
+    fine = load("coco_stuff", **options(tmp_path))
+    coarse = load("coco_stuff27", **options(tmp_path))
+    assert len(coarse) == len(fine)
+    expected = fine.taxonomy.flat(depth=0)
+    found = coarse.taxonomy.flat()
+    assert found.names == expected.names
+    for one, other in zip(fine, coarse, strict=True):
+        np.testing.assert_array_equal(
+            found.encode(other.labels), expected.encode(one.labels)
+        )
+        np.testing.assert_array_equal(one.image, other.image)
+
+
+def test_a_flattened_view_keeps_the_background(tmp_path):
+    from uhseg_jax.datasets.flattened import FlattenedSource
+
+    dataset_files.coco(tmp_path)
+    fine = load("coco", **options(tmp_path))
+    coarse = FlattenedSource(fine, depth=0)
+    flat = coarse.taxonomy.flat()
+    assert flat.names[0] == "background"
+    assert flat.num_classes == 13
+    np.testing.assert_array_equal(
+        flat.encode(coarse[0].labels),
+        fine.taxonomy.flat(depth=0).encode(fine[0].labels),
+    )
+
+
+def test_builders_work_as_tfds_has_them(tmp_path):
+    import tensorflow_datasets as tfds
+
+    truth = dataset_files.voc2012(tmp_path)
+    builder = Voc2012(data_dir=tmp_path / "plain")
+    config = tfds.download.DownloadConfig(manual_dir=tmp_path)
+    builder.download_and_prepare(file_format="array_record", download_config=config)
+    rows = list(builder.as_data_source("val"))
+    assert [row["name"].decode() for row in rows] == list(truth)
+    for row, ids in zip(rows, truth.values(), strict=True):
+        np.testing.assert_array_equal(row["label"][..., 0], ids)
+    source = PreparedSource(
+        [builder.data_dir], split="val", taxonomy=Voc2012.read_taxonomy()
+    )
+    np.testing.assert_array_equal(source[1].labels, truth["2007_000001"])
+    assert issubclass(Voc2012, SegmentationBuilder)
+    assert not {"voc2012", "coco"} & set(tfds.core.registered._DATASET_REGISTRY)
+
+
+def test_large_files_make_more_parts(many, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparation, "BYTES_PER_PART", 1)
+    source = load("voc2012", **options(tmp_path))
+    assert [example.name for example in source] == many
+    folder = tmp_path / "prepared" / "voc2012"
+    assert len(list(folder.glob("val-*-of-007"))) == 7
+
+
+def test_what_tfds_cannot_hold_is_sent_to_load(tmp_path, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    dataset_files.voc2012(tmp_path)
+    monkeypatch.setattr("uhseg_jax.datasets.builder._MEMORY", 100)
+    config = tfds.download.DownloadConfig(manual_dir=tmp_path)
+    with pytest.raises(DatasetError, match=r"uhseg_jax\.datasets\.load, which does so"):
+        Voc2012(data_dir=tmp_path / "plain").download_and_prepare(
+            file_format="array_record", download_config=config
+        )
+
+
+def test_parts_of_other_files_are_not_taken(many, tmp_path):
+    load("voc2012", **options(tmp_path))
+    path = tmp_path / "VOCdevkit" / "VOC2012" / "SegmentationClass" / f"{many[4]}.png"
+    dataset_files.mask(path, dataset_files.some_ids([0, 1, 2, 3, 4, 5]))
+    with pytest.raises(
+        DatasetError, match=r"val-001-of-003.* prepared from other files"
+    ):
+        load("voc2012", **options(tmp_path))
+
+
+def test_of_two_preparations_the_last_counts(many, tmp_path):
+    load("voc2012", **options(tmp_path))
+    path = tmp_path / "VOCdevkit" / "VOC2012" / "ImageSets" / "Segmentation" / "val.txt"
+    path.write_text("\n".join(many[:2]))
+    load("voc2012", **options(tmp_path))
+    assert len(load("voc2012", data_dir=tmp_path / "prepared")) == 2
+
+
+def test_importing_the_room_does_not_import_tfds():
+    code = "import sys, uhseg_jax.datasets; assert not {'tensorflow_datasets', "
+    code += "'tensorflow', 'scipy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

@@ -1,0 +1,207 @@
+"""Every builder that has real files in the shared folder, on those."""
+
+import json
+
+import numpy as np
+import pytest
+import scipy.io
+from PIL import Image
+
+from uhseg_jax import images
+from uhseg_jax.datasets import FolderSource, load
+
+pytestmark = pytest.mark.shared
+
+
+@pytest.fixture
+def prepare(shared, tmp_path):
+    """Loads a dataset from links to the samples: place below manual_dir, sample."""
+
+    def load_linked(name, links, split="val"):
+        root = tmp_path / name
+        for place, sample in links.items():
+            path = root / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(shared / "data" / sample)
+        return load(name, split=split, manual_dir=root, data_dir=tmp_path / "prepared")
+
+    return load_linked
+
+
+def require_same(source, image, mask):
+    """Compares with files by name, decoded by Pillow alone."""
+    for example in source:
+        pixels = images.read_image(image(example.name))
+        np.testing.assert_array_equal(example.image, pixels)
+        with Image.open(mask(example.name)) as expected:
+            assert expected.mode in ("L", "P")
+            np.testing.assert_array_equal(example.labels, np.array(expected))
+        source.taxonomy.flat().encode(example.labels)
+
+
+def test_voc2012(prepare, shared):
+    source = prepare("voc2012", {"VOCdevkit": "VOCdevkit"}, "train")
+    assert len(source) == 160
+    folder = shared / "data" / "VOCdevkit" / "VOC2012"
+    require_same(
+        source,
+        lambda name: folder / "JPEGImages" / f"{name}.jpg",
+        lambda name: folder / "SegmentationClass" / f"{name}.png",
+    )
+
+
+def test_camvid(prepare, shared):
+    source = prepare("camvid", {"CamVid": "CamVid"})
+    assert len(source) == 21
+    folder = shared / "data" / "CamVid"
+    require_same(
+        source,
+        lambda name: folder / "val" / f"{name}.png",
+        lambda name: folder / "valannot" / f"{name}.png",
+    )
+
+
+def test_cityscapes(prepare, shared):
+    folder = shared / "data" / "Cityscapes_sample"
+    links = {x: f"Cityscapes_sample/{x}" for x in ("leftImg8bit", "gtFine")}
+    require_same(
+        prepare("cityscapes", links),
+        lambda name: folder / "leftImg8bit" / "val" / f"{name}_leftImg8bit.png",
+        lambda name: folder / "gtFine" / "val" / f"{name}_gtFine_labelIds.png",
+    )
+
+
+@pytest.mark.parametrize("name", ["potsdam", "vaihingen"])
+def test_isprs(name, prepare, shared):
+    folder = shared / "data" / f"{name.capitalize()}_sample"
+    links = {x: f"{name.capitalize()}_sample/{x}" for x in ("img_dir", "ann_dir")}
+    require_same(
+        prepare(name, links, "tiles"),
+        lambda name: folder / "img_dir" / f"{name}.png",
+        lambda name: folder / "ann_dir" / f"{name}.png",
+    )
+
+
+def test_ade20k(prepare, shared):
+    sample = "ADE20K_sample/sampleData"
+    folder = shared / "data" / sample
+    links = {f"{x}/validation": f"{sample}/{x}" for x in ("images", "annotations")}
+    source = prepare("ade20k", links)
+    assert len(source) == 3
+    require_same(
+        source,
+        lambda name: folder / "images" / f"{name}.jpg",
+        lambda name: folder / "annotations" / f"{name}.png",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "classes"),
+    [
+        ("mapillary", "v1.2", {"building", "street-light", "pole"}),
+        ("mapillary2", "v2.0", {"building", "street-light", "pole"}),
+    ],
+)
+def test_mapillary(name, version, classes, prepare, shared):
+    folder = shared / "data" / "Mapillary_sample"
+    links = {
+        "validation/images": "Mapillary_sample/images",
+        f"validation/{version}/labels": f"Mapillary_sample/{version}",
+    }
+    source = prepare(name, links)
+    require_same(
+        source,
+        lambda name: folder / "images" / f"{name}.jpg",
+        lambda name: folder / version / f"{name}.png",
+    )
+    flat = source.taxonomy.flat()
+    assert {flat.names[i] for i in np.unique(flat.encode(source[0].labels))} == classes
+
+
+def test_coco(prepare, shared):
+    sample = "COCO_panoptic_sample/sample_data"
+    links = {
+        "val2017": f"{sample}/input_images",
+        "annotations/panoptic_val2017": f"{sample}/panoptic_examples",
+        "annotations/panoptic_val2017.json": f"{sample}/panoptic_examples.json",
+    }
+    source = prepare("coco", links)
+    listed = json.loads(
+        (shared / "data" / sample / "panoptic_examples.json").read_text()
+    )["annotations"]
+    assert len(source) == len(listed) == 2
+    for example in source:
+        segments = next(
+            x["segments_info"] for x in listed if x["file_name"][:-4] == example.name
+        )
+        # Areas of the list against ours: by object, and by category.
+        things = [x for x in segments if x["category_id"] < 91]
+        counted = sorted(x["area"] for x in things if not x["iscrowd"])
+        numbers, areas = np.unique(example.instances, return_counts=True)
+        assert sorted(areas[numbers > 0].tolist()) == counted
+        by_category = {}
+        for x in things:
+            by_category.setdefault(x["category_id"], []).append(x["area"])
+        for category, sizes in by_category.items():
+            assert np.sum(example.labels == category) == sum(sizes)
+        stuff = sum(x["area"] for x in segments if x["category_id"] > 91)
+        assert np.sum(example.labels == 0) == stuff
+
+
+def test_bsds500(prepare, shared):
+    source = prepare("bsds500", {"BSDS500": "BSDS500"})
+    assert len(source) == 100
+    folder = shared / "data" / "BSDS500" / "data"
+    for index in range(0, 100, 9):
+        example = source[index]
+        people = scipy.io.loadmat(folder / "groundTruth/val" / f"{example.name}.mat")
+        expected = [x[0, 0]["Segmentation"] for x in people["groundTruth"][0]]
+        assert 4 <= len(expected) == len(example.annotations) <= 9
+        np.testing.assert_array_equal(example.annotations, expected)
+        np.testing.assert_array_equal(example.labels, expected[0])
+        pixels = images.read_image(folder / "images/val" / f"{example.name}.jpg")
+        np.testing.assert_array_equal(example.image, pixels)
+
+
+def test_pascal_part(prepare, shared):
+    sample = "PascalPart/examples"
+    links = {"Annotations_Part": sample, "JPEGImages": sample}
+    source = prepare("pascal_part", links, "trainval")
+    assert len(source) == 18
+    flat = source.taxonomy.flat()
+    names, tree = np.array(flat.names), source.taxonomy.hierarchy()
+    for example in source:
+        path = shared / "data" / sample / f"{example.name}.mat"
+        objects = scipy.io.loadmat(path, simplify_cells=True)["anno"]["objects"]
+        objects = [objects] if isinstance(objects, dict) else objects
+        masks = [np.array(x["mask"], bool) for x in objects]
+        np.testing.assert_array_equal(example.labels > 0, np.any(masks, axis=0))
+        # Where a single object and a single part of it claim a pixel, it is theirs.
+        alone = np.sum(masks, axis=0) == 1
+        for x in objects:
+            parts = x["parts"]
+            parts = [parts] if isinstance(parts, dict) else list(parts)
+            claims = np.sum([part["mask"] for part in parts], axis=0)
+            for part in parts:
+                sole = alone & (claims == 1) & (part["mask"] > 0)
+                if not sole.any():
+                    continue
+                (found,) = np.unique(flat.encode(example.labels[sole][None]))
+                assert names[found] == part["part_name"].split("_")[0]
+                nodes = np.array(tree.names)[tree.members[found]]
+                assert x["class"] in nodes
+            unclaimed = alone & np.array(x["mask"], bool) & (claims == 0)
+            if parts and unclaimed.any():
+                assert set(example.labels[unclaimed]) == {200 + x["class_ind"]}
+
+
+def test_a_folder_of_voc(shared):
+    folder = shared / "data" / "VOCdevkit" / "VOC2012"
+    source = FolderSource(
+        folder / "JPEGImages",
+        folder / "SegmentationClass",
+        names=folder / "ImageSets" / "Segmentation" / "val.txt",
+    )
+    assert len(source) == 140
+    assert source.taxonomy.flat().names[0] == "background"
+    assert source[0].image.shape[:2] == source[0].labels.shape

@@ -1,0 +1,1 @@
+"""ADE20K scene parsing of 150 classes."""

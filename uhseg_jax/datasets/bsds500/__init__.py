@@ -1,0 +1,1 @@
+"""BSDS500: contours by several people."""

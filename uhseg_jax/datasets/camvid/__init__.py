@@ -1,0 +1,1 @@
+"""CamVid: street scenes of 11 classes."""

@@ -1,0 +1,1 @@
+"""MSCOCO things, from the panoptic annotations."""

@@ -1,0 +1,1 @@
+"""COCO-Stuff: things and stuff."""

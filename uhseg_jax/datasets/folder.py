@@ -1,0 +1,137 @@
+"""A folder of pictures and a folder of masks, scored as they lie there."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from uhseg_jax.datasets.masks import read_mask
+from uhseg_jax.datasets.pairs import find_pairs, read_names, require_sizes
+from uhseg_jax.datasets.pictures import read_picture
+from uhseg_jax.datasets.problems import stop_at
+from uhseg_jax.datasets.source import DatasetError, Example
+from uhseg_jax.taxonomy import Case, Taxonomy
+from uhseg_jax.types import Integer
+
+__all__ = ["FolderSource"]
+
+PathLike = str | os.PathLike[str]
+
+_BACKGROUND, _IGNORE = 0, 255  # of the taxonomy that is made where none is given
+
+
+class FolderSource:
+    """Pictures and index masks in two folders, paired by their names.
+
+    ``images/a/b.jpg`` and ``masks/a/b.png`` are the pair ``a/b``; the order is that of
+    the names. Masks are palette PNGs or grey ones of up to 16 bits; colour masks are
+    refused. Missing masks and pictures and differing sizes are found when the source is
+    made, ids that the taxonomy does not know when a mask is read, or all at once by
+    `check`.
+
+    Attributes:
+      name: of the dataset, for reports.
+      taxonomy: what the ids in the masks are.
+    """
+
+    def __init__(
+        self,
+        images: PathLike,
+        masks: PathLike,
+        *,
+        taxonomy: Taxonomy | PathLike | None = None,
+        names: Sequence[str] | PathLike | None = None,
+        name: str = "folder",
+    ):
+        """Finds the pairs and checks their sizes.
+
+        Args:
+          images: folder of pictures, searched with the folders below it.
+          masks: folder of masks of the same structure, suffix ``.png``.
+          taxonomy: the label hierarchy or its file. By default all masks are read once:
+            id 0 is background, 255 is ignored, and every other id that occurs is a
+            foreground class named after its number.
+          names: the pairs to take, in this order: a list, or a text file with one name
+            a line (VOC's ImageSets). By default all.
+          name: what to call the dataset.
+
+        Raises:
+          DatasetError: a folder is missing or empty, pictures and masks do not pair,
+            sizes differ, or the list of names is missing, empty or repeats itself; the
+            message names the first 16 files and counts the rest.
+          TaxonomyError: the taxonomy file is not well formed.
+        """
+        self.name = name
+        self._where = f"{images} and {masks}"
+        if isinstance(names, (str, os.PathLike)):
+            names = read_names(names)
+        if names is not None and len(names) == 0:
+            raise DatasetError(
+                f"{self._where}: the list of names is empty; name at least one pair."
+            )
+        self._pairs = find_pairs(Path(images), Path(masks), names=names)
+        require_sizes(self._pairs, where=self._where)
+        if taxonomy is None:
+            taxonomy = self._scan()
+        elif not isinstance(taxonomy, Taxonomy):
+            taxonomy = Taxonomy.load(taxonomy)
+        self.taxonomy: Taxonomy = taxonomy
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> Example:
+        """Reads the pair at a position.
+
+        Raises:
+          IndexError: there is no such position.
+          DatasetError: a file cannot be read, the mask holds colours, or it has ids
+            that the taxonomy does not know.
+        """
+        pair = self._pairs[index]
+        labels = read_mask(pair.mask)
+        self._require_known(labels, pair.mask)
+        return Example(pair.name, read_picture(pair.image, labels.shape), labels)
+
+    def check(self) -> None:
+        """Reads all masks and checks their ids.
+
+        Raises:
+          DatasetError: masks cannot be read or have unknown ids; the message names the
+            first 16 and counts the rest.
+        """
+        problems = []
+        for pair in tqdm(self._pairs, desc="masks", unit="mask", disable=None):
+            try:
+                self._require_known(read_mask(pair.mask), pair.mask)
+            except DatasetError as error:
+                problems.append(str(error))
+        stop_at(problems, where=self._where, advice="Mend the masks or the taxonomy")
+
+    def _require_known(self, labels: Integer[np.ndarray, "H W"], path: Path) -> None:
+        try:
+            self.taxonomy.flat().encode(labels)
+        except ValueError as error:
+            raise DatasetError(f"{path}: {error}") from error
+
+    def _scan(self) -> Taxonomy:
+        """The taxonomy of the ids that occur; see ``taxonomy`` above."""
+        found: set[int] = set()
+        problems = []
+        for pair in tqdm(self._pairs, desc="ids", unit="mask", disable=None):
+            try:
+                found.update(np.unique(read_mask(pair.mask)).tolist())
+            except DatasetError as error:
+                problems.append(str(error))
+        stop_at(problems, where=self._where, advice="Replace these masks")
+        classes = sorted(found - {_BACKGROUND, _IGNORE})
+        return Taxonomy.from_rows(
+            [
+                ("background", _BACKGROUND, Case.BACKGROUND, 0),
+                *((f"class {i}", i, Case.FOREGROUND, 0) for i in classes),
+                ("ignored", _IGNORE, Case.IGNORE, 0),
+            ]
+        )

@@ -1,0 +1,1 @@
+"""KITTI-STEP: street videos."""

@@ -1,0 +1,1 @@
+"""Mapillary Vistas, in both of its versions."""

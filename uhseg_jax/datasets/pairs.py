@@ -1,0 +1,238 @@
+"""Pictures and masks as pairs of files: found, listed, checked before any is read."""
+
+import collections
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+from uhseg_jax.datasets.pictures import possible_sizes
+from uhseg_jax.datasets.problems import stop_at
+from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.images import PICTURE_SUFFIXES
+
+__all__ = [
+    "Pair",
+    "find_pairs",
+    "first_existing",
+    "list_pairs",
+    "read_names",
+    "require_sizes",
+    "select",
+]
+
+_MANY = 500  # pairs from which on looking at headers shows its progress
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A picture and its ground truth.
+
+    Attributes:
+      name: unique in the dataset, with ``/`` between folders.
+      image: the picture.
+      mask: the file with its ground truth.
+      note: what else the dataset says of it, outside of both files.
+    """
+
+    name: str
+    image: Path
+    mask: Path
+    note: Any = None
+
+
+def find_pairs(
+    images: Path,
+    masks: Path,
+    *,
+    names: Sequence[str] | None = None,
+    image_endings: Sequence[str] = PICTURE_SUFFIXES,
+    mask_endings: Sequence[str] = (".png",),
+) -> list[Pair]:
+    """Pairs the pictures and masks in two folders and below, by their paths in them.
+
+    Args:
+      images: folder of pictures.
+      masks: folder of masks, of the same structure.
+      names: the pairs to take, in this order; by default all, by name. What is not
+        named need not pair.
+      image_endings: how names of pictures end; what comes before it is the pair's name.
+      mask_endings: the same for masks.
+
+    Raises:
+      DatasetError: a folder is missing or empty, a picture has no mask or a mask no
+        picture, two files have the same name, or a name is listed twice.
+    """
+    problems: list[str] = []
+    found_images = _walk(images, image_endings, "pictures", problems)
+    found_masks = _walk(masks, mask_endings, "masks", problems)
+    if names is None:
+        names = sorted(found_images.keys() | found_masks.keys())
+    for name in names:
+        if name not in found_masks:
+            problems.append(f"{found_images.get(name, name)}: has no mask in {masks}")
+        if name not in found_images:
+            problems.append(
+                f"{found_masks.get(name, name)}: has no picture in {images}"
+            )
+    problems += _repeated(names)
+    stop_at(
+        problems,
+        where=f"{images} and {masks}",
+        advice="Every picture needs a mask of the same name, and every mask a picture",
+    )
+    return [Pair(name, found_images[name], found_masks[name]) for name in names]
+
+
+def list_pairs(
+    names: Iterable[str],
+    image: Callable[[str], Path],
+    mask: Callable[[str], Path],
+    *,
+    where: object,
+) -> list[Pair]:
+    """The pairs of a list, whose files must all be there.
+
+    Args:
+      names: of the pairs, in order.
+      image: path of the picture of a name.
+      mask: path of the mask of a name.
+      where: what the list is called in errors.
+
+    Raises:
+      DatasetError: files are missing, or a name is listed twice.
+    """
+    pairs = [Pair(name, image(name), mask(name)) for name in names]
+    problems = [
+        f"{path}: the {what} is missing"
+        for pair in pairs
+        for what, path in (("picture", pair.image), ("mask", pair.mask))
+        if not path.is_file()
+    ]
+    problems += _repeated([pair.name for pair in pairs])
+    stop_at(problems, where=where, advice="Put the files there, or mend the list")
+    if not pairs:
+        raise DatasetError(f"{where}: the list is empty; name at least one picture.")
+    return pairs
+
+
+def read_names(path: str | os.PathLike[str]) -> list[str]:
+    """The names in a text file, one a line (the first word), as VOC's ImageSets.
+
+    Raises:
+      DatasetError: there is no such file, or it is no text.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{path}: there is no such list of names; put it there, or leave it out."
+        ) from error
+    except (UnicodeDecodeError, OSError) as error:
+        raise DatasetError(
+            f"{path}: expected a text file with one name a line, but it cannot be read "
+            f"({error})."
+        ) from error
+    return [line.split()[0] for line in lines if line.strip()]
+
+
+def select(pairs: Sequence[Pair], names: Sequence[str], *, where: object) -> list[Pair]:
+    """The pairs of these names, in the order of the names.
+
+    Raises:
+      DatasetError: names stand for no pair, or are given twice.
+    """
+    by_name = {pair.name: pair for pair in pairs}
+    problems = [
+        f"{name}: there is no such pair" for name in names if name not in by_name
+    ]
+    problems += _repeated(names)
+    example = f" (for example {pairs[0].name})" if pairs else ""
+    stop_at(
+        problems,
+        where=where,
+        advice=f"List names of pairs without suffixes{example}, each once",
+    )
+    return [by_name[name] for name in names]
+
+
+def require_sizes(pairs: Sequence[Pair], *, where: object) -> None:
+    """Checks from the headers that pictures and masks have the same size.
+
+    Masks that are no pictures (.mat files) are left to the one who reads them.
+
+    Raises:
+      DatasetError: sizes differ, or a file is no picture.
+    """
+    problems = []
+    bar = tqdm(pairs, desc="sizes", unit="image", disable=len(pairs) < _MANY or None)
+    for pair in bar:
+        try:
+            sizes = possible_sizes(pair.image)
+            if pair.mask.suffix.lower() not in PICTURE_SUFFIXES:
+                continue
+            with Image.open(pair.mask) as mask:
+                size = (mask.height, mask.width)
+        except DatasetError as error:
+            problems.append(str(error))
+            continue
+        except Exception as error:  # as in possible_sizes
+            problems.append(f"{pair.mask}: the mask cannot be read ({error})")
+            continue
+        if size not in sizes:
+            problems.append(
+                f"{pair.image}: is {sizes[0][0]} x {sizes[0][1]}, but its mask "
+                f"{pair.mask} is {size[0]} x {size[1]}"
+            )
+    stop_at(problems, where=where, advice="Sizes must agree (height x width)")
+
+
+def first_existing(root: Path, *places: str) -> Path:
+    """The first of several places below a folder that is there, else the first."""
+    paths = [root / place for place in places]
+    return next((path for path in paths if path.exists()), paths[0])
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    """The names that come more than once, as problems."""
+    counts = collections.Counter(names)
+    return [f"{name}: is listed twice" for name, count in counts.items() if count > 1]
+
+
+def _walk(
+    folder: Path, endings: Sequence[str], what: str, problems: list[str]
+) -> dict[str, Path]:
+    """Files below a folder by name; two with one name are a problem."""
+    if not folder.is_dir():
+        raise DatasetError(
+            f"{folder}: expected a folder of {what}, but there is none; check the path."
+        )
+    found: dict[str, Path] = {}
+    visited: set[str] = set()  # links may lead back up
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        if os.path.realpath(parent) in visited:
+            folders.clear()
+            continue
+        visited.add(os.path.realpath(parent))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for file in sorted(files):
+            ending = next(
+                (x for x in endings if file.lower().endswith(x.lower())), None
+            )
+            if ending is None or file.startswith("."):
+                continue
+            path = Path(parent, file)
+            name = path.relative_to(folder).as_posix()[: -len(ending)]
+            if name in found:
+                problems.append(f"{path}: has the same name as {found[name]}")
+            found[name] = path
+    if not found:
+        raise DatasetError(
+            f"{folder}: expected {what} ({' '.join(endings)}), but found none."
+        )
+    return found

@@ -1,0 +1,1 @@
+"""PartImageNet: objects of ImageNet and their parts."""

@@ -1,0 +1,88 @@
+"""The COCO-style lists of PartImageNet: parts as polygons or run lengths."""
+
+import dataclasses
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.types import Bool, UInt8
+
+__all__ = ["Outlines", "read_outlines"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outlines:
+    """The parts in one picture.
+
+    Attributes:
+      height: of the picture.
+      width: of the picture.
+      parts: id and segmentation, as COCO has them, of every part.
+    """
+
+    height: int
+    width: int
+    parts: Sequence[tuple[int, Any]]
+
+    def paint(self, background: int, *, name: object) -> UInt8[np.ndarray, "H W"]:
+        """A label map; where parts overlap, the smaller lies over the larger.
+
+        Args:
+          background: id of what no part claims.
+          name: what to call the picture in errors.
+
+        Raises:
+          DatasetError: a part is neither polygons nor run lengths.
+        """
+        try:
+            masks = [(part, self._fill(outline)) for part, outline in self.parts]
+        except Exception as error:  # pycocotools raises nearly anything
+            raise DatasetError(
+                f"{name}: a part is no polygon and no run lengths of COCO ({error!r}); "
+                "use the original list of annotations"
+            ) from error
+        labels = np.full((self.height, self.width), background, np.uint8)
+        for part, mask in sorted(masks, key=lambda x: -int(x[1].sum())):
+            labels[mask] = part
+        return labels
+
+    def _fill(self, outline: Any) -> Bool[np.ndarray, "H W"]:
+        from pycocotools import mask as coco_mask
+
+        if isinstance(outline, list) or isinstance(outline["counts"], list):
+            outline = coco_mask.frPyObjects(outline, self.height, self.width)
+        if isinstance(outline, list):
+            outline = coco_mask.merge(outline)
+        with warnings.catch_warnings():  # its arrays lack what NumPy 2 asks of them
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return coco_mask.decode(outline).astype(bool)
+
+
+def read_outlines(path: Path) -> dict[str, Outlines]:
+    """The parts of every picture that a list names, by the stem of its file.
+
+    Raises:
+      DatasetError: the file is no such list.
+    """
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))
+        parts: dict[int, list[tuple[int, Any]]] = {}
+        for one in listed["annotations"]:
+            found = parts.setdefault(one["image_id"], [])
+            found.append((one["category_id"], one["segmentation"]))
+        return {
+            Path(image["file_name"]).stem: Outlines(
+                image["height"], image["width"], parts.get(image["id"], [])
+            )
+            for image in listed["images"]
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"{path}: expected images and annotations as COCO lists them, but they "
+            f"cannot be read ({error!r}); use the original file."
+        ) from error

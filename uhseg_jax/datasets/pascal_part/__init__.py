@@ -1,0 +1,1 @@
+"""Pascal-Part: objects and their parts."""

@@ -1,0 +1,92 @@
+"""The photograph of a pair: its size, its pixels and the bytes worth keeping."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from uhseg_jax import images
+from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.types import UInt8
+
+__all__ = ["decode_picture", "encode_picture", "possible_sizes", "read_picture"]
+
+_ORIENTATION = 0x0112  # EXIF tag: how the camera was held
+_TURNED = (5, 6, 7, 8)  # its values that swap width and height
+
+
+def possible_sizes(path: Path) -> list[tuple[int, int]]:
+    """``(height, width)`` upright and as stored, from the header alone.
+
+    Raises:
+      DatasetError: the file is no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            # Pillow decodes a whole PNG to see whether EXIF data follow the pixels.
+            has_exif = image.format != "PNG" or "exif" in image.info
+            turned = has_exif and image.getexif().get(_ORIENTATION, 1) in _TURNED
+    except Exception as error:  # decoders raise nearly anything on damaged headers
+        raise DatasetError(
+            f"{path}: expected a picture, but it cannot be read ({error}); replace it."
+        ) from error
+    return [(width, height), (height, width)] if turned else [(height, width)]
+
+
+def read_picture(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "H W 3"]:
+    """The pixels of a picture in the orientation that its mask has.
+
+    Pictures are turned upright as their EXIF data say; where the mask only fits the
+    pixels as they are stored, people annotated those.
+
+    Args:
+      path: the picture.
+      size: ``(height, width)`` of the mask.
+
+    Raises:
+      DatasetError: the picture cannot be read, or fits in neither orientation.
+    """
+    try:
+        pixels = images.read_image(path)
+    except images.ImageError as error:
+        raise DatasetError(str(error)) from error
+    if pixels.shape[:2] == size:
+        return pixels
+    if size in possible_sizes(path):
+        with Image.open(path) as image:
+            return np.array(image.convert("RGB"))
+    raise DatasetError(
+        f"{path}: expected {size[0]} x {size[1]} pixels, as its mask has, but the "
+        f"picture has {pixels.shape[0]} x {pixels.shape[1]}; the two must be a pair."
+    )
+
+
+def encode_picture(path: Path, size: tuple[int, int]) -> bytes:
+    """The bytes to keep: the original file if it is plain RGB JPEG or PNG, else a PNG.
+
+    The picture is decoded to find damage.
+
+    Raises:
+      DatasetError: as `read_picture`.
+    """
+    pixels = read_picture(path, size)
+    with Image.open(path) as image:
+        is_plain = (
+            image.mode == "RGB"
+            and image.format in ("JPEG", "PNG")
+            and not image.has_transparency_data
+            and image.getexif().get(_ORIENTATION, 1) == 1
+        )
+    if is_plain:
+        return path.read_bytes()
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def decode_picture(encoded: bytes) -> UInt8[np.ndarray, "H W 3"]:
+    """The pixels that `encode_picture` kept."""
+    with Image.open(io.BytesIO(encoded)) as image:
+        return images.read_image(image)

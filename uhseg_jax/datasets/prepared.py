@@ -1,0 +1,184 @@
+"""Prepared datasets as sources, by name."""
+
+import bisect
+import importlib
+import itertools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uhseg_jax.datasets import masks, preparation
+from uhseg_jax.datasets.flattened import FlattenedSource
+from uhseg_jax.datasets.pairs import read_names, select
+from uhseg_jax.datasets.pictures import decode_picture
+from uhseg_jax.datasets.registry import DATASETS, Entry
+from uhseg_jax.datasets.source import DatasetError, Example, Source
+from uhseg_jax.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from uhseg_jax.datasets.builder import SegmentationBuilder
+
+__all__ = ["PreparedSource", "load"]
+
+PathLike = str | os.PathLike[str]
+
+
+class PreparedSource:
+    """A dataset that a builder prepared, in the order of its files.
+
+    Attributes:
+      name: of the dataset, for reports.
+      taxonomy: what the ids in the labels are.
+    """
+
+    def __init__(
+        self,
+        directories: Sequence[PathLike],
+        *,
+        split: str,
+        taxonomy: Taxonomy,
+        name: str = "prepared",
+    ):
+        """Opens prepared parts.
+
+        Args:
+          directories: folders with a ``dataset_info.json``, in order.
+          split: the split to read in each.
+          taxonomy: the label hierarchy.
+          name: what to call the dataset.
+        """
+        import tensorflow_datasets as tfds
+
+        self.name = name
+        self.taxonomy: Taxonomy = taxonomy
+        self._parts: list[Any] = []
+        for directory in directories:
+            builder = tfds.builder_from_directory(os.fspath(directory))
+            # We decode ourselves: TFDS refuses 16-bit PNGs unless OpenCV is there.
+            skip = {
+                key: tfds.decode.SkipDecoding()
+                for key in builder.info.features
+                if key != "name"
+            }
+            self._parts.append(builder.as_data_source(split, decoders=skip))
+        self._ends = list(itertools.accumulate(len(part) for part in self._parts))
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, index: int) -> Example:
+        """Reads and decodes the example at a position.
+
+        Raises:
+          IndexError: there is no such position.
+        """
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(f"{self.name} has {len(self)} examples, no {index}.")
+        part = bisect.bisect_right(self._ends, index)
+        start = self._ends[part - 1] if part else 0
+        return _decode(self._parts[part][index - start])
+
+
+def load(
+    name: str,
+    *,
+    split: str | None = None,
+    data_dir: PathLike | None = None,
+    manual_dir: PathLike | None = None,
+    names: Sequence[str] | PathLike | None = None,
+) -> Source:
+    """A dataset by name, prepared first if need be.
+
+    Args:
+      name: one of `registry.DATASETS`.
+      split: the split; by default the one that papers score.
+      data_dir: where prepared datasets lie; by default as TFDS has it
+        (``~/tensorflow_datasets`` or the environment variable TFDS_DATA_DIR).
+      manual_dir: folder with the original files, laid out as the dataset's README says.
+        Without it the split must have been prepared before.
+      names: the examples to take, in this order: a list, or a text file with one name a
+        line (the 2,175 images of PiCIE, say). By default all. A selection is prepared
+        apart from the whole.
+
+    Raises:
+      DatasetError: the name or split is unknown, the files are missing, or they have
+        problems; the message names them.
+    """
+    entry = DATASETS.get(name)
+    if entry is None:
+        raise DatasetError(
+            f"there is no dataset {name!r}; the known ones are {', '.join(DATASETS)}."
+        )
+    builder = _builder(entry)
+    split = builder.DEFAULT_SPLIT if split is None else split
+    if isinstance(names, (str, os.PathLike)):
+        names = read_names(names)
+    paths = _paths(builder, split, _data_dir(data_dir), manual_dir, names)
+    taxonomy = builder.read_taxonomy(view=entry.view)
+    source = PreparedSource(paths, split=split, taxonomy=taxonomy, name=name)
+    return source if entry.depth is None else FlattenedSource(source, depth=entry.depth)
+
+
+def _paths(
+    builder: type["SegmentationBuilder"],
+    split: str,
+    data_dir: Path,
+    manual_dir: PathLike | None,
+    names: Sequence[str] | None,
+) -> list[Path]:
+    """The prepared parts, after preparing what is missing."""
+    builder.require_split(split)
+    stem = preparation.stem_of(split, names)
+    if manual_dir is None:
+        found = preparation.find_parts(builder, data_dir, stem)
+        if found is None:
+            raise DatasetError(
+                f"{builder.name}: the split {split} is not prepared in {data_dir}, and "
+                "no folder of original files was given (manual_dir). Expected in it:\n"
+                f"{builder.layout()}"
+            )
+        return found
+    pairs = builder.pairs(Path(manual_dir).expanduser(), split)
+    if names is not None:
+        pairs = select(pairs, names, where=f"{builder.name} {split}")
+    return preparation.prepare(
+        builder, pairs, split=split, stem=stem, data_dir=data_dir
+    )
+
+
+def _builder(entry: Entry) -> type["SegmentationBuilder"]:
+    module = importlib.import_module(f"uhseg_jax.datasets.{entry.module}.builder")
+    return getattr(module, entry.builder)
+
+
+def _data_dir(data_dir: PathLike | None) -> Path:
+    if data_dir is None:
+        import tensorflow_datasets as tfds
+
+        data_dir = tfds.core.constants.DATA_DIR
+    return Path(data_dir).expanduser().absolute()
+
+
+def _decode(features: dict[str, Any]) -> Example:
+    """An example from the bytes that `builder` wrote."""
+    labels = masks.decode_mask(features["label"])
+    annotations, instances = features.get("annotations"), features.get("instances")
+    if annotations is not None:
+        annotations = masks.decode_mask(annotations).reshape(-1, *labels.shape)
+    if instances is not None:
+        instances = masks.decode_mask(instances).astype(np.int32)
+        instances[instances == masks.NO_COUNT] = -1
+    name = features["name"]
+    return Example(
+        name.decode() if isinstance(name, bytes) else str(name),
+        decode_picture(features["image"]),
+        labels,
+        annotations,
+        instances,
+    )

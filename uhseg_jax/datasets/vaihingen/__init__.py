@@ -1,0 +1,1 @@
+"""ISPRS Vaihingen: aerial pictures."""

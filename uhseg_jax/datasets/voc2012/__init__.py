@@ -1,0 +1,1 @@
+"""PascalVOC2012 segmentation."""

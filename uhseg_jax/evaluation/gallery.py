@@ -1,0 +1,59 @@
+"""The worst and the best pictures of an evaluation beside their ground truth."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from uhseg_jax.datasets.source import Source
+from uhseg_jax.evaluation.journal import Entry
+from uhseg_jax.export.overlay import overlay, save_png
+from uhseg_jax.pipeline import Segmenter, resize_labels
+
+__all__ = ["draw_extremes"]
+
+_KEYS = ("full/nmcovering", "full/covering")  # the first one that the rows have
+
+
+def draw_extremes(
+    segmenter: Segmenter,
+    source: Source,
+    entries: Sequence[Entry],
+    folder: Path,
+    *,
+    count: int = 4,
+) -> list[Path]:
+    """Draws the pictures that score lowest and highest.
+
+    Args:
+      segmenter: what made the trees; it makes those few again.
+      source: the dataset.
+      entries: its images with their scores.
+      folder: for ``worst-1.png``, ... and ``best-1.png``, ...; the captions of each
+        are the picture, its ground truth and its regions.
+      count: how many of each at the most.
+
+    Returns:
+      The files, worst first.
+    """
+    scored = [
+        (score, entry) for entry in entries if not math.isnan(score := _of(entry))
+    ]
+    ranked = [entry for _, entry in sorted(scored, key=lambda x: (x[0], x[1].index))]
+    count = min(count, len(ranked) // 2)
+    chosen = {f"worst-{i + 1}": ranked[i] for i in range(count)}
+    chosen |= {f"best-{i + 1}": ranked[-1 - i] for i in range(count)}
+    paths = []
+    for name, entry in chosen.items():
+        example = source[entry.index]
+        tree = segmenter([example.image], grid=True)[0]
+        labels = resize_labels(tree.labels, example.image.shape[:2])
+        full = dataclasses.replace(tree, labels=labels)
+        paths.append(folder / f"{name}.png")
+        sheet = overlay(example.image, full, levels=(8, 32), truth=example.labels)
+        save_png(paths[-1], sheet)
+    return paths
+
+
+def _score(entry: Entry) -> float:
+    return next((entry.row[key] for key in _KEYS if key in entry.row), math.nan)

@@ -1,0 +1,39 @@
+"""What the loop asks of a way to score, and which way suits a dataset."""
+
+from typing import Any, Protocol, runtime_checkable
+
+from uhseg_jax.datasets.source import Example, Source
+from uhseg_jax.evaluation.annotator_scores import AnnotatorScorer
+from uhseg_jax.evaluation.class_scores import ClassScorer
+from uhseg_jax.hierarchy.tree import RegionTree
+
+__all__ = ["Scorer", "scorer_for"]
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Scores trees one by one; the states of images add up (`metrics.states`)."""
+
+    def empty(self) -> Any:
+        """The state of no image."""
+        ...
+
+    def score(self, tree: RegionTree, example: Example) -> tuple[Any, dict[str, float]]:
+        """The state of one image, and its scores in words for a table of images.
+
+        Args:
+          tree: on the patch grid.
+          example: the picture with its ground truth.
+        """
+        ...
+
+    def compute(self, state: Any) -> dict[str, float]:
+        """The keys of ``metrics.json``, in fractions of 1 unless said."""
+        ...
+
+
+def scorer_for(source: Source) -> Scorer:
+    """Regions of several people are scored as BSDS does, classes as the papers do."""
+    if len(source) and source[0].annotations is not None:
+        return AnnotatorScorer()
+    return ClassScorer(source.taxonomy)
