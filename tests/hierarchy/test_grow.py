@@ -92,6 +92,24 @@ RULES = {
     "paper": split.by_stable_eigengap,
     "two_way": functools.partial(split.by_two_way_ncut, max_ncut=0.8),
 }
+SIZE = 36  # of the padded regions below: one compilation for every rule and bound
+
+
+@functools.partial(jax.jit, static_argnames=("name", "max_ncut"))
+def divided(weights, mask, *, name, max_ncut):
+    rule = RULES[name]
+    if name != "paper":
+        rule = functools.partial(rule, max_ncut=max_ncut)
+    return rule(jax.random.key(0), weights, mask)
+
+
+def divide(weights, name, *, max_ncut=0.8):
+    """Divides a graph of up to SIZE vertices; the padding must not count."""
+    n = len(weights)
+    padded = np.full((SIZE, SIZE), 9, np.float32)
+    padded[:n, :n] = weights
+    mask = jnp.arange(SIZE) < n
+    return divided(jnp.asarray(padded), mask, name=name, max_ncut=max_ncut)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -99,16 +117,10 @@ def test_every_rule_grows_a_proper_tree(name):
     weights = random_graph(0, n=40) ** 4 + block_graph([16, 14, 10])
     members = np.arange(40) != 7
     rule = RULES[name]
-    tree = jax.device_get(
-        grow.grow(
-            jax.random.key(1),
-            jnp.asarray(weights),
-            jnp.asarray(members),
-            rule,
-            max_depth=4,
-            max_children=2 if name == "two_way" else 9,
-        )
+    grow_fn = functools.partial(
+        grow.grow, rule=rule, max_depth=4, max_children=2 if name == "two_way" else 9
     )
+    tree = jax.device_get(jax.jit(grow_fn)(jax.random.key(1), weights, members))
     count = int(tree.num_nodes)
     assert tree.leaves[7] == -1
     assert (tree.leaves[members] >= 0).all()
@@ -143,9 +155,7 @@ def check_costs(weights, members, tree, count):
 )
 def test_separate_groups_are_found(name, children):
     sizes = [14, 12, 10]
-    output = jax.jit(RULES[name])(
-        jax.random.key(0), jnp.asarray(block_graph(sizes)), jnp.ones(36, bool)
-    )
+    output = divide(block_graph(sizes), name)
     assert int(output.num_children) == children
     truth = np.repeat(np.arange(3), sizes)
     ours = np.asarray(output.labels)
@@ -155,33 +165,25 @@ def test_separate_groups_are_found(name, children):
 
 @pytest.mark.parametrize("name", RULES)
 def test_one_tight_group_stays_whole(name):
+    # Halves of a complete graph of twenty have a mean NCut of 10 / 19.
     weights = np.ones((20, 20), np.float32) - np.eye(20, dtype=np.float32)
-    rule = RULES[name]
-    if name == "two_way":  # halves of a complete graph have a mean NCut of 10 / 19
-        rule = functools.partial(split.by_two_way_ncut, max_ncut=0.5)
-    elif name == "ncut":
-        rule = functools.partial(split.by_eigengap_and_ncut, max_ncut=0.5)
-    output = rule(jax.random.key(0), jnp.asarray(weights), jnp.ones(20, bool))
+    output = divide(weights, name, max_ncut=0.5)
     assert int(output.num_children) == 0
     assert not np.asarray(output.labels).any()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_the_release_never_splits_three_vertices(size):
-    mask = jnp.arange(16) < size
-    output = split.by_eigengap_and_ncut(
-        jax.random.key(0), jnp.asarray(random_graph(0, n=16)), mask
-    )
+    output = divide(random_graph(0, n=16)[:size, :size], "ncut")
     assert int(output.num_children) == 0
 
 
 def test_two_way_cuts_pass_the_bound_they_are_given():
-    weights = jnp.asarray(random_graph(2, n=24))
-    mask = jnp.ones(24, bool)
-    free = split.by_two_way_ncut(jax.random.key(0), weights, mask, max_ncut=2.0)
+    weights = random_graph(2, n=24)
+    free = divide(weights, "two_way", max_ncut=2.0)
     cost = float(ncut.mean_ncut(free.costs, 2))
     for bound, children in ((cost * 1.001, 2), (cost * 0.999, 0)):
-        output = split.by_two_way_ncut(jax.random.key(0), weights, mask, max_ncut=bound)
+        output = divide(weights, "two_way", max_ncut=bound)
         assert int(output.num_children) == children
 
 
@@ -202,9 +204,8 @@ def test_bucket_size_does_not_change_the_tree(monkeypatch):
     members = jnp.ones(35, bool)
 
     def tree():
-        return grow.grow(
-            jax.random.key(0), weights, members, rule, max_depth=9, max_children=2
-        )
+        grow_fn = functools.partial(grow.grow, rule=rule, max_depth=9, max_children=2)
+        return jax.jit(grow_fn)(jax.random.key(0), weights, members)
 
     small = tree()
     monkeypatch.setattr(grow, "_SMALLEST_BUCKET", 64)  # one bucket for all

@@ -43,7 +43,8 @@ def main(argv: list[str]) -> None:
         calls = stages.stages(segmenter, picture, folder)
         timings = timing.measure(calls, repeats=values.repeats)
         pixels = images.read_image(picture)
-    report: dict[str, Any] = {"machine": timing.machine(), "image": list(pixels.shape[:2])}
+    report: dict[str, Any] = {"machine": timing.machine()}
+    report["image"] = list(pixels.shape[:2])
     if values.anchors:
         release = methods.recursive_spectral.release()
         plain = Segmenter.create(
