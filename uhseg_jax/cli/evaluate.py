@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 import uhseg_jax
 from uhseg_jax import backbones, datasets, evaluation, methods
-from uhseg_jax.cli.startup import keep_compilations, keep_quiet
+from uhseg_jax.cli.startup import keep_compilations, keep_lapack_serial, keep_quiet
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.prepared import load
 from uhseg_jax.evaluation import hosts
@@ -193,6 +193,7 @@ def run() -> None:
     """Entry point of the installed command."""
     keep_quiet()
     keep_compilations()
+    keep_lapack_serial()
     sys.exit(main(sys.argv))
 
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from uhseg_jax import backbones, runs
 from uhseg_jax.cli.segment_flags import Options, UsageError, help_text, parse
-from uhseg_jax.cli.startup import keep_compilations, keep_quiet
+from uhseg_jax.cli.startup import keep_compilations, keep_lapack_serial, keep_quiet
 from uhseg_jax.pipeline import Segmenter
 
 
@@ -104,6 +104,7 @@ def run() -> None:
     """Entry point of the installed command."""
     keep_quiet()
     keep_compilations()
+    keep_lapack_serial()
     sys.exit(main(sys.argv))
 
 

@@ -1,6 +1,7 @@
 """What commands do before anything else: silence chatter, keep compiled programs."""
 
 import hashlib
+import importlib
 import logging
 import platform
 import sys
@@ -8,11 +9,12 @@ import warnings
 from pathlib import Path
 
 import jax
+import threadpoolctl
 from absl import logging as absl_logging
 
 from uhseg_jax.backbones import checkpoint_directory
 
-__all__ = ["keep_compilations", "keep_quiet"]
+__all__ = ["keep_compilations", "keep_lapack_serial", "keep_quiet"]
 
 _SECONDS = 0.2  # compilations that took less are not worth a file
 
@@ -35,6 +37,16 @@ def keep_compilations() -> None:
         folder = checkpoint_directory() / "compiled" / _processor()
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", _SECONDS)
+
+
+def keep_lapack_serial() -> None:
+    """Lets LAPACK use one thread for the small eigenproblems of a cut.
+
+    More are no faster there, and on a loaded machine OpenBLAS's threads wait for each
+    other ten to a hundred times as long as they work.
+    """
+    importlib.import_module("scipy.linalg")  # JAX borrows the LAPACK that this loads
+    threadpoolctl.threadpool_limits(1, user_api="blas")
 
 
 def _processor() -> str:
