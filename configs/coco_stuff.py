@@ -8,7 +8,8 @@ parameters, on the patch grid: mIoU 58.7, pAcc 81.1, mAcc 80.3, fIoU 67.3,
 NMCovering(T -> S_gt) 42.1 (Rossetti & Pirri, NeurIPS 2024).
 Published against the hierarchy: mIoU 59.5, pAcc 75.1, NMCovering(T -> T_gt) 53.5,
 NHCovering 42.9 (the same paper). The authors' code scores the stuff classes with things
-as background, which is the dataset "coco_stuff_only" here; this one has all 171 classes.
+as background, which is the dataset "coco_stuff_only" here; this one has all 171
+classes.
 Not measured by us: neither the whole set nor these weights are at hand.
 """
 

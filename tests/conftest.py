@@ -4,10 +4,12 @@ import os
 from pathlib import Path
 
 # Read when JAX is imported. The suite compiles hundreds of small programs and runs
-# each a few times: LLVM's optimisations would take longer than they save.
-os.environ["XLA_FLAGS"] = (
-    f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
-)
+# each a few times: LLVM's optimisations would take longer than they save. The variable
+# keeps them, for tests of the programs that users run.
+if not os.environ.get("UHSEG_TEST_OPTIMISED"):
+    os.environ["XLA_FLAGS"] = (
+        f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+    )
 
 import jax
 import pytest

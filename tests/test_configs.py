@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from uhseg_jax import backbones, methods
-from uhseg_jax.cli.evaluate import _frozen
+from uhseg_jax.cli.config_files import freeze
 from uhseg_jax.datasets.registry import DATASETS
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
@@ -25,9 +25,9 @@ def test_configs_name_things_that_exist(path):
     assert config.split
     backbones.get_variant(config.model)
     method = methods.get_method(config.method)
-    frozen = _frozen(config.parameters, method.config)
+    frozen = freeze(config.parameters, method.config)
     assert isinstance(frozen, method.config)
-    assert hash(frozen) == hash(_frozen(config.parameters, method.config))
+    assert hash(frozen) == hash(freeze(config.parameters, method.config))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -44,4 +44,9 @@ def test_unknown_parameters_are_named():
     parameters.unlock()
     parameters.colour = "red"
     with pytest.raises(ValueError, match="colour"):
-        _frozen(parameters, methods.get_method(config.method).config)
+        freeze(parameters, methods.get_method(config.method).config)
+
+
+def test_the_readme_has_no_figure_left_to_fill_in():
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    assert not re.search(r"MEASURED_|TODO|XXX", readme)

@@ -1,12 +1,14 @@
 """Any picture file becomes upright uint8 RGB, or a sentence that names the file."""
 
 import contextlib
+import inspect
 import io
 import os
 import sys
 import warnings
 import zlib
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -438,6 +440,18 @@ def test_nothing_found_is_said_by_name(folder, name, words):
 def test_no_specification_at_all_is_refused():
     with pytest.raises(ImageError, match="got none"):
         find_images([])
+
+
+@pytest.mark.parametrize("image", [None, 3, [[0]], b"photo.jpg"])
+def test_what_is_no_picture_is_refused_with_what_would_be(image):
+    with pytest.raises(ImageError, match=r"a path, a PIL image or a uint8 array"):
+        inspect.unwrap(read_image)(image)
+
+
+def test_arrays_of_other_libraries_are_taken():
+    np.testing.assert_array_equal(read_image(jnp.asarray(COLOURS)), COLOURS)
+    with pytest.raises(ImageError, match="float32"):
+        read_image(jnp.ones((4, 4, 3)))
 
 
 # -- the demo ------------------------------------------------------------------------

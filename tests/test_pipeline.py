@@ -2,14 +2,16 @@ import dataclasses
 import doctest
 import subprocess
 import sys
+import types
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 import uhseg_jax
-from uhseg_jax import backbones, methods, pipeline
+from uhseg_jax import backbones, methods, pipeline, segmenter
 from uhseg_jax.methods import recursive_spectral
 
 MODEL = "dinov2_test"
@@ -71,8 +73,8 @@ def test_segment_is_extraction_then_segment_features():
 
 
 def test_several_blocks_are_normalised_and_put_side_by_side():
-    segmenter = pipeline.Segmenter.create(model=MODEL, config=CONFIG)
-    (both,) = np.asarray(segmenter.features([picture()]))
+    segment_all = pipeline.Segmenter.create(model=MODEL, config=CONFIG)
+    (both,) = np.asarray(segment_all.features([picture()]))
     for part, block in zip(np.split(both, 2, axis=-1), (-2, -1), strict=True):
         alone = uhseg_jax.extract_features(
             picture(), model=MODEL, block=block, image_size=CONFIG.image_size
@@ -92,11 +94,11 @@ def test_a_batch_is_its_pictures_one_by_one():
 
 
 def test_a_tree_does_not_depend_on_its_neighbours_in_the_batch():
-    segmenter = pipeline.Segmenter.create(model=MODEL, config=CONFIG)
+    segment_all = pipeline.Segmenter.create(model=MODEL, config=CONFIG)
     pictures = [picture(seed, height=40 + 9 * seed) for seed in range(3)]
-    together = segmenter(pictures)
+    together = segment_all(pictures)
     for tree, one in zip(together, pictures, strict=True):
-        jax.tree.map(np.testing.assert_array_equal, tree, segmenter([one])[0])
+        jax.tree.map(np.testing.assert_array_equal, tree, segment_all([one])[0])
 
 
 def test_blocks_that_the_model_lacks_are_refused_at_once():
@@ -105,11 +107,45 @@ def test_blocks_that_the_model_lacks_are_refused_at_once():
         pipeline.Segmenter.create(model=MODEL, config=config)
 
 
+def test_class_attention_is_no_feature_of_a_patch():
+    # A method whose config does not know better than to pass it on.
+    config = types.SimpleNamespace(
+        image_size=6 * PATCH, facet="class_attention", blocks=(-1,), normed=None
+    )
+    other = methods.Method(
+        "other", types.SimpleNamespace, {}, recursive_spectral.segment
+    )
+    segment_all = pipeline.Segmenter(backbones.load_backbone(MODEL), other, config)
+    with pytest.raises(ValueError, match="forward_features"):
+        segment_all.features([picture()])
+    with pytest.raises(ValueError, match="forward_features"):
+        uhseg_jax.extract_features(picture(), model=MODEL, facet="class_attention")
+
+
+def test_no_pictures_have_no_trees():
+    assert pipeline.Segmenter.create(model=MODEL, config=CONFIG)([]) == []
+
+
+def test_only_the_labels_of_a_tree_at_another_size_are_others():
+    tree = uhseg_jax.segment_features(features(4, 6, 5), config=CONFIG)
+    larger = pipeline.at_size(jax.tree.map(jnp.asarray, tree), (9, 11))
+    assert isinstance(larger.labels, np.ndarray)
+    np.testing.assert_array_equal(
+        larger.labels, pipeline.resize_labels(tree.labels, (9, 11))
+    )
+    np.testing.assert_array_equal(larger.parents, tree.parents)
+
+
 def test_the_length_of_features_does_not_matter():
     found = features(6, 6, 9)
     trees = [
         uhseg_jax.segment_features(found * scale, config=CONFIG)
         for scale in (np.float32(1), np.float32(2.0**60), np.float32(2.0**-70))
+    ]
+    found = found.astype(np.float64)  # beyond what float32 can hold
+    trees += [
+        uhseg_jax.segment_features(x, config=CONFIG)
+        for x in (found * 2.0**300, found * 2.0**-300, found.tolist())
     ]
     for tree in trees[1:]:
         np.testing.assert_array_equal(tree.labels, trees[0].labels)
@@ -124,6 +160,8 @@ def test_the_length_of_features_does_not_matter():
         (np.full((3, 4, 5), np.nan, np.float32), "12 of 12 vectors hold NaN"),
         (np.full((3, 4, 5), np.inf, np.float32), "infinity"),
         (np.zeros((3, 4, 5), np.float32), "zero"),
+        ([[[1.0, 2.0], [3.0]]], "expected features as an array"),
+        ([1, 2], "shape"),
     ],
 )
 def test_features_that_cannot_be_cut_are_refused(bad, words):
@@ -186,6 +224,14 @@ def test_sizes_that_the_patch_does_not_divide_are_refused():
     for size in (0, -14, (PATCH, 0)):
         with pytest.raises(ValueError, match="positive"):
             uhseg_jax.extract_features(picture(), model=MODEL, image_size=size)
+
+
+def test_sides_may_be_numpys_whole_numbers_or_a_list():
+    assert segmenter.image_sides(np.int64(28)) == (28, 28)
+    assert segmenter.image_sides([np.int32(14), 28]) == (14, 28)
+    for size in (28.0, "28", (28, 28, 28), True):
+        with pytest.raises(ValueError, match="image_size must be a side or a pair"):
+            segmenter.image_sides(size)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 8), (60, 60), (8, 100)])

@@ -36,6 +36,8 @@ def writing_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         if error.filename not in (None, str(aside), str(path.parent)):
             raise
+        if error.errno is None:  # of a library such as Pillow, with a text alone
+            raise OSError(f"{path}: {error}") from error
         raise type(error)(error.errno, error.strerror, str(path)) from error
     finally:
         if aside is not None:

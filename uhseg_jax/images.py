@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
-from uhseg_jax.types import UInt8
+from uhseg_jax.types import Array, UInt8
 
 __all__ = [
     "MAX_MEGAPIXELS",
@@ -51,7 +51,7 @@ class ImageError(ValueError):
 
 
 def read_image(
-    image: PathLike | Image.Image | np.ndarray,
+    image: PathLike | Image.Image | np.ndarray | Array,
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Reads any picture as it would be seen on a white page, upright.
 
@@ -61,20 +61,28 @@ def read_image(
     minimum to its maximum, NaN (and a constant) becoming black.
 
     Args:
-      image: the path of a picture file; a PIL image; or a uint8 array of shape
-        ``[H, W, 3]`` (RGB), ``[H, W, 4]`` (RGBA), ``[H, W]`` or ``[H, W, 1]`` (grey).
+      image: the path of a picture file; a PIL image; or a uint8 array (numpy, JAX or
+        any with ``__array__``) of shape ``[H, W, 3]`` (RGB), ``[H, W, 4]`` (RGBA),
+        ``[H, W]`` or ``[H, W, 1]`` (grey).
 
     Returns:
       uint8 ``[H, W, 3]``, RGB.
 
     Raises:
       ImageError: the file is missing, damaged or no picture; the picture is empty or
-        has more than `MAX_MEGAPIXELS`; the array has another type or shape.
+        has more than `MAX_MEGAPIXELS`; the array has another type or shape; it is none
+        of these.
     """
-    if isinstance(image, np.ndarray):
-        return _from_array(image)
     if isinstance(image, Image.Image):
         return _from_pil(image, f"the {image.mode} image that was given")
+    if hasattr(image, "__array__"):
+        return _from_array(np.asarray(image))
+    if not isinstance(image, (str, os.PathLike)):
+        raise ImageError(
+            "expected a path, a PIL image or a uint8 array of shape [H, W, 3], but got "
+            f"{image!r:.50} of type {type(image).__name__}; make lists arrays with "
+            "np.asarray(image, np.uint8)."
+        )
     name = os.fspath(image)
     if os.path.isdir(name):
         raise ImageError(

@@ -1,38 +1,42 @@
 """From a picture to its tree: image -> features -> method -> labels at image size.
 
-This is where jit and batches live. A `Segmenter` binds a backbone to a method's
-config; `segment`, `segment_features` and `extract_features` are made of the same
-steps.
+`segment`, `segment_features` and `extract_features` are made of the steps of a
+`segmenter.Segmenter`, which binds a backbone to a method's config.
 """
 
-import dataclasses
-import functools
 import os
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import PartitionSpec
+import numpy.typing as npt
 from PIL import Image
 
 from uhseg_jax import backbones, images, methods
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.spectral import numerics
-from uhseg_jax.types import Array, Float, Integer, UInt8
+from uhseg_jax.segmenter import (
+    DEFAULT_METHOD,
+    Segmenter,
+    at_size,
+    image_sides,
+    jitted_trees,
+    require_dense,
+    resize_labels,
+)
+from uhseg_jax.types import Array, Float
 
 __all__ = [
     "DEFAULT_METHOD",
     "Segmenter",
+    "at_size",
     "extract_features",
     "resize_labels",
     "segment",
     "segment_features",
 ]
 
-ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray
-DEFAULT_METHOD = "recursive_spectral"
+ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray | Array
 
 
 def segment(
@@ -53,7 +57,7 @@ def segment(
         >>> tree.cut(num_regions=8)  # doctest: +SKIP
 
     Args:
-      image: a path, a PIL image, or an array uint8 ``[H, W, 3]``.
+      image: a path, a PIL image, or an array uint8 ``[H, W, 3]`` (numpy, JAX).
       method: a name in `uhseg_jax.methods.METHODS`.
       model: a name in `uhseg_jax.backbones.VARIANTS`.
       config: the method's frozen config; None for its default.
@@ -75,7 +79,7 @@ def segment(
 
 
 def segment_features(
-    features: Array | np.ndarray,
+    features: npt.ArrayLike,
     *,
     method: str = DEFAULT_METHOD,
     config: Any = None,
@@ -90,7 +94,8 @@ def segment_features(
         [12, 12]
 
     Args:
-      features: ``[h, w, d]``, or ``[b, h, w, d]`` for a batch.
+      features: an array ``[h, w, d]``, or ``[b, h, w, d]`` for a batch, of any
+        floating type; vectors of any length, which count by their direction.
       method: a name in `uhseg_jax.methods.METHODS`.
       config: the method's frozen config; None for its default.
 
@@ -105,7 +110,7 @@ def segment_features(
     checked = _checked_features(features)
     batch = checked if checked.ndim == 4 else checked[None]
     trees = jax.device_get(
-        _jitted_trees(batch, segment_fn=chosen.segment, config=config)
+        jitted_trees(batch, segment_fn=chosen.segment, config=config)
     )
     return trees if checked.ndim == 4 else trees[0]
 
@@ -123,7 +128,7 @@ def extract_features(
     """Dense features of a picture from any block of a backbone.
 
     Args:
-      image: a path, a PIL image, or an array uint8 ``[H, W, 3]``.
+      image: a path, a PIL image, or an array uint8 ``[H, W, 3]`` (numpy, JAX).
       model: a name in `uhseg_jax.backbones.VARIANTS`.
       facet: "token", "query", "key" or "value".
       block: of the backbone; -1 is the last.
@@ -141,14 +146,10 @@ def extract_features(
       images.ImageError: the picture cannot be read.
       backbones.WeightsError: the weights could not be had.
     """
-    if facet == "class_attention":
-        raise ValueError(
-            "extract_features gives token, query, key or value features; for class "
-            "attention call uhseg_jax.backbones.forward_features."
-        )
+    require_dense(facet)
     pixels = images.read_image(image)
     if image_size is not None:
-        pixels = images.resize(pixels, _sides(image_size))
+        pixels = images.resize(pixels, image_sides(image_size))
     backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
     request = backbones.FeatureRequest(facet, block, normed)
     (features,) = backbones.forward_features(
@@ -157,212 +158,41 @@ def extract_features(
     return np.asarray(features[0])
 
 
-@dataclasses.dataclass(frozen=True)
-class Segmenter:
-    """A backbone and a method, ready for many pictures.
-
-    A tree never depends on its neighbours in a batch or on the number of devices: each
-    picture goes through the same program by itself.
-
-    Attributes:
-      backbone: the model with its weights.
-      method: an entry of `methods.METHODS`.
-      config: the method's frozen config.
-      mesh: devices among which the pictures of a batch are shared, along one axis
-        ``"data"``; None for the default device.
-    """
-
-    backbone: backbones.Backbone
-    method: methods.Method
-    config: Any
-    mesh: jax.sharding.Mesh | None = None
-
-    @classmethod
-    def create(
-        cls,
-        *,
-        method: str = DEFAULT_METHOD,
-        model: str = backbones.DEFAULT_VARIANT,
-        config: Any = None,
-        checkpoint_dir: str | os.PathLike[str] | None = None,
-        mesh: jax.sharding.Mesh | None = None,
-    ) -> "Segmenter":
-        """Looks up the method and loads the model; see `segment` for the arguments."""
-        chosen = methods.get_method(method)
-        config = chosen.resolve_config(config)
-        backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
-        backbones.check_image_size(backbone.spec, *_sides(config.image_size))
-        _requests(config, backbone.spec)
-        return cls(backbone, chosen, config, mesh)
-
-    def __call__(
-        self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, grid: bool = False
-    ) -> list[RegionTree]:
-        """The trees of several pictures of any sizes, from one batch.
-
-        Args:
-          pictures: RGB pixels.
-          grid: keep the labels on the patch grid.
-
-        Returns:
-          One tree with numpy arrays for every picture.
-        """
-        trees = jax.device_get(self.trees(self.features(pictures)))
-        on_grid = [tree for tree, _ in zip(trees, pictures, strict=False)]
-        if grid:
-            return on_grid
-        return [
-            dataclasses.replace(tree, labels=resize_labels(tree.labels, p.shape[:2]))
-            for tree, p in zip(on_grid, pictures, strict=True)
-        ]
-
-    def features(
-        self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]
-    ) -> Float[Array, "b h w d"]:
-        """The features that the method works on.
-
-        With a mesh, the last picture is repeated until the devices divide the batch.
-        """
-        sides = _sides(self.config.image_size)
-        pixels = [images.resize(picture, sides) for picture in pictures]
-        devices = 1 if self.mesh is None else self.mesh.size
-        pixels += pixels[-1:] * (-len(pixels) % devices)
-        return _jitted_features(
-            self.backbone.params,
-            np.stack(pixels),
-            module=self.backbone.module,
-            requests=_requests(self.config, self.backbone.spec),
-            mesh=self.mesh,
-        )
-
-    def trees(self, features: Float[Array, "b h w d"]) -> RegionTree:
-        """The method alone: a batched tree on the patch grid."""
-        return _jitted_trees(
-            features,
-            segment_fn=self.method.segment,
-            config=self.config,
-            mesh=self.mesh,
-        )
-
-
-def _requests(
-    config: Any, spec: backbones.ViTSpec
-) -> tuple[backbones.FeatureRequest, ...]:
-    """What a method's config asks of the backbone; ValueError if it has no such."""
-    return tuple(
-        backbones.resolve_request(
-            backbones.FeatureRequest(config.facet, block, config.normed), spec
-        )
-        for block in config.blocks
-    )
-
-
-# Both stages take the pictures of a device one after the other (`lax.map`), not by
-# vmap: products of other shapes round differently, so a tree would depend on its
-# neighbours, and conditionals that skip empty buckets would become selects.
-@functools.partial(jax.jit, static_argnames=("module", "requests", "mesh"))
-def _jitted_features(
-    params: Any, pixels: Array, *, module: Any, requests: Any, mesh: Any
-) -> Float[Array, "b h w d"]:
-    def one_fn(params: Any, image: Array) -> Array:
-        found = backbones.compute_features(
-            module, params, image[None], requests=requests
-        )
-        return _side_by_side(found)[0]
-
-    def local_fn(params: Any, pixels: Array) -> Array:
-        return jax.lax.map(functools.partial(one_fn, params), pixels)
-
-    return _shared_out(local_fn, mesh)(params, pixels)
-
-
-@functools.partial(jax.jit, static_argnames=("segment_fn", "config", "mesh"))
-def _jitted_trees(
-    features: Array, *, segment_fn: Any, config: Any, mesh: Any = None
-) -> RegionTree:
-    def local_fn(nothing: tuple[()], features: Array) -> RegionTree:
-        del nothing
-        return jax.lax.map(lambda x: segment_fn(x, config).tree, features)
-
-    return _shared_out(local_fn, mesh)((), features)
-
-
-def _shared_out(
-    local_fn: Callable[[Any, Array], Any], mesh: jax.sharding.Mesh | None
-) -> Callable[[Any, Array], Any]:
-    """Runs a function of (parameters, batch) on every device's share of the batch."""
-    if mesh is None:
-        return local_fn
-    replicated, shared = PartitionSpec(), PartitionSpec("data")
-    return jax.shard_map(
-        local_fn,
-        mesh=mesh,
-        in_specs=(replicated, shared),
-        out_specs=shared,
-        check_vma=False,  # the loops start from constants that every device has
-    )
-
-
-def _side_by_side(features: tuple[Float[Array, "b h w d"], ...]) -> Array:
-    """Features of several blocks, each of unit length, as one vector."""
-    if len(features) == 1:
-        return features[0]
-    units = [
-        numerics.normalize_rows(x.reshape(-1, x.shape[-1])).reshape(x.shape)
-        for x in features
-    ]
-    return jnp.concatenate(units, axis=-1)
-
-
-def resize_labels(
-    labels: Integer[np.ndarray, "h w"], size: tuple[int, ...]
-) -> Integer[np.ndarray, "H W"]:
-    """Labels of another size: every cell takes the label that its centre lies in."""
-    rows, columns = (
-        ((np.arange(full) + 0.5) * cells / full).astype(np.intp)
-        for full, cells in zip(size, labels.shape, strict=True)
-    )
-    return labels[rows[:, None], columns[None, :]]
-
-
-def _sides(image_size: int | tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of a side or a pair."""
-    sides = (image_size,) * 2 if isinstance(image_size, int) else tuple(image_size)
-    if len(sides) != 2 or not all(isinstance(s, int) and s > 0 for s in sides):
-        raise ValueError(
-            "image_size must be a side or a pair (height, width) of positive whole "
-            f"numbers, but is {image_size!r}."
-        )
-    return sides
-
-
-def _checked_features(
-    features: Array | np.ndarray,
-) -> Float[Array, "*b h w d"]:
-    """float32 features, or a sentence on what is wrong with them."""
-    if np.ndim(features) not in (3, 4) or 0 in np.shape(features):
+def _checked_features(features: Any) -> Float[Array, "*b h w d"]:
+    """float32 features of unit scale, or a sentence on what is wrong with them."""
+    if not isinstance(features, jax.Array):
+        try:
+            features = np.asarray(features)
+        except ValueError as error:  # nested lists of several lengths
+            raise ValueError(
+                f"expected features as an array [h, w, d] or [b, h, w, d], but {error}"
+            ) from error
+    if features.ndim not in (3, 4) or 0 in features.shape:
         raise ValueError(
             "expected features [h, w, d] or [b, h, w, d] with no empty axis, but got "
-            f"shape {np.shape(features)}."
+            f"shape {features.shape}."
         )
     if not jnp.issubdtype(features.dtype, jnp.floating):
         raise ValueError(
             f"expected floating-point features, but got {features.dtype}; convert them "
             "with .astype('float32')."
         )
-    checked = jnp.asarray(features, jnp.float32)
-    largest = jnp.max(jnp.abs(checked), axis=-1)
-    if not bool(jnp.all(jnp.isfinite(largest))):
-        count = int(jnp.sum(~jnp.isfinite(largest)))
+    if features.dtype.itemsize < 4:
+        features = features.astype(np.float32)
+    xp = jnp if isinstance(features, jax.Array) else np
+    largest = xp.max(xp.abs(features), axis=-1, keepdims=True)
+    if not xp.isfinite(largest).all():
+        count = int((~xp.isfinite(largest)).sum())
         raise ValueError(
             f"expected finite features, but {count} of {largest.size} vectors hold NaN "
             "or infinity; check the backbone's input and dtype."
         )
-    if not bool(jnp.all(largest > 0)):
+    if not (largest > 0).all():
         raise ValueError(
-            f"expected features of some length, but {int(jnp.sum(largest == 0))} of "
+            f"expected features of some length, but {int((largest == 0).sum())} of "
             f"{largest.size} vectors are zero and have no cosine; leave them out or "
             "add a constant channel."
         )
-    # Unit scale: squares of very large or small features leave float32's range.
-    return checked / largest[..., None]
+    # Unit scale, in their own type: features of float64, and squares of very large or
+    # small ones of float32, leave float32's range.
+    return jnp.asarray((features / largest).astype(np.float32))

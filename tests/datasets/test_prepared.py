@@ -10,6 +10,7 @@ import pytest
 
 from uhseg_jax.datasets import DATASETS, DatasetError, PreparedSource, load, preparation
 from uhseg_jax.datasets.builder import SegmentationBuilder
+from uhseg_jax.datasets.flattened import FlattenedSource
 from uhseg_jax.datasets.voc2012.builder import Voc2012
 
 
@@ -232,3 +233,25 @@ def test_importing_the_room_does_not_import_tfds():
     code = "import sys, uhseg_jax.datasets; assert not {'tensorflow_datasets', "
     code += "'tensorflow', 'scipy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_the_fingerprint_tells_selections_and_files_apart(many, tmp_path):
+    found = load("voc2012", **options(tmp_path)).fingerprint()
+    assert load("voc2012", data_dir=tmp_path / "prepared").fingerprint() == found
+    anew = {"manual_dir": tmp_path, "data_dir": tmp_path / "anew"}
+    assert load("voc2012", **anew).fingerprint() == found
+    selections = [
+        load("voc2012", **options(tmp_path), names=[name]).fingerprint()
+        for name in many[:2]
+    ]
+    assert len({found, *selections}) == 3
+    folder = tmp_path / "VOCdevkit" / "VOC2012" / "SegmentationClass"
+    dataset_files.mask(folder / f"{many[0]}.png", dataset_files.some_ids([*range(9)]))
+    anew["data_dir"] = tmp_path / "mended"
+    assert load("voc2012", **anew).fingerprint() != found
+
+
+def test_the_fingerprint_of_a_view_has_its_depth(many, tmp_path):
+    source = load("voc2012", **options(tmp_path))
+    views = [FlattenedSource(source, depth=depth).fingerprint() for depth in (0, 1)]
+    assert len({source.fingerprint(), *views}) == 3

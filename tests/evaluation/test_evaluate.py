@@ -2,6 +2,7 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,9 @@ from PIL import Image
 import uhseg_jax
 from uhseg_jax import evaluation
 from uhseg_jax.cli import evaluate as command
+from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.source import DatasetError, Example
+from uhseg_jax.evaluation import gallery
 from uhseg_jax.evaluation.journal import Entry, Journal
 from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.metrics import overlap, regions, scales
@@ -47,6 +50,9 @@ class Shapes:
 
     def __len__(self):
         return self._count
+
+    def fingerprint(self):
+        return f"{self._count} shapes"
 
     def __getitem__(self, index):
         if index == self._fails_at:
@@ -117,6 +123,43 @@ def test_the_worst_and_best_pictures_are_drawn(segmenter, tmp_path):
     assert rows["shape 3"] == "nan"  # nothing counts there, so it is not drawn
     with Image.open(tmp_path / "pictures" / "worst-1.png") as sheet:
         assert sheet.width > 2 * 60  # picture, ground truth and two levels
+
+
+def drawn_truths(monkeypatch):
+    """The ground truths that the gallery draws from now on."""
+    truths, draw = [], gallery.overlay
+
+    def overlay(image, tree, *, truth, **kwargs):
+        truths.append(truth)
+        return draw(image, tree, truth=truth, **kwargs)
+
+    monkeypatch.setattr(gallery, "overlay", overlay)
+    return truths
+
+
+def test_pictures_show_classes_and_what_does_not_count(
+    segmenter, tmp_path, monkeypatch
+):
+    truths = drawn_truths(monkeypatch)
+    run(segmenter, Shapes(2), tmp_path / "classes")
+    assert len(truths) == 2
+    assert all(np.unique(truth).tolist() == [-1, 0, 1, 2] for truth in truths)
+    truths.clear()
+    run(segmenter, Annotated(2), tmp_path / "regions")
+    assert all(np.unique(truth).tolist() == [0, 1, 2, 255] for truth in truths)
+
+
+def test_pictures_that_are_not_there_are_drawn_again(segmenter, tmp_path):
+    run(segmenter, Shapes(2), tmp_path)
+    shutil.rmtree(tmp_path / "pictures")
+    run(segmenter, Shapes(2), tmp_path)
+    assert (tmp_path / "pictures" / "worst-1.png").is_file()
+
+
+def test_scores_stand_without_pictures(segmenter, tmp_path, capsys):
+    (tmp_path / "pictures").write_text("in the way")
+    assert run(segmenter, Shapes(2), tmp_path)["images"] == 2
+    assert "pictures could not be drawn" in capsys.readouterr().err
 
 
 class Annotated(Shapes):
@@ -264,6 +307,29 @@ def test_results_of_other_settings_are_not_mixed(segmenter, tmp_path):
     assert run(segmenter, Shapes(3), tmp_path, overwrite=True)["images"] == 3
 
 
+def test_scores_of_other_images_are_not_mixed(segmenter, folder, tmp_path):
+    def evaluated(*names):
+        source = FolderSource(folder / "images", folder / "masks", names=names)
+        return run(segmenter, source, tmp_path / "out")
+
+    evaluated("0")
+    with pytest.raises(evaluation.EvaluationError, match="fingerprint"):
+        evaluated("1")
+    mask = folder / "masks" / "0.png"
+    stat = mask.stat()
+    mask.write_bytes(mask.read_bytes())
+    os.utime(mask, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
+    with pytest.raises(evaluation.EvaluationError, match="fingerprint"):
+        evaluated("0")
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "{", '{"version": 1}'])
+def test_settings_that_are_none_are_said_to_differ(text, segmenter, tmp_path):
+    (tmp_path / "settings.json").write_text(text)
+    with pytest.raises(evaluation.EvaluationError, match="other settings"):
+        run(segmenter, Shapes(1), tmp_path)
+
+
 def test_unknown_ids_name_the_example(segmenter, tmp_path):
     source = Shapes(1, taxonomy="background = 0 background\nleft = 1\n")
     with pytest.raises(DatasetError, match=r"shape 0: .*2 \("):
@@ -322,9 +388,26 @@ def test_the_command_scores_a_folder(folder, monkeypatch, capsys):
         ([], 2, "--config, or --images and --masks"),
         (["--images=nowhere", "--masks=nowhere"], 1, "nowhere"),
         (["--colour=red"], 2, "colour"),
-        (["--config=nowhere.py"], 1, "nowhere.py"),
+        (["--config=nowhere.py"], 1, "nowhere.py: expected a config file"),
+        (["--config=x.py", "--model=dinov2_test"], 2, "--model; say --config.model="),
+        (["--config=x.py", "--preset=paper"], 2, "not go with --preset"),
+        (["--config=x.py", "--images=a", "--masks=b"], 2, "with --images, --masks"),
+        (["--config=x.py", "--taxonomy=t"], 2, "not go with --taxonomy"),
+        (["--images=a", "--masks=b", "--data_dir=c"], 2, "not go with --data_dir"),
+        (["--images=a", "--masks=b", "--config.model=c"], 2, "needs --config=FILE"),
+        (["photos", "--config=x.py"], 2, "expected flags alone, but got photos"),
     ],
 )
 def test_command_lines_that_make_no_sense(argv, status, words, capsys):
     assert command.main(["uhseg-evaluate", *argv]) == status
     assert words in capsys.readouterr().err
+
+
+def test_processes_that_do_not_meet_are_a_sentence(monkeypatch, capsys):
+    def initialize(*args):
+        raise RuntimeError("no coordinator")
+
+    monkeypatch.setattr("jax.distributed.initialize", initialize)
+    argv = ["uhseg-evaluate", "--distributed", "--images=a", "--masks=b"]
+    assert command.main(argv) == 1
+    assert "cannot start together (no coordinator)" in capsys.readouterr().err

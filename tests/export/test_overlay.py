@@ -198,3 +198,19 @@ def test_label_png_refuses_more_nodes_than_it_can_number(tmp_path):
     tree = make_tree([[1]], [-1] + [0] * (count - 1), [0] * count, [0] * count)
     with pytest.raises(ValueError, match="65536"):
         save_labels(tmp_path / "a.png", tree)
+
+
+def test_ground_truth_is_drawn_where_it_is_known():
+    tree = quadrants(400, 600)
+    image = np.full((400, 600, 3), 90, np.uint8)
+    truth = np.zeros((400, 600), np.int32)
+    truth[:, 300:], truth[200:] = 3, -1
+    plain = overlay(image, tree, levels=(2, 4))
+    sheet = overlay(image, tree, levels=(2, 4), truth=truth)
+    assert sheet.size > plain.size
+    # Somewhere in the second panel: two flat colours above, the picture itself below.
+    panel = sheet[16:416, 632:1232]
+    assert (panel[390, 100] == 90).all()
+    left, right = panel[100, 100], panel[100, 500]
+    assert (left != right).any()
+    assert (left != 90).any()

@@ -1,3 +1,4 @@
+import inspect
 import itertools
 import json
 
@@ -168,8 +169,13 @@ def test_batched_trees_index_and_iterate():
     stacked = jax.tree.map(lambda *x: np.stack(x), *trees)
     assert stacked.is_batched
     assert len(stacked) == 3
-    for one, other in zip(stacked, trees, strict=True):
-        np.testing.assert_array_equal(one.labels, other.labels)
+    for batch in (stacked, on_device(stacked)):
+        for one, other in zip(batch, trees, strict=True):
+            np.testing.assert_array_equal(one.labels, other.labels)
+        np.testing.assert_array_equal(batch[-1].labels, trees[-1].labels)
+        for index in (3, -4):
+            with pytest.raises(IndexError, match=f"below 3.*got {index}"):
+                batch[index]
     with pytest.raises(TypeError, match="one tree"):
         stacked.cut(depth=1)
     with pytest.raises(TypeError, match="batch"):
@@ -206,11 +212,39 @@ def test_to_dict_is_json_and_nested():
 
 
 @pytest.mark.parametrize(
-    "kwargs", [{}, {"depth": 1, "cost": 0.5}, {"num_regions": 0}, {"cost": -0.1}]
+    ("kwargs", "words"),
+    [
+        ({}, "exactly one"),
+        ({"depth": 1, "cost": 0.5}, "exactly one"),
+        ({"num_regions": 0}, "at least 1"),
+        ({"cost": -0.1}, "at least 0"),
+        ({"cost": float("nan")}, "at least 0"),
+        ({"num_regions": "8"}, "num_regions must be a number, but is '8'"),
+        ({"depth": [1]}, r"depth must be a number, but is \[1\]"),
+        ({"num_regions": np.array([8])}, "must be a number"),
+    ],
 )
-def test_a_cut_needs_one_criterion_in_range(kwargs):
-    with pytest.raises(ValueError, match=r"exactly one|at least"):
-        random_tree(0).cut(**kwargs)
+def test_a_cut_needs_one_criterion_in_range(kwargs, words):
+    for method in (RegionTree.cut, RegionTree.prune):
+        with pytest.raises(ValueError, match=words):
+            inspect.unwrap(method)(random_tree(0), **kwargs)
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        *(
+            {"num_regions": x}
+            for x in (10**11, 10**400, float("inf"), np.int64(10**11))
+        ),
+        *({"depth": x} for x in (10**11, float("inf"))),
+        *({"cost": x} for x in (10**400, float("inf"), np.float64(2))),
+    ],
+)
+def test_a_criterion_beyond_the_tree_opens_all_of_it(kwargs):
+    for tree in (random_tree(3), on_device(random_tree(3))):
+        np.testing.assert_array_equal(tree.cut(**kwargs), tree.labels)
+        assert int(tree.prune(**kwargs).num_nodes) == int(tree.num_nodes)
 
 
 @few
@@ -238,8 +272,37 @@ def test_damaged_files_are_refused_with_a_sentence(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(TreeFileError, match=r"tree\.npz.*segment the image again"):
             RegionTree.load(path)
+        with pytest.raises(TreeFileError) as caught:
+            RegionTree.load(path)
+        assert "allow_pickle" not in str(caught.value)
     with pytest.raises(FileNotFoundError):
         RegionTree.load(tmp_path / "absent.npz")
+    with pytest.raises(TreeFileError, match="this is a folder") as caught:
+        RegionTree.load(tmp_path)
+    assert "delete" not in str(caught.value)
+
+
+SMALL_ARRAYS = {
+    "labels": np.array([[1, 1], [2, 2]], np.int32),
+    "parents": np.array([-1, 0, 0], np.int32),
+    "depths": np.array([0, 1, 1], np.int32),
+    "costs": np.array([0, 0.2, 0.2], np.float32),
+}
+
+
+def test_arrays_of_other_types_are_loaded_as_those_of_a_tree(tmp_path):
+    types = {
+        "labels": np.uint8,
+        "parents": np.int64,
+        "depths": np.uint64,
+        "costs": np.float64,
+    }
+    path = tmp_path / "tree.npz"
+    np.savez(path, **{k: v.astype(types[k]) for k, v in SMALL_ARRAYS.items()})
+    tree = RegionTree.load(path)
+    for name, expected in SMALL_ARRAYS.items():
+        assert getattr(tree, name).dtype == expected.dtype
+        np.testing.assert_array_equal(getattr(tree, name), expected)
 
 
 @pytest.mark.parametrize(
@@ -252,15 +315,16 @@ def test_damaged_files_are_refused_with_a_sentence(tmp_path):
         ({"labels": np.ones((2, 2), np.float32)}, "whole numbers"),
         ({"costs": np.zeros(2, np.float32)}, "length"),
         ({"labels": None}, "labels is missing"),
+        ({"costs": np.array(["0", "1", "2"])}, "costs are not real numbers"),
+        ({"costs": np.zeros(3, np.complex64)}, "costs are not real numbers"),
+        ({"costs": np.array([0, np.nan, 0], np.float32)}, "NaN or infinity"),
+        ({"costs": np.array([0, 1e300, 0])}, "NaN or infinity"),
+        ({"depths": np.array([0, 1, 2], np.int32)}, "depths do not follow"),
+        ({"depths": np.array([1, 2, 2], np.int32)}, "depths do not follow"),
     ],
 )
 def test_arrays_that_are_no_tree_are_refused(tmp_path, change, words):
-    arrays = {
-        "labels": np.array([[1, 1], [2, 2]], np.int32),
-        "parents": np.array([-1, 0, 0], np.int32),
-        "depths": np.array([0, 1, 1], np.int32),
-        "costs": np.array([0, 0.2, 0.2], np.float32),
-    } | change
+    arrays = SMALL_ARRAYS | change
     path = tmp_path / "tree.npz"
     np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
     with pytest.raises(TreeFileError, match=words):
@@ -270,5 +334,6 @@ def test_arrays_that_are_no_tree_are_refused(tmp_path, change, words):
 def test_pickles_in_a_file_are_not_loaded(tmp_path):
     path = tmp_path / "tree.npz"
     np.savez(path, labels=np.array([object()]), parents=[0], depths=[0], costs=[0])
-    with pytest.raises(TreeFileError):
+    with pytest.raises(TreeFileError, match="Python objects") as caught:
         RegionTree.load(path)
+    assert "allow_pickle" not in str(caught.value)

@@ -1,5 +1,9 @@
 import dataclasses
 import functools
+import inspect
+import json
+import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -148,8 +152,66 @@ def test_max_regions_bounds_the_leaves():
     assert int(tree.num_nodes) == 5
 
 
-def test_an_unknown_rule_is_named():
-    features, _ = nested_scene()
-    config = dataclasses.replace(SMALL, rule="best")
-    with pytest.raises(ValueError, match="'two_way', but is 'best'"):
-        recursive_spectral.segment(jnp.asarray(features), config)
+def unchecked_config(**fields):
+    """A config as users make it, without the type checks of this suite."""
+    config = object.__new__(recursive_spectral.Config)
+    inspect.unwrap(recursive_spectral.Config.__init__)(config, **fields)
+    return config
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("image_size", [0, -14, 84.0, "84", True, (84,), (84, 0), [84, 84.0], None]),
+        ("facet", ["tokens", "class_attention", None]),
+        ("blocks", [(), [], -1, (-1.0,), "-1", None]),
+        ("normed", ["yes", 2]),
+        ("num_superpixels", [0, -3, 12.0, None, True]),
+        ("num_vectors", [0, -2, 4.0]),
+        ("kmeans_restarts", [0]),
+        ("kmeans_iterations", [0]),
+        ("contrast", [0, -1.0, math.nan, math.inf, "1", 1j, None]),
+        ("rule", ["best", None]),
+        ("max_depth", [-1, 2.5]),
+        ("max_children", [1]),
+        ("max_ncut", [math.nan, -0.1, None]),
+        ("max_eigenvalue", [math.nan]),
+        ("max_perturbation", [math.nan]),
+        ("split_restarts", [0]),
+        ("max_regions", [0, -1]),
+        ("seed", [1.5, 2**70, -1, None]),
+    ],
+)
+def test_parameters_out_of_range_are_named(field, values):
+    for value in values:
+        words = re.escape(f", but is {value!r}.")
+        with pytest.raises(ValueError, match=f"^{field} must be .+{words}$"):
+            unchecked_config(**{field: value})
+
+
+def test_an_unknown_rule_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match="'paper', 'ncut' or 'two_way', but is 'best'"):
+        dataclasses.replace(SMALL, rule="best")
+
+
+def test_what_is_as_good_as_a_parameter_is_converted():
+    given = unchecked_config(
+        image_size=[np.int64(84), 70],
+        blocks=[-2, np.int32(-1)],
+        num_superpixels=np.int64(8),
+        contrast=np.float32(2),
+        max_depth=np.uint8(3),
+    )
+    plain = recursive_spectral.Config(
+        image_size=(84, 70),
+        blocks=(-2, -1),
+        num_superpixels=8,
+        contrast=2.0,
+        max_depth=3,
+    )
+    assert given == plain
+    assert hash(given) == hash(plain)
+    assert json.dumps(dataclasses.asdict(given)) == json.dumps(
+        dataclasses.asdict(plain)
+    )
+    assert type(unchecked_config(image_size=np.int64(84)).image_size) is int

@@ -1,6 +1,7 @@
 import jax.numpy as jnp
 import networkx as nx
 import numpy as np
+import pytest
 from graphs import block_graph, normalized_laplacian, random_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,18 +82,32 @@ def test_the_ideal_graph_has_no_perturbation():
     assert float(frobenius) < 1e-6
 
 
+def coarse_graph(weights, sizes):
+    spectrum = eigen.EigenOutput(jnp.zeros(1), jnp.zeros((12, 1)), jnp.zeros(1))
+    weights = jnp.asarray(weights, jnp.float32)
+    return coarsen.CoarseGraph(weights, jnp.asarray(sizes), jnp.arange(12), spectrum)
+
+
 def test_sharpening_raises_mean_weights_and_keeps_sizes():
-    weights = random_graph(5, n=12)
+    weights = random_graph(5, n=12).astype(np.float64)
     sizes = np.arange(1, 13, dtype=np.float32)
     pairs = np.outer(sizes, sizes)
-    spectrum = eigen.EigenOutput(jnp.zeros(1), jnp.zeros((12, 1)), jnp.zeros(1))
-    graph = coarsen.CoarseGraph(
-        jnp.asarray(weights * pairs), jnp.asarray(sizes), jnp.arange(12), spectrum
-    )
-    sharp = coarsen.sharpen(graph, 3.0).weights
+    graph = coarse_graph(weights * pairs, sizes)
+    sharp = np.asarray(coarsen.sharpen(graph, 3.0).weights, np.float64)
+    expected = pairs * weights**3
+    expected *= sharp.max() / expected.max()
+    np.testing.assert_allclose(sharp, expected, atol=1e-6 * sharp.max())
     np.testing.assert_allclose(
-        sharp, pairs * weights.astype(np.float64) ** 3, rtol=1e-5
+        coarsen.sharpen(graph, 1.0).weights, graph.weights, rtol=1e-5
     )
-    np.testing.assert_allclose(
-        coarsen.sharpen(graph, 1.0).weights, graph.weights, rtol=1e-6
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_sharpening_does_not_depend_on_the_scale_of_the_weights(scale):
+    weights = random_graph(6, n=12)
+    sizes = np.ones(12, np.float32)
+    sharp, scaled = (
+        np.asarray(coarsen.sharpen(coarse_graph(weights * s, sizes), 10.0).weights)
+        for s in (1, scale)
     )
+    np.testing.assert_allclose(scaled / scaled.max(), sharp / sharp.max(), atol=1e-5)

@@ -21,6 +21,7 @@ from uhseg_jax.backbones.checkpoints import (
     save_params,
 )
 from uhseg_jax.backbones.convert import convert_tensors
+from uhseg_jax.backbones.errors import WeightsError
 from uhseg_jax.backbones.readers import read_tensors
 from uhseg_jax.backbones.spec import ViTSpec
 from uhseg_jax.backbones.variants import Variant, get_variant
@@ -132,6 +133,7 @@ def convert_variant(
     """
     if is_cached(variant.name, directory) and not overwrite:
         return directory / variant.name
+    _require_writable(variant, directory)
     with tempfile.TemporaryDirectory(prefix="uhseg-") as scratch:
         path = obtain_weight_file(variant, directory=Path(scratch), file=file)
         print(f"Converting {variant.name}", file=sys.stderr)
@@ -144,3 +146,17 @@ def convert_variant(
             directory=directory,
             overwrite=overwrite,
         )
+
+
+def _require_writable(variant: Variant, directory: Path) -> None:
+    """Fails before anything is fetched that could not be kept."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise WeightsError(
+            f"The converted weights of {variant.name} could not be kept in "
+            f"{directory}: {error.strerror or error}. Choose another folder with "
+            "--checkpoint_dir or UHSEG_CACHE."
+        ) from error

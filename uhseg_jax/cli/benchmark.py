@@ -32,7 +32,12 @@ def main(argv: list[str]) -> None:
     """Times the stages and prints a table."""
     values = flags.FlagValues()
     _define(values)
-    values(argv)
+    positional = values(argv)[1:]
+    if positional:
+        raise flags.UnparsedFlagAccessError(
+            f"expected flags only, but got {' '.join(positional)}; name a picture "
+            "with --image"
+        )
     if values.help:
         print(f"{__doc__}\nFlags:\n{values.main_module_help()}")
         return
@@ -57,9 +62,9 @@ def main(argv: list[str]) -> None:
         report["eigenvalue_difference"] = stages.check_agreement(rows)
     report["stages"] = {name: found.to_dict() for name, found in timings.items()}
     print(json.dumps({k: v for k, v in report.items() if k != "stages"}, indent=2))
-    print(f"\n{'stage':<36}{'median s':>10}{'min s':>10}{'first s':>10}")
+    print(f"\n{'stage':<36}{'median s':>10}{'min s':>10}")
     for name, found in timings.items():
-        row = (found.median, min(found.seconds), found.first)
+        row = (found.median, min(found.seconds))
         print(f"{name:<36}" + "".join(f"{seconds:>10.3f}" for seconds in row))
     if values.json:
         with writing_aside(values.json) as aside:

@@ -6,10 +6,10 @@ Usage: uhseg-evaluate --config=FILE --data_dir=DIR [--manual_dir=DIR] --output=D
 The first form takes a file of configs/, prepares its dataset from the original files
 in --manual_dir if --data_dir does not hold it yet, and scores it. The second scores a
 folder of pictures against a folder of index PNGs as they lie there. Stopped at any
-moment, the same command goes on where it was.
+moment, the same command goes on where it was. --config.NAME=VALUE replaces what the
+file says, as in --config.model=dinov2_vitb14_reg and --config.parameters.seed=3.
 """
 
-import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -19,11 +19,13 @@ from typing import Any
 import jax
 import numpy as np
 from absl import flags
-from ml_collections import config_dict, config_flags
 from tqdm import tqdm
 
 import uhseg_jax
 from uhseg_jax import backbones, datasets, evaluation, methods
+from uhseg_jax.cli.config_files import read_config
+from uhseg_jax.cli.config_overrides import UsageError
+from uhseg_jax.cli.evaluate_flags import help_text, parse
 from uhseg_jax.cli.startup import keep_compilations, keep_lapack_serial, keep_quiet
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.prepared import load
@@ -33,69 +35,43 @@ from uhseg_jax.pipeline import DEFAULT_METHOD, Segmenter
 _SHOWN = ("grid/nmcovering", "full/nmcovering", "full/covering_ods", "mean_nodes")
 
 
-def _define() -> flags.FlagValues:
-    values = flags.FlagValues()
-
-    def text(name: str, meaning: str, default: str | None = None) -> None:
-        flags.DEFINE_string(name, default, meaning, flag_values=values)
-
-    def switch(name: str, meaning: str) -> None:
-        flags.DEFINE_bool(name, False, meaning, flag_values=values)
-
-    switch("help", "Show this and exit.")
-    config_flags.DEFINE_config_file(
-        "config",
-        help_string="A file of configs/; --config.parameters.NAME=VALUE overrides.",
-        flag_values=values,
-    )
-    text("data_dir", "Folder of prepared datasets; as TFDS has it by default.")
-    text("manual_dir", "Folder of the dataset's original files.")
-    text("images", "Folder of pictures, instead of a config.")
-    text("masks", "Folder of index PNGs with the names of the pictures.")
-    text("names", "Text file with the names to take, one a line; all by default.")
-    text("taxonomy", "Label hierarchy of the masks; by default 0 is background, 255 is "
-         "ignored and every other id a class.")  # fmt: skip
-    text("model", "Backbone for --images.", backbones.DEFAULT_VARIANT)
-    text("preset", "Parameters of the method for --images.", "default")
-    text("output", "Folder for the scores.", "scores")
-    text("checkpoint_dir", "Folder of converted weights; the user's cache by default.")
-    switch("overwrite", "Forget what was scored before.")
-    switch("distributed", "One of several processes (jax.distributed); a cluster's own "
-           "settings are found, or give the next three.")  # fmt: skip
-    text("coordinator", "HOST:PORT of the first process.")
-    flags.DEFINE_integer("processes", None, "How many.", flag_values=values)
-    flags.DEFINE_integer("process", None, "Which, from 0.", flag_values=values)
-    return values
-
-
 def main(argv: Sequence[str]) -> int:
-    """Scores what a command line names; returns the exit status."""
-    values = _define()
+    """Scores what a command line names.
+
+    Args:
+      argv: the command line, with the name of the command first.
+
+    Returns:
+      Exit status: 0, 1 if the evaluation failed, 2 for a command line that makes no
+      sense, 130 if interrupted.
+    """
     try:
-        values(argv)
+        values, overrides = parse(argv)
         if values.help:
-            print(f"{__doc__}\nFlags:\n{values.module_help(__name__)}")
+            print(f"{__doc__}\nFlags:\n{help_text()}")
             return 0
         if values.distributed:
-            jax.distributed.initialize(
-                values.coordinator, values.processes, values.process
-            )
-        source, segmenter = _from_config(values) if values.config else _folder(values)
+            hosts.join(values.coordinator, values.processes, values.process)
+        if values.config:
+            source, segmenter = _from_config(values, overrides)
+        else:
+            source, segmenter = _folder(values)
         _evaluate(source, segmenter, values)
+        return 0
     except KeyboardInterrupt:
-        print("Interrupted; the same command goes on from here.", file=sys.stderr)
-        return 130
-    except flags.Error as error:
-        print(f"{error}. See uhseg-evaluate --help.", file=sys.stderr)
-        return 2
-    except (ValueError, OSError, backbones.WeightsError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        message, status = "Interrupted; the same command goes on from here.", 130
+    except UsageError as error:
+        message, status = str(error), 2
+    except (ValueError, OSError, backbones.WeightsError, hosts.HostsError) as error:
+        message, status = str(error), 1
+    print(message, file=sys.stderr)
+    return status
 
 
-def _from_config(values: flags.FlagValues) -> tuple[datasets.Source, Segmenter]:
-    config = values.config
+def _from_config(
+    values: flags.FlagValues, overrides: Sequence[str]
+) -> tuple[datasets.Source, Segmenter]:
+    config = read_config(values.config, overrides)
     source = load(
         config.dataset,
         split=config.split,
@@ -103,46 +79,11 @@ def _from_config(values: flags.FlagValues) -> tuple[datasets.Source, Segmenter]:
         manual_dir=values.manual_dir,
         names=values.names,
     )
-    method = methods.get_method(config.method)
-    segmenter = Segmenter.create(
-        method=config.method,
-        model=config.model,
-        config=_frozen(config.parameters, method.config),
-        checkpoint_dir=values.checkpoint_dir,
-        mesh=_mesh(),
-    )
-    return source, segmenter
-
-
-def _mesh() -> jax.sharding.Mesh | None:
-    """This process's devices, if there are several."""
-    devices = jax.local_devices()
-    if len(devices) == 1:
-        return None
-    return jax.sharding.Mesh(np.array(devices), ("data",))
-
-
-def _frozen(parameters: config_dict.ConfigDict, cls: type) -> Any:
-    """The method's frozen config from the flag's mutable one."""
-    names = {field.name for field in dataclasses.fields(cls)}
-    unknown = sorted(set(parameters) - names)
-    if unknown:
-        raise ValueError(
-            f"the config sets {', '.join(unknown)}, but the method has the parameters "
-            f"{', '.join(sorted(names))}."
-        )
-    as_tuples = {
-        name: tuple(value) if isinstance(value, (list, tuple)) else value
-        for name, value in parameters.items()
-    }
-    return cls(**as_tuples)
+    chosen = {"method": config.method, "model": config.model}
+    return source, _segmenter(values, **chosen, config=config.parameters)
 
 
 def _folder(values: flags.FlagValues) -> tuple[datasets.Source, Segmenter]:
-    if not (values.images and values.masks):
-        raise flags.IllegalFlagValueError(
-            "expected --config, or --images and --masks together"
-        )
     source = FolderSource(
         values.images,
         values.masks,
@@ -151,13 +92,16 @@ def _folder(values: flags.FlagValues) -> tuple[datasets.Source, Segmenter]:
         name=Path(values.masks).name,
     )
     config = methods.get_method(DEFAULT_METHOD).preset(values.preset)
-    segmenter = Segmenter.create(
-        model=values.model,
-        config=config,
-        checkpoint_dir=values.checkpoint_dir,
-        mesh=_mesh(),
-    )
-    return source, segmenter
+    return source, _segmenter(values, model=values.model, config=config)
+
+
+def _segmenter(values: flags.FlagValues, **chosen: Any) -> Segmenter:
+    """One for this process's devices."""
+    devices = jax.local_devices()
+    mesh = None
+    if len(devices) > 1:
+        mesh = jax.sharding.Mesh(np.array(devices), ("data",))
+    return Segmenter.create(**chosen, checkpoint_dir=values.checkpoint_dir, mesh=mesh)
 
 
 def _evaluate(

@@ -7,6 +7,7 @@ levels of its tree), and for all together coco.json and index.html, which opens 
 browser without a server. The same command again goes on where a run was stopped.
 """
 
+import itertools
 import sys
 from collections.abc import Sequence
 
@@ -33,6 +34,11 @@ def main(argv: Sequence[str]) -> int:
         if options is None:
             print(f"{__doc__}\nFlags:\n{help_text()}")
             return 0
+        if _has_empty_output(argv):
+            raise UsageError(
+                "--output expects a folder for the results, but got ''; a dot stands "
+                "for the current folder."
+            )
         return _conclude(_segment(options), options)
     except KeyboardInterrupt:
         message, status = "Interrupted; the same command goes on from here.", 130
@@ -42,6 +48,17 @@ def main(argv: Sequence[str]) -> int:
         message, status = str(error), 1
     print(message, file=sys.stderr)
     return status
+
+
+def _has_empty_output(argv: Sequence[str]) -> bool:
+    """Whether the folder given is the empty text, which a path takes for this one."""
+    flags = list(itertools.takewhile(lambda text: text != "--", argv))
+    pairs = itertools.pairwise([*flags, None])
+    return any(
+        text in ("--output=", "-output=")
+        or (text in ("--output", "-output") and following == "")
+        for text, following in pairs
+    )
 
 
 def _segment(options: Options) -> runs.Report:

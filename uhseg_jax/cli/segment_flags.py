@@ -1,10 +1,7 @@
 """The flags of `uhseg-segment`, checked and turned into one frozen record."""
 
 import dataclasses
-import difflib
 import re
-import types
-import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +10,14 @@ import jax
 from absl import flags
 
 from uhseg_jax import backbones, methods
+from uhseg_jax.cli.config_overrides import UsageError
+from uhseg_jax.cli.config_overrides import override as _override
 from uhseg_jax.pipeline import DEFAULT_METHOD
 from uhseg_jax.runs import FORMATS
 
 __all__ = ["Options", "UsageError", "help_text", "parse"]
 
 _SIZE = re.compile(r"(\d+)(?:[xX](\d+))?")
-
-
-class UsageError(ValueError):
-    """The command line does not say what to do; the message says what would."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,64 +224,3 @@ def _formats(texts: list[str]) -> tuple[str, ...]:
             f"{','.join(unknown)!r}."
         )
     return tuple(texts)
-
-
-def _override(config: Any, assignments: Sequence[str]) -> Any:
-    """The config with fields replaced by texts of the form NAME=VALUE."""
-    fields = {field.name: field.type for field in dataclasses.fields(config)}
-    changes = {}
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            raise UsageError(
-                f"--config expects --config.NAME=VALUE, but got {assignment!r}."
-            )
-        if name not in fields:
-            close = difflib.get_close_matches(name, fields, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise UsageError(
-                f"--config: the method has no parameter {name!r}.{hint} It has "
-                f"{', '.join(fields)}."
-            )
-        try:
-            changes[name] = _as(fields[name], text)
-        except ValueError as error:
-            kind = fields[name]
-            expected = kind.__name__ if isinstance(kind, type) else kind
-            raise UsageError(
-                f"--config.{name} expects {expected}, but got {text!r}."
-            ) from error
-    return dataclasses.replace(config, **changes)
-
-
-def _as(kind: Any, text: str) -> Any:
-    """A text as a value of an annotated type; ValueError if it is none."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        # Text last: whatever is a number or None is meant as that.
-        for one in sorted(arguments, key=lambda one: one is str):
-            try:
-                return _as(one, text)
-            except ValueError:
-                continue
-        raise ValueError(text)
-    if origin is typing.Literal:
-        if text in arguments:
-            return text
-        raise ValueError(text)
-    if origin is tuple:
-        parts = [part for part in text.strip("()[] ").split(",") if part.strip()]
-        if arguments[-1] is Ellipsis:
-            arguments = (arguments[0],) * len(parts)
-        if len(arguments) != len(parts):
-            raise ValueError(text)
-        return tuple(map(_as, arguments, parts))
-    if kind in (None, types.NoneType):
-        if text.lower() == "none":
-            return None
-        raise ValueError(text)
-    if kind is bool:
-        if text.lower() in ("true", "false", "1", "0"):
-            return text.lower() in ("true", "1")
-        raise ValueError(text)
-    return kind(text)

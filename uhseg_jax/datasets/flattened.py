@@ -28,6 +28,7 @@ class FlattenedSource:
         """
         self.name = source.name
         self._source = source
+        self._depth = depth
         self._classes = source.taxonomy.flat(depth=depth)
         has_background = bool(np.any(source.taxonomy.cases == Case.BACKGROUND))
         names = self._classes.names
@@ -44,6 +45,10 @@ class FlattenedSource:
     def __len__(self) -> int:
         """Number of examples."""
         return len(self._source)
+
+    def fingerprint(self) -> str:
+        """That of the other source, with the depth."""
+        return f"{self._source.fingerprint()} depth {self._depth}"
 
     def __getitem__(self, index: int) -> Example:
         """The example at a position, its labels as class indices."""

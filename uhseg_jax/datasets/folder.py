@@ -1,5 +1,6 @@
 """A folder of pictures and a folder of masks, scored as they lie there."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,8 +60,9 @@ class FolderSource:
 
         Raises:
           DatasetError: a folder is missing or empty, pictures and masks do not pair,
-            sizes differ, or the list of names is missing, empty or repeats itself; the
-            message names the first 16 files and counts the rest.
+            sizes differ, the list of names is missing, empty or repeats itself (the
+            message names the first 16 files and counts the rest), or the taxonomy
+            file cannot be read.
           TaxonomyError: the taxonomy file is not well formed.
         """
         self.name = name
@@ -76,12 +78,21 @@ class FolderSource:
         if taxonomy is None:
             taxonomy = self._scan()
         elif not isinstance(taxonomy, Taxonomy):
-            taxonomy = Taxonomy.load(taxonomy)
+            taxonomy = _load_taxonomy(taxonomy)
         self.taxonomy: Taxonomy = taxonomy
 
     def __len__(self) -> int:
         """Number of pairs."""
         return len(self._pairs)
+
+    def fingerprint(self) -> str:
+        """Of the names, and of the sizes and times of the files."""
+        digest = hashlib.sha256()
+        for pair in self._pairs:
+            stats = [path.stat() for path in (pair.image, pair.mask)]
+            files = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
+            digest.update(f"{pair.name} {files}\n".encode())
+        return digest.hexdigest()
 
     def __getitem__(self, index: int) -> Example:
         """Reads the pair at a position.
@@ -135,3 +146,13 @@ class FolderSource:
                 ("ignored", _IGNORE, Case.IGNORE, 0),
             ]
         )
+
+
+def _load_taxonomy(path: PathLike) -> Taxonomy:
+    try:
+        return Taxonomy.load(path)
+    except OSError as error:
+        raise DatasetError(
+            f"{os.fspath(path)}: expected a text file with the label hierarchy of the "
+            f"masks, but it cannot be read ({error.strerror})."
+        ) from error

@@ -1,6 +1,7 @@
 """Prepared datasets as sources, by name."""
 
 import bisect
+import hashlib
 import importlib
 import itertools
 import os
@@ -54,6 +55,8 @@ class PreparedSource:
 
         self.name = name
         self.taxonomy: Taxonomy = taxonomy
+        self._split = split
+        self._directories = [Path(directory) for directory in directories]
         self._parts: list[Any] = []
         for directory in directories:
             builder = tfds.builder_from_directory(os.fspath(directory))
@@ -69,6 +72,21 @@ class PreparedSource:
     def __len__(self) -> int:
         """Number of examples."""
         return self._ends[-1] if self._ends else 0
+
+    def fingerprint(self) -> str:
+        """Of the split, the parts, and the names and sizes of their files.
+
+        ``metadata.json`` holds the digest of the original files.
+        """
+        digest = hashlib.sha256(f"{self.name} {self._split}\n".encode())
+        for folder, part in zip(self._directories, self._parts, strict=True):
+            files = [(x.name, x.stat().st_size) for x in sorted(folder.iterdir())]
+            place = f"{folder.parent.name}/{folder.name}"
+            digest.update(f"{place} {len(part)} {files}\n".encode())
+            metadata = folder / "metadata.json"
+            if metadata.is_file():
+                digest.update(metadata.read_bytes())
+        return digest.hexdigest()
 
     def __getitem__(self, index: int) -> Example:
         """Reads and decodes the example at a position.

@@ -55,3 +55,11 @@ class Source(Protocol):
     def __getitem__(self, index: int) -> Example:
         """The example at a position; reads it from disk."""
         ...
+
+    def fingerprint(self) -> str:
+        """Tells these examples from others, without reading them.
+
+        Scores go on only where it is the same: it changes with the names and their
+        order, and with the files.
+        """
+        ...

@@ -1,7 +1,5 @@
 """Scores against the regions that several people drew, at full resolution (BSDS)."""
 
-import dataclasses
-
 import numpy as np
 
 from uhseg_jax.datasets.source import DatasetError, Example
@@ -10,8 +8,8 @@ from uhseg_jax.metrics import boundary, regions
 from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.regions import RegionState
 from uhseg_jax.metrics.scales import NUM_REGIONS, cut_stack
-from uhseg_jax.pipeline import resize_labels
 from uhseg_jax.pytrees import pytree_dataclass
+from uhseg_jax.segmenter import at_size
 from uhseg_jax.types import Int
 
 __all__ = ["AnnotatorScorer", "AnnotatorScores"]
@@ -57,8 +55,7 @@ class AnnotatorScorer:
                 "pictures of this dataset have them, but found none."
             )
         people = list(example.annotations.astype(np.int64))
-        labels = resize_labels(np.asarray(tree.labels), people[0].shape)
-        full = dataclasses.replace(tree, labels=labels)
+        full = at_size(tree, people[0].shape)
         covered = regions.score_tree(full, people)
         matched = boundary.score_stack(cut_stack(full), people)
         none = self.empty()

@@ -1,7 +1,5 @@
 """Scores against classes, flat and nested, on the patch grid and at full size."""
 
-import dataclasses
-
 import numpy as np
 
 from uhseg_jax.datasets.source import DatasetError, Example
@@ -10,8 +8,8 @@ from uhseg_jax.metrics.overlap import OverlapState
 from uhseg_jax.metrics.overlap import score_image as score_flat
 from uhseg_jax.metrics.tree_overlap import TreeOverlapState
 from uhseg_jax.metrics.tree_overlap import score_image as score_tree
-from uhseg_jax.pipeline import resize_labels
 from uhseg_jax.pytrees import pytree_dataclass
+from uhseg_jax.segmenter import at_size, resize_labels
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Int
 
@@ -67,10 +65,9 @@ class ClassScorer:
             classes = self._classes.encode(example.labels)
         except ValueError as error:
             raise DatasetError(f"{example.name}: {error}") from error
-        labels = resize_labels(np.asarray(tree.labels), classes.shape)
         pairs = {
             "grid": (tree, resize_labels(classes, tree.labels.shape)),
-            "full": (dataclasses.replace(tree, labels=labels), classes),
+            "full": (at_size(tree, classes.shape), classes),
         }
         states: dict[str, Scores] = {}
         rows: dict[str, float] = {}

@@ -1,14 +1,16 @@
 """The worst and the best pictures of an evaluation beside their ground truth."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from uhseg_jax.datasets.source import Source
+import numpy as np
+
+from uhseg_jax.datasets.source import Example, Source
 from uhseg_jax.evaluation.journal import Entry
 from uhseg_jax.export.overlay import overlay, save_png
-from uhseg_jax.pipeline import Segmenter, resize_labels
+from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.types import Integer
 
 __all__ = ["draw_extremes"]
 
@@ -37,7 +39,7 @@ def draw_extremes(
       The files, worst first.
     """
     scored = [
-        (score, entry) for entry in entries if not math.isnan(score := _of(entry))
+        (score, entry) for entry in entries if not math.isnan(score := _score(entry))
     ]
     ranked = [entry for _, entry in sorted(scored, key=lambda x: (x[0], x[1].index))]
     count = min(count, len(ranked) // 2)
@@ -46,14 +48,20 @@ def draw_extremes(
     paths = []
     for name, entry in chosen.items():
         example = source[entry.index]
-        tree = segmenter([example.image], grid=True)[0]
-        labels = resize_labels(tree.labels, example.image.shape[:2])
-        full = dataclasses.replace(tree, labels=labels)
+        tree = segmenter([example.image])[0]
+        truth = _truth(source, example)
         paths.append(folder / f"{name}.png")
-        sheet = overlay(example.image, full, levels=(8, 32), truth=example.labels)
+        sheet = overlay(example.image, tree, levels=(8, 32), truth=truth)
         save_png(paths[-1], sheet)
     return paths
 
 
 def _score(entry: Entry) -> float:
     return next((entry.row[key] for key in _KEYS if key in entry.row), math.nan)
+
+
+def _truth(source: Source, example: Example) -> Integer[np.ndarray, "H W"]:
+    """Class indices, negative where nothing counts; or the regions of one person."""
+    if example.annotations is not None:
+        return example.labels
+    return source.taxonomy.flat().encode(example.labels)

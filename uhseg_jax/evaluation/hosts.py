@@ -8,7 +8,35 @@ from jax.experimental import multihost_utils
 
 from uhseg_jax.types import Int
 
-__all__ = ["count", "first_then_others", "gather", "index"]
+__all__ = ["HostsError", "count", "first_then_others", "gather", "index", "join"]
+
+
+class HostsError(RuntimeError):
+    """The processes cannot go on together; the message says why."""
+
+
+def join(
+    coordinator: str | None = None,
+    processes: int | None = None,
+    process: int | None = None,
+) -> None:
+    """Makes this one of several processes; before anything else is done with JAX.
+
+    Args:
+      coordinator: HOST:PORT of the first process; by default the cluster's own.
+      processes: how many there are.
+      process: which this is, from 0.
+
+    Raises:
+      HostsError: they do not find each other.
+    """
+    try:
+        jax.distributed.initialize(coordinator, processes, process)
+    except (RuntimeError, ValueError) as error:
+        raise HostsError(
+            f"the processes cannot start together ({error}); give every one the same "
+            "coordinator (HOST:PORT) and number of processes, and a number of its own."
+        ) from error
 
 
 def index() -> int:
@@ -26,28 +54,37 @@ def first_then_others(action: Callable[[], None], *, name: str) -> None:
 
     They act on what it left: in a folder that they share they find its files, in one of
     their own they make them.
+
+    Args:
+      action: what every process does.
+      name: of the action, for messages.
+
+    Raises:
+      HostsError: another process failed.
     """
     if count() == 1:
         action()
         return
-    failure: Exception | None = None
-    try:
-        if index() == 0:
-            action()
-    except Exception as error:  # the others must not wait for ever
-        failure = error
-    failed = gather(np.asarray([failure is not None], np.int32))
-    if failure is not None:
-        raise failure
-    if np.any(failed):
-        raise RuntimeError(f"{name}: the first process failed; see its message.")
-    if index():
-        action()
-    multihost_utils.sync_global_devices(name)
+    for is_mine in (index() == 0, index() > 0):
+        failure: Exception | None = None
+        try:
+            if is_mine:
+                action()
+        except Exception as error:  # the others must not wait for ever
+            failure = error
+        failed = gather(np.asarray([failure is not None], np.int32))
+        if failure is not None:
+            raise failure
+        if np.any(failed):
+            first = int(np.flatnonzero(failed)[0])
+            raise HostsError(f"{name}: process {first} failed; see its message.")
 
 
 def gather(words: Int[np.ndarray, " w"]) -> Int[np.ndarray, "processes w"]:
     """The int32 vectors of all processes, in the order of their numbers."""
     if count() == 1:
         return words[None]
-    return np.asarray(multihost_utils.process_allgather(words))
+    try:
+        return np.asarray(multihost_utils.process_allgather(words))
+    except RuntimeError as error:
+        raise HostsError(f"another process cannot be reached ({error}).") from error

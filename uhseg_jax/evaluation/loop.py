@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ def settings_of(
                 "platform": jax.default_backend(),
                 "dataset": source.name,
                 "examples": len(source),
+                "fingerprint": source.fingerprint(),
                 "taxonomy": source.taxonomy.to_text(),
                 "model": segmenter.backbone.name,
                 "weights_sha256": segmenter.backbone.weights_sha256,
@@ -119,10 +121,26 @@ def evaluate(
         states.merge_all(states.from_words(words, empty) for words in gathered)
     )
     hosts.first_then_others(lambda: _report(output, metrics), name="report")
-    if hosts.index() == 0 and waiting:
-        one = dataclasses.replace(segmenter, mesh=None)
-        draw_extremes(one, source, _entries(output), output / "pictures")
+    pictures = output / "pictures"
+    if hosts.index() == 0 and (waiting or not pictures.is_dir()):
+        _draw(segmenter, source, _entries(output), pictures)
     return metrics
+
+
+def _draw(
+    segmenter: Segmenter, source: Source, entries: Sequence[Entry], folder: Path
+) -> None:
+    """Draws the extremes; the scores stand even where that fails."""
+    try:
+        draw_extremes(
+            dataclasses.replace(segmenter, mesh=None), source, entries, folder
+        )
+    except (OSError, ValueError) as error:
+        print(
+            f"{folder}: the scores are complete, but the pictures could not be drawn "
+            f"({error}).",
+            file=sys.stderr,
+        )
 
 
 def _entries(output: Path) -> list[Entry]:
@@ -153,6 +171,8 @@ def _claim(output: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
+            found = {}
+        if not isinstance(found, dict):
             found = {}
         if found != settings:
             names = [

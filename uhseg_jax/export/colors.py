@@ -99,9 +99,9 @@ def _srgb(
 
 
 def _linear_rgb(
-    lightness: Float[np.ndarray, "n #c"],
+    lightness: Float[np.ndarray, " n #c"],
     chroma: Float[np.ndarray, "n c"],
-    hue: Float[np.ndarray, "n #c"],
+    hue: Float[np.ndarray, " n #c"],
 ) -> Float[np.ndarray, "n c 3"]:
     """OKLCH to linear sRGB (Ottosson, 2020), not clipped."""
     a, b = chroma * np.cos(hue), chroma * np.sin(hue)

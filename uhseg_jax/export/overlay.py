@@ -58,8 +58,7 @@ def overlay(
     sizes = {"longest": _LONGEST, "shortest": _SHORTEST}
     panels, captions = [fit(image, np.asarray(tree.labels), **sizes)[0]], ["Picture"]
     if truth is not None:
-        known = _as_tree(truth)
-        panels.append(_paint(*fit(image, known.labels, **sizes), node_colors(known)))
+        panels.append(_paint_truth(*fit(image, np.asarray(truth, np.int32), **sizes)))
         captions.append("Ground truth")
     image, labels = fit(image, np.asarray(tree.labels), **sizes)
     for level in levels:
@@ -76,17 +75,22 @@ def save_png(path: str | os.PathLike[str], picture: UInt8[np.ndarray, "h w 3"]) 
         Image.fromarray(picture).save(aside, "PNG")
 
 
-def _as_tree(truth: Integer[np.ndarray, "H W"]) -> RegionTree:
-    """Classes as the children of one root, what is unknown among them."""
-    classes, labels = np.unique(truth, return_inverse=True)
+def _paint_truth(
+    image: UInt8[np.ndarray, "h w 3"], truth: Int[np.ndarray, "h w"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Classes as the children of one root; the picture where nothing is known."""
+    classes, index = np.unique(truth, return_inverse=True)
     n = classes.size + 1
-    return RegionTree(
-        labels=labels.reshape(truth.shape).astype(np.int32) + 1,
+    labels = index.reshape(truth.shape).astype(np.int32) + 1
+    flat = RegionTree(
+        labels=labels,
         parents=np.array([NO_PARENT, *[ROOT] * (n - 1)], np.int32),
         num_nodes=np.asarray(n, np.int32),
         depths=np.minimum(np.arange(n), 1).astype(np.int32),
         costs=np.zeros(n, np.float32),
     )
+    painted = _paint(image, labels, node_colors(flat))
+    return np.where(truth[..., None] < 0, image, painted)
 
 
 def _paint(

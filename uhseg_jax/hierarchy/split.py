@@ -57,8 +57,8 @@ def by_eigengap_and_ncut(
     mask: Bool[Array, " s"],
     *,
     max_children: int = 9,
-    max_ncut: float = 0.8,
-    max_perturbation: float = 50.0,
+    max_ncut: float | Scalar = 0.8,
+    max_perturbation: float | Scalar = 50.0,
     num_restarts: int = 10,
 ) -> SplitOutput:
     """The release's rule: children by the largest eigengap, checked by their NCut.
@@ -138,8 +138,8 @@ def by_stable_eigengap(
     mask: Bool[Array, " s"],
     *,
     max_children: int = 9,
-    max_eigenvalue: float = 0.8,
-    max_perturbation: float = 20.0,
+    max_eigenvalue: float | Scalar = 0.8,
+    max_perturbation: float | Scalar = 20.0,
     num_restarts: int = 10,
 ) -> SplitOutput:
     """The paper's rule: the largest eigengap below a smoothness bound, if stable.
@@ -189,7 +189,7 @@ def by_two_way_ncut(
     weights: Float[Array, "s s"],
     mask: Bool[Array, " s"],
     *,
-    max_ncut: float,
+    max_ncut: float | Scalar,
 ) -> SplitOutput:
     """Two groups by the best of all thresholds of the relaxed normalised cut.
 

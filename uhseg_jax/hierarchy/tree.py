@@ -6,6 +6,7 @@ Arrays are preallocated and padded, so a tree can leave a jitted function, be ma
 over a batch, be saved, and be cut at any granularity without solving anything again.
 """
 
+import operator
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from uhseg_jax.hierarchy import cuts, tree_file
+from uhseg_jax.hierarchy.criteria import resolve_criterion
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
 from uhseg_jax.hierarchy.tree_file import TreeFileError
 from uhseg_jax.pytrees import pytree_dataclass
@@ -23,7 +25,8 @@ from uhseg_jax.types import Array, Bool, Float, Int
 __all__ = ["NO_PARENT", "ROOT", "RegionTree", "TreeFileError"]
 
 IntArray = Array | np.ndarray
-Number = int | float | Array  # arrays of rank 0, so that a cut may be traced
+# Arrays of rank 0, so that a cut may be traced.
+Number = int | float | np.number[Any] | np.ndarray | Array
 
 
 @pytree_dataclass
@@ -63,6 +66,14 @@ class RegionTree:
 
     def __getitem__(self, index: int) -> "RegionTree":
         self._require_batch("tree[i]")
+        if np.ndim(index) == 0 and not isinstance(index, (slice, jax.core.Tracer)):
+            # JAX clamps an index that is out of range, and iteration would not end.
+            index = operator.index(index)
+            if not -len(self) <= index < len(self):
+                raise IndexError(
+                    f"expected an index below {len(self)}, the number of trees in the "
+                    f"batch, but got {index}."
+                )
         return jax.tree.map(lambda x: _beside(x[index], x), self)
 
     def __iter__(self) -> Iterator["RegionTree"]:
@@ -153,7 +164,7 @@ class RegionTree:
           int32 ``[h, w]`` node ids.
 
         Raises:
-          ValueError: unless exactly one of the three is given, in its range.
+          ValueError: unless exactly one of the three is given, a number in its range.
         """
         self._require_single("cut")
         parents, open_nodes = self._open_nodes(
@@ -197,17 +208,9 @@ class RegionTree:
         self, caller: str, criteria: dict[str, Any]
     ) -> tuple[Int[IntArray, " p"], Bool[Array, " p"]]:
         """Parents and open nodes of a cut, padded to a power of two."""
-        given = {kind: x for kind, x in criteria.items() if x is not None}
-        if len(given) != 1:
-            raise ValueError(
-                f"{caller} takes exactly one of num_regions, depth and cost, but got "
-                f"{' and '.join(given) or 'none'}; for example "
-                f"tree.{caller}(num_regions=8)."
-            )
-        ((kind, value),) = given.items()
-        lowest = 1 if kind == "num_regions" else 0
-        if not isinstance(value, jax.core.Tracer) and not value >= lowest:
-            raise ValueError(f"{kind} must be at least {lowest}, but is {value}.")
+        kind, value = resolve_criterion(
+            caller, criteria, num_nodes=self.parents.shape[0]
+        )
         parents = _padded(self.parents, NO_PARENT)
         open_fn = {
             "num_regions": cuts.open_by_num_regions,

@@ -1,8 +1,6 @@
 """The file of a tree: an npz of labels, parents, depths and costs."""
 
 import os
-import zipfile
-import zlib
 
 import numpy as np
 
@@ -11,6 +9,7 @@ from uhseg_jax.hierarchy.cuts import NO_PARENT
 
 __all__ = ["TreeFileError", "read", "write"]
 
+_ZIP = b"PK\3\4"
 _FIELDS = ("labels", "parents", "depths", "costs")
 
 
@@ -31,31 +30,37 @@ def write(path: str | os.PathLike[str], **arrays: np.ndarray) -> None:
 def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Reads the arrays of a tree and checks that they are one.
 
+    Returns:
+      labels, parents and depths as int32, costs as float32.
+
     Raises:
       FileNotFoundError: there is no such file.
       TreeFileError: the file is damaged or holds something else.
     """
+    if os.path.isdir(path):
+        raise TreeFileError(
+            f"{path}: expected a saved tree (npz), but this is a folder; give the file "
+            "in it."
+        )
     try:
         # Opened here: np.load does not close a damaged archive that it opened.
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            missing = [name for name in _FIELDS if name not in file.files]
-            arrays = {name: file[name] for name in _FIELDS if name not in missing}
+        with open(path, "rb") as stream:
+            if stream.read(len(_ZIP)) != _ZIP:
+                raise ValueError("it is no npz archive")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
+                missing = [name for name in _FIELDS if name not in file.files]
+                arrays = {name: file[name] for name in _FIELDS if name not in missing}
     except (FileNotFoundError, PermissionError):
         raise
     # A cut-off or altered archive fails in many ways, down to numpy's header parser.
-    except (
-        AttributeError,
-        EOFError,
-        OSError,
-        SyntaxError,
-        TypeError,
-        ValueError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except Exception as error:
+        # Numpy advises to load pickles, which can run code.
+        pickled = "allow_pickle" in str(error)
+        reason = "it holds Python objects" if pickled else error
         raise TreeFileError(
             f"{path}: expected a saved tree (npz), but the file is damaged or "
-            f"something else ({error}); delete it and segment the image again."
+            f"something else ({reason}); delete it and segment the image again."
         ) from error
     fault = f"{' and '.join(missing)} is missing" if missing else _fault(**arrays)
     if fault:
@@ -63,7 +68,10 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             f"{path}: expected a saved tree, but {fault}; delete the file and segment "
             "the image again."
         )
-    return arrays
+    return {
+        name: x.astype(np.float32 if name == "costs" else np.int32)
+        for name, x in arrays.items()
+    }
 
 
 def _fault(
@@ -77,10 +85,16 @@ def _fault(
         return f"parents, depths and costs differ in length ({n}, {depths.shape}, ...)"
     if not all(np.issubdtype(x.dtype, np.integer) for x in (labels, parents, depths)):
         return "labels, parents and depths are not whole numbers"
+    if not any(np.issubdtype(costs.dtype, x) for x in (np.floating, np.integer)):
+        return f"costs are not real numbers but {costs.dtype}"
+    if not (np.abs(costs) <= np.finfo(np.float32).max).all():
+        return "costs hold NaN or infinity"
     if parents[0] != NO_PARENT or (parents[1:] < 0).any():
         return "node 0 is not the only root"
     if (parents >= np.arange(n)).any():
         return "a parent does not come before its child"
+    if depths[0] != 0 or (depths[1:] != depths[parents[1:]] + 1).any():
+        return "depths do not follow from parents"
     if labels.size and not 0 <= labels.min() <= labels.max() < n:
         return f"labels go beyond the {n} nodes"
     if np.isin(labels, parents[1:]).any():

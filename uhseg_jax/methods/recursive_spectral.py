@@ -8,12 +8,14 @@ those is divided again and again by normalised cuts until nothing separates.
 
 import dataclasses
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
 
 from uhseg_jax.hierarchy import grow, split
 from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.methods import config_checks
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import affinity, coarsen
 from uhseg_jax.types import Array, Float
@@ -27,6 +29,31 @@ __all__ = [
     "segment",
     "segment_graph",
 ]
+
+
+_KINDS = {
+    "image_size": config_checks.IMAGE_SIZE,
+    "facet": config_checks.one_of("token", "query", "key", "value"),
+    "blocks": config_checks.WHOLES,
+    "normed": config_checks.one_of(None, True, False),
+    "num_superpixels": config_checks.whole(1),
+    "num_vectors": config_checks.optional(config_checks.whole(1)),
+    "kmeans_restarts": config_checks.whole(1),
+    "kmeans_iterations": config_checks.whole(1),
+    "contrast": config_checks.real(
+        "a finite number above 0", lambda x: 0 < x < math.inf
+    ),
+    "rule": config_checks.one_of("paper", "ncut", "two_way"),
+    "max_depth": config_checks.whole(0),
+    "max_children": config_checks.whole(2),
+    **dict.fromkeys(
+        ("max_ncut", "max_eigenvalue", "max_perturbation"),
+        config_checks.real("a number of at least 0", lambda x: x >= 0),
+    ),
+    "split_restarts": config_checks.whole(1),
+    "max_regions": config_checks.optional(config_checks.whole(1)),
+    "seed": config_checks.whole(0, 2**32 - 1),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +85,10 @@ class Config:
       max_regions: the dearest splits are undone until at most this many leaves are
         left; None keeps them all.
       seed: of the random keys; the same seed gives the same tree.
+
+    Raises:
+      ValueError: a field is out of its range; the message names it. Numpy's numbers and
+        lists are taken as Python's numbers and tuples.
     """
 
     image_size: int | tuple[int, int] = 840
@@ -78,6 +109,9 @@ class Config:
     split_restarts: int = 10
     max_regions: int | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        config_checks.check_fields(self, _KINDS)
 
 
 def paper() -> Config:
@@ -221,14 +255,10 @@ def _split_rule(config: Config) -> split.SplitRule:
             max_perturbation=config.max_perturbation,
             num_restarts=config.split_restarts,
         )
-    if config.rule == "paper":
-        return functools.partial(
-            split.by_stable_eigengap,
-            max_children=config.max_children,
-            max_eigenvalue=config.max_eigenvalue,
-            max_perturbation=config.max_perturbation,
-            num_restarts=config.split_restarts,
-        )
-    raise ValueError(
-        f"rule must be 'paper', 'ncut' or 'two_way', but is {config.rule!r}."
+    return functools.partial(
+        split.by_stable_eigengap,
+        max_children=config.max_children,
+        max_eigenvalue=config.max_eigenvalue,
+        max_perturbation=config.max_perturbation,
+        num_restarts=config.split_restarts,
     )

@@ -26,7 +26,7 @@ from uhseg_jax import images
 from uhseg_jax.export.coco import CocoWriter
 from uhseg_jax.export.viewer import ViewerWriter
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.pipeline import Segmenter, resize_labels
+from uhseg_jax.pipeline import Segmenter, at_size
 from uhseg_jax.runs import results
 from uhseg_jax.runs.pictures import Picture
 from uhseg_jax.runs.settings import naming_the_file
@@ -210,8 +210,7 @@ def _with_trees(
                 tree = jax.device_get(waiting.popleft()[0])
                 if max_regions is not None:
                     tree = jax.device_get(tree.prune(num_regions=max_regions))
-                labels = resize_labels(tree.labels, item.pixels.shape[:2])
-                tree = dataclasses.replace(tree, labels=labels)
+                tree = at_size(tree, item.pixels.shape[:2])
                 item = dataclasses.replace(item, tree=tree)
             yield item
 

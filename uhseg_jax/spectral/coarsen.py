@@ -65,10 +65,14 @@ def over_cluster(
 def sharpen(graph: CoarseGraph, exponent: float) -> CoarseGraph:
     """Raises the mean weight between superpixels to a power.
 
-    ``w_ij -> n_i n_j (w_ij / (n_i n_j)) ** exponent``: pairs that are merely not
-    unlike stop to hold a region together. Exponent 1 is the graph as it is. Kin:
-    DiffCut raises min-max scaled cosines to the power 10.
+    ``w_ij -> n_i n_j (w_ij / (n_i n_j)) ** exponent``, up to one factor for the whole
+    graph, which no normalised cut sees: pairs that are merely not unlike stop to hold a
+    region together. Exponent 1 is the graph as it is. Kin: DiffCut raises min-max
+    scaled cosines to the power 10.
     """
     pairs = jnp.outer(graph.sizes, graph.sizes)
     mean = numerics.ratio(graph.weights, pairs, empty=0.0)
-    return dataclasses.replace(graph, weights=pairs * mean**exponent)
+    # Relative to the largest: powers of small weights would leave float32's range.
+    largest = jnp.max(mean)
+    scaled = numerics.ratio(mean, jnp.broadcast_to(largest, mean.shape), empty=0.0)
+    return dataclasses.replace(graph, weights=pairs * scaled**exponent * largest)

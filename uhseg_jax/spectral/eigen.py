@@ -47,8 +47,8 @@ def leading_eigenvectors(
       num_refinements: block steps after the first solve.
 
     Returns:
-      q eigenpairs; if the graph has fewer independent directions (its features have a
-      smaller rank), the last ones are zero columns with eigenvalue 0.
+      q eigenpairs, or one for every basis vector if those are fewer. If the features
+      have a smaller rank, the last ones are zero columns with eigenvalue 0.
     """
     matmat = laplacian.normalized_adjacency_matmat(affinity)
     basis = affinity.range_basis()

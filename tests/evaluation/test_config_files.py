@@ -1,0 +1,114 @@
+"""`uhseg-evaluate --config=FILE` and the flags that override the file."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from uhseg_jax.cli import evaluate as command
+from uhseg_jax.cli.config_files import ConfigError, read_config
+from uhseg_jax.cli.config_overrides import UsageError
+
+CAMVID = Path(__file__).parents[2] / "configs" / "camvid.py"
+SMALL = [
+    *("--config.model=dinov2_test", "--config.parameters.image_size=84x98"),
+    *("--config.parameters.blocks=-1", "--config.parameters.num_superpixels=12"),
+    "--config.parameters.num_vectors=4",
+]
+
+
+@pytest.fixture
+def camvid(tmp_path):
+    """Two pictures of CamVid's val."""
+    rng = np.random.default_rng(0)
+    for name in ("0016E5_1", "0016E5_2"):
+        pixels = rng.integers(0, 256, (36, 48, 3), np.uint8)
+        ids = np.repeat(np.arange(12, dtype=np.uint8), 3)[:, None].repeat(48, 1)
+        for folder, array in (("val", pixels), ("valannot", ids)):
+            path = tmp_path / "CamVid" / folder / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(path)
+    return tmp_path
+
+
+def test_the_command_scores_what_a_config_names(camvid, capsys):
+    output = camvid / "scores"
+    argv = ["uhseg-evaluate", f"--config={CAMVID}", f"--output={output}"]
+    argv += [f"--data_dir={camvid / 'prepared'}", f"--manual_dir={camvid}", *SMALL]
+    assert command.main(argv) == 0, capsys.readouterr().err
+    assert json.loads((output / "metrics.json").read_text())["images"] == 2
+    settings = json.loads((output / "settings.json").read_text())
+    assert (settings["dataset"], settings["model"]) == ("camvid", "dinov2_test")
+    config = settings["config"]
+    assert (config["image_size"], config["blocks"]) == ([84, 98], [-1])
+    assert command.main([*argv, "--config.parameters.seed=1"]) == 1
+    assert "config differ" in capsys.readouterr().err
+
+
+def test_overrides_are_read_by_the_kinds_of_the_fields():
+    def parameters(*texts):
+        overrides = [f"parameters.{text}" for text in texts]
+        return read_config(CAMVID, overrides).parameters
+
+    assert parameters("image_size=840x1680").image_size == (840, 1680)
+    assert parameters("blocks=-1,-3").blocks == (-1, -3)
+    assert parameters("max_regions=5", "normed=true").max_regions == 5
+    assert parameters("num_vectors=none").num_vectors is None
+    assert read_config(CAMVID, ["split=test"]).split == "test"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("parameters.colour=1", "no parameter 'colour'"),
+        ("parameters.seed=red", "--config.parameters.seed expects int"),
+        ("parameters.seed", "--config.parameters.NAME=VALUE"),
+        ("colour=1", "NAME one of dataset, split"),
+        ("parameters=1", "NAME one of dataset, split"),
+        ("model", "NAME one of dataset, split"),
+    ],
+)
+def test_overrides_of_nothing_are_refused(text, words, capsys):
+    with pytest.raises(UsageError, match=words):
+        read_config(CAMVID, [text])
+    argv = ["uhseg-evaluate", f"--config={CAMVID}", f"--config.{text}"]
+    assert command.main(argv) == 2
+    assert words in capsys.readouterr().err
+
+
+HEAD = "from ml_collections import ConfigDict\ndef get_config():\n    return "
+TEXTS = "dataset='camvid', split='val', model='dinov2_test', "
+METHOD = "method='recursive_spectral', "
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", r"expected a function get_config\(\)"),
+        ("def get_config(:", r"cannot be loaded \(SyntaxError"),
+        ("import no_such_module", r"\(ModuleNotFoundError: .*no_such_module"),
+        (HEAD + "1 / 0", r"cannot be loaded \(ZeroDivisionError"),
+        (HEAD + "{}", "it returned dict"),
+        (HEAD + "ConfigDict({'dataset': 'camvid'})", "lacks method, model, param.*spl"),
+        (HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{}}, x=1))", "has x;"),
+        (HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters=3))", "parameters to name"),
+        (HEAD + f"ConfigDict(dict({TEXTS}method=3, parameters={{}}))", "method to be"),
+        (HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{'hue': 1}}))", "hue"),
+    ],
+)
+def test_files_that_are_no_configs_are_named(text, words, tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"mine\.py: .*{words}"):
+        read_config(path)
+    assert command.main(["uhseg-evaluate", f"--config={path}"]) == 1
+    assert "mine.py: " in capsys.readouterr().err
+
+
+def test_a_file_of_another_kind_is_no_config(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("dataset: camvid")
+    with pytest.raises(ConfigError, match="expected a Python file"):
+        read_config(path)

@@ -1,0 +1,106 @@
+"""The flags of `uhseg-evaluate`, checked against each other."""
+
+import re
+from collections.abc import Sequence
+
+from absl import flags
+
+from uhseg_jax import backbones
+from uhseg_jax.cli.config_overrides import UsageError
+
+__all__ = ["help_text", "parse"]
+
+_OVERRIDE = re.compile(r"--?config\.(.*)", re.DOTALL)
+_FOR_FOLDERS = ("images", "masks", "taxonomy", "model", "preset")
+_FOR_CONFIGS = ("data_dir", "manual_dir")
+
+
+def parse(argv: Sequence[str]) -> tuple[flags.FlagValues, list[str]]:
+    """Reads the command line.
+
+    Args:
+      argv: with the name of the command first.
+
+    Returns:
+      The values of the flags, and what ``--config.NAME=VALUE`` overrides, without
+      ``--config.``.
+
+    Raises:
+      UsageError: flags are unknown, have values they cannot have or do not go together.
+    """
+    values = _define()
+    overrides = [match[1] for match in map(_OVERRIDE.fullmatch, argv) if match]
+    try:
+        positional = values([x for x in argv if not _OVERRIDE.fullmatch(x)])[1:]
+    except flags.Error as error:
+        raise UsageError(f"{error}. See uhseg-evaluate --help.") from error
+    if not values.help:
+        _require_sense(values, overrides, positional)
+    return values, overrides
+
+
+def help_text() -> str:
+    """All flags with their meanings and defaults."""
+    named = _define().module_help(__name__).strip()
+    return named.partition("\n")[2]  # the first line is the name of this module
+
+
+def _require_sense(
+    values: flags.FlagValues, overrides: Sequence[str], positional: Sequence[str]
+) -> None:
+    if positional:
+        raise UsageError(
+            f"expected flags alone, but got {' '.join(positional)}; a folder of "
+            "pictures goes with --images. See uhseg-evaluate --help."
+        )
+    if not values.config:
+        if overrides:
+            raise UsageError(f"--config.{overrides[0]} needs --config=FILE.")
+        if not (values.images and values.masks):
+            raise UsageError(
+                "expected --config, or --images and --masks together. See "
+                "uhseg-evaluate --help."
+            )
+    one, others = (
+        ("config", _FOR_FOLDERS) if values.config else ("images", _FOR_CONFIGS)
+    )
+    clashing = [f"--{name}" for name in others if values[name].present]
+    if clashing:
+        advice = {
+            "--model": "; say --config.model=NAME",
+            "--preset": "; say --config.parameters.NAME=VALUE",
+        }.get(clashing[0], "")
+        raise UsageError(f"--{one} does not go with {', '.join(clashing)}{advice}.")
+
+
+def _define() -> flags.FlagValues:
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)  # flags after a stray path are read too
+
+    def text(name: str, meaning: str, default: str | None = None) -> None:
+        flags.DEFINE_string(name, default, meaning, flag_values=values)
+
+    def switch(name: str, meaning: str) -> None:
+        flags.DEFINE_bool(name, False, meaning, flag_values=values)
+
+    switch("help", "Show this and exit.")
+    text("config", "A file of configs/. --config.NAME=VALUE and "
+         "--config.parameters.NAME=VALUE replace what it says.")  # fmt: skip
+    text("data_dir", "Folder of prepared datasets; as TFDS has it by default.")
+    text("manual_dir", "Folder of the dataset's original files.")
+    text("images", "Folder of pictures, instead of a config.")
+    text("masks", "Folder of index PNGs with the names of the pictures.")
+    text("names", "Text file with the names to take, one a line; all by default.")
+    text("taxonomy", "Label hierarchy of the masks; by default 0 is background, 255 is "
+         "ignored and every other id a class.")  # fmt: skip
+    text("model", "Backbone for --images.", backbones.DEFAULT_VARIANT)
+    text("preset", "Parameters of the method for --images.", "default")
+    text("output", "Folder for the scores.", "scores")
+    text("checkpoint_dir", "Folder of converted weights; the user's cache by default.")
+    switch("overwrite", "Forget what was scored before.")
+    switch("distributed", "One of several processes (jax.distributed); a cluster's own "
+           "settings are found, or give the next three.")  # fmt: skip
+    text("coordinator", "HOST:PORT of the first process.")
+    flags.DEFINE_integer("processes", None, "How many.", flag_values=values)
+    flags.DEFINE_integer("process", None, "Which, from 0.", flag_values=values)
+    return values
