@@ -47,6 +47,16 @@ def test_the_command_scores_what_a_config_names(camvid, capsys):
     assert "config differ" in capsys.readouterr().err
 
 
+def test_the_data_folder_may_hold_the_original_files(camvid, monkeypatch, capsys):
+    monkeypatch.setenv("UHSEG_CACHE", str(camvid / "cache"))
+    output = camvid / "scores"
+    argv = ["uhseg-evaluate", f"--config={CAMVID}", f"--output={output}", *SMALL]
+    assert command.main([*argv, f"--data_dir={camvid}"]) == 0, capsys.readouterr().err
+    assert json.loads((output / "metrics.json").read_text())["images"] == 2
+    assert command.main([*argv, f"--data_dir={camvid / 'empty'}", "--overwrite"]) == 1
+    assert "val" in capsys.readouterr().err
+
+
 def test_overrides_are_read_by_the_kinds_of_the_fields():
     def parameters(*texts):
         overrides = [f"parameters.{text}" for text in texts]

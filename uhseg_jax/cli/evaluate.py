@@ -4,10 +4,11 @@ Usage: uhseg-evaluate --config=FILE --data_dir=DIR [--manual_dir=DIR] --output=D
        uhseg-evaluate --images=DIR --masks=DIR [--names=FILE] --output=DIR
 
 The first form takes a file of configs/, prepares its dataset from the original files
-in --manual_dir if --data_dir does not hold it yet, and scores it. The second scores a
-folder of pictures against a folder of index PNGs as they lie there. Stopped at any
-moment, the same command goes on where it was. --config.NAME=VALUE replaces what the
-file says, as in --config.model=dinov2_vitb14_reg and --config.parameters.seed=3.
+in --manual_dir if --data_dir does not hold it yet (--data_dir alone may hold the
+original files too), and scores it. The second scores a folder of pictures against a
+folder of index PNGs as they lie there. Stopped at any moment, the same command goes on
+where it was. --config.NAME=VALUE replaces what the file says, as in
+--config.model=dinov2_vitb14_reg and --config.parameters.seed=3.
 """
 
 import json
@@ -23,7 +24,7 @@ from tqdm import tqdm
 
 import uhseg_jax
 from uhseg_jax import backbones, datasets, evaluation, methods
-from uhseg_jax.cli.config_files import read_config
+from uhseg_jax.cli.config_files import Experiment, read_config
 from uhseg_jax.cli.config_overrides import UsageError
 from uhseg_jax.cli.evaluate_flags import help_text, parse
 from uhseg_jax.cli.startup import keep_compilations, keep_lapack_serial, keep_quiet
@@ -72,15 +73,29 @@ def _from_config(
     values: flags.FlagValues, overrides: Sequence[str]
 ) -> tuple[datasets.Source, Segmenter]:
     config = read_config(values.config, overrides)
-    source = load(
-        config.dataset,
-        split=config.split,
-        data_dir=values.data_dir,
-        manual_dir=values.manual_dir,
-        names=values.names,
-    )
+    source = _source(config, values)
     chosen = {"method": config.method, "model": config.model}
     return source, _segmenter(values, **chosen, config=config.parameters)
+
+
+def _source(config: Experiment, values: flags.FlagValues) -> datasets.Source:
+    """The config's dataset, prepared if need be.
+
+    ``--data_dir`` alone may hold prepared data or the original files; those are then
+    prepared in the user's cache, for the folder may not be ours to write to.
+    """
+    wanted = {"split": config.split, "names": values.names}
+    folders = {"data_dir": values.data_dir, "manual_dir": values.manual_dir}
+    try:
+        return load(config.dataset, **wanted, **folders)
+    except datasets.DatasetError:
+        if values.manual_dir or not values.data_dir:
+            raise
+    folders = {
+        "data_dir": backbones.checkpoint_directory() / "datasets",
+        "manual_dir": values.data_dir,
+    }
+    return load(config.dataset, **wanted, **folders)
 
 
 def _folder(values: flags.FlagValues) -> tuple[datasets.Source, Segmenter]:
