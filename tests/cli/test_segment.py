@@ -15,8 +15,9 @@ from pycocotools.coco import COCO
 
 import uhseg_jax
 from uhseg_jax import methods
+from uhseg_jax.cli.config_overrides import UsageError, override
 from uhseg_jax.cli.segment import main
-from uhseg_jax.cli.segment_flags import UsageError, _override, parse
+from uhseg_jax.cli.segment_flags import parse
 from uhseg_jax.images import read_image
 
 # One small size for all tests, compiled once.
@@ -395,9 +396,9 @@ def test_values_of_a_closed_set_are_checked():
     config = dataclasses.make_dataclass(
         "Config", [("rule", Literal["a", "b"], "a")], frozen=True
     )()
-    assert _override(config, ["rule=b"]).rule == "b"
+    assert override(config, ["rule=b"]).rule == "b"
     with pytest.raises(UsageError, match=r"--config\.rule expects .*'a', 'b'.*'c'"):
-        _override(config, ["rule=c"])
+        override(config, ["rule=c"])
 
 
 def test_help_shows_every_flag(capsys):

@@ -10,8 +10,7 @@ import jax
 from absl import flags
 
 from uhseg_jax import backbones, methods
-from uhseg_jax.cli.config_overrides import UsageError
-from uhseg_jax.cli.config_overrides import override as _override
+from uhseg_jax.cli.config_overrides import UsageError, override
 from uhseg_jax.pipeline import DEFAULT_METHOD
 from uhseg_jax.runs import FORMATS
 
@@ -75,7 +74,7 @@ def parse(argv: Sequence[str]) -> Options | None:
         return None
     backbones.get_variant(values.model)
     method = methods.get_method(values.method)
-    config = _override(method.preset(values.preset), values.config)
+    config = override(method.preset(values.preset), values.config)
     if values.image_size is not None:
         config = dataclasses.replace(config, image_size=_size(values.image_size))
     max_regions = values.max_regions

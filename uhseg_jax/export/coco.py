@@ -6,11 +6,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
+from uhseg_jax.export.streaming import StreamingFile
 from uhseg_jax.files import writing_aside
 from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree
 from uhseg_jax.types import Bool, Int
@@ -21,7 +21,7 @@ CATEGORY_ID = 1
 _CELLS_AT_ONCE = 2**22  # of a label map, when its runs are sought
 
 
-class CocoWriter(contextlib.AbstractContextManager["CocoWriter"]):
+class CocoWriter(StreamingFile):
     """Writes one COCO file for many pictures, one picture in memory at a time.
 
     Every node of a tree becomes an annotation, the root (the whole picture) included,
@@ -40,23 +40,9 @@ class CocoWriter(contextlib.AbstractContextManager["CocoWriter"]):
     """
 
     def __init__(self, path: str | os.PathLike[str]):
-        self._path = path
-        self._file: TextIO | None = None
+        super().__init__(path)
         self._num_images = 0
         self._num_annotations = 0
-
-    def __enter__(self) -> "CocoWriter":
-        self._block = self._write()
-        return self._block.__enter__()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._block.__exit__(kind, error, trace)
-        self._file = None
 
     def add(
         self, image_name: str, image_size: tuple[int, int], tree: RegionTree
@@ -72,11 +58,7 @@ class CocoWriter(contextlib.AbstractContextManager["CocoWriter"]):
           ValueError: the labels have another size.
           RuntimeError: the writer is not open.
         """
-        if self._file is None:
-            raise RuntimeError(
-                "expected an open CocoWriter, but add was called outside its block; "
-                "write `with CocoWriter(path) as coco: coco.add(...)`."
-            )
+        file = self._require_open()
         if tuple(image_size) != tuple(tree.labels.shape):
             raise ValueError(
                 f"{image_name}: expected a tree with labels at image size "
@@ -96,12 +78,12 @@ class CocoWriter(contextlib.AbstractContextManager["CocoWriter"]):
             for annotation in _annotations(tree, image_id, first_id)
         ]
         self._images.write(("" if image_id == 1 else ",\n") + json.dumps(entry))
-        self._file.write(("" if first_id == 1 else ",\n") + ",\n".join(annotations))
+        file.write(("" if first_id == 1 else ",\n") + ",\n".join(annotations))
         self._num_images += 1
         self._num_annotations += len(annotations)
 
     @contextlib.contextmanager
-    def _write(self) -> Iterator["CocoWriter"]:
+    def _write(self) -> Iterator[None]:
         with (
             writing_aside(self._path) as aside,
             open(aside, "w", encoding="utf-8") as self._file,
@@ -114,7 +96,7 @@ class CocoWriter(contextlib.AbstractContextManager["CocoWriter"]):
                 f'"licenses": [],\n"categories": [{json.dumps(category)}],\n'
                 '"annotations": [\n'
             )
-            yield self
+            yield
             self._file.write('\n],\n"images": [\n')
             self._images.seek(0)
             shutil.copyfileobj(self._images, self._file)

@@ -14,14 +14,14 @@ import io
 import json
 import os
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from uhseg_jax.export.colors import hex_colors, node_colors
 from uhseg_jax.export.panels import fit, require_same_size
+from uhseg_jax.export.streaming import StreamingFile
 from uhseg_jax.files import writing_aside
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import resize
@@ -34,7 +34,7 @@ _THUMBNAIL = 112
 _QUALITY, _THUMBNAIL_QUALITY = 82, 70  # of JPEG
 
 
-class ViewerWriter(contextlib.AbstractContextManager["ViewerWriter"]):
+class ViewerWriter(StreamingFile):
     """Writes the page for many pictures, one picture in memory at a time.
 
     It appears under its name when the block ends without an exception, and not before:
@@ -50,22 +50,8 @@ class ViewerWriter(contextlib.AbstractContextManager["ViewerWriter"]):
     def __init__(
         self, path: str | os.PathLike[str], *, title: str = "Trees of regions"
     ):
-        self._path = path
+        super().__init__(path)
         self._title = title
-        self._file: TextIO | None = None
-
-    def __enter__(self) -> "ViewerWriter":
-        self._block = self._write()
-        return self._block.__enter__()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._block.__exit__(kind, error, trace)
-        self._file = None
 
     def add(
         self, name: str, image: UInt8[np.ndarray, "H W 3"], tree: RegionTree
@@ -81,11 +67,7 @@ class ViewerWriter(contextlib.AbstractContextManager["ViewerWriter"]):
           ValueError: the labels have another size, or there are more than 65535 nodes.
           RuntimeError: the writer is not open.
         """
-        if self._file is None:
-            raise RuntimeError(
-                "expected an open ViewerWriter, but add was called outside its block; "
-                "write `with ViewerWriter(path) as page: page.add(...)`."
-            )
+        file = self._require_open()
         require_same_size(image, tree, name)
         if int(tree.num_nodes) > 65535:
             raise ValueError(
@@ -107,14 +89,14 @@ class ViewerWriter(contextlib.AbstractContextManager["ViewerWriter"]):
         scale = min(1, _THUMBNAIL / max(height, width))
         small = max(1, round(height * scale)), max(1, round(width * scale))
         thumbnail = _jpeg(resize(shown, small), _THUMBNAIL_QUALITY)
-        self._file.write(
+        file.write(
             f'<script type="application/json" class="picture" '
             f'data-name="{html.escape(name)}" data-thumbnail="{thumbnail}">'
             f"{text}</script>\n"
         )
 
     @contextlib.contextmanager
-    def _write(self) -> Iterator["ViewerWriter"]:
+    def _write(self) -> Iterator[None]:
         folder = importlib.resources.files(__package__)
         page, style, script = (
             (folder / f"viewer.{kind}").read_text("utf-8")
@@ -129,7 +111,7 @@ class ViewerWriter(contextlib.AbstractContextManager["ViewerWriter"]):
             open(aside, "w", encoding="utf-8", errors="replace") as self._file,
         ):
             self._file.write(head)
-            yield self
+            yield
             self._file.write(tail.replace("{{script}}", script))
 
 

@@ -70,6 +70,8 @@ def sharpen(graph: CoarseGraph, exponent: float) -> CoarseGraph:
     region together. Exponent 1 is the graph as it is. Kin: DiffCut raises min-max
     scaled cosines to the power 10.
     """
+    if exponent == 1:
+        return graph  # not even rounded
     pairs = jnp.outer(graph.sizes, graph.sizes)
     mean = numerics.ratio(graph.weights, pairs, empty=0.0)
     # Relative to the largest: powers of small weights would leave float32's range.
