@@ -1,3 +1,8 @@
+import dataclasses
+import weakref
+from collections.abc import Iterator, Mapping
+
+import checkpoint_names
 import flax.traverse_util
 import numpy as np
 import pytest
@@ -41,23 +46,107 @@ def test_every_parameter_is_filled_with_its_own_array(tensors):
     assert params["patch_embed/kernel"][1, 2, 0, 5] == weight[5, 0, 1, 2]
 
 
-def test_newer_names_and_prefixes_give_the_same_parameters(tensors):
-    newer = {
-        "dinov2."
-        + name.replace("attention.attention.query", "attention.q_proj")
-        .replace("attention.attention.key", "attention.k_proj")
-        .replace("attention.attention.value", "attention.v_proj")
-        .replace("attention.output.dense", "attention.o_proj"): array
-        for name, array in tensors.items()
-    }
-    expected = flat(convert_tensors(tensors, ABSTRACT))
-    for path, leaf in flat(convert_tensors(newer, ABSTRACT)).items():
-        np.testing.assert_array_equal(leaf, expected[path])
+PLAIN = dataclasses.replace(TINY, layer_scale=False)
+REGISTERS = dataclasses.replace(TINY, registers=2)
+GIANT = dataclasses.replace(REGISTERS, mlp="swiglu", mlp_ratio=3)
+DINOV3 = dataclasses.replace(REGISTERS, positions="rotary", key_bias=False)
+DINOV3_PLUS = dataclasses.replace(DINOV3, mlp="swiglu", mlp_ratio=3)
+CLIP = dataclasses.replace(
+    PLAIN, mlp="quick_gelu", patch_bias=False, embedding_norm=True
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "naming"),
+    [
+        (TINY, checkpoint_names.dinov2_module),
+        (GIANT, checkpoint_names.dinov2_module),
+        (REGISTERS, checkpoint_names.original),
+        (GIANT, checkpoint_names.original),
+        (PLAIN, checkpoint_names.vit_hub),
+        (PLAIN, checkpoint_names.vit_module),
+        (PLAIN, checkpoint_names.original),
+        (PLAIN, checkpoint_names.dino_training),
+        (PLAIN, checkpoint_names.mae_hub),
+        (PLAIN, checkpoint_names.mae_original),
+        (PLAIN, checkpoint_names.mocov3),
+        (DINOV3, checkpoint_names.dinov3_hub),
+        (DINOV3, checkpoint_names.dinov3_module),
+        (DINOV3, checkpoint_names.dinov3_original),
+        (DINOV3_PLUS, checkpoint_names.dinov3_hub),
+        (DINOV3_PLUS, checkpoint_names.dinov3_original),
+        (CLIP, checkpoint_names.clip_hub),
+        (CLIP, checkpoint_names.openai_clip),
+    ],
+)
+def test_every_naming_gives_the_same_parameters(spec, naming):
+    tensors = hugging_face_tensors(spec)
+    abstract = abstract_params(spec)
+    expected = flat(convert_tensors(tensors, abstract))
+    other = naming(tensors)
+    assert set(other) != set(tensors)
+    found = flat(convert_tensors(other, abstract))
+    assert set(found) == set(expected)
+    for path, leaf in found.items():
+        np.testing.assert_array_equal(leaf, expected[path], err_msg=path)
+
+
+def test_gate_and_value_of_a_swiglu_are_not_confused():
+    tensors = hugging_face_tensors(GIANT)
+    params = flat(convert_tensors(tensors, abstract_params(GIANT)))
+    stacked = tensors["encoder.layer.0.mlp.weights_in.weight"]
+    hidden = GIANT.mlp_hidden
+    np.testing.assert_array_equal(params["block00/mlp/gate/kernel"], stacked[:hidden].T)
+    np.testing.assert_array_equal(params["block00/mlp/fc1/kernel"], stacked[hidden:].T)
+
+
+class OneAtATime(Mapping[str, np.ndarray]):
+    """Reads an array when it is asked for, and only if no other is in hand."""
+
+    def __init__(self, tensors: dict[str, np.ndarray]):
+        self.tensors = tensors
+        self.in_hand: list[weakref.ref[np.ndarray]] = []
+        self.read: list[str] = []
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        assert not [ref for ref in self.in_hand if ref() is not None], name
+        array = self.tensors[name].copy()
+        self.in_hand.append(weakref.ref(array))
+        self.read.append(name)
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+
+def test_arrays_are_read_one_at_a_time_and_heads_never():
+    tensors = checkpoint_names.mocov3(hugging_face_tensors(PLAIN))
+    lazy = OneAtATime(tensors)
+    params = flat(convert_tensors(lazy, abstract_params(PLAIN)))
+    # The type checker of the tests looks at one item of the mapping as well.
+    assert len(lazy.read) <= len(set(lazy.read)) + 2
+    assert all(name.startswith("module.base_encoder.") for name in lazy.read)
+    assert not any("head" in name or "mask_token" in name for name in lazy.read)
+    assert all(
+        leaf.flags.c_contiguous and leaf.flags.owndata for leaf in params.values()
+    )
+
+
+def test_bias_of_keys_is_left_out_only_where_it_comes_with_the_others():
+    tensors = hugging_face_tensors(DINOV3)
+    tensors["encoder.layer.0.attention.attention.key.bias"] = np.ones(8, np.float32)
+    with pytest.raises(WeightsError, match=r"would fill block00/attention/key/bias"):
+        convert_tensors(tensors, abstract_params(DINOV3))
 
 
 # The larger variants have the same names, and only more of them.
-@pytest.mark.parametrize("name", ["dinov2_vits14_reg", "dinov2_test"])
-def test_table_covers_variants_with_and_without_registers(name):
+@pytest.mark.parametrize(
+    "name", [name for name in VARIANTS if name.endswith("_test")] + ["dinov3_vits16"]
+)
+def test_tables_cover_every_family(name):
     spec = VARIANTS[name].spec
     convert_tensors(hugging_face_tensors(spec), abstract_params(spec))
 

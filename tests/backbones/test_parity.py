@@ -1,10 +1,8 @@
 """Ours against the live torch models of transformers, stage by stage.
 
-Weights are random (biases, LayerScale and norms too: initial zeros and ones would hide
-mistakes). The tolerance comes from depth: the embedding and each block add a dozen
-float32 roundings of the stage's largest value, and independent roundings add up like a
-random walk, so after k blocks 12 sqrt(1 + k) are allowed: 5e-6 relative after twelve.
-Largest seen: 5 after the embedding, 9 after one block, 14 after any.
+The tolerance comes from depth: the embedding and each block add a dozen float32
+roundings of the stage's largest value, and independent roundings add up like a random
+walk, so after k blocks 12 sqrt(1 + k) are allowed: 5e-6 relative after twelve.
 """
 
 import dataclasses
@@ -13,94 +11,85 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from torch_models import (
+    reference,
+    reference_stages,
+    tensors_of,
+    torch,
+)
 
 from uhseg_jax.backbones import ViT, ViTSpec, resize_positions
+from uhseg_jax.backbones.attention import attention_weights
 from uhseg_jax.backbones.convert import convert_tensors
 from uhseg_jax.backbones.positions import POSITION_RULES
 from uhseg_jax.backbones.vit import abstract_params
-
-torch = pytest.importorskip("torch", reason="needs the `parity` extra: torch")
-transformers = pytest.importorskip(
-    "transformers", reason="needs the `parity` extra: transformers"
-)
 
 pytestmark = pytest.mark.parity
 
 EPS = float(np.finfo(np.float32).eps)
 ULPS = 12
-PLAIN = ViTSpec(patch=7, width=48, depth=4, heads=3, native_grid=6, positions="size")
-REGISTERS = dataclasses.replace(PLAIN, registers=4, positions="size_antialias")
-DEEP = dataclasses.replace(PLAIN, depth=12, width=96, mlp_ratio=4)
+DINOV2 = ViTSpec(patch=7, width=48, depth=2, heads=3, native_grid=6, positions="size")
+REGISTERS = dataclasses.replace(DINOV2, registers=4, positions="size_antialias")
+VIT = dataclasses.replace(DINOV2, layer_scale=False)
+DINOV3 = dataclasses.replace(
+    DINOV2, registers=4, positions="rotary", key_bias=False, norm_epsilon=1e-5
+)
+# transformers' ViT and ViTMAE say 1e-12 where the original repositories say 1e-6.
+MODELS = {
+    "dinov2": ("dinov2", DINOV2),
+    "dinov2_deep": ("dinov2", dataclasses.replace(DINOV2, depth=12, width=96)),
+    "dinov2_reg": ("dinov2", REGISTERS),
+    "dinov2_giant": ("dinov2", dataclasses.replace(DINOV2, mlp="swiglu")),
+    "dinov3": ("dinov3", DINOV3),
+    "dinov3_plus": (
+        "dinov3",
+        dataclasses.replace(DINOV3, mlp="swiglu", mlp_ratio=6),
+    ),
+    "dino": ("vit", dataclasses.replace(VIT, norm_epsilon=1e-12)),
+    "deit": ("vit", VIT),
+    "mocov3": ("vit", dataclasses.replace(VIT, heads=12)),
+    "mae": ("mae", dataclasses.replace(VIT, norm_epsilon=1e-12)),
+    "clip": (
+        "clip",
+        dataclasses.replace(
+            VIT,
+            mlp="quick_gelu",
+            patch_bias=False,
+            embedding_norm=True,
+            norm_epsilon=1e-5,
+        ),
+    ),
+}
 SIZES = [(42, 42), (70, 70), (28, 91)]
 
 
-def reference(spec: ViTSpec):
-    """A transformers model with random weights everywhere."""
-    config = {
-        "hidden_size": spec.width,
-        "num_hidden_layers": spec.depth,
-        "num_attention_heads": spec.heads,
-        "mlp_ratio": spec.mlp_ratio,
-        "image_size": spec.native_grid * spec.patch,
-        "patch_size": spec.patch,
-        "attn_implementation": "eager",
-    }
-    if spec.registers:
-        model = transformers.Dinov2WithRegistersModel(
-            transformers.Dinov2WithRegistersConfig(
-                num_register_tokens=spec.registers, **config
-            )
-        )
-    else:
-        model = transformers.Dinov2Model(transformers.Dinov2Config(**config))
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            noise = torch.randn(weight.shape, generator=generator)
-            if weight.ndim > 1 and "embeddings" not in name:
-                weight.copy_(noise / weight.shape[1] ** 0.5)
-            elif name.endswith("lambda1") or ("norm" in name and "weight" in name):
-                weight.copy_(1.0 + 0.2 * noise)
-            else:
-                weight.copy_(0.2 * noise)
-    return model.eval()
+def sine_cosine(side: int, width: int) -> np.ndarray:
+    """MoCo v3's fixed positions: (sin x, cos x, sin y, cos y) for every patch."""
+    omega = 1e4 ** -(np.arange(width // 4) / (width // 4))
+    x = np.arange(side)[None, :, None] * omega + np.zeros((side, 1, 1))
+    y = np.arange(side)[:, None, None] * omega + np.zeros((1, side, 1))
+    grid = np.concatenate([np.sin(x), np.cos(x), np.sin(y), np.cos(y)], axis=-1)
+    return np.concatenate([np.zeros((1, width)), grid.reshape(-1, width)])
 
 
-def reference_stages(model, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Every stage of the torch model, by forward hooks."""
-    stages = {}
-
-    def keep(name):
-        def hook(module, inputs, output):
-            stages[name] = output
-
-        return hook
-
-    modules = [(model.embeddings, "embeddings")]
-    for index, layer in enumerate(model.encoder.layer):
-        modules.append((layer, f"token{index}"))
-        for facet in ("query", "key", "value"):
-            projection = getattr(layer.attention, f"{facet[0]}_proj")
-            modules.append((projection, f"{facet}{index}"))
-        modules.append((layer.attention, f"attention{index}"))
-    handles = [module.register_forward_hook(keep(name)) for module, name in modules]
-    with torch.no_grad():
-        out = model(torch.tensor(images.transpose(0, 3, 1, 2).copy()))
-    for handle in handles:
-        handle.remove()
-    stages["normed"] = out.last_hidden_state
-    for name, value in stages.items():
-        if name.startswith("attention"):
-            value = value[1]
-        stages[name] = (value[0] if isinstance(value, tuple) else value).numpy()
-    return stages
+def model_of(name: str):
+    family, spec = MODELS[name]
+    model = reference(family, spec)
+    if name == "mocov3":
+        positions = sine_cosine(spec.native_grid, spec.width)[None]
+        with torch.no_grad():
+            model.embeddings.position_embeddings.copy_(torch.tensor(positions))
+    return family, spec, model
 
 
 def our_stages(model, spec: ViTSpec, images: np.ndarray):
-    tensors = {name: weight.numpy() for name, weight in model.state_dict().items()}
-    params = convert_tensors(tensors, abstract_params(spec))
+    params = convert_tensors(tensors_of(model), abstract_params(spec))
     forward = jax.jit(ViT(spec).apply)
     return forward({"params": params}, jnp.asarray(images))
+
+
+def pictures(batch: int, size: tuple[int, int]) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(batch, *size, 3)).astype(np.float32)
 
 
 def assert_parity(found, expected, *, blocks: int, report: dict[str, float]) -> None:
@@ -112,14 +101,14 @@ def assert_parity(found, expected, *, blocks: int, report: dict[str, float]) -> 
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("spec", [PLAIN, REGISTERS, DEEP], ids=["s", "reg", "deep"])
-def test_every_stage_is_transformers(spec, size, record_property):
-    model = reference(spec)
-    images = np.random.default_rng(0).normal(size=(2, *size, 3)).astype(np.float32)
-    stages = reference_stages(model, images)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_stage_is_transformers(name, size, record_property):
+    family, spec, model = model_of(name)
+    images = pictures(2, size)
+    stages = reference_stages(family, model, images)
     normed, out = our_stages(model, spec, images)
     grid = (size[0] // spec.patch, size[1] // spec.patch)
-    leading = 1 + spec.registers
+    leading = spec.leading
     report: dict[str, float] = {}
 
     def on_grid(tokens):
@@ -130,10 +119,17 @@ def test_every_stage_is_transformers(spec, size, record_property):
         for facet in ("query", "key", "value"):
             expected = on_grid(stages[f"{facet}{index}"])
             assert_parity(getattr(block, facet), expected, blocks=index, report=report)
-        to_patches = stages[f"attention{index}"][:, :, 0, leading:]
+        whole = stages[f"attention{index}"]
+        attention = attention_weights(
+            block.turned_query,
+            block.turned_key,
+            heads=spec.heads,
+            precision=jax.lax.Precision.HIGHEST,
+        )
+        assert_parity(attention, whole, blocks=index, report=report)
         assert_parity(
             block.class_attention,
-            to_patches.reshape(2, spec.heads, *grid),
+            whole[:, :, 0, leading:].reshape(2, spec.heads, *grid),
             blocks=index,
             report=report,
         )
@@ -151,10 +147,12 @@ def test_every_stage_is_transformers(spec, size, record_property):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_offset_rule_is_the_original_repository(size):
-    # facebookresearch/dinov2: scale_factor = (n + 0.1) / N, except on the native grid.
-    spec = dataclasses.replace(PLAIN, positions="offset")
-    model = reference(spec)
+@pytest.mark.parametrize("name", ["dinov2", "dino"])
+def test_offset_rule_is_the_original_repository(name, size):
+    # facebookresearch/dino and dinov2: scale_factor = (n + 0.1) / N, except on the
+    # native grid.
+    family, spec, model = model_of(name)
+    spec = dataclasses.replace(spec, positions="offset")
     positions = model.embeddings.position_embeddings.detach()
     side, grid = spec.native_grid, (size[0] // spec.patch, size[1] // spec.patch)
     patches = positions[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
@@ -166,13 +164,47 @@ def test_offset_rule_is_the_original_repository(size):
     resized = patches.permute(0, 2, 3, 1).reshape(1, -1, spec.width)
     resized = torch.cat([positions[:, :1], resized], dim=1)
     model.embeddings.interpolate_pos_encoding = lambda *_: resized
-    images = np.random.default_rng(0).normal(size=(1, *size, 3)).astype(np.float32)
-    stages = reference_stages(model, images)
+    images = pictures(1, size)
+    stages = reference_stages(family, model, images)
     normed, out = our_stages(model, spec, images)
     report: dict[str, float] = {}
     assert_parity(out.embeddings, stages["embeddings"], blocks=0, report=report)
     expected = stages["normed"][:, 1:].reshape(1, *grid, -1)
     assert_parity(normed, expected, blocks=spec.depth + 1, report=report)
+
+
+@pytest.mark.parametrize("size", SIZES[1:])
+def test_periods_in_bfloat16_are_the_original_repository(size):
+    # facebookresearch/dinov3: periods 100^(2j / (c / 2)) for j < c / 4, kept in
+    # bfloat16 by the weight files.
+    family, spec, model = model_of("dinov3")
+    exponents = torch.arange(spec.head_width // 4) * (4 / spec.head_width)
+    periods = (100.0**exponents).to(torch.bfloat16).to(torch.float32)
+    assert (periods != 100.0**exponents).any()
+    model.rope_embeddings.inv_freq.copy_(1.0 / periods)
+    images = pictures(1, size)
+    stages = reference_stages(family, model, images)
+    spec = dataclasses.replace(spec, positions="rotary_bfloat16")
+    normed, _ = our_stages(model, spec, images)
+    expected = stages["normed"][:, spec.leading :].reshape(normed.shape)
+    assert_parity(normed, expected, blocks=spec.depth + 1, report={})
+
+
+def test_clip_hands_out_patches_before_the_final_norm_and_the_class_after_it():
+    # What transformers calls last_hidden_state and pooler_output.
+    _, spec, model = model_of("clip")
+    images = pictures(1, SIZES[0])
+    with torch.no_grad():
+        pixels = torch.tensor(images.transpose(0, 3, 1, 2).copy())
+        expected = model(pixels)
+    _, out = our_stages(model, spec, images)
+    after = spec.depth + 1
+    patches = expected.last_hidden_state[:, 1:].numpy()
+    token = out.blocks[-1].token.reshape(patches.shape)
+    assert_parity(token, patches, blocks=after, report={})
+    assert_parity(
+        out.class_token, expected.pooler_output.numpy(), blocks=after, report={}
+    )
 
 
 @pytest.mark.parametrize("rule", POSITION_RULES)

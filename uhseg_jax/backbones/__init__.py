@@ -13,10 +13,12 @@ from uhseg_jax.backbones.features import (
     FeatureRequest,
     compute_features,
     forward_features,
+    replicate,
     resolve_request,
 )
 from uhseg_jax.backbones.positions import POSITION_RULES, resize_positions
-from uhseg_jax.backbones.spec import ViTSpec, check_image_size
+from uhseg_jax.backbones.rotary import ROTARY_RULES
+from uhseg_jax.backbones.spec import MLP_RULES, ViTSpec, check_image_size
 from uhseg_jax.backbones.variants import (
     DEFAULT_VARIANT,
     VARIANTS,
@@ -28,7 +30,9 @@ from uhseg_jax.backbones.vit import BlockOutput, ViT, ViTOutput, num_parameters
 __all__ = [
     "DEFAULT_VARIANT",
     "FACETS",
+    "MLP_RULES",
     "POSITION_RULES",
+    "ROTARY_RULES",
     "VARIANTS",
     "Backbone",
     "BlockOutput",
@@ -48,6 +52,7 @@ __all__ = [
     "is_cached",
     "load_backbone",
     "num_parameters",
+    "replicate",
     "resize_positions",
     "resolve_request",
 ]

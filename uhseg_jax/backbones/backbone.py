@@ -16,17 +16,18 @@ from uhseg_jax.backbones.attention import default_attention
 from uhseg_jax.backbones.checkpoints import (
     checkpoint_directory,
     is_cached,
-    params_digest,
     restore_params,
     save_params,
 )
 from uhseg_jax.backbones.convert import convert_tensors
+from uhseg_jax.backbones.digests import params_digest
 from uhseg_jax.backbones.errors import WeightsError
-from uhseg_jax.backbones.readers import read_tensors
+from uhseg_jax.backbones.readers import LazyArrays, read_tensors
+from uhseg_jax.backbones.readers.flax_files import own_params, torch_layout
 from uhseg_jax.backbones.spec import ViTSpec
 from uhseg_jax.backbones.variants import Variant, get_variant
 from uhseg_jax.backbones.vit import ViT, abstract_params
-from uhseg_jax.backbones.weights import file_sha256, obtain_weight_file
+from uhseg_jax.backbones.weights import obtain_weight_file, weights_sha256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Backbone:
       name: of the variant.
       module: the Flax module; holds the spec, the compute dtype and the attention rule.
       params: float32 parameters, a nested dict on the default device.
-      weights_sha256: digest of the parameters (`checkpoints.params_digest`).
+      weights_sha256: digest of the parameters (`digests.params_digest`).
     """
 
     name: str
@@ -122,7 +123,7 @@ def convert_variant(
     Args:
       variant: whose weights.
       directory: from `checkpoints.checkpoint_directory`.
-      file: a weight file that the user has, instead of fetching.
+      file: a weight file or Orbax folder that the user has, instead of fetching.
       overwrite: convert again even if the checkpoint is there.
 
     Returns:
@@ -137,15 +138,23 @@ def convert_variant(
     with tempfile.TemporaryDirectory(prefix="uhseg-") as scratch:
         path = obtain_weight_file(variant, directory=Path(scratch), file=file)
         print(f"Converting {variant.name}", file=sys.stderr)
-        params = convert_tensors(read_tensors(path), abstract_params(variant.spec))
+        params = _params_of(read_tensors(path), abstract_params(variant.spec))
         return save_params(
             params,
             variant=variant.name,
             source=str(variant.source) if file is None else f"file {file.name}",
-            source_sha256=file_sha256(path),
+            source_sha256=weights_sha256(path),
             directory=directory,
             overwrite=overwrite,
         )
+
+
+def _params_of(arrays: LazyArrays, abstract: Any) -> Any:
+    """Parameters from any source: torch's names, Flax's, or already ours."""
+    if not any("/" in name for name in arrays):
+        return convert_tensors(arrays, abstract)
+    params = own_params(arrays, abstract)
+    return convert_tensors(torch_layout(arrays), abstract) if params is None else params
 
 
 def _require_writable(variant: Variant, directory: Path) -> None:

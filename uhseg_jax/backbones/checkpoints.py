@@ -9,7 +9,6 @@ killed leaves nothing that is taken for a result, and two may convert at once.
 import contextlib
 import dataclasses
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -24,6 +23,7 @@ import numpy as np
 import platformdirs
 from absl import logging
 
+from uhseg_jax.backbones.digests import files_digest, params_digest
 from uhseg_jax.backbones.errors import WeightsError
 
 _ENVIRONMENT = "UHSEG_CACHE"
@@ -70,24 +70,50 @@ def is_cached(variant: str, directory: Path) -> bool:
     return (directory / variant).is_dir()
 
 
-def params_digest(params: Any) -> str:
-    """SHA-256 over names, shapes, dtypes and values, in the order of the paths.
+def read_tree(path: Path) -> Any:
+    """Reads whatever tree a folder of Orbax holds, without knowing it beforehand.
 
     Args:
-      params: a tree of arrays.
+      path: a folder that StandardCheckpointer wrote, or the folder of a variant in a
+        checkpoint folder of ours; that is verified against its manifest.
 
     Returns:
-      The digest in hexadecimal; equal for equal parameters on any machine.
+      A tree of numpy arrays.
+
+    Raises:
+      WeightsError: it is not such a folder, or is damaged.
     """
-    digest = hashlib.sha256()
-    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
-    for path, leaf in sorted(leaves, key=lambda item: jax.tree_util.keystr(item[0])):
-        array = np.ascontiguousarray(leaf)
-        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        head = f"{jax.tree_util.keystr(path)} {array.dtype.name} {array.shape}\n"
-        digest.update(head.encode())
-        digest.update(little_endian.data)
-    return digest.hexdigest()
+    manifest = path / "manifest.json"
+    params = path / "params" if manifest.is_file() else path
+    try:
+        if params != path:
+            expected = json.loads(manifest.read_text())["files_sha256"]
+            found = files_digest(params)
+            if found != expected:
+                raise ValueError(
+                    "its files are damaged or altered: expected the digest "
+                    f"{expected}, found {found}"
+                )
+        if not (params / "_METADATA").is_file():
+            raise ValueError("it has no _METADATA")
+        with _quiet_orbax() as orbax, orbax.StandardCheckpointer() as checkpointer:
+            # Newer releases of Orbax wrap the tree twice.
+            tree = checkpointer.metadata(params.absolute())
+            tree = getattr(tree, "item_metadata", tree)
+            tree = getattr(tree, "tree", tree)
+            if tree is None:
+                raise ValueError("Orbax finds no tree in it")
+            target = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), tree)
+            return checkpointer.restore(params.absolute(), target)
+    except Exception as error:
+        # As in `save_params`: the storage driver's errors have no common type.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise WeightsError(
+            f"{path} could not be read as a folder that Orbax wrote: "
+            f"{reason[:300].rstrip('.')}. Expected one of StandardCheckpointer, or the "
+            "folder of one model in a folder of converted weights; of weight files in "
+            "a folder, give one of them."
+        ) from error
 
 
 def save_params(
@@ -125,15 +151,19 @@ def save_params(
         aside = Path(
             tempfile.mkdtemp(dir=directory, prefix=f".{variant}.", suffix=".part")
         )
-        with _quiet_orbax() as orbax, orbax.StandardCheckpointer() as checkpointer:
-            checkpointer.save(aside / "params", params)
-            checkpointer.wait_until_finished()
+        with _quiet_orbax() as orbax:
+            # As StandardCheckpointer writes, but every array in files of its own: one
+            # database for all would be gathered in memory, a second copy of the model.
+            handler = orbax.PyTreeCheckpointHandler(use_ocdbt=False)
+            with orbax.Checkpointer(handler) as checkpointer:
+                saved = orbax.args.PyTreeSave(params)
+                checkpointer.save(aside / "params", args=saved)
         manifest = Manifest(
             variant=variant,
             source=source,
             source_sha256=source_sha256,
             params_sha256=params_digest(params),
-            files_sha256=_files_digest(aside / "params"),
+            files_sha256=files_digest(aside / "params"),
         )
         (aside / "manifest.json").write_text(
             json.dumps(dataclasses.asdict(manifest), indent=2) + "\n"
@@ -194,7 +224,7 @@ def restore_params(
         )
     # Before Orbax reads: on damaged files its threads outlive the error they report.
     try:
-        found = _files_digest(path / "params")
+        found = files_digest(path / "params")
     except OSError as error:
         raise WeightsError(
             f"The checkpoint in {path} could not be read ({error}). {remedy}"
@@ -230,16 +260,6 @@ def restore_params(
             f"the digest {manifest.params_sha256}, found {found}. {remedy}"
         )
     return params, manifest
-
-
-def _files_digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as stream:
-                content = hashlib.file_digest(stream, "sha256").hexdigest()
-            digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
-    return digest.hexdigest()
 
 
 def _shapes(params: Any) -> set[tuple[str, tuple[int, ...]]]:

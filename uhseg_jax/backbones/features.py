@@ -1,18 +1,22 @@
 """Dense features of a backbone: any facet of any block, several from one forward."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from uhseg_jax.backbones.attention import attention_weights
 from uhseg_jax.backbones.backbone import Backbone
+from uhseg_jax.backbones.layers import matmul_precision
 from uhseg_jax.backbones.spec import ViTSpec, check_image_size
 from uhseg_jax.backbones.vit import ViT, ViTOutput
 from uhseg_jax.types import Array, Float, UInt8
 
-FACETS = ("token", "query", "key", "value", "class_attention")
+FACETS = ("token", "query", "key", "value", "class_attention", "attention")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +26,15 @@ class FeatureRequest:
     Attributes:
       facet: one of `FACETS`. ``"token"`` is the output of the block, ``"query"``,
         ``"key"`` and ``"value"`` are the projections its attention works with, heads
-        side by side; ``"class_attention"`` is the attention of the class token to the
-        patches, per head.
+        side by side and before any rotation (`vit.BlockOutput`);
+        ``"class_attention"`` is the attention of the class token to the patches, per
+        head. ``"attention"`` is the whole matrix of every head, rows and columns over
+        all n tokens, each row summing to one: a random walk as it is. The patches of
+        the grid, row by row, are the tokens from ``ViTSpec.leading`` on; those before
+        are the class token and the registers.
       block: index of the block, negative from the end; -1 is the last.
-      normed: tokens through the model's final norm. None: for the last block only.
+      normed: tokens through the model's final norm. None: for the last block only. Of
+        CLIP that norm was trained on the class token alone (`vit.BlockOutput`).
     """
 
     facet: str = "token"
@@ -105,7 +114,8 @@ def compute_features(
       requests: what to return; static.
 
     Returns:
-      For each request float32 [b, h, w, d], or [b, heads, h, w] for class attention.
+      For each request float32 [b, h, w, d], [b, heads, h, w] for class attention, or
+      [b, heads, n, n] for attention.
 
     Raises:
       ValueError: a request or the image size does not fit the model.
@@ -114,16 +124,62 @@ def compute_features(
     images = normalise_pixels(pixels, module.spec)
     applied: Any = module.apply({"params": params}, images)
     out: ViTOutput = applied[1]
-    return tuple(
-        getattr(
-            out.blocks[request.block],
-            "token_normed" if request.normed else request.facet,
-        )
-        for request in resolved
+
+    def facet_of(request: FeatureRequest) -> Array:
+        block = out.blocks[request.block]
+        if request.facet == "attention":
+            return attention_weights(
+                block.turned_query,
+                block.turned_key,
+                heads=module.spec.heads,
+                precision=matmul_precision(module.dtype),
+            )
+        return getattr(block, "token_normed" if request.normed else request.facet)
+
+    return tuple(facet_of(request) for request in resolved)
+
+
+@functools.partial(jax.jit, static_argnames=("module", "requests", "mesh"))
+def _jitted_features(
+    module: ViT,
+    params: Any,
+    pixels: Array,
+    *,
+    requests: tuple[FeatureRequest, ...],
+    mesh: Mesh | None,
+) -> tuple[Array, ...]:
+    def local_fn(params: Any, pixels: Array) -> tuple[Array, ...]:
+        return compute_features(module, params, pixels, requests=requests)
+
+    if mesh is None:
+        return local_fn(params, pixels)
+    replicated, shared = PartitionSpec(), PartitionSpec("data")
+    return jax.shard_map(
+        local_fn,
+        mesh=mesh,
+        in_specs=(replicated, shared),
+        out_specs=shared,
+        check_vma=False,  # the loops start from constants that every device has
+    )(params, pixels)
+
+
+def replicate(backbone: Backbone, mesh: Mesh) -> Backbone:
+    """Puts a copy of the parameters on every device of a mesh.
+
+    `forward_features` takes any backbone with a mesh; with one from here it has nothing
+    to copy.
+
+    Args:
+      backbone: from `load_backbone`.
+      mesh: of any shape.
+
+    Returns:
+      The same backbone with its parameters on the devices.
+    """
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    return dataclasses.replace(
+        backbone, params=jax.device_put(backbone.params, everywhere)
     )
-
-
-_jitted_features = jax.jit(compute_features, static_argnames=("module", "requests"))
 
 
 def forward_features(
@@ -131,23 +187,28 @@ def forward_features(
     images: UInt8[Array | np.ndarray, "b H W 3"],
     *,
     requests: tuple[FeatureRequest, ...] = (FeatureRequest(),),
+    mesh: Mesh | None = None,
 ) -> tuple[Array, ...]:
     """Features of a batch of pictures, all requests from one forward.
 
-    Compiled once for each shape, model and set of requests.
+    Compiled once for each shape, model, set of requests and mesh.
 
     Args:
-      backbone: from `load_backbone`.
+      backbone: from `load_backbone`, or from `replicate`.
       images: RGB pixels whose sides are multiples of the patch.
       requests: what to return.
+      mesh: devices among which the pictures are shared, along one axis ``"data"``; None
+        for the default device. The last picture is repeated until the devices divide
+        the batch, and the repetitions are dropped.
 
     Returns:
-      For each request float32 [b, h, w, d] on the patch grid, or [b, heads, h, w] for
-      class attention.
+      For each request float32 [b, h, w, d] on the patch grid, [b, heads, h, w] for
+      class attention, or [b, heads, n, n] for attention. With a mesh, the batch stays
+      shared among its devices where they divide it.
 
     Raises:
       ValueError: the pictures are no uint8 RGB batch, the patch does not divide a side,
-        or a request does not fit the model.
+        a request does not fit the model, or the mesh has other axes.
     """
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != jnp.uint8:
         raise ValueError(
@@ -157,6 +218,18 @@ def forward_features(
     spec = backbone.spec
     check_image_size(spec, images.shape[1], images.shape[2])
     resolved = tuple(resolve_request(request, spec) for request in requests)
-    return _jitted_features(
-        backbone.module, backbone.params, jnp.asarray(images), requests=resolved
+    missing = 0
+    if mesh is not None:
+        if mesh.axis_names != ("data",):
+            raise ValueError(
+                "Expected a mesh with the one axis 'data', along which pictures are "
+                f"shared; found the axes {mesh.axis_names}."
+            )
+        missing = -len(images) % mesh.size
+    pixels = jnp.asarray(images)
+    if missing:
+        pixels = jnp.concatenate([pixels, jnp.repeat(pixels[-1:], missing, axis=0)])
+    found = _jitted_features(
+        backbone.module, backbone.params, pixels, requests=resolved, mesh=mesh
     )
+    return tuple(x[: len(images)] for x in found) if missing else found

@@ -1,9 +1,11 @@
 """Resizing learned position embeddings to any patch grid, exactly as the papers' code.
 
-A position embedding is trained on one square grid (37 x 37 for DINOv2). On another grid
-it is resampled with a bicubic kernel. The map is linear and separable, so it is two
-small matrices, one for rows and one for columns, made in float64 when the model is
-traced. Three rules are in use, and they differ by enough to see in the features:
+A position embedding is trained on one square grid (37 x 37 for DINOv2). MAE's and MoCo
+v3's are fixed sines and cosines, which their files hold like learned ones. On another
+grid an embedding is resampled with a bicubic kernel. The map is linear and separable,
+so it is two small matrices, one for rows and one for columns, made in float64 when the
+model is traced. Three rules are in use, and they differ by enough to see in the
+features:
 
 ``"offset"``
     DINO and DINOv2 (facebookresearch) without registers. ``n`` target cells are read
@@ -11,7 +13,8 @@ traced. Three rules are in use, and they differ by enough to see in the features
     sampling points: the 0.1 that was added against a rounding error is part of the
     published features. Keys kernel with A = -0.75, no antialiasing.
 ``"size"``
-    Dinov2 in transformers. Scale ``n / N``, A = -0.75, no antialiasing.
+    ViT (DINO, DeiT), ViTMAE, CLIP and Dinov2 in transformers. Scale ``n / N``,
+    A = -0.75, no antialiasing.
 ``"size_antialias"``
     DINOv2 with registers, in both code bases. Scale ``n / N``; the kernel widens when
     the grid shrinks. Torch's antialiased filter has A = -0.5, also when it enlarges.
@@ -25,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uhseg_jax import interpolation
 from uhseg_jax.types import Array, Float
 
 PositionRule = Literal["offset", "size", "size_antialias"]
@@ -34,26 +38,13 @@ POSITION_RULES: tuple[str, ...] = get_args(PositionRule)
 _OFFSET = 0.1
 
 
-def _cubic_kernel(x: np.ndarray, *, a: float) -> np.ndarray:
-    """Keys' cubic convolution kernel (1981, eq. 15) with free parameter ``a``."""
-    x = np.abs(x)
-    near = ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
-    far = a * (((x - 5.0) * x + 8.0) * x - 4.0)
-    return np.where(x <= 1.0, near, np.where(x < 2.0, far, 0.0))
-
-
 def _point_sampled_weights(source: int, target: int, scale: float) -> np.ndarray:
     """Four taps around each sampling point; taps outside repeat the border cell."""
-    centres = (np.arange(target) + 0.5) / scale - 0.5
-    first = np.floor(centres).astype(np.int64) - 1
+    taps = interpolation.make_taps(source, target, kernel="bicubic", scale=scale)
     weights = np.zeros((target, source))
-    for tap in range(4):
-        index = first + tap
-        np.add.at(
-            weights,
-            (np.arange(target), np.clip(index, 0, source - 1)),
-            _cubic_kernel(centres - index, a=-0.75),
-        )
+    for tap in range(interpolation.NUM_TAPS):
+        cells = np.clip(taps.first + tap, 0, source - 1)
+        np.add.at(weights, (np.arange(target), cells), taps.weights[:, tap])
     return weights
 
 
@@ -65,7 +56,7 @@ def _antialiased_weights(source: int, target: int) -> np.ndarray:
     first = np.maximum(np.trunc(centres - 2.0 * width + 0.5), 0.0)
     last = np.minimum(np.trunc(centres + 2.0 * width + 0.5), source)
     cells = np.arange(source)
-    weights = _cubic_kernel((cells + 0.5 - centres[:, None]) / width, a=-0.5)
+    weights = interpolation.cubic((cells + 0.5 - centres[:, None]) / width, a=-0.5)
     # Torch rounds the window to whole cells, which can drop a cell the kernel reaches.
     inside = (cells >= first[:, None]) & (cells < last[:, None])
     weights = np.where(inside, weights, 0.0)

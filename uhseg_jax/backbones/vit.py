@@ -1,9 +1,8 @@
-"""The Vision Transformer of the DINOv2 family, with every intermediate in reach.
+"""One Vision Transformer for every backbone, with every intermediate in reach.
 
-Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021); LayerScale from Touvron et
-al., "Going deeper with Image Transformers" (2021); register tokens from Darcet et al.,
-"Vision Transformers Need Registers" (2024). One module serves all models; they differ
-by the fields of a `ViTSpec`.
+Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021); register tokens from Darcet
+et al., "Vision Transformers Need Registers" (2024). Models of all families are this
+module; they differ by the fields of a `ViTSpec`.
 """
 
 from typing import Any, NamedTuple
@@ -12,8 +11,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax.backbones.attention import AttentionRule, attend, class_attention
+from uhseg_jax.backbones.attention import AttentionRule
+from uhseg_jax.backbones.layers import Block, layer_norm, matmul_precision
 from uhseg_jax.backbones.positions import resize_positions
+from uhseg_jax.backbones.rotary import rotary_turns
 from uhseg_jax.backbones.spec import ViTSpec, check_image_size
 from uhseg_jax.types import Array, Float
 
@@ -21,18 +22,26 @@ from uhseg_jax.types import Array, Float
 # Named tuples, not dataclasses: JAX rebuilds trees with shapes or placeholders for
 # leaves (eval_shape, vmap), which the shape-checked constructors of the tests refuse.
 class BlockOutput(NamedTuple):
-    """What one block saw and made, all float32.
+    """What one block saw and made; float32 but for the turned projections.
 
     Attributes:
       token: patch tokens after the block, before any norm.
-      token_normed: the same through the model's final norm.
-      query: queries of the patches, all heads side by side, not scaled.
-      key: keys of the patches.
+      token_normed: the same through the model's final norm. CLIP was trained with that
+        norm on its class token alone; on patches it is the same map, applied to tokens
+        that its loss never saw there.
+      query: queries of the patches, all heads side by side, not scaled. Where positions
+        are rotary, before the rotation: the projection of what a patch holds.
+      key: keys of the patches, likewise.
       value: values of the patches.
       class_token: class token after the block, before any norm.
       registers: register tokens after the block, before any norm.
       class_attention: attention of the class token to the patches, per head. It sums to
         less than one over them: the class token and the registers have the rest.
+      turned_query: queries of all n tokens as they enter the attention, after the
+        rotation where there is one, in the dtype of the model. With ``turned_key``
+        all that `attention.attention_weights` needs; the matrix itself is only made
+        for who asks for it.
+      turned_key: keys, likewise.
     """
 
     token: Float[Array, "b h w d"]
@@ -43,14 +52,16 @@ class BlockOutput(NamedTuple):
     class_token: Float[Array, "b d"]
     registers: Float[Array, "b registers d"]
     class_attention: Float[Array, "b heads h w"]
+    turned_query: Float[Array, "b n d"]
+    turned_key: Float[Array, "b n d"]
 
 
 class ViTOutput(NamedTuple):
     """Every intermediate of one forward, all float32.
 
     Attributes:
-      embeddings: class token, registers and patches with their positions: the input of
-        the first block.
+      embeddings: class token, registers and patches: the input of the first block. With
+        their positions, unless those are rotary; after CLIP's norm of embeddings.
       blocks: the output of each block.
       class_token: class token after the final norm.
       registers: register tokens after the final norm.
@@ -60,105 +71,6 @@ class ViTOutput(NamedTuple):
     blocks: tuple[BlockOutput, ...]
     class_token: Float[Array, "b d"]
     registers: Float[Array, "b registers d"]
-
-
-def _layer_norm(name: str) -> nn.LayerNorm:
-    # The fast variance E[x^2] - E[x]^2 loses digits where tokens have a large mean.
-    return nn.LayerNorm(
-        epsilon=1e-6, dtype=jnp.float32, use_fast_variance=False, name=name
-    )
-
-
-class _Linears(nn.Module):
-    """Shared by the submodules: dense layers that compute in one dtype."""
-
-    dtype: Any
-
-    def dense(self, features: int, name: str) -> nn.Dense:
-        return nn.Dense(
-            features,
-            dtype=self.dtype,
-            param_dtype=jnp.float32,
-            precision=matmul_precision(self.dtype),
-            name=name,
-        )
-
-
-def matmul_precision(dtype: Any) -> jax.lax.Precision:
-    """Full precision where float32 is asked for: accelerators would round to TF32."""
-    if jnp.dtype(dtype) == jnp.float32:
-        return jax.lax.Precision.HIGHEST
-    return jax.lax.Precision.DEFAULT
-
-
-class SelfAttention(_Linears):
-    """Multi-head self-attention; returns its projections as well."""
-
-    heads: int
-    rule: AttentionRule
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b n d"]) -> dict[str, Array]:
-        """Maps tokens [b, n, d]; ``output`` is the result, the rest what led to it."""
-        width = x.shape[-1]
-        query = self.dense(width, "query")(x)
-        key = self.dense(width, "key")(x)
-        value = self.dense(width, "value")(x)
-        precision = matmul_precision(self.dtype)
-        mixed = attend(
-            query, key, value, heads=self.heads, rule=self.rule, precision=precision
-        )
-        return {
-            "output": self.dense(width, "output")(mixed),
-            "query": query,
-            "key": key,
-            "value": value,
-            "class_attention": class_attention(
-                query, key, heads=self.heads, precision=precision
-            ),
-        }
-
-
-class Mlp(_Linears):
-    """Two dense layers around the exact (erf) GELU."""
-
-    hidden: int
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
-        """Maps each token on its own."""
-        hidden = nn.gelu(self.dense(self.hidden, "fc1")(x), approximate=False)
-        return self.dense(x.shape[-1], "fc2")(hidden)
-
-
-class LayerScale(nn.Module):
-    """A learned factor per channel on a residual branch, added in float32."""
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
-        """Scales each channel."""
-        gamma = self.param("gamma", nn.initializers.ones, (x.shape[-1],), jnp.float32)
-        return x.astype(jnp.float32) * gamma[None, None, :]
-
-
-class Block(nn.Module):
-    """Pre-norm transformer block with LayerScale; the residual stream is float32."""
-
-    spec: ViTSpec
-    dtype: Any
-    attention: AttentionRule
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b n d"]) -> tuple[Array, dict[str, Array]]:
-        """Returns the tokens after the block, and what its attention made."""
-        spec = self.spec
-        attended = SelfAttention(
-            heads=spec.heads, rule=self.attention, dtype=self.dtype, name="attention"
-        )(_layer_norm("norm1")(x))
-        x = x + LayerScale(name="scale1")(attended["output"])
-        mlp = Mlp(hidden=spec.mlp_ratio * spec.width, dtype=self.dtype, name="mlp")
-        x = x + LayerScale(name="scale2")(mlp(_layer_norm("norm2")(x)))
-        return x, attended
 
 
 class ViT(nn.Module):
@@ -199,11 +111,16 @@ class ViT(nn.Module):
         check_image_size(spec, images.shape[1], images.shape[2])
         batch = images.shape[0]
         grid = (images.shape[1] // spec.patch, images.shape[2] // spec.patch)
-        leading = 1 + spec.registers
+        leading = spec.leading
+        turns = None
+        if spec.rotary:
+            turns = rotary_turns(grid, spec.head_width, rule=spec.rotary)
 
         x = self._embed(images, grid)
+        if spec.embedding_norm:
+            x = layer_norm(spec, "embedding_norm")(x)
         embeddings = x
-        norm = _layer_norm("norm")
+        norm = layer_norm(spec, "norm")
 
         def on_grid(tokens: Array) -> Array:
             tokens = tokens[:, leading:].astype(jnp.float32)
@@ -213,7 +130,7 @@ class ViT(nn.Module):
         for index in range(spec.depth):
             x, attended = Block(
                 spec, self.dtype, self.attention, name=f"block{index:02d}"
-            )(x)
+            )(x, turns)
             to_patches = attended["class_attention"][:, :, leading:]
             blocks.append(
                 BlockOutput(
@@ -225,6 +142,8 @@ class ViT(nn.Module):
                     class_token=x[:, 0],
                     registers=x[:, 1:leading],
                     class_attention=to_patches.reshape(batch, spec.heads, *grid),
+                    turned_query=attended["turned_query"],
+                    turned_key=attended["turned_key"],
                 )
             )
         normed = norm(x[:, :leading])
@@ -236,7 +155,7 @@ class ViT(nn.Module):
         )
 
     def _embed(self, images: Array, grid: tuple[int, int]) -> Array:
-        """Class token, registers and patches, the first and last with positions."""
+        """Class token, registers and patches, first and last with learned positions."""
         spec = self.spec
         batch, width = images.shape[0], spec.width
         normal = nn.initializers.normal(0.02)
@@ -245,18 +164,22 @@ class ViT(nn.Module):
             kernel_size=(spec.patch, spec.patch),
             strides=(spec.patch, spec.patch),
             padding="VALID",
+            use_bias=spec.patch_bias,
             dtype=self.dtype,
             param_dtype=jnp.float32,
             precision=matmul_precision(self.dtype),
             name="patch_embed",
         )(images)
-        positions = self.param(
-            "positions", normal, (spec.native_grid, spec.native_grid, width)
-        )
-        positions = resize_positions(positions, grid, rule=spec.positions)
-        patches = patches.astype(jnp.float32) + positions[None]
+        patches = patches.astype(jnp.float32)
+        if spec.resampling:
+            positions = self.param(
+                "positions", normal, (spec.native_grid, spec.native_grid, width)
+            )
+            resized = resize_positions(positions, grid, rule=spec.resampling)
+            patches = patches + resized[None]
         class_token = self.param("class_token", normal, (width,))
-        class_token = class_token + self.param("class_position", normal, (width,))
+        if spec.resampling:
+            class_token = class_token + self.param("class_position", normal, (width,))
         leading = class_token[None]
         if spec.registers:
             # Registers stand after the class token and have no position.

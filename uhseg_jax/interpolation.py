@@ -1,0 +1,140 @@
+"""Interpolation between the cells of a grid, as taps along one axis.
+
+A separable kernel reads four neighbouring cells on either axis. Cells outside the grid
+repeat the one at its border, so every kernel here is exact on constants.
+"""
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+
+from uhseg_jax.pytrees import pytree_dataclass
+from uhseg_jax.types import Array, Float, Int
+
+__all__ = [
+    "KERNELS",
+    "MARGIN",
+    "NUM_TAPS",
+    "Taps",
+    "cubic",
+    "make_taps",
+    "read_taps",
+    "read_windows",
+    "with_margin",
+]
+
+KERNELS = ("nearest", "bilinear", "bicubic", "gaussian")
+NUM_TAPS = 4
+MARGIN = 2  # cells that taps may reach beyond the grid
+
+# Torch's constant for bicubic interpolation; Keys' own is -0.5.
+TORCH_CUBIC = -0.75
+
+
+@pytree_dataclass
+class Taps:
+    """What each target cell of an axis reads.
+
+    Attributes:
+      first: ``[t]``, source cell of the first tap; from -2, and the last of the four
+        may lie two cells past the end.
+      weights: ``[t, 4]``, of the four taps; every row sums to one.
+    """
+
+    first: Int[Array | np.ndarray, " t"]
+    weights: Float[Array | np.ndarray, "t 4"]
+
+
+def cubic(x: Float[np.ndarray, "*s"], *, a: float) -> Float[np.ndarray, "*s"]:
+    """Keys' cubic convolution kernel (1981, eq. 15) with free parameter ``a``."""
+    x = np.abs(x)
+    near = ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+    far = a * (((x - 5.0) * x + 8.0) * x - 4.0)
+    return np.where(x <= 1.0, near, np.where(x < 2.0, far, 0.0))
+
+
+def make_taps(
+    source: int, target: int, *, kernel: str, scale: float | None = None
+) -> Taps:
+    """The taps that bring ``source`` cells to ``target`` cells, centres aligned.
+
+    As `torch.nn.functional.interpolate` with ``align_corners=False`` and without
+    antialiasing: sampling points, so a smaller grid skips cells.
+
+    Args:
+      source: cells of the grid.
+      target: cells wanted.
+      kernel: "nearest" (the cell that holds the centre), "bilinear", "bicubic", or
+        "gaussian" with a standard deviation of one source cell.
+      scale: target cells to one source cell; None for ``target / source``.
+
+    Returns:
+      float64 taps.
+
+    Raises:
+      ValueError: a size is not positive, or the kernel is unknown.
+    """
+    if source < 1 or target < 1:
+        raise ValueError(
+            "expected at least one cell along each axis, but was asked to resize "
+            f"{source} cells to {target}."
+        )
+    if kernel not in KERNELS:
+        raise ValueError(f"unknown kernel {kernel!r}; expected {', '.join(KERNELS)}.")
+    scale = target / source if scale is None else scale
+    centres = (np.arange(target) + 0.5) / scale - 0.5
+    first = np.floor(centres).astype(np.int64) - 1
+    offsets = centres[:, None] - (first[:, None] + np.arange(NUM_TAPS))
+    if kernel == "bicubic":
+        weights = cubic(offsets, a=TORCH_CUBIC)
+    elif kernel == "bilinear":
+        weights = np.maximum(0.0, 1.0 - np.abs(offsets))
+    elif kernel == "gaussian":
+        weights = np.exp(-0.5 * offsets * offsets)
+        weights /= weights.sum(axis=1, keepdims=True)
+    else:  # of two that are equally near, the later
+        weights = ((offsets >= -0.5) & (offsets < 0.5)).astype(np.float64)
+    return Taps(first, weights)
+
+
+def with_margin(grid: Float[Array, "h w k"]) -> Float[Array, "h4 w4 k"]:
+    """A grid with its border cells repeated, as far as taps reach beyond them."""
+    margin = (MARGIN, MARGIN)
+    return jnp.pad(grid, (margin, margin, (0, 0)), mode="edge")
+
+
+def read_taps(
+    table: Float[Array, "h4 w4 k"], rows: Taps, columns: Taps
+) -> Float[Array, "H W k"]:
+    """Interpolates a grid that has its margin (`with_margin`) at rows and columns."""
+
+    def along(x: Array, taps: Taps, axis: int) -> Array:
+        shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
+        terms = (
+            jnp.take(x, taps.first + (MARGIN + tap), axis=axis, mode="clip")
+            * taps.weights[:, tap].reshape(shape)
+            for tap in range(NUM_TAPS)
+        )
+        return functools.reduce(jnp.add, terms)
+
+    return along(along(table, rows, 0), columns, 1)
+
+
+def read_windows(
+    table: Float[Array, "h4 w4 k"],
+    rows: Taps,
+    columns: Taps,
+    weights: Float[Array, "H W 4 4"],
+) -> Float[Array, "H W k"]:
+    """The same with weights for each point's four by four cells."""
+    terms = (
+        table[
+            rows.first[:, None] + (MARGIN + down),
+            columns.first[None, :] + (MARGIN + right),
+        ]
+        * weights[:, :, down, right, None]
+        for down in range(NUM_TAPS)
+        for right in range(NUM_TAPS)
+    )
+    return functools.reduce(jnp.add, terms)
