@@ -5,7 +5,6 @@ import sys
 import types
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -126,16 +125,6 @@ def test_no_pictures_have_no_trees():
     assert pipeline.Segmenter.create(model=MODEL, config=CONFIG)([]) == []
 
 
-def test_only_the_labels_of_a_tree_at_another_size_are_others():
-    tree = uhseg_jax.segment_features(features(4, 6, 5), config=CONFIG)
-    larger = pipeline.at_size(jax.tree.map(jnp.asarray, tree), (9, 11))
-    assert isinstance(larger.labels, np.ndarray)
-    np.testing.assert_array_equal(
-        larger.labels, pipeline.resize_labels(tree.labels, (9, 11))
-    )
-    np.testing.assert_array_equal(larger.parents, tree.parents)
-
-
 def test_the_length_of_features_does_not_matter():
     found = features(6, 6, 9)
     trees = [
@@ -232,14 +221,6 @@ def test_sides_may_be_numpys_whole_numbers_or_a_list():
     for size in (28.0, "28", (28, 28, 28), True):
         with pytest.raises(ValueError, match="image_size must be a side or a pair"):
             segmenter.image_sides(size)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (3, 8), (60, 60), (8, 100)])
-def test_upsampling_takes_the_cell_of_the_pixels_centre(size):
-    labels = np.arange(24, dtype=np.int32).reshape(4, 6)
-    ours = pipeline.resize_labels(labels, size)
-    theirs = Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST)
-    np.testing.assert_array_equal(ours, np.asarray(theirs))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (2000, 3)])

@@ -1,4 +1,4 @@
-"""Checking the fields of a method's config, one sentence for each that is wrong.
+"""Checking the fields of a frozen config, one sentence for each that is wrong.
 
 A `Kind` says in words what a field expects and converts what is as good: numpy's
 numbers to Python's, lists to tuples. So a config is hashable and equal configs compile

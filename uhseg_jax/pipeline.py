@@ -1,4 +1,4 @@
-"""From a picture to its tree: image -> features -> method -> labels at image size.
+"""From a picture to its tree: image -> features -> method -> refinement.
 
 `segment`, `segment_features` and `extract_features` are made of the steps of a
 `segmenter.Segmenter`, which binds a backbone to a method's config.
@@ -15,23 +15,20 @@ from PIL import Image
 
 from uhseg_jax import backbones, images, methods
 from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.segmenter import (
     DEFAULT_METHOD,
     Segmenter,
-    at_size,
     image_sides,
     jitted_trees,
     require_dense,
-    resize_labels,
 )
 from uhseg_jax.types import Array, Float
 
 __all__ = [
     "DEFAULT_METHOD",
     "Segmenter",
-    "at_size",
     "extract_features",
-    "resize_labels",
     "segment",
     "segment_features",
 ]
@@ -45,6 +42,7 @@ def segment(
     method: str = DEFAULT_METHOD,
     model: str = backbones.DEFAULT_VARIANT,
     config: Any = None,
+    refine: str | Refinement | None = None,
     grid: bool = False,
     checkpoint_dir: str | os.PathLike[str] | None = None,
 ) -> RegionTree:
@@ -61,6 +59,8 @@ def segment(
       method: a name in `uhseg_jax.methods.METHODS`.
       model: a name in `uhseg_jax.backbones.VARIANTS`.
       config: the method's frozen config; None for its default.
+      refine: how leaves follow the picture's edges: "none", "upsample", "pamr", "crf",
+        or a `Refinement` with all parameters; None for the default.
       grid: keep the labels on the patch grid instead of the picture's size.
       checkpoint_dir: where converted weights are kept; None for the user's cache.
 
@@ -68,12 +68,17 @@ def segment(
       A tree with numpy arrays; labels ``[H, W]``, or ``[h, w]`` with ``grid``.
 
     Raises:
-      ValueError: unknown method or model, or a config of another method.
+      ValueError: unknown method, model or refinement, a config of another method, or
+        a method that learns from a collection of pictures.
       images.ImageError: the picture cannot be read.
       backbones.WeightsError: the weights could not be had.
     """
     segmenter = Segmenter.create(
-        method=method, model=model, config=config, checkpoint_dir=checkpoint_dir
+        method=method,
+        model=model,
+        config=config,
+        refine=refine,
+        checkpoint_dir=checkpoint_dir,
     )
     return segmenter([images.read_image(image)], grid=grid)[0]
 
@@ -106,6 +111,7 @@ def segment_features(
       ValueError: features of another shape, not finite, or with a zero vector.
     """
     chosen = methods.get_method(method)
+    chosen.require_one_picture()
     config = chosen.resolve_config(config)
     checked = _checked_features(features)
     batch = checked if checked.ndim == 4 else checked[None]

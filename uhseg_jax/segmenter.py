@@ -1,4 +1,4 @@
-"""A backbone and a method bound together, ready for many pictures.
+"""A backbone, a method and a refinement bound together, ready for many pictures.
 
 This is where jit and batches live; `pipeline` makes its functions of these steps.
 """
@@ -14,20 +14,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from uhseg_jax import backbones, images, methods
+from uhseg_jax import backbones, config_checks, images, methods
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.methods import config_checks
+from uhseg_jax.refinement.config import Refinement, resolve_refinement
+from uhseg_jax.refinement.refine import refine
 from uhseg_jax.spectral import numerics
-from uhseg_jax.types import Array, Float, Integer, UInt8
+from uhseg_jax.types import Array, Float, UInt8
 
 __all__ = [
     "DEFAULT_METHOD",
     "Segmenter",
-    "at_size",
     "image_sides",
     "jitted_trees",
     "require_dense",
-    "resize_labels",
 ]
 
 DEFAULT_METHOD = "recursive_spectral"
@@ -35,7 +34,7 @@ DEFAULT_METHOD = "recursive_spectral"
 
 @dataclasses.dataclass(frozen=True)
 class Segmenter:
-    """A backbone and a method, ready for many pictures.
+    """A backbone, a method and a refinement, ready for many pictures.
 
     A tree never depends on its neighbours in a batch or on the number of devices: each
     picture goes through the same program by itself.
@@ -44,6 +43,7 @@ class Segmenter:
       backbone: the model with its weights.
       method: an entry of `methods.METHODS`.
       config: the method's frozen config.
+      refinement: how trees on the patch grid become trees of pixels.
       mesh: devices among which the pictures of a batch are shared, along one axis
         ``"data"``; None for the default device.
     """
@@ -51,6 +51,7 @@ class Segmenter:
     backbone: backbones.Backbone
     method: methods.Method
     config: Any
+    refinement: Refinement = dataclasses.field(default_factory=Refinement)
     mesh: jax.sharding.Mesh | None = None
 
     @classmethod
@@ -60,16 +61,23 @@ class Segmenter:
         method: str = DEFAULT_METHOD,
         model: str = backbones.DEFAULT_VARIANT,
         config: Any = None,
+        refine: str | Refinement | None = None,
         checkpoint_dir: str | os.PathLike[str] | None = None,
         mesh: jax.sharding.Mesh | None = None,
     ) -> "Segmenter":
         """Looks up the method and loads the model; see `segment` for the arguments."""
         chosen = methods.get_method(method)
+        chosen.require_one_picture()
+        if config is None:
+            config = methods.for_patch(
+                chosen.preset(), backbones.get_variant(model).spec.patch
+            )
         config = chosen.resolve_config(config)
+        refinement = resolve_refinement(refine)
         backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
         backbones.check_image_size(backbone.spec, *image_sides(config.image_size))
         _requests(config, backbone.spec)
-        return cls(backbone, chosen, config, mesh)
+        return cls(backbone, chosen, config, refinement, mesh)
 
     def __call__(
         self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, grid: bool = False
@@ -83,16 +91,32 @@ class Segmenter:
         Returns:
           One tree with numpy arrays for every picture; none for none.
         """
+        on_grid = self.on_grid(pictures)
+        if grid:
+            return [tree for _, tree in on_grid]
+        return [
+            self.refine(tree, features, picture)
+            for (features, tree), picture in zip(on_grid, pictures, strict=True)
+        ]
+
+    def on_grid(
+        self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]
+    ) -> list[tuple[Float[Array, "h w d"], RegionTree]]:
+        """The features of every picture and its tree (numpy) on the patch grid."""
         if not len(pictures):
             return []
-        trees = jax.device_get(self.trees(self.features(pictures)))
-        on_grid = [tree for tree, _ in zip(trees, pictures, strict=False)]
-        if grid:
-            return on_grid
-        return [
-            at_size(tree, picture.shape[:2])
-            for tree, picture in zip(on_grid, pictures, strict=True)
-        ]
+        features = self.features(pictures)
+        trees = jax.device_get(self.trees(features))
+        return [(features[i], trees[i]) for i in range(len(pictures))]
+
+    def refine(
+        self,
+        tree: RegionTree,
+        features: Float[Array, "h w d"],
+        picture: UInt8[np.ndarray, "_ _ 3"],
+    ) -> RegionTree:
+        """A tree of the patch grid with its labels at the picture's pixels."""
+        return refine(tree, features, picture, self.refinement)
 
     def features(
         self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]
@@ -195,23 +219,6 @@ def _side_by_side(features: tuple[Float[Array, "b h w d"], ...]) -> Array:
     return jnp.concatenate(units, axis=-1)
 
 
-def resize_labels(
-    labels: Integer[np.ndarray, "h w"], size: tuple[int, ...]
-) -> Integer[np.ndarray, "H W"]:
-    """Labels of another size: every cell takes the label that its centre lies in."""
-    rows, columns = (
-        ((np.arange(full) + 0.5) * cells / full).astype(np.intp)
-        for full, cells in zip(size, labels.shape, strict=True)
-    )
-    return labels[rows[:, None], columns[None, :]]
-
-
-def at_size(tree: RegionTree, size: tuple[int, ...]) -> RegionTree:
-    """A tree with its labels at (height, width), numpy; the nodes stay as they are."""
-    labels = resize_labels(np.asarray(tree.labels), size)
-    return dataclasses.replace(tree, labels=labels)
-
-
 def image_sides(image_size: Any) -> tuple[int, int]:
     """(height, width) of a side or a pair; ValueError if it is neither."""
     size = config_checks.check("image_size", image_size, config_checks.IMAGE_SIZE)
@@ -220,9 +227,9 @@ def image_sides(image_size: Any) -> tuple[int, int]:
 
 def require_dense(facet: str) -> None:
     """ValueError for a facet of the backbone that is no vector for every patch."""
-    if facet == "class_attention":
+    if facet in ("attention", "class_attention", "class_token"):
         raise ValueError(
-            "expected token, query, key or value features, but facet is "
-            "'class_attention'; for class attention call "
+            f"expected token, query, key or value features, but facet is {facet!r}; "
+            "for attention and class tokens call "
             "uhseg_jax.backbones.forward_features."
         )

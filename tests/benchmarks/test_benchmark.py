@@ -76,7 +76,7 @@ def test_every_stage_of_a_picture_can_be_timed(tmp_path):
         "forward",
         "cut",
         "cut, published rule",
-        "upsample",
+        "refine",
         "export",
     ]
     for name in ("tree.npz", "overlay.png", "coco.json", "index.html"):

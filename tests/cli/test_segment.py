@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,9 @@ from uhseg_jax import methods
 from uhseg_jax.cli.config_overrides import UsageError, override
 from uhseg_jax.cli.segment import main
 from uhseg_jax.cli.segment_flags import parse
+from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import read_image
+from uhseg_jax.refinement.config import Refinement
 
 # One small size for all tests, compiled once.
 SMALL = (
@@ -392,6 +395,45 @@ def test_values_of_parameters_are_read_by_their_types():
     assert config() == methods.get_method("recursive_spectral").preset()
 
 
+def test_a_refinement_is_named_and_its_parameters_are_read():
+    def refinement(*arguments):
+        return parse(["uhseg-segment", *arguments]).refinement
+
+    assert refinement() == Refinement()
+    read = refinement("--refine=pamr", "--min_area=0.01", "--connected")
+    assert (read.refiner, read.min_area, read.connected) == ("pamr", 0.01, True)
+    read = refinement(
+        "--refinement.kernel=joint",
+        "--refinement.crf.iterations=5",
+        "--refinement.pamr.dilations=1,2",
+        "--refinement.pamr.num_iterations=3",
+    )
+    assert read.kernel == "joint"
+    assert read.crf.iterations == 5
+    assert (read.pamr.dilations, read.pamr.num_iterations) == ((1, 2), 3)
+    for flag, sentence in {
+        "--refine=crt": "none|upsample|pamr|crf",
+        "--min_area=2": "min_area",
+        "--refinement.colour=1": "no parameter 'colour'",
+        "--refinement.crf.colour=1": "--refinement.crf: there is no parameter",
+        "--refinement.temperature=0": "temperature must be",
+    }.items():
+        with pytest.raises(UsageError, match=re.escape(sentence)):
+            refinement(flag)
+
+
+def test_another_refinement_is_another_run(photos, out, capsys):
+    assert segment(photos / "one.png", "--refine=none", output=out) == 0
+    coarse = RegionTree.load(out / "one.npz")
+    assert segment(photos / "one.png", "--refine=pamr", output=out) == 1
+    assert "refinement.refiner none there and pamr now" in capsys.readouterr().err
+    again = ("--refine=pamr", "--overwrite")
+    assert segment(photos / "one.png", *again, output=out) == 0
+    fine = RegionTree.load(out / "one.npz")
+    assert coarse.labels.shape == fine.labels.shape
+    assert (coarse.labels != fine.labels).any()
+
+
 def test_values_of_a_closed_set_are_checked():
     config = dataclasses.make_dataclass(
         "Config", [("rule", Literal["a", "b"], "a")], frozen=True
@@ -407,5 +449,7 @@ def test_help_shows_every_flag(capsys):
     for name in ("images", "output", "levels", "max_regions", "model", "method"):
         assert f"--{name}:" in said
     for name in ("image_size", "format", "config", "batch_size", "checkpoint_dir"):
+        assert f"--{name}:" in said
+    for name in ("refine", "min_area", "refinement"):
         assert f"--{name}:" in said
     assert "--[no]overwrite:" in said

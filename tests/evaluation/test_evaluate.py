@@ -21,8 +21,10 @@ from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.evaluation import gallery
 from uhseg_jax.evaluation.journal import Entry, Journal
 from uhseg_jax.methods import recursive_spectral
-from uhseg_jax.metrics import overlap, regions, scales
-from uhseg_jax.pipeline import Segmenter, resize_labels
+from uhseg_jax.metrics import boundary, overlap, regions, scales
+from uhseg_jax.metrics.boundary import BoundaryState
+from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.refinement.labels import resize_labels
 from uhseg_jax.taxonomy import Taxonomy
 
 CONFIG = dataclasses.replace(
@@ -102,6 +104,26 @@ def test_scores_are_those_of_the_metrics_image_by_image(segmenter, tmp_path):
     expected |= {f"nmcovering_at_{n}" for n in (4, 8, 16, 32)}
     found = {key.removeprefix("full/") for key in metrics if key.startswith("full/")}
     assert found == expected
+
+
+def test_boundaries_of_classes_are_scored_where_asked_for(segmenter, tmp_path):
+    source = Shapes()
+    settings = evaluation.settings_of(
+        segmenter, source, version="test", boundaries=True
+    )
+    metrics = evaluation.evaluate(segmenter, source, tmp_path, settings=settings)
+    state = BoundaryState.empty(len(scales.NUM_REGIONS))
+    for index in (0, 1, 2, 4):  # no pixel of the other counts
+        example = source[index]
+        truth = example.labels.astype(np.int64)
+        truth[:2] = truth[2]  # void rows take what lies below
+        tree = segmenter([example.image])[0]
+        state = state.update(boundary.score_stack(scales.cut_stack(tree), [truth]))
+    wanted = state.compute()
+    for name in ("boundary_ods", "boundary_ois", "boundary_ap"):
+        assert metrics[f"full/{name}"] == wanted[name]
+        assert f"grid/{name}" not in metrics
+    assert (metrics["images"], metrics["skipped"]) == (4, 1)
 
 
 def test_files_hold_what_was_returned(segmenter, tmp_path):
@@ -373,6 +395,7 @@ def test_the_command_scores_a_folder(folder, monkeypatch, capsys):
     )
     argv = ["uhseg-evaluate", f"--images={folder / 'images'}", "--preset=small"]
     argv += [f"--masks={folder / 'masks'}", "--model=dinov2_test"]
+    argv += ["--refine=none", "--min_area=0.001"]
     assert command.main([*argv, f"--output={folder / 'out'}"]) == 0
     metrics = json.loads((folder / "out" / "metrics.json").read_text())
     assert metrics["images"] == 3
@@ -380,6 +403,8 @@ def test_the_command_scores_a_folder(folder, monkeypatch, capsys):
     settings = json.loads((folder / "out" / "settings.json").read_text())
     assert settings["version"] == uhseg_jax.__version__
     assert settings["config"]["num_superpixels"] == 12
+    assert settings["refinement"]["refiner"] == "none"
+    assert settings["refinement"]["min_area"] == 0.001
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ SETTINGS = Settings(
     weights_sha256="0",
     dtype="float32",
     method="r",
+    refinement={"refiner": "none"},
     config={"blocks": (-1,), "contrast": 1.0},
 )
 

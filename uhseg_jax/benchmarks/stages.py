@@ -14,7 +14,7 @@ from uhseg_jax.export.coco import CocoWriter
 from uhseg_jax.export.overlay import overlay, save_png
 from uhseg_jax.export.viewer import ViewerWriter
 from uhseg_jax.methods import recursive_spectral
-from uhseg_jax.segmenter import Segmenter, at_size
+from uhseg_jax.segmenter import Segmenter
 from uhseg_jax.spectral import affinity, eigen
 from uhseg_jax.types import Array, Float
 
@@ -39,12 +39,12 @@ def stages(
       published: parameters of the stage "cut, published rule"; None for the release's.
 
     Returns:
-      decode, forward, cut, cut by the published rule, upsample, export.
+      decode, forward, cut, cut by the published rule, refine, export.
     """
     pixels = images.read_image(picture)
     features = segmenter.features([pixels])
     grid = jax.device_get(segmenter.trees(features))[0]
-    tree = at_size(grid, pixels.shape[:2])
+    tree = segmenter.refine(grid, features[0], pixels)
     published = published or recursive_spectral.release()
     release = dataclasses.replace(segmenter, config=published)
     tokens = release.features([pixels])
@@ -62,7 +62,7 @@ def stages(
         "forward": lambda: segmenter.features([pixels]),
         "cut": lambda: segmenter.trees(features),
         "cut, published rule": lambda: release.trees(tokens),
-        "upsample": lambda: at_size(grid, pixels.shape[:2]),
+        "refine": lambda: segmenter.refine(grid, features[0], pixels),
         "export": export,
     }
     return calls

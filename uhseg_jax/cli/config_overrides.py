@@ -1,4 +1,4 @@
-"""Parameters of a method as texts on a command line: ``--config.NAME=VALUE``."""
+"""Parameters as texts on a command line: ``--config.NAME=VALUE``."""
 
 import dataclasses
 import difflib
@@ -20,16 +20,24 @@ def override(config: Any, assignments: Sequence[str], *, flag: str = "--config")
 
     Args:
       config: a frozen dataclass; the annotations of its fields say how to read texts.
-      assignments: texts of the form NAME=VALUE.
+      assignments: texts of the form NAME=VALUE, or FIELD.NAME=VALUE for a field that
+        is itself a dataclass.
       flag: what messages call the flag.
 
     Raises:
       UsageError: a field is unknown or cannot have the value.
     """
     fields = {field.name: field.type for field in dataclasses.fields(config)}
-    changes = {}
+    changes: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
+        outer, dot, inner = name.partition(".")
+        if equals and dot and dataclasses.is_dataclass(getattr(config, outer, None)):
+            nested = changes.get(outer, getattr(config, outer))
+            changes[outer] = override(
+                nested, [f"{inner}={text}"], flag=f"{flag}.{outer}"
+            )
+            continue
         if not equals:
             raise UsageError(
                 f"{flag} expects {flag}.NAME=VALUE, but got {assignment!r}."
@@ -38,7 +46,7 @@ def override(config: Any, assignments: Sequence[str], *, flag: str = "--config")
             close = difflib.get_close_matches(name, fields, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise UsageError(
-                f"{flag}: the method has no parameter {name!r}.{hint} It has "
+                f"{flag}: there is no parameter {name!r}.{hint} There are "
                 f"{', '.join(fields)}."
             )
         try:

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 import uhseg_jax
 from uhseg_jax import backbones, datasets, evaluation, methods
+from uhseg_jax.cli import refinement_flags
 from uhseg_jax.cli.config_files import Experiment, read_config
 from uhseg_jax.cli.config_overrides import UsageError
 from uhseg_jax.cli.evaluate_flags import help_text, parse
@@ -106,7 +107,9 @@ def _folder(values: flags.FlagValues) -> tuple[datasets.Source, Segmenter]:
         taxonomy=values.taxonomy,
         name=Path(values.masks).name,
     )
-    config = methods.get_method(DEFAULT_METHOD).preset(values.preset)
+    preset = methods.get_method(DEFAULT_METHOD).preset(values.preset)
+    patch = backbones.get_variant(values.model).spec.patch
+    config = methods.for_patch(preset, patch)
     return source, _segmenter(values, model=values.model, config=config)
 
 
@@ -116,13 +119,23 @@ def _segmenter(values: flags.FlagValues, **chosen: Any) -> Segmenter:
     mesh = None
     if len(devices) > 1:
         mesh = jax.sharding.Mesh(np.array(devices), ("data",))
-    return Segmenter.create(**chosen, checkpoint_dir=values.checkpoint_dir, mesh=mesh)
+    return Segmenter.create(
+        **chosen,
+        refine=refinement_flags.resolve(values),
+        checkpoint_dir=values.checkpoint_dir,
+        mesh=mesh,
+    )
 
 
 def _evaluate(
     source: datasets.Source, segmenter: Segmenter, values: flags.FlagValues
 ) -> None:
-    settings = evaluation.settings_of(segmenter, source, version=uhseg_jax.__version__)
+    settings = evaluation.settings_of(
+        segmenter,
+        source,
+        version=uhseg_jax.__version__,
+        boundaries=values.boundaries,
+    )
     share = len(range(hosts.index(), len(source), hosts.count()))
     with tqdm(total=share, unit="picture", dynamic_ncols=True) as bar:
 

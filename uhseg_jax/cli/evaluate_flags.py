@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from uhseg_jax import backbones
+from uhseg_jax.cli import refinement_flags
 from uhseg_jax.cli.config_overrides import UsageError
 
 __all__ = ["help_text", "parse"]
@@ -31,7 +32,8 @@ def parse(argv: Sequence[str]) -> tuple[flags.FlagValues, list[str]]:
     values = _define()
     overrides = [match[1] for match in map(_OVERRIDE.fullmatch, argv) if match]
     try:
-        positional = values([x for x in argv if not _OVERRIDE.fullmatch(x)])[1:]
+        rest = [x for x in argv if not _OVERRIDE.fullmatch(x)]
+        positional = values(refinement_flags.dotted(rest))[1:]
     except flags.Error as error:
         raise UsageError(f"{error}. See uhseg-evaluate --help.") from error
     if not values.help:
@@ -41,8 +43,10 @@ def parse(argv: Sequence[str]) -> tuple[flags.FlagValues, list[str]]:
 
 def help_text() -> str:
     """All flags with their meanings and defaults."""
-    named = _define().module_help(__name__).strip()
-    return named.partition("\n")[2]  # the first line is the name of this module
+    values = _define()
+    modules = (__name__, refinement_flags.__name__)
+    named = (values.module_help(module).strip() for module in modules)
+    return "\n".join(text.partition("\n")[2] for text in named)  # without its name
 
 
 def _require_sense(
@@ -95,9 +99,12 @@ def _define() -> flags.FlagValues:
          "ignored and every other id a class.")  # fmt: skip
     text("model", "Backbone for --images.", backbones.DEFAULT_VARIANT)
     text("preset", "Parameters of the method for --images.", "default")
+    refinement_flags.define(values)
     text("output", "Folder for the scores.", "scores")
     text("checkpoint_dir", "Folder of converted weights; the user's cache by default.")
     switch("overwrite", "Forget what was scored before.")
+    switch("boundaries", "Score the boundaries between classes too, as BSDS does "
+           "(BSDS has them anyway); a second or two for every picture.")  # fmt: skip
     switch("distributed", "One of several processes (jax.distributed); a cluster's own "
            "settings are found, or give the next three.")  # fmt: skip
     text("coordinator", "HOST:PORT of the first process.")

@@ -72,6 +72,7 @@ def _segment(options: Options) -> runs.Report:
         method=options.method,
         model=options.model,
         config=options.config,
+        refine=options.refinement,
         checkpoint_dir=options.checkpoint_dir,
     )
     since = runs.claim(

@@ -10,8 +10,10 @@ import jax
 from absl import flags
 
 from uhseg_jax import backbones, methods
+from uhseg_jax.cli import refinement_flags
 from uhseg_jax.cli.config_overrides import UsageError, override
 from uhseg_jax.pipeline import DEFAULT_METHOD
+from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.runs import FORMATS
 
 __all__ = ["Options", "UsageError", "help_text", "parse"]
@@ -29,6 +31,7 @@ class Options:
       model: name of a variant.
       method: name of a method.
       config: of the method.
+      refinement: of the labels.
       max_regions: leaves to prune trees to, where the config has no field for it.
       formats: of `runs.FORMATS`.
       levels: numbers of regions in the overlays.
@@ -42,6 +45,7 @@ class Options:
     model: str
     method: str
     config: Any
+    refinement: Refinement
     max_regions: int | None
     formats: tuple[str, ...]
     levels: tuple[int, ...]
@@ -66,15 +70,17 @@ def parse(argv: Sequence[str]) -> Options | None:
     values = _define()
     # Dotted names are for reading: --config.contrast=4 is --config=contrast=4.
     argv = [re.sub(r"^--?config\.", "--config=", text) for text in argv]
+    argv = refinement_flags.dotted(argv)
     try:
         positional = values(argv)[1:]
     except flags.Error as error:
         raise UsageError(f"{error}. See uhseg-segment --help.") from error
     if values.help:
         return None
-    backbones.get_variant(values.model)
+    variant = backbones.get_variant(values.model)
     method = methods.get_method(values.method)
-    config = override(method.preset(values.preset), values.config)
+    preset = methods.for_patch(method.preset(values.preset), variant.spec.patch)
+    config = override(preset, values.config)
     if values.image_size is not None:
         config = dataclasses.replace(config, image_size=_size(values.image_size))
     max_regions = values.max_regions
@@ -88,6 +94,7 @@ def parse(argv: Sequence[str]) -> Options | None:
         model=values.model,
         method=values.method,
         config=config,
+        refinement=refinement_flags.resolve(values),
         max_regions=max_regions,
         formats=_formats(values.format),
         levels=_levels(values.levels),
@@ -99,8 +106,10 @@ def parse(argv: Sequence[str]) -> Options | None:
 
 def help_text() -> str:
     """All flags with their meanings and defaults."""
-    named = _define().module_help(__name__).strip()
-    return named.partition("\n")[2]  # the first line is the name of this module
+    values = _define()
+    modules = (__name__, refinement_flags.__name__)
+    named = (values.module_help(module).strip() for module in modules)
+    return "\n".join(text.partition("\n")[2] for text in named)  # without its name
 
 
 def _define() -> flags.FlagValues:
@@ -164,7 +173,8 @@ def _define() -> flags.FlagValues:
         "image_size",
         None,
         "Side, or HEIGHTxWIDTH, in pixels to which pictures are resized for the model; "
-        "results keep the size of the picture. That of the method by default.",
+        "results keep the size of the picture. That of the method by default, which is "
+        "60 patches.",
     )
     define(
         flags.DEFINE_multi_string,
@@ -172,6 +182,7 @@ def _define() -> flags.FlagValues:
         [],
         "A parameter of the method, as in --config.contrast=4",
     )
+    refinement_flags.define(values)
     define(
         flags.DEFINE_bool,
         "overwrite",

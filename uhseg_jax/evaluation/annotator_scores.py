@@ -9,7 +9,7 @@ from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.regions import RegionState
 from uhseg_jax.metrics.scales import NUM_REGIONS, cut_stack
 from uhseg_jax.pytrees import pytree_dataclass
-from uhseg_jax.segmenter import at_size
+from uhseg_jax.refinement.labels import at_size
 from uhseg_jax.types import Int
 
 __all__ = ["AnnotatorScorer", "AnnotatorScores"]
@@ -46,18 +46,19 @@ class AnnotatorScorer:
         )
 
     def score(
-        self, tree: RegionTree, example: Example
+        self, grid: RegionTree, full: RegionTree, example: Example
     ) -> tuple[AnnotatorScores, dict[str, float]]:
-        """Scores one tree of the patch grid, its labels brought to full size."""
+        """Scores one tree, refined to the picture's size."""
+        del grid
         if example.annotations is None:
             raise DatasetError(
                 f"{example.name}: expected the regions of several people, as the other "
                 "pictures of this dataset have them, but found none."
             )
         people = list(example.annotations.astype(np.int64))
-        full = at_size(tree, people[0].shape)
-        covered = regions.score_tree(full, people)
-        matched = boundary.score_stack(cut_stack(full), people)
+        tree = at_size(full, people[0].shape)
+        covered = regions.score_tree(tree, people)
+        matched = boundary.score_stack(cut_stack(tree), people)
         none = self.empty()
         nodes, leaves = int(tree.num_nodes) - 1, int(np.sum(tree.is_leaf()))
         scores = AnnotatorScores(

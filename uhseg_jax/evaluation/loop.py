@@ -32,9 +32,16 @@ class EvaluationError(ValueError):
 
 
 def settings_of(
-    segmenter: Segmenter, source: Source, *, version: str
+    segmenter: Segmenter, source: Source, *, version: str, boundaries: bool = False
 ) -> dict[str, Any]:
-    """What the scores depend on, JSON-ready."""
+    """What the scores depend on, JSON-ready.
+
+    Args:
+      segmenter: the backbone and method.
+      source: pictures with ground truth.
+      version: of this package.
+      boundaries: score the boundaries between classes as well; slow.
+    """
     return json.loads(
         json.dumps(
             {
@@ -50,6 +57,8 @@ def settings_of(
                 "dtype": str(segmenter.backbone.module.dtype),
                 "method": segmenter.method.name,
                 "config": dataclasses.asdict(segmenter.config),
+                "refinement": dataclasses.asdict(segmenter.refinement),
+                "boundaries": boundaries,
             }
         )
     )
@@ -97,7 +106,7 @@ def evaluate(
     hosts.first_then_others(
         lambda: _claim(output, settings, overwrite=overwrite), name="settings"
     )
-    scorer = scorer_for(source)
+    scorer = scorer_for(source, boundaries=settings.get("boundaries", False))
     empty = scorer.empty()
     share = range(hosts.index(), len(source), hosts.count())
     done = {e.index: e for e in _entries(output) if e.index in share}
@@ -109,9 +118,10 @@ def evaluate(
     batch_size = 1 if segmenter.mesh is None else segmenter.mesh.size
     examples = _read_ahead(source, waiting)
     while batch := list(itertools.islice(examples, batch_size)):
-        trees = segmenter([example.image for _, example in batch], grid=True)
-        for (index, example), tree in zip(batch, trees, strict=True):
-            scores, row = scorer.score(tree, example)
+        found = segmenter.on_grid([example.image for _, example in batch])
+        for (index, example), (features, tree) in zip(batch, found, strict=True):
+            refined = segmenter.refine(tree, features, example.image)
+            scores, row = scorer.score(tree, refined, example)
             words = states.to_words(scores)
             journal.append(Entry(index, example.name, row, words))
             total = states.merge(total, scores)

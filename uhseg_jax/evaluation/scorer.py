@@ -18,11 +18,14 @@ class Scorer(Protocol):
         """The state of no image."""
         ...
 
-    def score(self, tree: RegionTree, example: Example) -> tuple[Any, dict[str, float]]:
+    def score(
+        self, grid: RegionTree, full: RegionTree, example: Example
+    ) -> tuple[Any, dict[str, float]]:
         """The state of one image, and its scores in words for a table of images.
 
         Args:
-          tree: on the patch grid.
+          grid: the tree on the patch grid.
+          full: the same, refined to the size of the picture.
           example: the picture with its ground truth.
         """
         ...
@@ -32,8 +35,13 @@ class Scorer(Protocol):
         ...
 
 
-def scorer_for(source: Source) -> Scorer:
-    """Regions of several people are scored as BSDS does, classes as the papers do."""
+def scorer_for(source: Source, *, boundaries: bool = False) -> Scorer:
+    """Regions of several people are scored as BSDS does, classes as the papers do.
+
+    Args:
+      source: the dataset.
+      boundaries: score those between classes too, as BSDS does; slow.
+    """
     if len(source) and source[0].annotations is not None:
         return AnnotatorScorer()
-    return ClassScorer(source.taxonomy)
+    return ClassScorer(source.taxonomy, boundaries=boundaries)

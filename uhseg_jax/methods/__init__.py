@@ -5,9 +5,11 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from uhseg_jax.methods import recursive_spectral
+from uhseg_jax.methods import multilevel_clustering, recursive_spectral
 
-__all__ = ["METHODS", "Method", "get_method"]
+__all__ = ["METHODS", "Method", "for_patch", "get_method"]
+
+_PRESET_PATCH = 14  # pixels; the image sizes of presets are multiples of it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,13 +21,31 @@ class Method:
       config: class of its frozen config; says what features it wants
         (``image_size``, ``facet``, ``blocks``, ``normed``).
       presets: makers of named configs; "default" is ours.
-      segment: ``(features [h, w, d], config)`` to an output with a ``tree``.
+      segment: ``(features [h, w, d], config)`` to an output with a ``tree``; None for a
+        method that learns from a collection of pictures (`uhseg_jax.discovery`).
+      refiner: how its regions follow the picture's edges where nothing is said.
     """
 
     name: str
     config: type
     presets: Mapping[str, Callable[[], Any]]
-    segment: Callable[..., Any]
+    segment: Callable[..., Any] | None
+    refiner: str = "upsample"
+
+    @property
+    def of_collections(self) -> bool:
+        """Whether the method learns from a collection of pictures."""
+        return self.segment is None
+
+    def require_one_picture(self) -> None:
+        """ValueError for a method that does not segment pictures one by one."""
+        if self.of_collections:
+            raise ValueError(
+                f"method {self.name!r} learns its categories from a collection of "
+                "pictures and has nothing to say about one alone; run uhseg-segment "
+                f"--method={self.name} FOLDER, or call "
+                "uhseg_jax.discovery.discover."
+            )
 
     def preset(self, name: str = "default") -> Any:
         """The config of that name.
@@ -68,7 +88,28 @@ METHODS = {
         },
         recursive_spectral.segment,
     ),
+    "multilevel_clustering": Method(
+        "multilevel_clustering",
+        multilevel_clustering.Config,
+        {"default": multilevel_clustering.default},
+        None,
+        refiner="crf",
+    ),
 }
+
+
+def for_patch(config: Any, patch: int) -> Any:
+    """A config of a preset for a backbone with another patch than 14 pixels.
+
+    The image size is scaled with the patch, so that the grid of patches is the same:
+    840 pixels become 480 for a patch of 8 and 960 for one of 16, 60 patches each.
+    """
+    size = config.image_size
+    sides = size if isinstance(size, tuple) else (size,)
+    scaled = tuple(side * patch // _PRESET_PATCH for side in sides)
+    return dataclasses.replace(
+        config, image_size=scaled if isinstance(size, tuple) else scaled[0]
+    )
 
 
 def get_method(name: str) -> Method:

@@ -13,9 +13,9 @@ import math
 import jax
 import jax.numpy as jnp
 
+from uhseg_jax import config_checks
 from uhseg_jax.hierarchy import grow, split
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.methods import config_checks
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import affinity, coarsen
 from uhseg_jax.types import Array, Float

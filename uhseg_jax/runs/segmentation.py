@@ -18,6 +18,7 @@ from collections.abc import (
     Sequence,
 )
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -26,7 +27,7 @@ from uhseg_jax import images
 from uhseg_jax.export.coco import CocoWriter
 from uhseg_jax.export.viewer import ViewerWriter
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.pipeline import Segmenter, at_size
+from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs import results
 from uhseg_jax.runs.pictures import Picture
 from uhseg_jax.runs.settings import naming_the_file
@@ -198,19 +199,20 @@ def _with_trees(
         # A picture goes through the model by itself: products of other shapes round
         # otherwise, and then trees would depend on the batch. The whole batch is handed
         # to the device before the first result is waited for.
-        waiting = collections.deque(
-            segmenter.trees(segmenter.features([item.pixels]))
-            for item in batch
-            if item.pixels is not None and item.tree is None
-        )
+        waiting: collections.deque[tuple[Any, RegionTree]] = collections.deque()
+        for item in batch:
+            if item.pixels is not None and item.tree is None:
+                features = segmenter.features([item.pixels])
+                waiting.append((features, segmenter.trees(features)))
         batch.reverse()
         while batch:
             item = batch.pop()  # what has been written is not kept in memory
             if item.pixels is not None and item.tree is None:
-                tree = jax.device_get(waiting.popleft()[0])
+                features, trees = waiting.popleft()
+                tree = jax.device_get(trees[0])
                 if max_regions is not None:
                     tree = jax.device_get(tree.prune(num_regions=max_regions))
-                tree = at_size(tree, item.pixels.shape[:2])
+                tree = segmenter.refine(tree, features[0], item.pixels)
                 item = dataclasses.replace(item, tree=tree)
             yield item
 

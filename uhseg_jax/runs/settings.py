@@ -54,6 +54,7 @@ class Settings:
       dtype: of its matrix products; accelerators have another default than CPUs.
       method: name of the method.
       config: the method's config as a dictionary.
+      refinement: how labels follow the pixels, as a dictionary.
       max_regions: leaves to which trees are pruned afterwards; None: not pruned.
     """
 
@@ -63,6 +64,7 @@ class Settings:
     dtype: str
     method: str
     config: dict[str, Any]
+    refinement: dict[str, Any]
     max_regions: int | None = None
 
     @classmethod
@@ -75,6 +77,7 @@ class Settings:
             dtype=str(segmenter.backbone.module.dtype),
             method=segmenter.method.name,
             config=dataclasses.asdict(segmenter.config),
+            refinement=dataclasses.asdict(segmenter.refinement),
             max_regions=max_regions,
         )
 
@@ -168,7 +171,16 @@ def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     )
 
 
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    config = settings.get("config")
-    rest = {name: value for name, value in settings.items() if name != "config"}
-    return {**rest, **(config if isinstance(config, dict) else {"config": config})}
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested fields under dotted names; the method's config under its own names."""
+    flat: dict[str, Any] = {}
+    config = settings.get("config", {})
+    for name, value in settings.items():
+        if isinstance(value, dict) and name != "config":
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    if isinstance(config, dict):
+        flat.pop("config", None)
+        flat |= config
+    return flat

@@ -1,0 +1,261 @@
+"""Mean field against dense kernels in float64, and against pydensecrf."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+
+from uhseg_jax.refinement import dense_crf, permutohedral
+from uhseg_jax.refinement.dense_crf import PRESETS, CRFConfig
+
+SHAPE = (6, 7)
+K = 3
+CONFIG = CRFConfig(1.5, 2.0, 5.0, 20.0, 3.0, 3)
+
+_mean_field = jax.jit(dense_crf.mean_field, static_argnums=2)
+
+
+def _picture(seed, shape=SHAPE):
+    """Two areas of unlike colours, with noise; float32 from 0 to 255."""
+    rng = np.random.default_rng(seed)
+    areas = np.where(np.arange(shape[1])[None, :, None] < shape[1] // 2, 60, 160)
+    return np.clip(areas + rng.normal(0, 12, (*shape, 3)), 0, 255).astype(np.float32)
+
+
+def _unary(seed, shape=SHAPE, k=K):
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(0, 1, (*shape, k))
+    return (-np.log(scipy.special.softmax(scores, axis=-1))).astype(np.float32)
+
+
+def _run(unary, image, config=CONFIG, mask=None):
+    mask = np.ones(image.shape[:2], bool) if mask is None else mask
+    arrays = (jnp.asarray(unary), jnp.asarray(image), config)
+    return np.asarray(_mean_field(*arrays, mask=jnp.asarray(mask)))
+
+
+def _dense_mean_field(unary, kernels, iterations):
+    """Algorithm 1 of the paper with kernels as matrices, in float64."""
+    logits = -unary.reshape(-1, unary.shape[-1]).astype(np.float64)
+    marginals = scipy.special.softmax(logits, axis=1)
+    for _ in range(iterations):
+        energies = logits
+        for weight, kernel in kernels:
+            scale = 1 / np.sqrt(kernel.sum(axis=1, keepdims=True))
+            energies = energies + weight * scale * (kernel @ (scale * marginals))
+        marginals = scipy.special.softmax(energies, axis=1)
+    return marginals.reshape(unary.shape)
+
+
+def _points(image, config, colours):
+    y, x = np.indices(image.shape[:2], np.float32)
+    sigma = config.bilateral_sigma_xy if colours else config.gaussian_sigma
+    columns = [x.ravel() / sigma, y.ravel() / sigma]
+    if colours:
+        columns += list(image.reshape(-1, 3).T / config.bilateral_sigma_rgb)
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _both(matrix_fn, image, config):
+    return [
+        (weight, matrix_fn(_points(image, config, colours)))
+        for weight, colours in (
+            (config.gaussian_weight, False),
+            (config.bilateral_weight, True),
+        )
+    ]
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _filtered_identity(points, low, high):
+    lattice = permutohedral.build_lattice(points, low, high)
+    eye = jnp.eye(len(points), dtype=jnp.float32)
+    return permutohedral.filter_values(lattice, eye)
+
+
+def _lattice_matrix(points):
+    high = (10.0, 10.0, 15.0, 15.0, 15.0)[: points.shape[1]]
+    kernel = _filtered_identity(jnp.asarray(points), (0.0,) * len(high), high)
+    return np.asarray(kernel, np.float64)
+
+
+def _gaussian_matrix(points):
+    points = points.astype(np.float64)
+    squared = ((points[:, None] - points[None]) ** 2).sum(axis=2)
+    return np.exp(-squared / 2)
+
+
+def test_steps_are_those_of_algorithm_1_on_the_lattices_kernels():
+    image, unary = _picture(0), _unary(1)
+    kernels = _both(_lattice_matrix, image, CONFIG)
+    expected = _dense_mean_field(unary, kernels, CONFIG.iterations)
+    np.testing.assert_allclose(_run(unary, image), expected, atol=1e-5)
+
+
+def test_marginals_are_near_those_of_exact_gaussians():
+    # The rest is the lattice's, and pydensecrf's alike.
+    image, unary = _picture(0), _unary(1)
+    kernels = _both(_gaussian_matrix, image, CONFIG)
+    expected = _dense_mean_field(unary, kernels, CONFIG.iterations)
+    found = _run(unary, image)
+    assert np.abs(found - expected).mean() < 0.03
+    assert (found.argmax(-1) == expected.argmax(-1)).mean() > 0.95
+
+
+def test_marginals_sum_to_one():
+    marginals = _run(_unary(2), _picture(3))
+    assert marginals.dtype == np.float32
+    np.testing.assert_allclose(marginals.sum(axis=-1), 1, atol=1e-6)
+    assert marginals.min() >= 0
+
+
+@pytest.mark.parametrize("level", [0.0, 128.0, 255.0])
+def test_no_preference_stays_none_on_a_constant_picture(level):
+    unary = np.full((*SHAPE, K), np.log(K), np.float32)
+    marginals = _run(unary, np.full((*SHAPE, 3), level, np.float32))
+    np.testing.assert_allclose(marginals, 1 / K, atol=1e-6)
+
+
+def test_grey_pictures_are_smoothed_within_their_areas():
+    image = np.repeat(_picture(4)[:, :, :1], 3, axis=2)
+    unary = np.full((*SHAPE, K), 5.0, np.float32)
+    unary[:, :3, 0] = unary[:, 3:, 1] = 4.0
+    unary[2, 1] = unary[2, 5] = 4.5  # two pixels that cannot tell
+    labels = _run(unary, image).argmax(axis=-1)
+    assert (labels == np.where(np.arange(7) < 3, 0, 1)).all()
+
+
+def test_labels_permute_with_their_unaries():
+    image, unary = _picture(5), _unary(6)
+    order = [2, 0, 1]
+    found = _run(unary[..., order], image)
+    np.testing.assert_allclose(found, _run(unary, image)[..., order], atol=1e-6)
+
+
+@pytest.mark.parametrize("absent", [1e9, np.inf])
+def test_padded_labels_get_nothing_and_change_nothing(absent):
+    image, unary = _picture(7), _unary(8, k=2)
+    padded = np.concatenate([unary, np.full((*SHAPE, 1), absent, np.float32)], axis=-1)
+    found = _run(padded, image)
+    assert (found[..., 2] == 0).all()
+    kernels = _both(_lattice_matrix, image, CONFIG)
+    expected = _dense_mean_field(unary, kernels, CONFIG.iterations)
+    np.testing.assert_allclose(found[..., :2], expected, atol=1e-5)
+
+
+def test_padded_pixels_have_no_influence():
+    inner = (5, 4)
+    image, unary = _picture(9, inner), _unary(10, inner)
+    padding = [(0, a - b) for a, b in zip(SHAPE, inner, strict=True)] + [(0, 0)]
+    mask = np.pad(np.ones(inner, bool), padding[:2])
+    runs = [
+        _run(
+            np.pad(unary, padding, constant_values=junk),
+            np.pad(image, padding, constant_values=colour),
+            mask=mask,
+        )
+        for junk, colour in ((0, 0), (np.nan, 200), (np.inf, 60))
+    ]
+    for run in runs[1:]:
+        np.testing.assert_array_equal(run, runs[0])
+    assert (runs[0][~mask] == 0).all()
+    unpadded = _run(unary, image)
+    np.testing.assert_allclose(runs[0][:5, :4], unpadded, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change", [{"gaussian_weight": 0.0, "bilateral_weight": 0.0}, {"iterations": 0}]
+)
+def test_without_messages_marginals_are_the_softmax(change):
+    config = dataclasses.replace(CONFIG, **change)
+    unary = _unary(11)
+    expected = jax.jit(jax.nn.softmax)(-jnp.asarray(unary))
+    found = _run(unary, _picture(12), config)
+    np.testing.assert_array_equal(found, np.asarray(expected))
+
+
+def test_one_pixel_and_one_label_are_certain():
+    found = _run(np.full((1, 1, 1), 2.0, np.float32), np.zeros((1, 1, 3), np.float32))
+    np.testing.assert_array_equal(found, np.ones((1, 1, 1), np.float32))
+
+
+def test_mapped_runs_are_those_of_a_loop_in_bytes_as_in_floats():
+    images = np.round(np.stack([_picture(13), _picture(14)]))
+    unaries = np.stack([_unary(15), _unary(16)])
+    masks = np.ones(images.shape[:3], bool)
+    masks[1, 4:] = False
+    loop = [_run(*x[:2], mask=x[2]) for x in zip(unaries, images, masks, strict=True)]
+    mapped = jax.jit(
+        jax.vmap(lambda u, x, m: dense_crf.mean_field(u, x, CONFIG, mask=m))
+    )(unaries, images.astype(np.uint8), masks)
+    np.testing.assert_allclose(mapped, np.stack(loop), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("gaussian_sigma", 0.0),
+        ("bilateral_sigma_rgb", float("inf")),
+        ("bilateral_weight", -1.0),
+        ("gaussian_weight", float("nan")),
+        ("iterations", -1),
+    ],
+)
+def test_wrong_constants_are_named(field, value):
+    with pytest.raises(ValueError, match=f"{field} must be"):
+        CRFConfig(**{field: value})
+
+
+def _photograph(name, shape):
+    from skimage import data, transform
+
+    image = transform.resize(getattr(data, name)(), shape, anti_aliasing=True)
+    return np.round(255 * image).astype(np.uint8)
+
+
+def _coarse_unary(image, k):
+    """Colour clusters of a coarse grid, blurred to the picture's size."""
+    rng = np.random.default_rng(k)
+    shape = image.shape[:2]
+    coarse = image[::4, ::4].astype(np.float32)
+    centres = coarse.reshape(-1, 3)[rng.choice(coarse[..., 0].size, k, replace=False)]
+    distances = np.linalg.norm(coarse[:, :, None] - centres, axis=-1)
+    scores = -np.kron(distances, np.ones((4, 4, 1)))[: shape[0], : shape[1]] / 20
+    scores += rng.normal(0, 0.3, scores.shape)
+    return -np.log(scipy.special.softmax(scores, axis=-1) + 1e-6).astype(np.float32)
+
+
+def _pydensecrf(unary, image, config):
+    dcrf = pytest.importorskip("pydensecrf.densecrf")
+    height, width, k = unary.shape
+    crf = dcrf.DenseCRF2D(width, height, k)
+    crf.setUnaryEnergy(np.ascontiguousarray(unary.reshape(-1, k).T))
+    crf.addPairwiseGaussian(sxy=config.gaussian_sigma, compat=config.gaussian_weight)
+    crf.addPairwiseBilateral(
+        sxy=config.bilateral_sigma_xy,
+        srgb=config.bilateral_sigma_rgb,
+        rgbim=np.ascontiguousarray(image),
+        compat=config.bilateral_weight,
+    )
+    return np.array(crf.inference(config.iterations)).T.reshape(unary.shape)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(("name", "k"), [("astronaut", 5), ("coffee", 21)])
+def test_marginals_are_pydensecrfs(preset, name, k):
+    config = PRESETS[preset]
+    image = _photograph(name, (48, 64))
+    unary = np.full((48, 64, 21), np.inf, np.float32)  # 5 and 21 compile once
+    unary[..., :k] = _coarse_unary(image, k)
+    expected = _pydensecrf(unary[..., :k], image, config)
+    found = _run(unary, image, config)[..., :k]
+    assert (found.argmax(-1) == expected.argmax(-1)).mean() > 0.9995
+    guarded = [np.maximum(x, 1e-12).astype(np.float64) for x in (found, expected)]
+    divergence = scipy.special.rel_entr(*guarded).sum(axis=-1).mean()
+    assert abs(divergence) < 1e-6
+    assert np.abs(found - expected).mean() < 1e-5

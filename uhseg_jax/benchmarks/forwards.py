@@ -1,0 +1,142 @@
+"""The forward of a backbone beside that of the same architecture in transformers.
+
+Weights are random: time and memory do not depend on them, and nothing is fetched.
+"""
+
+import importlib.util
+import inspect
+import resource
+import subprocess
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uhseg_jax import backbones
+from uhseg_jax.backbones.attention import default_attention
+from uhseg_jax.backbones.vit import abstract_params
+from uhseg_jax.benchmarks.stages import Calls
+
+__all__ = ["forwards", "peak_memory", "side_of_60_patches"]
+
+
+def side_of_60_patches(name: str) -> int:
+    """Pixels of a side of the picture that a variant cuts into 60 x 60 patches."""
+    return 60 * backbones.get_variant(name).spec.patch
+
+
+def forwards(name: str, side: int) -> Calls:
+    """A forward of a square picture, to the tokens after the final norm.
+
+    Args:
+      name: of a variant.
+      side: of the picture, in pixels; a multiple of the patch.
+
+    Returns:
+      Ours, in the dtype of this platform; and, where torch and transformers are
+      installed, theirs on the CPU in float32 with torch's fused attention.
+    """
+    calls: Calls = {name: _ours(name, side)}
+    if all(importlib.util.find_spec(x) for x in ("torch", "transformers")):
+        calls[f"{name}, torch"] = _theirs(name, side)
+    return calls
+
+
+def peak_memory(name: str, side: int) -> tuple[float, float]:
+    """Largest resident memory of a process that does one forward of ours.
+
+    Returns:
+      GB before the weights are made (imports), and at the end.
+    """
+    command = [sys.executable, "-m", "uhseg_jax.benchmarks.forwards", name, str(side)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    before, after = map(float, done.stdout.split())
+    return before, after
+
+
+def _ours(name: str, side: int) -> Any:
+    spec = backbones.get_variant(name).spec
+    module = backbones.ViT(
+        spec, dtype=backbones.default_dtype(), attention=default_attention()
+    )
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(
+        lambda x: jnp.asarray(0.02 * rng.standard_normal(x.shape, np.float32)),
+        abstract_params(spec),
+    )
+    pixels = jnp.asarray(rng.integers(0, 256, (1, side, side, 3), np.uint8))
+    forward = jax.jit(
+        lambda params, pixels: backbones.compute_features(
+            module, params, pixels, requests=(backbones.FeatureRequest(),)
+        )
+    )
+    return lambda: forward(params, pixels)
+
+
+def _theirs(name: str, side: int) -> Any:
+    torch = importlib.import_module("torch")
+    model = _torch_model(backbones.get_variant(name).spec).eval()
+    pixels = torch.rand(1, 3, side, side)
+    options = {}
+    if "interpolate_pos_encoding" in inspect.signature(model.forward).parameters:
+        options["interpolate_pos_encoding"] = True
+
+    def forward() -> Any:
+        with torch.no_grad():
+            return model(pixels, **options).last_hidden_state.numpy()
+
+    return forward
+
+
+def _torch_model(spec: backbones.ViTSpec) -> Any:
+    """The model of transformers with this architecture."""
+    transformers = importlib.import_module("transformers")
+    common = {
+        "hidden_size": spec.width,
+        "num_hidden_layers": spec.depth,
+        "num_attention_heads": spec.heads,
+        "image_size": spec.native_grid * spec.patch,
+        "patch_size": spec.patch,
+        "attn_implementation": "sdpa",
+    }
+    gated = spec.mlp == "swiglu"
+    if spec.positions in backbones.ROTARY_RULES:
+        return transformers.DINOv3ViTModel(
+            transformers.DINOv3ViTConfig(
+                intermediate_size=spec.mlp_hidden,
+                use_gated_mlp=gated,
+                num_register_tokens=spec.registers,
+                **common,
+            )
+        )
+    if spec.embedding_norm:
+        config = transformers.CLIPVisionConfig(
+            intermediate_size=spec.mlp_hidden, **common
+        )
+        return transformers.CLIPVisionModel(config)
+    if not spec.layer_scale:
+        config = transformers.ViTConfig(intermediate_size=spec.mlp_hidden, **common)
+        return transformers.ViTModel(config, add_pooling_layer=False)
+    common |= {"mlp_ratio": spec.mlp_ratio, "use_swiglu_ffn": gated}
+    if spec.registers:
+        return transformers.Dinov2WithRegistersModel(
+            transformers.Dinov2WithRegistersConfig(
+                num_register_tokens=spec.registers, **common
+            )
+        )
+    return transformers.Dinov2Model(transformers.Dinov2Config(**common))
+
+
+def _resident() -> float:
+    """Largest resident memory of this process so far, in GB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e9 if sys.platform == "darwin" else 1e6)  # bytes there, kB here
+
+
+if __name__ == "__main__":
+    jax.devices()
+    started = _resident()
+    jax.block_until_ready(_ours(sys.argv[1], int(sys.argv[2]))())
+    print(started, _resident())

@@ -1,0 +1,89 @@
+"""The refiners on one picture, and the dense CRF beside pydensecrf's."""
+
+import dataclasses
+import importlib
+import importlib.util
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uhseg_jax import images
+from uhseg_jax.benchmarks.stages import Calls
+from uhseg_jax.refinement import dense_crf
+from uhseg_jax.refinement.config import REFINERS
+from uhseg_jax.segmenter import Segmenter
+from uhseg_jax.types import Float, UInt8
+
+__all__ = ["check_agreement", "crf_problem", "mean_fields", "refiners"]
+
+
+def refiners(segmenter: Segmenter, picture: UInt8[np.ndarray, "H W 3"]) -> Calls:
+    """Every refiner, from the tree on the patch grid to the tree of pixels."""
+    ((features, tree),) = segmenter.on_grid([picture])
+
+    def call(name: str) -> object:
+        chosen = dataclasses.replace(segmenter.refinement, refiner=name)
+        named = dataclasses.replace(segmenter, refinement=chosen)
+        return named.refine(tree, features, picture)
+
+    return {f"refine: {name}": lambda name=name: call(name) for name in REFINERS}
+
+
+def crf_problem(
+    picture: UInt8[np.ndarray, "_ _ 3"], *, side: int = 320, labels: int = 27
+) -> tuple[UInt8[np.ndarray, "H W 3"], Float[np.ndarray, "H W k"]]:
+    """A picture and unary costs for mean field; labels are colours of random pixels.
+
+    Returns:
+      RGB ``[side, side, 3]`` and ``-log p`` ``[side, side, labels]``, p falling with
+      the distance in colour.
+    """
+    small = images.resize(picture, (side, side))
+    rng = np.random.default_rng(0)
+    rows, columns = rng.integers(0, side, (2, labels))
+    distance = small[:, :, None, :].astype(np.float32) - small[rows, columns]
+    logits = -np.linalg.norm(distance, axis=-1) / 20
+    return small, np.array(-jax.nn.log_softmax(jnp.asarray(logits), axis=-1))
+
+
+def mean_fields(
+    picture: UInt8[np.ndarray, "H W 3"], unary: Float[np.ndarray, "H W k"]
+) -> Calls:
+    """Mean field with the paper's constants, ours and, if installed, pydensecrf's."""
+    config = dense_crf.CRFConfig()
+    height, width, k = unary.shape
+    name = f"{height} x {width} x {k}"
+    jitted = jax.jit(dense_crf.mean_field, static_argnames="config")
+    calls: Calls = {f"dense CRF, {name}": lambda: jitted(unary, picture, config=config)}
+    if importlib.util.find_spec("pydensecrf") is None:
+        return calls
+    reference = importlib.import_module("pydensecrf.densecrf")
+
+    def theirs() -> np.ndarray:
+        crf = reference.DenseCRF2D(width, height, k)
+        crf.setUnaryEnergy(np.ascontiguousarray(unary.reshape(-1, k).T))
+        crf.addPairwiseGaussian(
+            sxy=config.gaussian_sigma, compat=config.gaussian_weight
+        )
+        crf.addPairwiseBilateral(
+            sxy=config.bilateral_sigma_xy,
+            srgb=config.bilateral_sigma_rgb,
+            rgbim=np.ascontiguousarray(picture),
+            compat=config.bilateral_weight,
+        )
+        marginals = np.asarray(crf.inference(config.iterations))
+        return marginals.T.reshape(height, width, k)
+
+    return {**calls, f"pydensecrf, {name}": theirs}
+
+
+def check_agreement(calls: Calls) -> dict[str, float]:
+    """Share of pixels with the same label, and mean KL of the marginals, in nats."""
+    ours, theirs = (np.asarray(call(), np.float64) for call in calls.values())
+    tiny = np.finfo(np.float32).tiny
+    divergence = ours * np.log(np.maximum(ours, tiny) / np.maximum(theirs, tiny))
+    return {
+        "label_agreement": float((ours.argmax(-1) == theirs.argmax(-1)).mean()),
+        "mean_kl": float(divergence.sum(axis=-1).mean()),
+    }

@@ -1,0 +1,1 @@
+"""From patch labels to pixel labels: upsampling, PAMR, dense CRF."""

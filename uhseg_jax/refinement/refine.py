@@ -1,0 +1,189 @@
+"""A tree on the patch grid as a tree of pixels: the leaves move, the nesting stays."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uhseg_jax import images
+from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.interpolation import Taps, read_taps, with_margin
+from uhseg_jax.refinement import dense_crf, pamr
+from uhseg_jax.refinement.components import absorb_specks
+from uhseg_jax.refinement.config import Refinement
+from uhseg_jax.refinement.joint import joint_weights
+from uhseg_jax.refinement.labels import divide_into_pieces, relabel, resize_labels
+from uhseg_jax.refinement.points import Points, map_bands, padded_taps
+from uhseg_jax.refinement.prototypes import LeafEvidence, log_probabilities
+from uhseg_jax.types import Array, Float, Int, Integer, UInt8
+
+__all__ = ["refine", "working_size"]
+
+_MIN_SLOTS = 8
+_LEAST = 1e-5  # probability
+
+
+def refine(
+    tree: RegionTree,
+    features: Float[Array | np.ndarray, "h w d"],
+    picture: UInt8[np.ndarray, "H W 3"],
+    refinement: Refinement,
+) -> RegionTree:
+    """The tree with its leaves at the pixels of the picture.
+
+    Only the leaves are refined; their parents are unions of them, so regions stay
+    nested. Leaves that lose all their pixels are removed and the tree is closed up.
+
+    Args:
+      tree: one tree on the patch grid.
+      features: of the patches, finite and of any length.
+      picture: RGB pixels, of any size and aspect.
+      refinement: how.
+
+    Returns:
+      A tree with numpy arrays and labels ``[H, W]``.
+
+    Raises:
+      ValueError: the features are on another grid than the tree.
+    """
+    on_grid = np.asarray(tree.labels)
+    if tuple(features.shape[:2]) != on_grid.shape:
+        raise ValueError(
+            f"expected features on the tree's grid of {on_grid.shape[0]} x "
+            f"{on_grid.shape[1]} cells, but got {tuple(features.shape)}."
+        )
+    height, width = picture.shape[:2]
+    leaves, slots = np.unique(on_grid, return_inverse=True)
+    if refinement.refiner == "none" or len(leaves) == 1:
+        labels = resize_labels(on_grid, (height, width))
+    else:
+        slots = slots.reshape(on_grid.shape).astype(np.int32)
+        labels = leaves[_refined_slots(features, slots, picture, refinement)]
+    specks = absorb_specks(labels, math.ceil(refinement.min_area * labels.size))
+    refined = relabel(tree, specks)
+    return divide_into_pieces(refined) if refinement.connected else refined
+
+
+def _refined_slots(
+    features: Float[Array | np.ndarray, "h w d"],
+    slots: Int[np.ndarray, "h w"],
+    picture: UInt8[np.ndarray, "H W 3"],
+    refinement: Refinement,
+) -> Integer[np.ndarray, "H W"]:
+    """The slot of the best leaf at every pixel."""
+    num_leaves = np.asarray(int(slots.max()) + 1, np.int32)
+    num_slots = max(_MIN_SLOTS, 1 << int(num_leaves - 1).bit_length())
+    evidence = _evidence(jnp.asarray(features), slots, num_slots=num_slots)
+    size = picture.shape[:2]
+    if refinement.refiner == "upsample":
+        points = Points.of(picture, slots.shape, kernel=refinement.kernel)
+        best = _best_by_evidence(evidence, points, num_leaves, refinement=refinement)
+        return np.asarray(best)[: size[0], : size[1]]
+    height, width = working_size(size, refinement.max_megapixels)
+    working = images.resize(picture, (height, width))
+    points = Points.of(working, slots.shape, kernel=refinement.kernel)
+    probabilities = _refined_probabilities(
+        evidence, points, num_leaves, refinement=refinement
+    )
+    if (height, width) == size:
+        return np.asarray(jnp.argmax(probabilities, -1))[:height, :width]
+    best = _best_by_interpolation(
+        probabilities[:height, :width],
+        padded_taps(height, size[0], "bilinear"),
+        padded_taps(width, size[1], "bilinear"),
+    )
+    return np.asarray(best)[: size[0], : size[1]]
+
+
+@functools.partial(jax.jit, static_argnames="num_slots")
+def _evidence(features: Array, slots: Array, *, num_slots: int) -> LeafEvidence:
+    return LeafEvidence.from_features(features.astype(jnp.float32), slots, num_slots)
+
+
+def _log_probabilities(
+    evidence: LeafEvidence,
+    points: Points,
+    num_leaves: Int[Array, ""],
+    refinement: Refinement,
+) -> Float[Array, "H W k"]:
+    """Log p_ij at the points."""
+    if refinement.kernel == "joint":
+        weights = joint_weights(
+            points.rows,
+            points.columns,
+            points.colors,
+            points.cell_colors,
+            color_sigma=refinement.color_sigma,
+        )
+        cosines = evidence.window_cosines(points.rows, points.columns, weights)
+        shares = evidence.window_shares(points.rows, points.columns, weights)
+    else:
+        cosines = evidence.cosines(points.rows, points.columns)
+        shares = evidence.shares(points.share_rows, points.share_columns)
+    return log_probabilities(
+        cosines,
+        shares,
+        num_leaves,
+        temperature=refinement.temperature,
+        locality=refinement.locality,
+    )
+
+
+@functools.partial(jax.jit, static_argnames="refinement")
+def _best_by_evidence(
+    evidence: LeafEvidence,
+    points: Points,
+    num_leaves: Int[Array, ""],
+    *,
+    refinement: Refinement,
+) -> Int[Array, "H W"]:
+    """The likeliest leaf at every pixel."""
+
+    def band_fn(band: Points) -> Int[Array, "rows W"]:
+        log_p = _log_probabilities(evidence, band, num_leaves, refinement)
+        return jnp.argmax(log_p, axis=-1)
+
+    return points.in_bands(band_fn)
+
+
+@jax.jit
+def _best_by_interpolation(
+    probabilities: Float[Array, "h w k"], rows: Taps, columns: Taps
+) -> Int[Array, "H W"]:
+    """The likeliest leaf at each pixel, of probabilities on a coarser grid."""
+    table = with_margin(probabilities)
+    return map_bands(
+        lambda band: jnp.argmax(read_taps(table, band, columns), axis=-1), rows
+    )
+
+
+@functools.partial(jax.jit, static_argnames="refinement")
+def _refined_probabilities(
+    evidence: LeafEvidence,
+    points: Points,
+    num_leaves: Int[Array, ""],
+    *,
+    refinement: Refinement,
+) -> Float[Array, "H W k"]:
+    """The probabilities of the leaves after PAMR or the CRF."""
+    log_p = _log_probabilities(evidence, points, num_leaves, refinement)
+    colors, inside = points.colors, points.inside
+    if refinement.refiner in ("pamr", "pamr_crf"):
+        p = pamr.refine(jnp.exp(log_p), colors, refinement.pamr, mask=inside)
+        if refinement.refiner == "pamr":
+            return p
+        # PAMR leaves many pixels certain; the CRF is to weigh them all the same.
+        present = jnp.arange(p.shape[-1]) < num_leaves
+        log_p = jnp.where(present, jnp.log(jnp.maximum(p, _LEAST)), log_p)
+    return dense_crf.mean_field(-log_p, colors, refinement.crf, mask=inside)
+
+
+def working_size(size: tuple[int, int], max_megapixels: float) -> tuple[int, int]:
+    """(height, width) of at most so many pixels, of the same aspect."""
+    scale = math.sqrt(max_megapixels * 1e6 / (size[0] * size[1]))
+    if scale >= 1:
+        return size
+    height, width = (max(1, int(side * scale)) for side in size)
+    return height, width
