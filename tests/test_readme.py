@@ -40,10 +40,16 @@ def test_the_commands_have_the_flags_they_are_shown_with():
 @pytest.mark.weights
 def test_the_python_examples_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Image.fromarray(skimage.data.coffee()).save("photo.jpg")
+    Image.fromarray(skimage.data.coffee()[::4, ::4]).save("photo.jpg")
     rng = np.random.default_rng(0)
-    namespace = {"batch": rng.normal(size=(2, 12, 12, 16)).astype(np.float32)}
+    namespace = {
+        "batch": rng.normal(size=(2, 12, 12, 16)).astype(np.float32),
+        "images": rng.integers(0, 256, (1, 28, 42, 3), np.uint8),
+        "image": rng.integers(0, 256, (20, 30, 3), np.uint8),
+        "probabilities": rng.dirichlet(np.ones(3), (20, 30)).astype(np.float32),
+    }
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), namespace)
     assert (tmp_path / "photo.npz").exists()
     assert namespace["cuts"].shape == (2, 12, 12)
+    np.testing.assert_allclose(namespace["marginals"].sum(axis=-1), 1, rtol=1e-5)
