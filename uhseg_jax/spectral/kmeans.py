@@ -75,11 +75,14 @@ def k_means_plus_plus(
     *,
     num_clusters: Int[Array, ""],
     mask: Bool[Array, " n"],
+    trials: int = 1,
 ) -> Float[Array, "k d"]:
     """Seeds drawn with probability proportional to the squared distance to the others.
 
     Arthur and Vassilvitskii, "k-means++", SODA 2007. Seeds beyond ``num_clusters``, and
-    those for which no distinct point is left, repeat the first.
+    those for which no distinct point is left, repeat the first. Of several ``trials``
+    for a seed the one that lowers the sum of squared distances most is taken (their
+    section 4, "greedy").
     """
     first_key, loop_key = jax.random.split(key)
     first = jax.random.categorical(first_key, jnp.where(mask, 0.0, -jnp.inf))
@@ -88,6 +91,12 @@ def k_means_plus_plus(
     def squared_distances(index: Int[Array, ""]) -> Float[Array, " n"]:
         products = numerics.matmul(points, points[index])
         return jnp.maximum(norms + norms[index] - 2 * products, 0)
+
+    def best_of(drawn: Int[Array, " t"], nearest: Float[Array, " n"]) -> Array:
+        products = numerics.matmul(points, points[drawn].T)
+        squared = jnp.maximum(norms[:, None] + norms[drawn][None, :] - 2 * products, 0)
+        squared = jnp.minimum(squared, nearest[:, None])
+        return drawn[jnp.argmin(jnp.sum(jnp.where(mask[:, None], squared, 0), axis=0))]
 
     # Below this a distance is round-off: such a point is a copy of a seed.
     floor = 8 * jnp.finfo(points.dtype).eps * jnp.max(norms)
@@ -98,7 +107,12 @@ def k_means_plus_plus(
         seeds, nearest = state
         free = mask & (nearest > floor)
         logits = jnp.where(free, jnp.log(jnp.where(free, nearest, 1)), -jnp.inf)
-        drawn = jax.random.categorical(jax.random.fold_in(loop_key, i), logits)
+        draw_key = jax.random.fold_in(loop_key, i)
+        if trials == 1:
+            drawn = jax.random.categorical(draw_key, logits)
+        else:
+            drawn = jax.random.categorical(draw_key, logits, shape=(trials,))
+            drawn = best_of(drawn, nearest)
         drawn = jnp.where(jnp.any(free), drawn, seeds[0]).astype(jnp.int32)
         nearest = jnp.minimum(nearest, squared_distances(drawn))
         return seeds.at[i].set(drawn), nearest
