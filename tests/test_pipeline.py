@@ -72,7 +72,9 @@ def test_segment_is_extraction_then_segment_features():
 
 
 def test_several_blocks_are_normalised_and_put_side_by_side():
-    segment_all = pipeline.Segmenter.create(model=MODEL, config=CONFIG)
+    segment_all = pipeline.Segmenter.create(
+        model=MODEL, config=CONFIG, refine="upsample"
+    )
     (both,) = np.asarray(segment_all.features([picture()]))
     for part, block in zip(np.split(both, 2, axis=-1), (-2, -1), strict=True):
         alone = uhseg_jax.extract_features(
@@ -93,7 +95,9 @@ def test_a_batch_is_its_pictures_one_by_one():
 
 
 def test_a_tree_does_not_depend_on_its_neighbours_in_the_batch():
-    segment_all = pipeline.Segmenter.create(model=MODEL, config=CONFIG)
+    segment_all = pipeline.Segmenter.create(
+        model=MODEL, config=CONFIG, refine="upsample"
+    )
     pictures = [picture(seed, height=40 + 9 * seed) for seed in range(3)]
     together = segment_all(pictures)
     for tree, one in zip(together, pictures, strict=True):
@@ -226,7 +230,7 @@ def test_sides_may_be_numpys_whole_numbers_or_a_list():
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (2000, 3)])
 def test_pictures_of_any_shape(shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-    tree = uhseg_jax.segment(image, model=MODEL, config=CONFIG)
+    tree = uhseg_jax.segment(image, model=MODEL, config=CONFIG, refine="upsample")
     assert tree.labels.shape == shape
 
 

@@ -60,11 +60,32 @@ def test_every_facet_of_every_block_has_its_shape(name):
     tokens = spec.leading + 3 * 6
     for request, value in zip(ALL, found, strict=True):
         assert value.shape == {
+            "class_token": (2, spec.width),
             "class_attention": (2, spec.heads, 3, 6),
             "attention": (2, spec.heads, tokens, tokens),
         }.get(request.facet, (2, 3, 6, spec.width))
         assert value.dtype == jnp.float32
         assert np.isfinite(value).all()
+
+
+def test_class_tokens_are_those_of_the_forward_and_normed_at_the_end_alone():
+    backbone = loaded("dinov2_reg_test")
+    pixels = jnp.asarray(photographs(2, 42, 84))
+    out = backbone.module.apply(
+        {"params": backbone.params}, normalise_pixels(pixels, backbone.spec)
+    )[1]
+    requests = tuple(
+        FeatureRequest("class_token", block, normed)
+        for block, normed in ((-1, None), (-1, False), (0, None))
+    )
+    found = compute_features(
+        backbone.module, backbone.params, pixels, requests=requests
+    )
+    expected = out.class_token, out.blocks[-1].class_token, out.blocks[0].class_token
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match="last block only"):
+        resolve_request(FeatureRequest("class_token", 0, True), backbone.spec)
 
 
 def test_jit_equals_eager():

@@ -33,6 +33,7 @@ SMALL = (
     "--config.num_superpixels=10",
     "--config.num_vectors=6",
     "--config.max_ncut=1.0",
+    "--refinement.crf.iterations=1",
 )
 
 

@@ -73,7 +73,7 @@ class Shapes:
 
 @pytest.fixture(scope="module")
 def segmenter():
-    return Segmenter.create(model="dinov2_test", config=CONFIG)
+    return Segmenter.create(model="dinov2_test", config=CONFIG, refine="upsample")
 
 
 def run(segmenter, source, output, **kwargs):
@@ -251,7 +251,9 @@ def test_kill_9_in_the_middle_does_not_change_the_scores(segmenter, tmp_path):
         sys.path.insert(0, {os.path.dirname(__file__)!r})
         sys.path.insert(0, {os.getcwd()!r})
         import pathlib, test_evaluate as t
-        seg = t.Segmenter.create(model="dinov2_test", config=t.CONFIG)
+        seg = t.Segmenter.create(
+            model="dinov2_test", config=t.CONFIG, refine="upsample"
+        )
         def told(name, scores):
             print(name, flush=True)
         out = pathlib.Path(sys.argv[1])
@@ -286,7 +288,8 @@ def evaluated_by_the_command(folder, output, *flags, devices=1):
     """
     command_line = [sys.executable, "-c", textwrap.dedent(code), "--preset=small"]
     command_line += [f"--images={folder / 'images'}", f"--masks={folder / 'masks'}"]
-    command_line += ["--model=dinov2_test", f"--output={output}", *flags]
+    command_line += ["--model=dinov2_test", "--refine=upsample"]
+    command_line += [f"--output={output}", *flags]
     xla_flags = f"--xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         command_line,

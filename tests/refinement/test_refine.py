@@ -114,7 +114,10 @@ def test_a_leaf_of_one_patch_stays_or_goes_without_a_trace():
         direction = np.eye(12, dtype=np.float32)[labels]
         alike = np.ones_like(features)
         found = refine(
-            two, alike + contrast * direction, picture, Refinement(locality=0.0)
+            two,
+            alike + contrast * direction,
+            picture,
+            Refinement("upsample", locality=0.0),
         )
         check_tree(found, (45, 60))
 
@@ -187,7 +190,7 @@ def test_parameters_out_of_range_are_named(change, sentence):
 @pytest.mark.parametrize("size", [(50, 70), (64, 64)])
 def test_tiles_and_bands_change_nothing(size):
     tree, features, picture = scene(size=size)
-    found = refine(tree, features, picture, Refinement(locality=0.0))
+    found = refine(tree, features, picture, Refinement("upsample", locality=0.0))
     leaves, slots = np.unique(tree.labels, return_inverse=True)
     rows, columns = (
         jax.tree.map(

@@ -16,7 +16,15 @@ from uhseg_jax.backbones.spec import ViTSpec, check_image_size
 from uhseg_jax.backbones.vit import ViT, ViTOutput
 from uhseg_jax.types import Array, Float, UInt8
 
-FACETS = ("token", "query", "key", "value", "class_attention", "attention")
+FACETS = (
+    "token",
+    "query",
+    "key",
+    "value",
+    "class_token",
+    "class_attention",
+    "attention",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +34,16 @@ class FeatureRequest:
     Attributes:
       facet: one of `FACETS`. ``"token"`` is the output of the block, ``"query"``,
         ``"key"`` and ``"value"`` are the projections its attention works with, heads
-        side by side and before any rotation (`vit.BlockOutput`);
-        ``"class_attention"`` is the attention of the class token to the patches, per
-        head. ``"attention"`` is the whole matrix of every head, rows and columns over
-        all n tokens, each row summing to one: a random walk as it is. The patches of
-        the grid, row by row, are the tokens from ``ViTSpec.leading`` on; those before
-        are the class token and the registers.
+        side by side and before any rotation (`vit.BlockOutput`); ``"class_token"`` is
+        the one vector of the picture; ``"class_attention"`` is the attention of the
+        class token to the patches, per head. ``"attention"`` is the whole matrix of
+        every head, rows and columns over all n tokens, each row summing to one: a
+        random walk as it is. The patches of the grid, row by row, are the tokens from
+        ``ViTSpec.leading`` on; those before are the class token and the registers.
       block: index of the block, negative from the end; -1 is the last.
       normed: tokens through the model's final norm. None: for the last block only. Of
-        CLIP that norm was trained on the class token alone (`vit.BlockOutput`).
+        CLIP that norm was trained on the class token alone (`vit.BlockOutput`). Class
+        tokens of inner blocks are had as they are, without it.
     """
 
     facet: str = "token"
@@ -69,6 +78,14 @@ def resolve_request(request: FeatureRequest, spec: ViTSpec) -> FeatureRequest:
     if request.facet == "token":
         last = block == spec.depth - 1
         normed = last if request.normed is None else request.normed
+    elif request.facet == "class_token":
+        last = block == spec.depth - 1
+        normed = last if request.normed is None else request.normed
+        if normed and not last:
+            raise ValueError(
+                "The final norm applies to the class token of the last block only; "
+                f"found normed=True with block {request.block}. Leave normed out."
+            )
     elif request.normed:
         raise ValueError(
             f"The final norm applies to tokens only; found normed=True with the facet "
@@ -114,8 +131,8 @@ def compute_features(
       requests: what to return; static.
 
     Returns:
-      For each request float32 [b, h, w, d], [b, heads, h, w] for class attention, or
-      [b, heads, n, n] for attention.
+      For each request float32 [b, h, w, d], [b, d] for class tokens, [b, heads, h, w]
+      for class attention, or [b, heads, n, n] for attention.
 
     Raises:
       ValueError: a request or the image size does not fit the model.
@@ -134,6 +151,8 @@ def compute_features(
                 heads=module.spec.heads,
                 precision=matmul_precision(module.dtype),
             )
+        if request.facet == "class_token" and request.normed:
+            return out.class_token
         return getattr(block, "token_normed" if request.normed else request.facet)
 
     return tuple(facet_of(request) for request in resolved)
@@ -202,9 +221,9 @@ def forward_features(
         the batch, and the repetitions are dropped.
 
     Returns:
-      For each request float32 [b, h, w, d] on the patch grid, [b, heads, h, w] for
-      class attention, or [b, heads, n, n] for attention. With a mesh, the batch stays
-      shared among its devices where they divide it.
+      For each request float32 [b, h, w, d] on the patch grid, [b, d] for class tokens,
+      [b, heads, h, w] for class attention, or [b, heads, n, n] for attention. With a
+      mesh, the batch stays shared among its devices where they divide it.
 
     Raises:
       ValueError: the pictures are no uint8 RGB batch, the patch does not divide a side,

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 import uhseg_jax
 from uhseg_jax import backbones, datasets, evaluation, methods
-from uhseg_jax.cli import refinement_flags
+from uhseg_jax.cli import evaluate_collection, refinement_flags
 from uhseg_jax.cli.config_files import Experiment, read_config
 from uhseg_jax.cli.config_overrides import UsageError
 from uhseg_jax.cli.evaluate_flags import help_text, parse
@@ -55,10 +55,9 @@ def main(argv: Sequence[str]) -> int:
         if values.distributed:
             hosts.join(values.coordinator, values.processes, values.process)
         if values.config:
-            source, segmenter = _from_config(values, overrides)
+            _evaluate_config(read_config(values.config, overrides), values)
         else:
-            source, segmenter = _folder(values)
-        _evaluate(source, segmenter, values)
+            _evaluate(*_folder(values), values)
         return 0
     except KeyboardInterrupt:
         message, status = "Interrupted; the same command goes on from here.", 130
@@ -70,13 +69,14 @@ def main(argv: Sequence[str]) -> int:
     return status
 
 
-def _from_config(
-    values: flags.FlagValues, overrides: Sequence[str]
-) -> tuple[datasets.Source, Segmenter]:
-    config = read_config(values.config, overrides)
+def _evaluate_config(config: Experiment, values: flags.FlagValues) -> None:
     source = _source(config, values)
+    if methods.get_method(config.method).of_collections:
+        evaluate_collection.evaluate(config, source, values)
+        return
     chosen = {"method": config.method, "model": config.model}
-    return source, _segmenter(values, **chosen, config=config.parameters)
+    segmenter = _segmenter(values, **chosen, config=config.parameters)
+    _evaluate(source, segmenter, values)
 
 
 def _source(config: Experiment, values: flags.FlagValues) -> datasets.Source:

@@ -5,6 +5,8 @@ Usage: uhseg-segment [PICTURE, FOLDER or PATTERN]... [--output=DIR] [flags]
 Writes for every picture NAME.npz (the tree) and NAME.png (the picture beside several
 levels of its tree), and for all together coco.json and index.html, which opens in a
 browser without a server. The same command again goes on where a run was stopped.
+With --method=multilevel_clustering the pictures are one collection: their objects are
+found and sorted into categories, which index.html shows.
 """
 
 import itertools
@@ -13,7 +15,8 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from uhseg_jax import backbones, runs
+from uhseg_jax import backbones, methods, runs
+from uhseg_jax.cli.segment_collection import segment_collection
 from uhseg_jax.cli.segment_flags import Options, UsageError, help_text, parse
 from uhseg_jax.cli.startup import keep_compilations, keep_lapack_serial, keep_quiet
 from uhseg_jax.pipeline import Segmenter
@@ -68,6 +71,8 @@ def _segment(options: Options) -> runs.Report:
         pictures = [runs.demo_picture()]
         title = pictures[0].title
         print(f"No picture was named; taking scikit-image's {title}.", file=sys.stderr)
+    if methods.get_method(options.method).of_collections:
+        return segment_collection(options, pictures)
     segmenter = Segmenter.create(
         method=options.method,
         model=options.model,

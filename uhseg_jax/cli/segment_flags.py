@@ -87,6 +87,8 @@ def parse(argv: Sequence[str]) -> Options | None:
     if max_regions is not None and hasattr(config, "max_regions"):
         config = dataclasses.replace(config, max_regions=max_regions)
         max_regions = None
+    if not values["refine"].present:
+        values["refine"].value = method.refiner
     on_cpu = jax.default_backend() == "cpu"
     return Options(
         images=(*values.images, *positional),
@@ -159,7 +161,8 @@ def _define() -> flags.FlagValues:
         flags.DEFINE_string,
         "method",
         DEFAULT_METHOD,
-        f"How regions are found: {', '.join(methods.METHODS)}.",
+        f"How regions are found: {', '.join(methods.METHODS)}. The last learns "
+        "categories from all the pictures together.",
     )
     define(
         flags.DEFINE_string,

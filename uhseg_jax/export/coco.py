@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,15 +37,27 @@ class CocoWriter(StreamingFile):
 
         with CocoWriter("coco.json") as coco:
             coco.add("photo.jpg", image.shape[:2], tree)
+
+    Args:
+      path: the file to write.
+      categories: their names; ids count from 1.
     """
 
-    def __init__(self, path: str | os.PathLike[str]):
+    def __init__(
+        self, path: str | os.PathLike[str], *, categories: Sequence[str] = ("region",)
+    ):
         super().__init__(path)
+        self._categories = tuple(categories)
         self._num_images = 0
         self._num_annotations = 0
 
     def add(
-        self, image_name: str, image_size: tuple[int, int], tree: RegionTree
+        self,
+        image_name: str,
+        image_size: tuple[int, int],
+        tree: RegionTree,
+        *,
+        category_ids: Int[np.ndarray, " n"] | None = None,
     ) -> None:
         """Writes a picture and all regions of its tree; all of it or nothing.
 
@@ -53,12 +65,22 @@ class CocoWriter(StreamingFile):
           image_name: what ``file_name`` shall be, usually the path below the folder.
           image_size: height and width of the picture file, upright, in pixels.
           tree: its tree, with labels at that size.
+          category_ids: of every node; nodes with 0 are left out, and ``parent_id`` is
+            null where the parent is. None: all nodes, of category `CATEGORY_ID`.
 
         Raises:
-          ValueError: the labels have another size.
+          ValueError: the labels have another size, or there is no such category.
           RuntimeError: the writer is not open.
         """
         file = self._require_open()
+        if category_ids is None:
+            category_ids = np.full(int(tree.num_nodes), CATEGORY_ID)
+        if not 0 <= category_ids.min() <= category_ids.max() <= len(self._categories):
+            raise ValueError(
+                f"{image_name}: expected category ids from 0 to "
+                f"{len(self._categories)}, one for every name, but got "
+                f"{category_ids.min()} to {category_ids.max()}."
+            )
         if tuple(image_size) != tuple(tree.labels.shape):
             raise ValueError(
                 f"{image_name}: expected a tree with labels at image size "
@@ -75,10 +97,11 @@ class CocoWriter(StreamingFile):
         }
         annotations = [
             json.dumps(annotation, allow_nan=False)
-            for annotation in _annotations(tree, image_id, first_id)
+            for annotation in _annotations(tree, image_id, first_id, category_ids)
         ]
         self._images.write(("" if image_id == 1 else ",\n") + json.dumps(entry))
-        file.write(("" if first_id == 1 else ",\n") + ",\n".join(annotations))
+        if annotations:
+            file.write(("" if first_id == 1 else ",\n") + ",\n".join(annotations))
         self._num_images += 1
         self._num_annotations += len(annotations)
 
@@ -90,10 +113,13 @@ class CocoWriter(StreamingFile):
             # Images are listed after the annotations; until then they wait on disk.
             tempfile.TemporaryFile("w+", encoding="utf-8") as self._images,
         ):
-            category = {"id": CATEGORY_ID, "name": "region", "supercategory": "region"}
+            categories = [
+                {"id": CATEGORY_ID + i, "name": name, "supercategory": "region"}
+                for i, name in enumerate(self._categories)
+            ]
             self._file.write(
                 '{"info": {"description": "Regions found by uhseg_jax"},\n'
-                f'"licenses": [],\n"categories": [{json.dumps(category)}],\n'
+                f'"licenses": [],\n"categories": {json.dumps(categories)},\n'
                 '"annotations": [\n'
             )
             yield
@@ -104,7 +130,7 @@ class CocoWriter(StreamingFile):
 
 
 def _annotations(
-    tree: RegionTree, image_id: int, first_id: int
+    tree: RegionTree, image_id: int, first_id: int, category_ids: Int[np.ndarray, " n"]
 ) -> Iterator[dict[str, Any]]:
     from pycocotools import mask as coco_mask
 
@@ -113,16 +139,19 @@ def _annotations(
     contains = np.asarray(tree.contains())
     parents, depths = np.asarray(tree.parents), np.asarray(tree.depths)
     costs = np.asarray(tree.costs, np.float32)
-    for node in range(int(tree.num_nodes)):
+    written = category_ids[: int(tree.num_nodes)] > 0
+    ids = first_id + np.cumsum(written) - 1
+    for node in np.flatnonzero(written).tolist():
         counts = _rle_counts(contains[node][run_labels], run_lengths)
         rle = coco_mask.frPyObjects(
             {"size": [height, width], "counts": counts}, height, width
         )
         parent = int(parents[node])
+        has_parent = parent != NO_PARENT and bool(written[parent])
         yield {
-            "id": first_id + node,
+            "id": int(ids[node]),
             "image_id": image_id,
-            "category_id": CATEGORY_ID,
+            "category_id": int(category_ids[node]),
             "segmentation": {
                 "size": [height, width],
                 "counts": rle["counts"].decode("ascii"),
@@ -130,7 +159,7 @@ def _annotations(
             "area": int(coco_mask.area(rle)),
             "bbox": [int(x) for x in coco_mask.toBbox(rle)],
             "iscrowd": 0,
-            "parent_id": None if parent == NO_PARENT else first_id + parent,
+            "parent_id": int(ids[parent]) if has_parent else None,
             "depth": int(depths[node]),
             # Through text: the shortest decimal that is this float32.
             "cost": float(str(costs[node])),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from uhseg_jax.methods import multilevel_clustering, recursive_spectral
+from uhseg_jax.refinement.config import DEFAULT_REFINER
 
 __all__ = ["METHODS", "Method", "for_patch", "get_method"]
 
@@ -30,7 +31,7 @@ class Method:
     config: type
     presets: Mapping[str, Callable[[], Any]]
     segment: Callable[..., Any] | None
-    refiner: str = "upsample"
+    refiner: str = DEFAULT_REFINER
 
     @property
     def of_collections(self) -> bool:

@@ -1,7 +1,6 @@
 """Connected components of regions, and the specks among them."""
 
 import numpy as np
-from scipy import ndimage
 
 from uhseg_jax.types import Int, Integer
 
@@ -36,6 +35,8 @@ def absorb_specks(
     """
     if min_area <= 1:
         return labels
+    from scipy import ndimage
+
     pieces = label_components(labels)
     areas = np.bincount(pieces.ravel())
     small = areas < min(min_area, int(areas.max()))

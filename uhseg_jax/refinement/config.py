@@ -8,9 +8,10 @@ from uhseg_jax import config_checks
 from uhseg_jax.refinement.dense_crf import CRFConfig
 from uhseg_jax.refinement.pamr import PamrConfig
 
-__all__ = ["KERNELS", "REFINERS", "Refinement", "resolve_refinement"]
+__all__ = ["DEFAULT_REFINER", "KERNELS", "REFINERS", "Refinement", "resolve_refinement"]
 
 REFINERS = ("none", "upsample", "pamr", "crf", "pamr_crf")
+DEFAULT_REFINER = "pamr_crf"
 KERNELS = ("nearest", "bilinear", "bicubic", "joint")
 
 _KINDS = {
@@ -57,7 +58,7 @@ class Refinement:
       ValueError: a field is out of its range; the message names it.
     """
 
-    refiner: str = "pamr_crf"
+    refiner: str = DEFAULT_REFINER
     kernel: str = "bicubic"
     temperature: float = 0.1
     locality: float = 1.0

@@ -18,7 +18,15 @@ from uhseg_jax.files import writing_aside
 from uhseg_jax.hierarchy.tree import RegionTree, TreeFileError
 from uhseg_jax.types import UInt8
 
-__all__ = ["FORMATS", "is_own", "load_tree", "png_paths", "result_files", "write_files"]
+__all__ = [
+    "FORMATS",
+    "is_own",
+    "load_tree",
+    "png_paths",
+    "result_files",
+    "write_drawn",
+    "write_files",
+]
 
 FORMATS = ("npz", "png", "labels", "coco", "html")
 
@@ -119,6 +127,17 @@ def write_files(
             _write_marked(path, mark, save)
     if "npz" in formats and keep_since is None:
         tree.save(output / f"{name}.npz")
+
+
+def write_drawn(path: Path, note: str, save: Callable[[Path], None]) -> None:
+    """Saves a PNG with the mark by which `is_own` knows it.
+
+    Args:
+      path: the file to write.
+      note: how it was made, in ASCII.
+      save: writes the PNG to a path.
+    """
+    _write_marked(path, _chunk(_MARK + f" {note}".encode("ascii")), save)
 
 
 def _is_current(path: Path, since: int) -> bool:

@@ -1,0 +1,61 @@
+"""`uhseg-segment` with a method that learns from all the pictures together."""
+
+import sys
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from uhseg_jax import runs
+from uhseg_jax.cli.segment_flags import Options, UsageError
+from uhseg_jax.discovery import Extractor
+from uhseg_jax.runs.discovery import discover_pictures, settings_of
+
+__all__ = ["segment_collection"]
+
+_PASSES = ("features", "regions", "files")
+
+
+def segment_collection(
+    options: Options, pictures: Sequence[runs.Picture]
+) -> runs.Report:
+    """Finds the regions and categories that a command line asks for.
+
+    Raises:
+      UsageError: a flag says something that the method has no place for.
+      ValueError, WeightsError, RunError: as `segment`'s main tells them.
+    """
+    if options.max_regions is not None:
+        raise UsageError(
+            f"--max_regions is of trees; {options.method} has "
+            "--config.num_categories and --config.min_area."
+        )
+    extractor = Extractor.create(
+        model=options.model,
+        config=options.config,
+        checkpoint_dir=options.checkpoint_dir,
+    )
+    since = runs.claim(
+        options.output,
+        settings_of(extractor, options.refinement, pictures),
+        files=runs.result_files(
+            options.output, [x.name for x in pictures], formats=options.formats
+        ),
+        overwrite=options.overwrite,
+    )
+    total = len(_PASSES) * len(pictures)
+    with tqdm(total=total, unit="picture", dynamic_ncols=True) as bar:
+
+        def on_picture(stage: str, index: int) -> None:
+            bar.set_postfix_str(f"{stage}: {pictures[index].title[-40:]}", False)
+            bar.update(_PASSES.index(stage) * len(pictures) + index + 1 - bar.n)
+
+        return discover_pictures(
+            extractor,
+            pictures,
+            options.output,
+            refinement=options.refinement,
+            since=None if options.overwrite else since,
+            formats=options.formats,
+            on_picture=on_picture,
+            on_failure=lambda reason: bar.write(reason, file=sys.stderr),
+        )
