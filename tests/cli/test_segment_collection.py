@@ -125,6 +125,6 @@ def test_the_dense_crf_is_the_default_of_this_method_alone():
     def refiner(*arguments):
         return parse(["uhseg-segment", "x.png", *arguments]).refinement.refiner
 
-    assert refiner("--method=multilevel_clustering") == "crf"
+    assert refiner("--method=multilevel_clustering") == "upsample"
     assert refiner("--method=multilevel_clustering", "--refine=pamr") == "pamr"
     assert refiner() == "upsample"

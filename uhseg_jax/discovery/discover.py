@@ -126,7 +126,7 @@ def discover(
       OSError: a file cannot be written.
     """
     config = extractor.config
-    refinement = Refinement(refiner="crf") if refinement is None else refinement
+    refinement = Refinement("upsample") if refinement is None else refinement
     read, count = _reader(pictures)
     if count == 0:
         raise images.ImageError(
