@@ -121,10 +121,10 @@ def test_a_folder_without_pictures_and_flags_of_trees_are_refused(
     assert not out.exists()
 
 
-def test_the_dense_crf_is_the_default_of_this_method_alone():
+def test_each_method_has_a_refinement_of_its_own():
     def refiner(*arguments):
         return parse(["uhseg-segment", "x.png", *arguments]).refinement.refiner
 
     assert refiner("--method=multilevel_clustering") == "upsample"
     assert refiner("--method=multilevel_clustering", "--refine=pamr") == "pamr"
-    assert refiner() == "upsample"
+    assert refiner() == "pamr_crf"

@@ -109,7 +109,7 @@ def discover(
       extractor: the backbone with the config.
       pictures: paths or pixels; or a function that reads the picture of an index, and
         how many there are.
-      refinement: from patches to pixels; None for the dense CRF.
+      refinement: from patches to pixels; None: interpolated (`upsample`).
       folder: where what is found of every picture is kept, for this collection and
         these parameters alone; a call with a folder that holds some of it goes on from
         there. None for a temporary folder, which goes with the returned object.
