@@ -27,6 +27,7 @@ __all__ = [
     "image_sides",
     "jitted_trees",
     "require_dense",
+    "side_by_side",
 ]
 
 DEFAULT_METHOD = "recursive_spectral"
@@ -171,7 +172,7 @@ def _jitted_features(
         found = backbones.compute_features(
             module, params, image[None], requests=requests
         )
-        return _side_by_side(found)[0]
+        return side_by_side(found)[0]
 
     def local_fn(params: Any, pixels: Array) -> Array:
         return jax.lax.map(functools.partial(one_fn, params), pixels)
@@ -208,7 +209,7 @@ def _shared_out(
     )
 
 
-def _side_by_side(features: tuple[Float[Array, "b h w d"], ...]) -> Array:
+def side_by_side(features: tuple[Float[Array, "b h w d"], ...]) -> Array:
     """Features of several blocks, each of unit length, as one vector."""
     if len(features) == 1:
         return features[0]

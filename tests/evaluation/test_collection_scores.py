@@ -13,7 +13,7 @@ from uhseg_jax.evaluation.collection_scores import (
     score_discovery,
     settings_of_collection,
 )
-from uhseg_jax.evaluation.loop import EvaluationError
+from uhseg_jax.evaluation.score_files import EvaluationError
 from uhseg_jax.methods import multilevel_clustering
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.taxonomy import Taxonomy

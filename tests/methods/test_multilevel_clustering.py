@@ -9,6 +9,7 @@ import pytest
 
 import uhseg_jax
 from uhseg_jax import methods
+from uhseg_jax.methods import foreground_levels
 from uhseg_jax.methods import multilevel_clustering as method
 
 CONFIG = dataclasses.replace(method.default(), image_clusters=2, kmeans_iterations=20)
@@ -28,7 +29,7 @@ def scene(*, foreground=(slice(1, 4), slice(2, 6)), noise=0.05, seed=0):
 
 
 def level(*foreground, axes=(0, 1)):
-    return method.Level(
+    return foreground_levels.Level(
         jnp.eye(5)[jnp.array(axes)],
         jnp.array([axis in foreground for axis in axes]),
         jnp.ones(len(axes)),
@@ -47,7 +48,7 @@ def find(features, attention, dataset, category, **changes):
 def evidence(assignment, attention, on_border, k, mask=None):
     mask = np.ones(len(assignment), bool) if mask is None else mask
     return np.asarray(
-        method.foreground_by_evidence(
+        foreground_levels.foreground_by_evidence(
             jnp.asarray(assignment, jnp.int32),
             k,
             jnp.asarray(attention, jnp.float32),
@@ -80,7 +81,7 @@ def test_empty_clusters_and_hidden_patches_have_no_say():
     mask = np.array([True, True, True, True, False])
     found = evidence(assignment, attention, on_border, 4, mask)
     assert found.tolist() == [True, False, False, False]
-    majority = method.foreground_by_majority(
+    majority = foreground_levels.foreground_by_majority(
         jnp.asarray(assignment, jnp.int32),
         4,
         jnp.asarray([True, False, False, False, True]),
@@ -112,13 +113,17 @@ def test_margins_are_differences_of_nearest_cosines():
     three = level(0, 2, axes=(0, 1, 2))
     expected = np.maximum(units[:, 0], units[:, 2]) - units[:, 1]
     points = jnp.asarray(units, jnp.float32)
-    np.testing.assert_allclose(method.margins(points, three), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        foreground_levels.margins(points, three), expected, atol=1e-6
+    )
     # A cluster without points is nobody's nearest.
     gone = dataclasses.replace(three, sizes=jnp.array([1.0, 1.0, 0.0]))
     expected = units[:, 0] - units[:, 1]
-    np.testing.assert_allclose(method.margins(points, gone), expected, atol=1e-6)
-    assert (np.asarray(method.margins(points, level())) == -2).all()
-    assert (np.asarray(method.margins(points, level(0, 1))) == 2).all()
+    np.testing.assert_allclose(
+        foreground_levels.margins(points, gone), expected, atol=1e-6
+    )
+    assert (np.asarray(foreground_levels.margins(points, level())) == -2).all()
+    assert (np.asarray(foreground_levels.margins(points, level(0, 1))) == 2).all()
 
 
 @pytest.mark.parametrize("consistency", ["chain", "vote"])
@@ -181,24 +186,6 @@ def test_the_border_is_one_cell_wide():
     expected[1:-1, 1:-1] = False
     np.testing.assert_array_equal(method.border(4, 5), expected)
     assert np.asarray(method.border(1, 3)).all()
-
-
-def test_centroids_of_planted_directions_are_found_whatever_is_masked():
-    rng = np.random.default_rng(3)
-    units = np.eye(5)[np.arange(60) % 3] + 0.01 * rng.normal(size=(60, 5))
-    units[50:] = -units[50:]
-    units /= np.linalg.norm(units, axis=1, keepdims=True)
-    found = method.cosine_centroids(
-        KEY,
-        jnp.asarray(units, jnp.float32),
-        jnp.arange(60) < 50,
-        k=3,
-        restarts=2,
-        max_iterations=20,
-    )
-    cosines = np.asarray(found) @ np.eye(5)[:3].T
-    np.testing.assert_allclose(np.sort(cosines.max(axis=0)), 1, atol=1e-3)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
 
 
 def unchecked_config(**fields):

@@ -87,3 +87,17 @@ def test_the_same_key_gives_the_same_clusters():
     points = jnp.asarray(clustered_features(6))
     first, second = (kmeans.k_means(jax.random.key(7), points, 5) for _ in range(2))
     np.testing.assert_array_equal(first.assignment, second.assignment)
+
+
+def test_restarts_one_after_the_other_are_those_at_once():
+    key, points = (
+        jax.random.key(3),
+        jnp.asarray(clustered_features(2, n=200, groups=9, noise=0.6)),
+    )
+    kwargs = {"num_restarts": 3, "max_iterations": 20}
+    ours = kmeans.best_k_means(key, points, 9, **kwargs)
+    together = kmeans.k_means(key, points, 9, **kwargs)
+    np.testing.assert_array_equal(ours.assignment, together.assignment)
+    np.testing.assert_allclose(ours.inertia, together.inertia, rtol=1e-5)
+    single = kmeans.k_means(jax.random.split(key, 3)[0], points, 9, max_iterations=20)
+    assert ours.inertia <= single.inertia

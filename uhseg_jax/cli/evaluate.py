@@ -119,9 +119,10 @@ def _segmenter(values: flags.FlagValues, **chosen: Any) -> Segmenter:
     mesh = None
     if len(devices) > 1:
         mesh = jax.sharding.Mesh(np.array(devices), ("data",))
+    method = methods.get_method(chosen.get("method", DEFAULT_METHOD))
     return Segmenter.create(
         **chosen,
-        refine=refinement_flags.resolve(values),
+        refine=refinement_flags.resolve(values, default=method.refiner),
         checkpoint_dir=values.checkpoint_dir,
         mesh=mesh,
     )

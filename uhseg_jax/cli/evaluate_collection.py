@@ -36,9 +36,8 @@ def evaluate(
             f"--distributed does not go with {experiment.method}: its categories are "
             "found by one process."
         )
-    if not values["refine"].present:
-        values["refine"].value = methods.get_method(experiment.method).refiner
-    refinement = refinement_flags.resolve(values)
+    method = methods.get_method(experiment.method)
+    refinement = refinement_flags.resolve(values, default=method.refiner)
     extractor = Extractor.create(
         model=experiment.model,
         config=experiment.parameters,

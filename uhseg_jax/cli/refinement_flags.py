@@ -19,11 +19,12 @@ def define(values: flags.FlagValues) -> None:
     default = Refinement()
     flags.DEFINE_enum(
         "refine",
-        default.refiner,
+        None,
         REFINERS,
         "How leaves of patches become leaves of pixels: none (whole patches), upsample "
         "(features interpolated), and on top of that pamr (pixel-adaptive mask "
-        "refinement), crf (dense CRF) or pamr_crf (the one, then the other).",
+        "refinement), crf (dense CRF) or pamr_crf (the one, then the "
+        "other). The method's own by default.",
         flag_values=values,
     )
     flags.DEFINE_float(
@@ -55,15 +56,19 @@ def dotted(argv: Sequence[str]) -> list[str]:
     return [_DOTTED.sub("--refinement=", text) for text in argv]
 
 
-def resolve(values: flags.FlagValues) -> Refinement:
+def resolve(values: flags.FlagValues, *, default: str) -> Refinement:
     """The refinement that the flags describe.
+
+    Args:
+      values: of the flags.
+      default: the method's refiner, where none is named.
 
     Raises:
       UsageError: a parameter is unknown or has a value it cannot have.
     """
     named = dataclasses.replace(
         Refinement(),
-        refiner=values.refine,
+        refiner=values.refine or default,
         min_area=values.min_area,
         connected=values.connected,
     )

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from uhseg_jax import runs
 from uhseg_jax.cli.segment_flags import Options, UsageError
 from uhseg_jax.discovery import Extractor
-from uhseg_jax.runs.discovery import discover_pictures, settings_of
+from uhseg_jax.runs.collection import discover_pictures, settings_of
 
 __all__ = ["segment_collection"]
 

@@ -87,8 +87,6 @@ def parse(argv: Sequence[str]) -> Options | None:
     if max_regions is not None and hasattr(config, "max_regions"):
         config = dataclasses.replace(config, max_regions=max_regions)
         max_regions = None
-    if not values["refine"].present:
-        values["refine"].value = method.refiner
     on_cpu = jax.default_backend() == "cpu"
     return Options(
         images=(*values.images, *positional),
@@ -96,7 +94,7 @@ def parse(argv: Sequence[str]) -> Options | None:
         model=values.model,
         method=values.method,
         config=config,
-        refinement=refinement_flags.resolve(values),
+        refinement=refinement_flags.resolve(values, default=method.refiner),
         max_regions=max_regions,
         formats=_formats(values.format),
         levels=_levels(values.levels),

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from uhseg_jax.discovery.levels import padded, unit_rows
-from uhseg_jax.spectral.kmeans import k_means
+from uhseg_jax.spectral.kmeans import best_k_means
 from uhseg_jax.types import Float, Int
 
 __all__ = ["Categories", "find_categories", "whiten"]
@@ -53,11 +53,14 @@ def find_categories(
     units = unit_rows(whiten(tokens, whitened))
     points, mask = padded(units)
     k = min(num_categories, len(tokens))
-    runs = [
-        _jitted(key, points, mask, k=k, max_iterations=max_iterations)
-        for key in jax.random.split(jax.random.key(seed), restarts)
-    ]
-    best = min(runs, key=lambda run: float(run.inertia))
+    best = best_k_means(
+        jax.random.key(seed),
+        points,
+        k,
+        mask=mask,
+        num_restarts=restarts,
+        max_iterations=max_iterations,
+    )
     found = np.asarray(best.assignment)[: len(tokens)]
     sizes = np.bincount(found, minlength=k)
     order = np.argsort(-sizes, kind="stable")
@@ -69,14 +72,6 @@ def find_categories(
         np.linalg.norm(offsets, axis=1).astype(np.float32),
         int((sizes > 0).sum()),
     )
-
-
-_jitted = jax.jit(
-    lambda key, points, mask, *, k, max_iterations: k_means(
-        key, points, k, mask=mask, max_iterations=max_iterations
-    ),
-    static_argnames=("k", "max_iterations"),
-)
 
 
 def whiten(

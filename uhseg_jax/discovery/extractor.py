@@ -1,10 +1,8 @@
 """What a collection method reads of a backbone: patches, attention, class tokens."""
 
 import dataclasses
-import functools
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +10,8 @@ import numpy as np
 
 from uhseg_jax import backbones, images, methods
 from uhseg_jax.methods import multilevel_clustering
-from uhseg_jax.segmenter import image_sides
+from uhseg_jax.segmenter import image_sides, side_by_side
+from uhseg_jax.spectral import numerics
 from uhseg_jax.types import Array, Float, UInt8
 
 __all__ = ["Extractor", "PictureFeatures"]
@@ -89,7 +88,7 @@ class Extractor:
         resized = images.resize(pixels, image_sides(self.config.image_size))
         patches, attention, token = self._forward(resized, self._picture_requests)
         return PictureFeatures(
-            np.asarray(_unit_length(patches).astype(jnp.float16)),
+            np.asarray(_units(patches)),
             np.asarray(jnp.mean(attention, axis=0)),
             np.asarray(token),
         )
@@ -100,7 +99,7 @@ class Extractor:
         """What the tree of a picture is made from, at this config's image size."""
         resized = images.resize(pixels, image_sides(self.config.image_size))
         found = self._forward(resized, self._tree_requests)
-        return jnp.concatenate([_unit_length(x) for x in found], axis=-1)
+        return side_by_side(tuple(x[None] for x in found))[0]
 
     def class_tokens(
         self, crops: Sequence[UInt8[np.ndarray, "_ _ 3"]]
@@ -149,7 +148,8 @@ class Extractor:
         return tuple(x[0] for x in found)
 
 
-@functools.partial(jax.jit)
-def _unit_length(x: Any) -> Float[Array, "h w d"]:
-    squares = jnp.sum(x * x, axis=-1, keepdims=True)
-    return x * jnp.where(squares > 0, jax.lax.rsqrt(jnp.maximum(squares, 1e-30)), 0)
+@jax.jit
+def _units(x: Float[Array, "h w d"]) -> Float[Array, "h w d"]:
+    """Vectors of unit length, in half precision."""
+    rows = numerics.normalize_rows(x.reshape(-1, x.shape[-1]))
+    return rows.reshape(x.shape).astype(jnp.float16)

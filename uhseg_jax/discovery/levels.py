@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from uhseg_jax.discovery.extractor import PictureFeatures
-from uhseg_jax.methods import multilevel_clustering as method
-from uhseg_jax.methods.multilevel_clustering import Config, Level
-from uhseg_jax.spectral import streamed_kmeans
+from uhseg_jax.methods import foreground_levels
+from uhseg_jax.methods.foreground_levels import Level
+from uhseg_jax.methods.multilevel_clustering import Config, border
+from uhseg_jax.spectral import numerics, streamed_kmeans
+from uhseg_jax.spectral.kmeans import best_k_means
 from uhseg_jax.types import Bool, Float, Int, Key
 
 __all__ = ["Levels", "Sample", "fit_levels"]
@@ -59,7 +61,7 @@ class Sample:
             (
                 features.patches.reshape(h * w, d)[drawn],
                 features.attention.reshape(h * w)[drawn],
-                np.asarray(method.border(h, w)).reshape(h * w)[drawn],
+                np.asarray(border(h, w)).reshape(h * w)[drawn],
                 np.full(drawn.size, picture),
             )
         )
@@ -93,14 +95,14 @@ def fit_levels(sample: Sample, config: Config, *, count: int) -> Levels:
     group_key, category_key = jax.random.split(jax.random.key(config.seed))
     units, mask = padded(patches)
     centroids = _dataset_centroids(patches, config)
-    dataset = method.evidence_level(
+    dataset = foreground_levels.evidence_level(
         centroids,
         units,
         _padded_as(attention, mask),
         _padded_as(on_border, mask),
         mask,
     )
-    in_mask = np.asarray(method.margins(units, dataset) > 0)
+    in_mask = np.asarray(foreground_levels.margins(units, dataset) > 0)
     rows = np.asarray(units)
 
     pictures, tokens = sample.class_tokens()
@@ -119,7 +121,7 @@ def fit_levels(sample: Sample, config: Config, *, count: int) -> Levels:
             config,
         )
         if config.consistency == "chain":
-            level = method.majority_level(
+            level = foreground_levels.majority_level(
                 found,
                 points,
                 _padded_as(in_mask[chosen], there),
@@ -127,7 +129,7 @@ def fit_levels(sample: Sample, config: Config, *, count: int) -> Levels:
                 majority=config.majority,
             )
         else:
-            level = method.evidence_level(
+            level = foreground_levels.evidence_level(
                 found,
                 points,
                 _padded_as(attention[chosen], there),
@@ -145,7 +147,9 @@ def _groups(
     units, mask = padded(unit_rows(tokens))
     k = min(config.num_groups, len(tokens))
     centroids = _centroids(key, units, mask, k, config)
-    found = np.asarray(method.nearest_centroids(units, centroids))[: len(tokens)]
+    found = np.asarray(foreground_levels.nearest_centroids(units, centroids))[
+        : len(tokens)
+    ]
     return np.unique(found, return_inverse=True)[1]
 
 
@@ -175,14 +179,16 @@ def _centroids(
     k: int,
     config: Config,
 ) -> Float[jax.Array, "k d"]:
-    return method.cosine_centroids(
+    """Of unit length, for points of unit length."""
+    found = best_k_means(
         key,
         units,
-        mask,
-        k=k,
-        restarts=config.kmeans_restarts,
+        k,
+        mask=mask,
+        num_restarts=config.kmeans_restarts,
         max_iterations=config.kmeans_iterations,
     )
+    return numerics.normalize_rows(found.centroids)
 
 
 def unit_rows(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:

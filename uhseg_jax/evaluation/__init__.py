@@ -1,5 +1,6 @@
 """The loop over a dataset: trees scored against ground truth, resumable."""
 
-from uhseg_jax.evaluation.loop import EvaluationError, evaluate, settings_of
+from uhseg_jax.evaluation.loop import evaluate, settings_of
+from uhseg_jax.evaluation.score_files import EvaluationError
 
 __all__ = ["EvaluationError", "evaluate", "settings_of"]

@@ -15,14 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from uhseg_jax import files
 from uhseg_jax.datasets.source import DatasetError, Source
 from uhseg_jax.discovery import Discovery, Extractor, discover
 from uhseg_jax.discovery.discover import LEVELS
-from uhseg_jax.evaluation.loop import EvaluationError
+from uhseg_jax.evaluation.score_files import claim, describe, write_scores
 from uhseg_jax.metrics import states
 from uhseg_jax.metrics.matching import DatasetMatchingState
 from uhseg_jax.refinement.config import Refinement
@@ -31,7 +29,7 @@ from uhseg_jax.types import Bool, Int
 
 __all__ = ["evaluate_collection", "score_discovery", "settings_of_collection"]
 
-_SETTINGS, _FEATURES = "settings.json", "features"
+_FEATURES = "features"
 _PLACES = ("everything", *LEVELS, "refined")
 
 
@@ -46,23 +44,15 @@ def settings_of_collection(
     """What the scores depend on, JSON-ready."""
     config = dataclasses.asdict(extractor.config)
     del config["keep_features"]  # changes no result
-    settings = {
-        "version": version,
-        "jax": jax.__version__,
-        "platform": jax.default_backend(),
-        "dataset": source.name,
-        "examples": len(source),
-        "fingerprint": source.fingerprint(),
-        "taxonomy": source.taxonomy.to_text(),
-        "model": extractor.backbone.name,
-        "weights_sha256": extractor.backbone.weights_sha256,
-        "dtype": str(extractor.backbone.module.dtype),
-        "method": "multilevel_clustering",
-        "config": config,
-        "refinement": dataclasses.asdict(refinement),
-        "num_seeds": num_seeds,
-    }
-    return json.loads(json.dumps(settings))
+    return describe(
+        source,
+        extractor.backbone,
+        version=version,
+        method="multilevel_clustering",
+        config=config,
+        refinement=dataclasses.asdict(refinement),
+        num_seeds=num_seeds,
+    )
 
 
 def evaluate_collection(
@@ -99,7 +89,8 @@ def evaluate_collection(
       EvaluationError: the folder holds results of other settings.
       DatasetError: an example cannot be read.
     """
-    _claim(output, settings, overwrite=overwrite)
+    stale = ["seed-*.json", "passes/seed-*/*/*.npz"]
+    claim(output, settings, stale=stale, overwrite=overwrite)
     scores = {}
     for seed in range(extractor.config.seed, extractor.config.seed + num_seeds):
         path = output / f"seed-{seed}.json"
@@ -115,14 +106,14 @@ def evaluate_collection(
             )
             if found.failures:
                 raise DatasetError(next(iter(found.failures.values())))
-            _write(path, score_discovery(found, source, config.num_categories))
+            write_scores(path, score_discovery(found, source, config.num_categories))
         scores[seed] = json.loads(path.read_text(encoding="utf-8"))
     rows = [{k: _nan(v) for k, v in row.items()} for row in scores.values()]
     metrics = {key: statistics.fmean(row[key] for row in rows) for key in rows[0]}
     mious = [row["full/miou"] for row in rows]
     metrics["full/miou_std"] = statistics.stdev(mious) if len(mious) > 1 else math.nan
     metrics |= {f"full/miou_seed_{s}": m for s, m in zip(scores, mious, strict=True)}
-    _write(output / "metrics.json", metrics)
+    write_scores(output / "metrics.json", metrics)
     return metrics
 
 
@@ -195,30 +186,3 @@ def _overlap(
 
 def _nan(value: float | int | None) -> float:
     return math.nan if value is None else float(value)
-
-
-def _write(path: Path, scores: dict[str, float]) -> None:
-    with files.writing_aside(path) as aside:
-        # JSON has no NaN: a score of nothing is null.
-        known = {k: None if math.isnan(v) else v for k, v in scores.items()}
-        aside.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
-
-
-def _claim(output: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
-    """Makes a folder that of these settings, or says whose it is."""
-    path = output / _SETTINGS
-    if path.exists() and not overwrite:
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            found = None
-        if found != settings:
-            raise EvaluationError(
-                f"{output}: the scores there were made with other settings; give "
-                "another --output folder, or replace them with --overwrite."
-            )
-        return
-    for stale in (*output.glob("seed-*.json"), *output.glob("passes/seed-*/*/*.npz")):
-        stale.unlink(missing_ok=True)
-    with files.writing_aside(path) as aside:
-        aside.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

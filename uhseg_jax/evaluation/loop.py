@@ -4,31 +4,26 @@ import concurrent.futures
 import csv
 import dataclasses
 import itertools
-import json
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from uhseg_jax.datasets.source import Example, Source
 from uhseg_jax.evaluation import hosts
 from uhseg_jax.evaluation.gallery import draw_extremes
 from uhseg_jax.evaluation.journal import Entry, Journal
+from uhseg_jax.evaluation.score_files import (
+    claim,
+    describe,
+    write_scores,
+)
 from uhseg_jax.evaluation.scorer import scorer_for
 from uhseg_jax.files import writing_aside
 from uhseg_jax.metrics import states
 from uhseg_jax.pipeline import Segmenter
 
-__all__ = ["EvaluationError", "evaluate", "settings_of"]
-
-_SETTINGS = "settings.json"
-
-
-class EvaluationError(ValueError):
-    """An evaluation cannot go on; the message says why and what to do."""
+__all__ = ["evaluate", "settings_of"]
 
 
 def settings_of(
@@ -42,25 +37,14 @@ def settings_of(
       version: of this package.
       boundaries: score the boundaries between classes as well; slow.
     """
-    return json.loads(
-        json.dumps(
-            {
-                "version": version,
-                "jax": jax.__version__,
-                "platform": jax.default_backend(),
-                "dataset": source.name,
-                "examples": len(source),
-                "fingerprint": source.fingerprint(),
-                "taxonomy": source.taxonomy.to_text(),
-                "model": segmenter.backbone.name,
-                "weights_sha256": segmenter.backbone.weights_sha256,
-                "dtype": str(segmenter.backbone.module.dtype),
-                "method": segmenter.method.name,
-                "config": dataclasses.asdict(segmenter.config),
-                "refinement": dataclasses.asdict(segmenter.refinement),
-                "boundaries": boundaries,
-            }
-        )
+    return describe(
+        source,
+        segmenter.backbone,
+        version=version,
+        method=segmenter.method.name,
+        config=dataclasses.asdict(segmenter.config),
+        refinement=dataclasses.asdict(segmenter.refinement),
+        boundaries=boundaries,
     )
 
 
@@ -104,7 +88,8 @@ def evaluate(
       DatasetError: an example cannot be read.
     """
     hosts.first_then_others(
-        lambda: _claim(output, settings, overwrite=overwrite), name="settings"
+        lambda: claim(output, settings, stale=["images-*.jsonl"], overwrite=overwrite),
+        name="settings",
     )
     scorer = scorer_for(source, boundaries=settings.get("boundaries", False))
     empty = scorer.empty()
@@ -165,41 +150,9 @@ def _entries(output: Path) -> list[Entry]:
 def _report(output: Path, metrics: dict[str, float]) -> None:
     if hosts.index():
         return
-    with writing_aside(output / "metrics.json") as aside:
-        # JSON has no NaN: a score of nothing is null.
-        known = {k: None if math.isnan(v) else v for k, v in metrics.items()}
-        aside.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+    write_scores(output / "metrics.json", metrics)
     entries = {entry.index: entry for entry in _entries(output)}
     _write_table(output / "per_image.csv", [entries[i] for i in sorted(entries)])
-
-
-def _claim(output: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
-    """Makes a folder that of these settings, or says whose it is."""
-    path = output / _SETTINGS
-    found = None
-    if path.exists() and not overwrite:
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            found = {}
-        if not isinstance(found, dict):
-            found = {}
-        if found != settings:
-            names = [
-                name
-                for name in {**settings, **found}
-                if found.get(name) != settings.get(name)
-            ]
-            raise EvaluationError(
-                f"{output}: the scores there were made with other settings "
-                f"({', '.join(names)} differ); give another --output folder, or "
-                "replace them with --overwrite."
-            )
-    if found is None:
-        for journal in output.glob("images-*.jsonl"):
-            journal.unlink(missing_ok=True)
-        with writing_aside(path) as aside:
-            aside.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def _read_ahead(

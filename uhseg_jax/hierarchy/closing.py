@@ -1,12 +1,16 @@
 """Closing a tree up after some of its leaves have lost all their cells."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT, PrunedNodes, ancestry
-from uhseg_jax.types import Array, Bool, Float, Int
+from uhseg_jax.hierarchy.cuts import (
+    NO_PARENT,
+    ROOT,
+    PrunedNodes,
+    ancestry,
+    keep_nodes,
+)
+from uhseg_jax.types import Array, Float, Int
 
 __all__ = ["close_up"]
 
@@ -44,29 +48,5 @@ def close_up(
     above = jnp.where(parents == NO_PARENT, ROOT, parents)
     kept = (alive & (alive_children[above] > 1)) | (ids == ROOT)
 
-    holder = _nearest_kept(above, kept)
-    number = jnp.cumsum(kept).astype(jnp.int32) - 1
-    positions = jnp.where(kept, number, n)
-
-    def moved(values: Array, fill: int) -> Array:
-        empty = jnp.full((n,), fill, values.dtype)
-        return empty.at[positions].set(values, mode="drop")
-
-    new_parents = jnp.where(parents == NO_PARENT, NO_PARENT, number[holder[above]])
     depths = jnp.sum(contains & kept[:, None], axis=0, dtype=jnp.int32) - 1
-    return PrunedNodes(
-        numbers=number[holder],
-        parents=moved(new_parents, NO_PARENT),
-        depths=moved(depths, 0),
-        costs=moved(costs, 0),
-        num_nodes=jnp.sum(kept).astype(jnp.int32),
-    )
-
-
-def _nearest_kept(above: Int[Array, " n"], kept: Bool[Array, " n"]) -> Int[Array, " n"]:
-    """Each node itself if it is kept, or else its nearest ancestor that is."""
-    n = above.shape[0]
-    target = jnp.where(kept, jnp.arange(n, dtype=jnp.int32), above)
-    for _ in range(max(1, math.ceil(math.log2(n + 1)))):  # pointer doubling
-        target = target[target]
-    return target
+    return keep_nodes(parents, costs, depths, kept)

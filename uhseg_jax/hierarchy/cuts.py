@@ -19,6 +19,7 @@ __all__ = [
     "ancestry",
     "entry_ranks",
     "is_leaf",
+    "keep_nodes",
     "num_children",
     "open_by_cost",
     "open_by_depth",
@@ -171,11 +172,20 @@ def visible_ancestors(
 
     ``open_nodes`` must hold the ancestors of each of its members.
     """
+    above = jnp.where(parents == NO_PARENT, ROOT, parents)
+    return nearest_marked(parents, (parents == NO_PARENT) | open_nodes[above])
+
+
+def nearest_marked(
+    parents: Int[Array, " n"], marked: Bool[Array, " n"]
+) -> Int[Array, " n"]:
+    """Each node itself if it is marked, or else its nearest ancestor that is.
+
+    A node without a marked one above it stands for itself if it has no parent.
+    """
     n = parents.shape[0]
     ids = jnp.arange(n, dtype=jnp.int32)
-    above = jnp.where(parents == NO_PARENT, ids, parents)
-    seen = (parents == NO_PARENT) | open_nodes[above]
-    target = jnp.where(seen, ids, above)
+    target = jnp.where(marked | (parents == NO_PARENT), ids, parents)
     for _ in range(max(1, math.ceil(math.log2(n + 1)))):  # pointer doubling
         target = target[target]
     return target
@@ -209,20 +219,40 @@ def prune(
     open_nodes: Bool[Array, " n"],
 ) -> PrunedNodes:
     """Keeps the nodes at or above a cut, in their order and without gaps."""
-    n = parents.shape[0]
-    ids = jnp.arange(n, dtype=jnp.int32)
+    ids = jnp.arange(parents.shape[0], dtype=jnp.int32)
     seen = (ids == ROOT) | open_nodes[jnp.where(parents == NO_PARENT, ROOT, parents)]
-    kept = seen & (ids < num_nodes)
+    return keep_nodes(parents, costs, depths, seen & (ids < num_nodes))
+
+
+def keep_nodes(
+    parents: Int[Array, " n"],
+    costs: Float[Array, " n"],
+    depths: Int[Array, " n"],
+    kept: Bool[Array, " n"],
+) -> PrunedNodes:
+    """Some of the nodes, in their order and without gaps.
+
+    Each hangs from its nearest ancestor that is kept, and those that are not are seen
+    as theirs.
+
+    Args:
+      parents: int32 ``[n]``; padding holds ``NO_PARENT``.
+      costs: ``[n]``.
+      depths: int32 ``[n]``, in the tree that remains.
+      kept: ``[n]``; true for the root, false for padding.
+    """
+    n = parents.shape[0]
     number = jnp.cumsum(kept).astype(jnp.int32) - 1
+    holder = nearest_marked(parents, kept)
     slots = jnp.where(kept, number, n)
 
     def moved(values: Array, fill: int) -> Array:
         empty = jnp.full((n,), fill, values.dtype)
         return empty.at[slots].set(values, mode="drop")
 
-    above = jnp.where(parents == NO_PARENT, NO_PARENT, number[parents])
+    above = jnp.where(parents == NO_PARENT, NO_PARENT, number[holder[parents]])
     return PrunedNodes(
-        numbers=number[visible_ancestors(parents, open_nodes)],
+        numbers=number[holder],
         parents=moved(above, NO_PARENT),
         depths=moved(depths, 0),
         costs=moved(costs, 0),

@@ -20,31 +20,25 @@ import jax
 import jax.numpy as jnp
 
 from uhseg_jax import config_checks
+from uhseg_jax.methods.foreground_levels import (
+    Level,
+    evidence_level,
+    majority_level,
+    margins,
+)
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import numerics
 from uhseg_jax.spectral.kmeans import k_means
-from uhseg_jax.types import Array, Bool, Float, Int, Key
+from uhseg_jax.types import Array, Bool, Float, Key
 
 __all__ = [
     "Config",
     "Foreground",
-    "Level",
+    "border",
     "default",
-    "evidence_level",
     "find_foreground",
-    "foreground_by_evidence",
-    "foreground_by_majority",
-    "majority_level",
-    "margins",
-    "nearest_centroids",
     "probabilities",
 ]
-
-# Of two clusters, one has more of both or there is a tie, and scores are 1 and -1 but
-# for round-off: then neither is foreground.
-_TIE = 1e-4
-_FARTHEST = 2.0  # of two cosines: the margin where a level has only one of the kinds
-
 
 _SHARE = config_checks.real("a share from 0 to 1", lambda x: 0 <= x <= 1)
 _KINDS = {
@@ -169,21 +163,6 @@ def default() -> Config:
 
 
 @pytree_dataclass
-class Level:
-    """The clusters of one level.
-
-    Attributes:
-      centroids: ``[k, d]``, of unit length.
-      is_foreground: ``[k]``, false for clusters without points.
-      sizes: ``[k]``, points of each.
-    """
-
-    centroids: Float[Array, "k d"]
-    is_foreground: Bool[Array, " k"]
-    sizes: Float[Array, " k"]
-
-
-@pytree_dataclass
 class Foreground:
     """The foreground of one picture on the patch grid, at every level.
 
@@ -203,190 +182,11 @@ class Foreground:
     final: Float[Array, "h w"]
 
 
-# -- which clusters are foreground ------------------------------------------------
-
-
-def foreground_by_evidence(
-    assignment: Int[Array, " n"],
-    k: int,
-    attention: Float[Array, " n"],
-    on_border: Bool[Array, " n"],
-    mask: Bool[Array, " n"],
-) -> Bool[Array, " k"]:
-    """Clusters that the class token attends to and that keep away from the border.
-
-    The sign of z(mean class attention) - z(share of patches on the border), with z the
-    standard score among the clusters that have points (the rule is ours).
-
-    Args:
-      assignment: cluster of every patch.
-      k: number of clusters.
-      attention: of the class token to every patch, mean over the heads.
-      on_border: whether a patch touches the border of its picture.
-      mask: the patches that count.
-    """
-    groups = _groups(assignment, k, mask)
-    sizes = jnp.sum(groups, axis=1)
-
-    def mean(values: Float[Array, " n"]) -> Float[Array, " k"]:
-        sums = numerics.matmul(groups, jnp.where(mask, values, 0))
-        return numerics.ratio(sums, sizes, empty=0.0)
-
-    attended = _standard_scores(mean(attention), sizes > 0)
-    at_border = _standard_scores(mean(on_border.astype(attention.dtype)), sizes > 0)
-    return (attended - at_border > _TIE) & (sizes > 0)
-
-
-def foreground_by_majority(
-    assignment: Int[Array, " n"],
-    k: int,
-    in_mask: Bool[Array, " n"],
-    mask: Bool[Array, " n"],
-    *,
-    majority: float,
-) -> Bool[Array, " k"]:
-    """Clusters of which at least a share of ``majority`` lies in a mask.
-
-    Args:
-      assignment: cluster of every patch.
-      k: number of clusters.
-      in_mask: whether a patch is foreground at the level above.
-      mask: the patches that count.
-      majority: the share.
-    """
-    groups = _groups(assignment, k, mask)
-    sizes = jnp.sum(groups, axis=1)
-    inside = numerics.matmul(groups, (in_mask & mask).astype(groups.dtype))
-    return (inside >= majority * sizes) & (sizes > 0)
-
-
-def _groups(
-    assignment: Int[Array, " n"], k: int, mask: Bool[Array, " n"]
-) -> Float[Array, "k n"]:
-    groups = jax.nn.one_hot(assignment, k, dtype=jnp.float32, axis=0)
-    return jnp.where(mask[None, :], groups, 0)
-
-
-def _standard_scores(
-    values: Float[Array, " k"], there: Bool[Array, " k"]
-) -> Float[Array, " k"]:
-    """Standard scores among those that are there; 0 if all of them are alike."""
-    count = jnp.maximum(jnp.sum(there), 1).astype(values.dtype)
-    centred = jnp.where(there, values, 0)
-    centred = jnp.where(there, values - jnp.sum(centred) / count, 0)
-    variance = jnp.sum(centred * centred) / count
-    # Below this the clusters differ by round-off alone.
-    floor = (4 * jnp.finfo(values.dtype).eps * jnp.max(jnp.abs(values))) ** 2
-    return centred * jnp.where(variance > floor, numerics.inverse_sqrt(variance), 0)
-
-
-# -- the levels ----------------------------------------------------------------------
-
-
-@functools.partial(jax.jit, static_argnames=("k", "max_iterations"))
-def _cluster(
-    key: Key[Array, ""],
-    units: Float[Array, "n d"],
-    mask: Bool[Array, " n"],
-    *,
-    k: int,
-    max_iterations: int,
-) -> tuple[Float[Array, "k d"], Float[Array, ""]]:
-    found = k_means(key, units, k, mask=mask, max_iterations=max_iterations)
-    return numerics.normalize_rows(found.centroids), found.inertia
-
-
-def cosine_centroids(
-    key: Key[Array, ""],
-    units: Float[Array, "n d"],
-    mask: Bool[Array, " n"],
-    *,
-    k: int,
-    restarts: int,
-    max_iterations: int,
-) -> Float[Array, "k d"]:
-    """Centroids of unit length of k-means on vectors of unit length.
-
-    Args:
-      key: random key for the seeds.
-      units: ``[n, d]``, of unit length.
-      mask: the points that count.
-      k: number of centroids.
-      restarts: seedings, one after the other; the one with least inertia is kept.
-      max_iterations: Lloyd steps of each at the most.
-    """
-    runs = [
-        _cluster(one, units, mask, k=k, max_iterations=max_iterations)
-        for one in jax.random.split(key, restarts)
-    ]
-    best = min(range(restarts), key=lambda i: float(runs[i][1]))
-    return runs[best][0]
-
-
-def nearest_centroids(
-    units: Float[Array, "n d"], centroids: Float[Array, "k d"]
-) -> Int[Array, " n"]:
-    """The centroid with the largest cosine, for vectors of any length."""
-    return jnp.argmax(numerics.matmul(units, centroids.T), axis=1).astype(jnp.int32)
-
-
-@functools.partial(jax.jit, static_argnames=())
-def evidence_level(
-    centroids: Float[Array, "k d"],
-    units: Float[Array, "n d"],
-    attention: Float[Array, " n"],
-    on_border: Bool[Array, " n"],
-    mask: Bool[Array, " n"],
-) -> Level:
-    """A level whose clusters are foreground by `foreground_by_evidence`."""
-    k = centroids.shape[0]
-    assignment = nearest_centroids(units, centroids)
-    chosen = foreground_by_evidence(assignment, k, attention, on_border, mask)
-    return Level(centroids, chosen, jnp.sum(_groups(assignment, k, mask), axis=1))
-
-
-@functools.partial(jax.jit, static_argnames="majority")
-def majority_level(
-    centroids: Float[Array, "k d"],
-    units: Float[Array, "n d"],
-    in_mask: Bool[Array, " n"],
-    mask: Bool[Array, " n"],
-    *,
-    majority: float,
-) -> Level:
-    """A level whose clusters are foreground by `foreground_by_majority`."""
-    k = centroids.shape[0]
-    assignment = nearest_centroids(units, centroids)
-    chosen = foreground_by_majority(assignment, k, in_mask, mask, majority=majority)
-    return Level(centroids, chosen, jnp.sum(_groups(assignment, k, mask), axis=1))
-
-
-def margins(units: Float[Array, "n d"], level: Level) -> Float[Array, " n"]:
-    """How much nearer every vector is to foreground than to background, in cosine.
-
-    2 where a level has no background and -2 where it has no foreground. Clusters
-    without points count for neither.
-    """
-    cosines = numerics.matmul(units, level.centroids.T)
-    there = level.sizes > 0
-
-    def nearest(chosen: Bool[Array, " k"]) -> Float[Array, " n"]:
-        return jnp.max(jnp.where(chosen[None, :], cosines, -jnp.inf), axis=1)
-
-    foreground, background = level.is_foreground & there, ~level.is_foreground & there
-    difference = nearest(foreground) - nearest(background)
-    difference = jnp.where(jnp.any(background), difference, _FARTHEST)
-    return jnp.where(jnp.any(foreground), difference, -_FARTHEST)
-
-
 def probabilities(
     margin: Float[Array, "h w"], *, temperature: float
 ) -> Float[Array, "h w"]:
     """The soft score of foreground, 1/2 where a patch is as near to either."""
     return jax.nn.sigmoid(margin / temperature)
-
-
-# -- one picture ---------------------------------------------------------------------
 
 
 @functools.partial(jax.jit, static_argnames="config")

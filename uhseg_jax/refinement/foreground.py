@@ -8,11 +8,10 @@ import numpy as np
 
 from uhseg_jax import images
 from uhseg_jax.interpolation import Taps, read_taps, with_margin
-from uhseg_jax.refinement import dense_crf, pamr
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.refinement.labels import resize_labels
-from uhseg_jax.refinement.points import Points, padded_taps
-from uhseg_jax.refinement.refine import working_size
+from uhseg_jax.refinement.points import Points, padded_taps, working_size
+from uhseg_jax.refinement.sharpening import sharpen
 from uhseg_jax.types import Array, Bool, Float, UInt8
 
 __all__ = ["refine_foreground"]
@@ -72,10 +71,5 @@ def _refined(
     """The probability of foreground after PAMR, the CRF or both."""
     foreground = _interpolated(probability, points.rows, points.columns)
     p = jnp.stack([1 - foreground, foreground], axis=-1)
-    colors, inside = points.colors, points.inside
-    if refinement.refiner in ("pamr", "pamr_crf"):
-        p = pamr.refine(p, colors, refinement.pamr, mask=inside)
-    if refinement.refiner in ("crf", "pamr_crf"):
-        unary = -jnp.log(jnp.clip(p, _LEAST, 1))
-        p = dense_crf.mean_field(unary, colors, refinement.crf, mask=inside)
-    return p[:, :, 1]
+    log_p = jnp.log(jnp.clip(p, _LEAST, 1))
+    return sharpen(log_p, points, 2, refinement)[:, :, 1]

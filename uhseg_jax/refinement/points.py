@@ -4,6 +4,7 @@ Programs are compiled for whole tiles, so that pictures of many sizes share few.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from uhseg_jax.interpolation import Taps
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Int, UInt8
 
-__all__ = ["TILE", "Points", "map_bands", "padded_taps"]
+__all__ = ["TILE", "Points", "map_bands", "padded_taps", "working_size"]
 
 TILE = 64  # pixels
 
@@ -113,3 +114,12 @@ def padded_taps(cells: int, pixels: int, kernel: str) -> Taps:
             np.pad(taps.weights, ((0, beyond), (0, 0)), mode="edge"), jnp.float32
         ),
     )
+
+
+def working_size(size: tuple[int, int], max_megapixels: float) -> tuple[int, int]:
+    """(height, width) of at most so many pixels, of the same aspect."""
+    scale = math.sqrt(max_megapixels * 1e6 / (size[0] * size[1]))
+    if scale >= 1:
+        return size
+    height, width = (max(1, int(side * scale)) for side in size)
+    return height, width

@@ -10,19 +10,23 @@ import numpy as np
 from uhseg_jax import images
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.interpolation import Taps, read_taps, with_margin
-from uhseg_jax.refinement import dense_crf, pamr
 from uhseg_jax.refinement.components import absorb_specks
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.refinement.joint import joint_weights
 from uhseg_jax.refinement.labels import divide_into_pieces, relabel, resize_labels
-from uhseg_jax.refinement.points import Points, map_bands, padded_taps
+from uhseg_jax.refinement.points import (
+    Points,
+    map_bands,
+    padded_taps,
+    working_size,
+)
 from uhseg_jax.refinement.prototypes import LeafEvidence, log_probabilities
+from uhseg_jax.refinement.sharpening import sharpen
 from uhseg_jax.types import Array, Float, Int, Integer, UInt8
 
-__all__ = ["refine", "working_size"]
+__all__ = ["refine"]
 
 _MIN_SLOTS = 8
-_LEAST = 1e-5  # probability
 
 
 def refine(
@@ -169,21 +173,4 @@ def _refined_probabilities(
 ) -> Float[Array, "H W k"]:
     """The probabilities of the leaves after PAMR or the CRF."""
     log_p = _log_probabilities(evidence, points, num_leaves, refinement)
-    colors, inside = points.colors, points.inside
-    if refinement.refiner in ("pamr", "pamr_crf"):
-        p = pamr.refine(jnp.exp(log_p), colors, refinement.pamr, mask=inside)
-        if refinement.refiner == "pamr":
-            return p
-        # PAMR leaves many pixels certain; the CRF is to weigh them all the same.
-        present = jnp.arange(p.shape[-1]) < num_leaves
-        log_p = jnp.where(present, jnp.log(jnp.maximum(p, _LEAST)), log_p)
-    return dense_crf.mean_field(-log_p, colors, refinement.crf, mask=inside)
-
-
-def working_size(size: tuple[int, int], max_megapixels: float) -> tuple[int, int]:
-    """(height, width) of at most so many pixels, of the same aspect."""
-    scale = math.sqrt(max_megapixels * 1e6 / (size[0] * size[1]))
-    if scale >= 1:
-        return size
-    height, width = (max(1, int(side * scale)) for side in size)
-    return height, width
+    return sharpen(log_p, points, num_leaves, refinement)

@@ -7,7 +7,7 @@ from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import numerics
 from uhseg_jax.types import Array, Bool, Float, Int, Key, Scalar
 
-__all__ = ["KMeansOutput", "k_means", "k_means_plus_plus"]
+__all__ = ["KMeansOutput", "best_k_means", "k_means", "k_means_plus_plus"]
 
 
 @pytree_dataclass
@@ -68,6 +68,26 @@ def k_means(
     return jax.tree.map(lambda x: x[best], runs)
 
 
+def best_k_means(
+    key: Key[Array, ""],
+    points: Float[Array, "n d"],
+    k: int,
+    *,
+    mask: Bool[Array, " n"] | None = None,
+    num_restarts: int,
+    max_iterations: int = 100,
+) -> KMeansOutput:
+    """As `k_means`, but the restarts run one after the other and outside of jit.
+
+    Each stops when its own points rest, and memory holds one; for large clusterings.
+    """
+    runs = (
+        _jitted(one, points, k, mask=mask, max_iterations=max_iterations)
+        for one in jax.random.split(key, num_restarts)
+    )
+    return min(runs, key=lambda run: float(run.inertia))
+
+
 def k_means_plus_plus(
     key: Key[Array, ""],
     points: Float[Array, "n d"],
@@ -124,6 +144,9 @@ def k_means_plus_plus(
         1, num_clusters, body_fn, (seeds, squared_distances(first))
     )
     return points[seeds]
+
+
+_jitted = jax.jit(k_means, static_argnames=("k", "max_iterations"))
 
 
 @pytree_dataclass

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from uhseg_jax.spectral import kmeans
-from uhseg_jax.spectral.kmeans_passes import improve, unit
-from uhseg_jax.spectral.kmeans_state import Config, State
-from uhseg_jax.spectral.row_clusters import Groups, Rows
-from uhseg_jax.spectral.row_hosts import Hosts, alone
-from uhseg_jax.spectral.row_stream import Lowest, draw
+from uhseg_jax.spectral.streamed_kmeans.device_pass import Groups, Rows
+from uhseg_jax.spectral.streamed_kmeans.hosts import Hosts, alone
+from uhseg_jax.spectral.streamed_kmeans.passes import improve, unit
+from uhseg_jax.spectral.streamed_kmeans.state import Config, State
+from uhseg_jax.spectral.streamed_kmeans.stream import Lowest, draw
 from uhseg_jax.types import Float
 
 __all__ = ["seeds"]
@@ -34,7 +34,7 @@ def seeds(rows: Rows, config: Config, hosts: Hosts) -> Float[np.ndarray, "k d"]:
       rows than k the last repeat the first.
 
     Raises:
-      ValueError: fewer rows than k, or rows that cannot be read (`row_stream.deal`).
+      ValueError: fewer rows than k, or rows that cannot be read (`stream.deal`).
     """
     if config.seeding == "k_means||":
         return _parallel(rows, config, hosts)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from uhseg_jax.spectral.kmeans_state import Config, State
-from uhseg_jax.spectral.row_clusters import Groups, Rows
-from uhseg_jax.spectral.row_hosts import Hosts
-from uhseg_jax.spectral.row_stream import Lowest
+from uhseg_jax.spectral.streamed_kmeans.device_pass import Groups, Rows
+from uhseg_jax.spectral.streamed_kmeans.hosts import Hosts
+from uhseg_jax.spectral.streamed_kmeans.state import Config, State
+from uhseg_jax.spectral.streamed_kmeans.stream import Lowest
 from uhseg_jax.types import Float, Int
 
 __all__ = ["improve", "unit"]
@@ -27,7 +27,7 @@ def improve(state: State, rows: Rows, config: Config, hosts: Hosts) -> State:
       The state after the pass.
 
     Raises:
-      ValueError: the rows cannot be read (`row_stream.deal`), or are none, or
+      ValueError: the rows cannot be read (`stream.deal`), or are none, or
         another number than in the pass before.
     """
     k = config.k

@@ -6,10 +6,11 @@ import kmeans_references as references
 import numpy as np
 import pytest
 
-from uhseg_jax.spectral import kmeans, kmeans_seeding
-from uhseg_jax.spectral.kmeans_state import Config
-from uhseg_jax.spectral.row_clusters import Rows
-from uhseg_jax.spectral.row_hosts import Hosts, alone
+from uhseg_jax.spectral import kmeans
+from uhseg_jax.spectral.streamed_kmeans import seeding
+from uhseg_jax.spectral.streamed_kmeans.device_pass import Rows
+from uhseg_jax.spectral.streamed_kmeans.hosts import Hosts, alone
+from uhseg_jax.spectral.streamed_kmeans.state import Config
 
 D, K = 12, 10
 ROWS = references.grouped_rows(1, n=5000, d=D, k=K, noise=0.2)
@@ -24,7 +25,7 @@ def seeds(config, *, rows=ROWS, passes=None):
     source = Rows(
         batches, batch_rows=4096, exact=False, cosine=config.cosine, mesh=None
     )
-    return kmeans_seeding.seeds(source, config, Hosts(alone))
+    return seeding.seeds(source, config, Hosts(alone))
 
 
 def cost(centroids, rows=ROWS):
@@ -52,9 +53,9 @@ def test_parallel_seeds_find_every_separated_group():
 
 
 def test_parallel_seeding_takes_seven_passes_and_a_sample_one():
-    for seeding, expected in (("k_means||", 7), ("k_means++", 1)):
+    for kind, expected in (("k_means||", 7), ("k_means++", 1)):
         passes = []
-        seeds(Config(K, seeding=seeding), passes=passes)
+        seeds(Config(K, seeding=kind), passes=passes)
         assert len(passes) == expected
 
 

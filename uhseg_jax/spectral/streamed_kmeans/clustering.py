@@ -15,12 +15,20 @@ import numpy as np
 from jax.sharding import Mesh
 
 from uhseg_jax.pytrees import pytree_dataclass
-from uhseg_jax.spectral import kmeans_passes, kmeans_state, numerics, row_clusters
-from uhseg_jax.spectral.kmeans_seeding import seeds
-from uhseg_jax.spectral.kmeans_state import Config, PathLike, State
-from uhseg_jax.spectral.row_clusters import Rows
-from uhseg_jax.spectral.row_hosts import Hosts, Reduce, alone
-from uhseg_jax.spectral.row_stream import TILE, Pass, reservoir
+from uhseg_jax.spectral import numerics
+from uhseg_jax.spectral.streamed_kmeans import device_pass, passes
+from uhseg_jax.spectral.streamed_kmeans.device_pass import Rows
+from uhseg_jax.spectral.streamed_kmeans.hosts import Hosts, Reduce, alone
+from uhseg_jax.spectral.streamed_kmeans.seeding import seeds
+from uhseg_jax.spectral.streamed_kmeans.state import (
+    Config,
+    PathLike,
+    State,
+    describe,
+    load,
+    save,
+)
+from uhseg_jax.spectral.streamed_kmeans.stream import TILE, Pass, reservoir
 from uhseg_jax.types import Array, Float, Int
 
 __all__ = ["Config", "Model", "assign", "fit", "reservoir"]
@@ -97,13 +105,13 @@ def fit(
     )
     hosts = Hosts(reduce)
     begun = None if start is None else _checked_start(start, config)
-    description = kmeans_state.describe(config, begun, processes=hosts.count)
+    description = describe(config, begun, processes=hosts.count)
     state = _resumed(state_file, description, hosts)
     if state is None:
         state = State.begin(seeds(rows, config, hosts) if begun is None else begun)
         _keep(state_file, state, description)
     while not state.converged and state.passes < config.max_passes:
-        state = kmeans_passes.improve(state, rows, config, hosts)
+        state = passes.improve(state, rows, config, hosts)
         _keep(state_file, state, description)
         if on_pass is not None:
             on_pass(_model(state))
@@ -138,7 +146,7 @@ def assign(
 
     def tile_fn(rows: Float[Array, "rows d"]) -> tuple[Array, Array]:
         rows = numerics.normalize_rows(rows) if cosine else rows
-        return row_clusters.nearest(rows, centroids, cosine=cosine)
+        return device_pass.nearest(rows, centroids, cosine=cosine)
 
     labels, distances = jax.lax.map(tile_fn, points.reshape(num_tiles, size, d))
     return labels.reshape(-1)[:n], distances.reshape(-1)[:n]
@@ -153,14 +161,12 @@ def _checked_start(
             f"Expected finite centroids of shape [{config.k}, d] to start from, but "
             f"found shape {list(begun.shape)}; give k rows, without NaN."
         )
-    return kmeans_passes.unit(begun) if config.cosine else begun
+    return passes.unit(begun) if config.cosine else begun
 
 
 def _resumed(path: PathLike | None, description: str, hosts: Hosts) -> State | None:
     """The state of the process that came farthest, for all of them."""
-    state = hosts.together(
-        lambda: None if path is None else kmeans_state.load(path, description)
-    )
+    state = hosts.together(lambda: None if path is None else load(path, description))
     if hosts.count == 1:
         return state
     done = hosts.gather(np.asarray(-1 if state is None else state.passes, np.int64))
@@ -181,7 +187,7 @@ def _resumed(path: PathLike | None, description: str, hosts: Hosts) -> State | N
 
 def _keep(path: PathLike | None, state: State, description: str) -> None:
     if path is not None:
-        kmeans_state.save(path, state, description)
+        save(path, state, description)
 
 
 def _model(state: State) -> Model:

@@ -16,7 +16,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from uhseg_jax.spectral import numerics
-from uhseg_jax.spectral.row_stream import TILE, Batch, Pass, deal
+from uhseg_jax.spectral.streamed_kmeans.stream import TILE, Batch, Pass, deal
 from uhseg_jax.types import Array, Float, Int
 
 __all__ = ["Groups", "Rows", "nearest"]
@@ -74,7 +74,7 @@ class Rows:
     """A data set that is passed over in batches, on the devices of a mesh.
 
     Args:
-      batches: starts a pass; see `row_stream`.
+      batches: starts a pass; see `stream`.
       batch_rows: rows held at a time.
       exact: batches of just so many rows; if not, of as many as fill their tiles.
       cosine: rows are brought to unit length first; zero rows stay zero.

@@ -37,7 +37,7 @@ class Config:
         this share of it is the last.
       sample_size: rows of the sample; held in memory about three times.
       batch_rows: rows held at a time; in mini-batches, rows of a step. Lloyd fills
-        whole tiles of `row_stream.TILE` rows on every device.
+        whole tiles of `stream.TILE` rows on every device.
       seed: of all draws.
       restarts: seedings tried. If more than one, those of k-means++ are each run to
         their end on the sample, and the centroids with least inertia there are the

@@ -325,7 +325,7 @@ def test_a_stopped_fit_goes_on_as_if_it_had_not_been(mode, tmp_path):
 KILLED = f"""
     import os, signal, sys
     sys.path.insert(0, {os.path.dirname(__file__)!r})
-    import test_streamed_kmeans as t
+    import test_clustering as t
 
     def kill(model):
         print(model.passes, flush=True)
@@ -399,7 +399,7 @@ SHARED = f"""
     import sys
     sys.path.insert(0, {os.path.dirname(__file__)!r})
     import jax, numpy as np
-    import test_streamed_kmeans as t
+    import test_clustering as t
 
     assert jax.device_count() == 8
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
@@ -426,7 +426,7 @@ HOSTS = f"""
     folder, port, process = sys.argv[1:]
     jax.distributed.initialize(f"localhost:{{port}}", 2, int(process))
     from jax.experimental import multihost_utils
-    import test_streamed_kmeans as t
+    import test_clustering as t
 
     def add(tree):
         def one(x):

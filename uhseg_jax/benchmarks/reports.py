@@ -1,0 +1,104 @@
+"""Timings as records that can be written down: of stages, and of forwards."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from uhseg_jax import backbones, images, methods
+from uhseg_jax.benchmarks import forwards, refiners, stages, timing
+from uhseg_jax.pipeline import DEFAULT_METHOD, Segmenter
+from uhseg_jax.types import UInt8
+
+__all__ = ["time_forwards", "time_rivals", "time_stages"]
+
+
+def time_stages(
+    segmenter: Segmenter, picture: Path | None, *, repeats: int
+) -> tuple[dict[str, Any], UInt8[np.ndarray, "H W 3"]]:
+    """Every stage of one picture.
+
+    Args:
+      segmenter: the backbone and method.
+      picture: a file; None for scikit-image's astronaut.
+      repeats: warm calls of each.
+
+    Returns:
+      The record, and the pixels of the picture.
+    """
+    with tempfile.TemporaryDirectory(prefix="uhseg-") as scratch:
+        folder = Path(scratch)
+        if picture is None:
+            name, pixels = images.demo_image()
+            picture = folder / f"{name}.png"
+            Image.fromarray(pixels).save(picture)
+        calls = stages.stages(segmenter, picture, folder)
+        timings = timing.measure(calls, repeats=repeats)
+        pixels = images.read_image(picture)
+    record = {
+        "machine": timing.machine(),
+        "image": list(pixels.shape[:2]),
+        "stages": {name: found.to_dict() for name, found in timings.items()},
+    }
+    return record, pixels
+
+
+def time_rivals(
+    segmenter: Segmenter,
+    pixels: UInt8[np.ndarray, "H W 3"],
+    *,
+    model: str,
+    labels: Sequence[int],
+    repeats: int,
+) -> dict[str, Any]:
+    """The eigen-solve, the refiners and the dense CRF beside their rivals.
+
+    Args:
+      segmenter: the backbone and method.
+      pixels: a picture.
+      model: name of the backbone.
+      labels: of the dense CRF's problems.
+      repeats: warm calls of each.
+    """
+    release = methods.recursive_spectral.release()
+    plain = Segmenter.create(model=model, method=DEFAULT_METHOD, config=release)
+    features = plain.features([pixels])[0]
+    rows = features.reshape(-1, features.shape[-1])
+    timings = timing.measure(stages.eigen_solves(rows), repeats=min(repeats, 3))
+    timings |= timing.measure(refiners.refiners(segmenter, pixels), repeats=repeats)
+    agreement = {}
+    for count in labels:
+        fields = refiners.mean_fields(*refiners.crf_problem(pixels, labels=count))
+        timings |= timing.measure(fields, repeats=repeats)
+        if len(fields) > 1:
+            agreement[str(count)] = refiners.check_agreement(fields)
+    return {
+        "eigenvalue_difference": stages.check_agreement(rows),
+        "dense_crf": agreement,
+        "stages": {name: found.to_dict() for name, found in timings.items()},
+    }
+
+
+def time_forwards(
+    names: Sequence[str], *, repeats: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The forward of every backbone in turn, with its name."""
+    for name in names:
+        side = forwards.side_of_60_patches(name)
+        timings = timing.measure(forwards.forwards(name, side), repeats=repeats)
+        imports, peak = forwards.peak_memory(name, side)
+        yield (
+            name,
+            {
+                "parameters": backbones.num_parameters(
+                    backbones.get_variant(name).spec
+                ),
+                "side": side,
+                "timings": {key: found.to_dict() for key, found in timings.items()},
+                "peak_gb": peak,
+                "imports_gb": imports,
+            },
+        )
