@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "IMAGE_SIZE",
+    "TEXT",
     "WHOLES",
     "Kind",
     "check",
@@ -111,6 +112,12 @@ def _wholes(values: Iterable[Any]) -> tuple[int, ...]:
     return _require(tuple(map(operator.index, values)), bool)
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
 def _sides(value: Any) -> int | tuple[int, ...]:
     side = whole(1)
     if not isinstance(value, (tuple, list)):
@@ -119,4 +126,5 @@ def _sides(value: Any) -> int | tuple[int, ...]:
 
 
 WHOLES = Kind("a tuple of one or more whole numbers, such as (-4, -1)", _wholes)
+TEXT = Kind("a text", _text)
 IMAGE_SIZE = Kind("a side or a pair (height, width) of positive whole numbers", _sides)

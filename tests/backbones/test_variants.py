@@ -1,8 +1,8 @@
 import jax
 import pytest
 
-from uhseg_jax.backbones import VARIANTS, load_backbone, num_parameters
-from uhseg_jax.backbones.sources import HubSource, UrlSource
+from uhseg_jax.backbones import VARIANTS, ViTSpec, load_backbone, num_parameters
+from uhseg_jax.backbones.sources import DiffusersSource, HubSource, UrlSource
 from uhseg_jax.backbones.vit import abstract_params
 
 # Parameters as the authors and the model cards count them, without heads. The mask
@@ -35,6 +35,8 @@ PUBLISHED = {
     "clip_vitb16": (86_192_640 - 768 * 512, False),
     "clip_vitl14": (303_966_208 - 1024 * 768, False),
 }
+# Stable Diffusion and its kin; tests/backbones/diffusion/test_model.py counts these.
+DIFFUSION = ("sd_v1_4", "sd_v1_5", "sd_v2_1_base", "ssd_1b")
 WHEELS = ("dinov2_vits14_focus", "dinov2_vits14_reg_mri")
 TESTS = sorted(name for name in VARIANTS if name.endswith("_test"))
 
@@ -47,14 +49,19 @@ def test_parameter_counts_are_the_published_ones(name):
 
 
 def test_every_variant_has_a_known_count_or_random_weights():
-    assert set(VARIANTS) == {*PUBLISHED, *TESTS, *WHEELS}
+    assert set(VARIANTS) == {*PUBLISHED, *DIFFUSION, *TESTS, *WHEELS}
     for name, variant in VARIANTS.items():
         assert variant.name == name
         assert (variant.source is None) == (name in TESTS)
 
 
 def test_random_weights_are_small_and_the_same_every_time():
-    assert all(num_parameters(VARIANTS[name].spec) < 100_000 for name in TESTS)
+    for name in TESTS:
+        spec = VARIANTS[name].spec
+        if isinstance(spec, ViTSpec):
+            assert num_parameters(spec) < 100_000
+        else:
+            assert VARIANTS[name].parameters < 500_000
     first = load_backbone("dinov2_test", dtype="float32")
     second = load_backbone("dinov2_test", dtype="bfloat16")
     assert first.weights_sha256 == second.weights_sha256
@@ -76,6 +83,8 @@ def test_sources_are_whole():
             owner, name = source.repository.split("/")
             assert owner in ("facebook", "openai")
             assert name == name.lower()
+        elif isinstance(source, DiffusersSource):
+            assert len(source.repository.split("/")) == 2
         elif isinstance(source, UrlSource):
             assert source.url.startswith("https://")
             assert str(source) == source.url

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from uhseg_jax.backbones import DEFAULT_VARIANT, VARIANTS, num_parameters
+from uhseg_jax.backbones import DEFAULT_VARIANT, VARIANTS, ViTSpec, num_parameters
 from uhseg_jax.cli import convert_weights
 
 
@@ -19,7 +19,7 @@ def convert(*arguments: str) -> int:
 
 
 def test_list_names_every_variant_with_its_facts(cache, capsys, monkeypatch):
-    monkeypatch.setattr(convert_weights, "_parameters", lambda spec: spec.width * 10**6)
+    monkeypatch.setattr(convert_weights, "_parameters", lambda spec: spec.patch * 10**6)
     (cache / "dinov2_vitb14").mkdir()
     assert convert("--list") == 0
     lines = capsys.readouterr().out.splitlines()
@@ -28,7 +28,9 @@ def test_list_names_every_variant_with_its_facts(cache, capsys, monkeypatch):
     assert header[4:] == ["source", "licence", "cached"]
     assert [row[0] for row in rows] == [*VARIANTS]
     assert {row[0] for row in rows if row[-1] == "yes"} == {"dinov2_vitb14"}
-    assert rows[0][1:4] == ["384.0M", "14", "384"]
+    assert rows[0][1:4] == ["14.0M", "14", "384"]
+    (diffusion,) = [row for row in rows if row[0] == "sd_v1_4"]
+    assert diffusion[1:4] == ["1016.7M", "8", "-"]
     # Columns: numbers end, and texts begin, where their titles do.
     for title in ("parameters", "patch", "dim"):
         end = lines[0].index(title) + len(title)
@@ -39,7 +41,15 @@ def test_list_names_every_variant_with_its_facts(cache, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", [DEFAULT_VARIANT, *(name for name in VARIANTS if name.endswith("_test"))]
+    "name",
+    [
+        DEFAULT_VARIANT,
+        *(
+            name
+            for name, variant in VARIANTS.items()
+            if name.endswith("_test") and isinstance(variant.spec, ViTSpec)
+        ),
+    ],
 )
 def test_two_blocks_tell_the_number_of_parameters(name):
     spec = VARIANTS[name].spec

@@ -1,4 +1,4 @@
-"""Vision Transformers with exact positions, and the weights they run on."""
+"""Vision Transformers, latent diffusion models, and the weights they run on."""
 
 from uhseg_jax.backbones.backbone import (
     Backbone,
@@ -7,7 +7,17 @@ from uhseg_jax.backbones.backbone import (
     load_backbone,
 )
 from uhseg_jax.backbones.checkpoints import checkpoint_directory, is_cached
+from uhseg_jax.backbones.diffusion.model import Diffusion, check_picture_size
+from uhseg_jax.backbones.diffusion.prompts import prompt_ids, read_prompt
+from uhseg_jax.backbones.diffusion.self_attention import (
+    ATTENTION_SOURCES,
+    AttentionRequest,
+    compute_self_attention,
+    self_attention_maps,
+)
+from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.errors import WeightsError
+from uhseg_jax.backbones.families import num_parameters
 from uhseg_jax.backbones.features import (
     FACETS,
     FeatureRequest,
@@ -19,23 +29,23 @@ from uhseg_jax.backbones.features import (
 from uhseg_jax.backbones.positions import POSITION_RULES, resize_positions
 from uhseg_jax.backbones.rotary import ROTARY_RULES
 from uhseg_jax.backbones.spec import MLP_RULES, ViTSpec, check_image_size
-from uhseg_jax.backbones.variants import (
-    DEFAULT_VARIANT,
-    VARIANTS,
-    Variant,
-    get_variant,
-)
-from uhseg_jax.backbones.vit import BlockOutput, ViT, ViTOutput, num_parameters
+from uhseg_jax.backbones.variant import Variant
+from uhseg_jax.backbones.variants import DEFAULT_VARIANT, VARIANTS, get_variant
+from uhseg_jax.backbones.vit import BlockOutput, ViT, ViTOutput
 
 __all__ = [
+    "ATTENTION_SOURCES",
     "DEFAULT_VARIANT",
     "FACETS",
     "MLP_RULES",
     "POSITION_RULES",
     "ROTARY_RULES",
     "VARIANTS",
+    "AttentionRequest",
     "Backbone",
     "BlockOutput",
+    "Diffusion",
+    "DiffusionSpec",
     "FeatureRequest",
     "Variant",
     "ViT",
@@ -43,8 +53,10 @@ __all__ = [
     "ViTSpec",
     "WeightsError",
     "check_image_size",
+    "check_picture_size",
     "checkpoint_directory",
     "compute_features",
+    "compute_self_attention",
     "convert_variant",
     "default_dtype",
     "forward_features",
@@ -52,7 +64,10 @@ __all__ = [
     "is_cached",
     "load_backbone",
     "num_parameters",
+    "prompt_ids",
+    "read_prompt",
     "replicate",
     "resize_positions",
     "resolve_request",
+    "self_attention_maps",
 ]

@@ -20,14 +20,25 @@ from uhseg_jax.backbones.checkpoints import (
     save_params,
 )
 from uhseg_jax.backbones.convert import convert_tensors
+from uhseg_jax.backbones.diffusion.model import Diffusion
 from uhseg_jax.backbones.digests import params_digest
 from uhseg_jax.backbones.errors import WeightsError
-from uhseg_jax.backbones.readers import LazyArrays, read_tensors
+from uhseg_jax.backbones.families import (
+    Module,
+    abstract_params,
+    module_of,
+    naming_of,
+    random_params,
+)
+from uhseg_jax.backbones.readers import LazyArrays, read_diffusers, read_tensors
 from uhseg_jax.backbones.readers.flax_files import own_params, torch_layout
-from uhseg_jax.backbones.spec import ViTSpec
-from uhseg_jax.backbones.variants import Variant, get_variant
-from uhseg_jax.backbones.vit import ViT, abstract_params
-from uhseg_jax.backbones.weights import obtain_weight_file, weights_sha256
+from uhseg_jax.backbones.sources import TOKENIZER_FILES
+from uhseg_jax.backbones.variant import Spec, Variant
+from uhseg_jax.backbones.variants import get_variant
+from uhseg_jax.backbones.vit import ViT
+from uhseg_jax.backbones.weights import obtain_weight_file, parts_of, weights_sha256
+
+TOKENIZER = "tokenizer"  # the folder of its files, in a checkpoint and in diffusers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,17 +50,48 @@ class Backbone:
       module: the Flax module; holds the spec, the compute dtype and the attention rule.
       params: float32 parameters, a nested dict on the default device.
       weights_sha256: digest of the parameters (`digests.params_digest`).
+      tokenizer: folder of the files that read prompts, where there are such files.
     """
 
     name: str
-    module: ViT
+    module: Module
     params: Any
     weights_sha256: str
+    tokenizer: Path | None = None
 
     @property
-    def spec(self) -> ViTSpec:
+    def spec(self) -> Spec:
         """The architecture."""
         return self.module.spec
+
+    @property
+    def vit(self) -> ViT:
+        """The module, of a Vision Transformer.
+
+        Raises:
+          ValueError: the backbone is another one.
+        """
+        if isinstance(self.module, ViT):
+            return self.module
+        raise ValueError(
+            f"{self.name} is a diffusion model, which has self-attention "
+            "(`self_attention_maps`) but not the features of a Vision Transformer; "
+            "expected one of those, as dinov2_vits14."
+        )
+
+    @property
+    def diffusion(self) -> Diffusion:
+        """The module, of a diffusion model.
+
+        Raises:
+          ValueError: the backbone is another one.
+        """
+        if isinstance(self.module, Diffusion):
+            return self.module
+        raise ValueError(
+            f"{self.name} is a Vision Transformer, of which `forward_features` gives "
+            "features and attention; expected a diffusion model, as sd_v1_4."
+        )
 
 
 def default_dtype() -> Any:
@@ -93,22 +135,35 @@ def load_backbone(
 @functools.lru_cache(maxsize=4)
 def _load(name: str, directory: Path, dtype: np.dtype) -> Backbone:
     variant = get_variant(name)
-    module = ViT(variant.spec, dtype=dtype, attention=default_attention())
+    module = module_of(variant.spec, dtype=dtype, attention=default_attention())
     if variant.source is None:
-        params = _random_params(variant.spec)
+        params = random_params(variant.spec)
         return Backbone(name, module, params, params_digest(params))
     if not is_cached(name, directory):
         convert_variant(variant, directory=directory)
     params, manifest = restore_params(
         name, abstract_params(variant.spec), directory=directory
     )
-    return Backbone(name, module, jax.device_put(params), manifest.params_sha256)
+    return Backbone(
+        name,
+        module,
+        _placed(params),
+        manifest.params_sha256,
+        tokenizer=directory / name / TOKENIZER if manifest.beside else None,
+    )
 
 
-def _random_params(spec: ViTSpec) -> Any:
-    """Weights of the test variants: the same on every run."""
-    image = jnp.zeros((1, spec.patch, spec.patch, 3), jnp.float32)
-    return ViT(spec).init(jax.random.key(0), image)["params"]
+def _placed(params: dict[str, Any]) -> dict[str, Any]:
+    """Moves arrays to the default device one by one, within the tree.
+
+    So a model of several gigabytes never lies in memory twice.
+    """
+    for name, leaf in params.items():
+        if isinstance(leaf, dict):
+            _placed(leaf)
+        else:
+            params[name] = jax.block_until_ready(jax.device_put(leaf))
+    return params
 
 
 def convert_variant(
@@ -123,7 +178,8 @@ def convert_variant(
     Args:
       variant: whose weights.
       directory: from `checkpoints.checkpoint_directory`.
-      file: a weight file or Orbax folder that the user has, instead of fetching.
+      file: a weight file, an Orbax folder or a diffusers folder that the user has,
+        instead of fetching.
       overwrite: convert again even if the checkpoint is there.
 
     Returns:
@@ -138,23 +194,35 @@ def convert_variant(
     with tempfile.TemporaryDirectory(prefix="uhseg-") as scratch:
         path = obtain_weight_file(variant, directory=Path(scratch), file=file)
         print(f"Converting {variant.name}", file=sys.stderr)
-        params = _params_of(read_tensors(path), abstract_params(variant.spec))
+        parts = parts_of(variant, path)
+        arrays = read_diffusers(path, parts) if parts else read_tensors(path)
+        params = _params_of(arrays, variant.spec)
         return save_params(
             params,
             variant=variant.name,
             source=str(variant.source) if file is None else f"file {file.name}",
-            source_sha256=weights_sha256(path),
+            source_sha256=weights_sha256(path, parts),
             directory=directory,
+            beside=_tokenizer_files(path),
             overwrite=overwrite,
         )
 
 
-def _params_of(arrays: LazyArrays, abstract: Any) -> Any:
+def _params_of(arrays: LazyArrays, spec: Spec) -> Any:
     """Parameters from any source: torch's names, Flax's, or already ours."""
+    abstract, naming = abstract_params(spec), naming_of(spec)
     if not any("/" in name for name in arrays):
-        return convert_tensors(arrays, abstract)
+        return convert_tensors(arrays, abstract, naming=naming)
     params = own_params(arrays, abstract)
-    return convert_tensors(torch_layout(arrays), abstract) if params is None else params
+    if params is None:
+        params = convert_tensors(torch_layout(arrays), abstract, naming=naming)
+    return params
+
+
+def _tokenizer_files(path: Path) -> dict[str, Path]:
+    """What reads prompts, where all of it lies in the folder of the weights."""
+    files = {f"{TOKENIZER}/{x}": path / TOKENIZER / x for x in TOKENIZER_FILES}
+    return files if all(file.is_file() for file in files.values()) else {}
 
 
 def _require_writable(variant: Variant, directory: Path) -> None:

@@ -1,20 +1,20 @@
 """Converted weights on disk: the only file that knows Orbax.
 
 ``<checkpoint_dir>/<variant>/`` holds ``params/`` (Orbax) and ``manifest.json`` (where
-the weights came from, and a digest of the values that is verified on every load). The
+the weights came from, and a digest of the values that is verified on every load);
+small files that belong to the weights, as a tokenizer's, lie beside ``params/``. The
 folder is written under another name and renamed when it is whole, so a process that is
 killed leaves nothing that is taken for a result, and two may convert at once.
 """
 
 import contextlib
-import dataclasses
 import errno
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,30 +23,19 @@ import numpy as np
 import platformdirs
 from absl import logging
 
-from uhseg_jax.backbones.digests import files_digest, params_digest
+from uhseg_jax.backbones.digests import file_sha256, files_digest, params_digest
 from uhseg_jax.backbones.errors import WeightsError
+from uhseg_jax.backbones.manifest import (
+    MANIFEST,
+    PARAMS,
+    Manifest,
+    find_damage,
+    read_manifest,
+    write_manifest,
+)
 
 _ENVIRONMENT = "UHSEG_CACHE"
 _STALE_AFTER = 24 * 3600.0  # seconds; no conversion takes a day
-
-
-@dataclasses.dataclass(frozen=True)
-class Manifest:
-    """What is known of a converted checkpoint.
-
-    Attributes:
-      variant: its name in the table.
-      source: where the weights came from.
-      source_sha256: of the file they were read from.
-      params_sha256: `params_digest` of the parameters.
-      files_sha256: over the names and contents of the files below ``params/``.
-    """
-
-    variant: str
-    source: str
-    source_sha256: str
-    params_sha256: str
-    files_sha256: str
 
 
 def checkpoint_directory(directory: str | os.PathLike[str] | None = None) -> Path:
@@ -70,6 +59,11 @@ def is_cached(variant: str, directory: Path) -> bool:
     return (directory / variant).is_dir()
 
 
+def is_orbax_folder(path: Path) -> bool:
+    """Whether a folder looks like one that Orbax wrote, or like one of our own."""
+    return (path / "_METADATA").is_file() or (path / MANIFEST).is_file()
+
+
 def read_tree(path: Path) -> Any:
     """Reads whatever tree a folder of Orbax holds, without knowing it beforehand.
 
@@ -83,8 +77,8 @@ def read_tree(path: Path) -> Any:
     Raises:
       WeightsError: it is not such a folder, or is damaged.
     """
-    manifest = path / "manifest.json"
-    params = path / "params" if manifest.is_file() else path
+    manifest = path / MANIFEST
+    params = path / PARAMS if manifest.is_file() else path
     try:
         if params != path:
             expected = json.loads(manifest.read_text())["files_sha256"]
@@ -123,6 +117,7 @@ def save_params(
     source: str,
     source_sha256: str,
     directory: Path,
+    beside: Mapping[str, Path] | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Keeps converted parameters.
@@ -133,6 +128,8 @@ def save_params(
       source: where they came from, for the record.
       source_sha256: of the file they were read from, for the record.
       directory: from `checkpoint_directory`.
+      beside: small files to keep a copy of, by their paths below the checkpoint's
+        folder.
       overwrite: replace what is there; otherwise a checkpoint that another process
         finished in the meantime stays.
 
@@ -157,17 +154,19 @@ def save_params(
             handler = orbax.PyTreeCheckpointHandler(use_ocdbt=False)
             with orbax.Checkpointer(handler) as checkpointer:
                 saved = orbax.args.PyTreeSave(params)
-                checkpointer.save(aside / "params", args=saved)
+                checkpointer.save(aside / PARAMS, args=saved)
+        for name, file in (beside or {}).items():
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, aside / name)
         manifest = Manifest(
             variant=variant,
             source=source,
             source_sha256=source_sha256,
             params_sha256=params_digest(params),
-            files_sha256=files_digest(aside / "params"),
+            files_sha256=files_digest(aside / PARAMS),
+            beside={name: file_sha256(aside / name) for name in beside or {}},
         )
-        (aside / "manifest.json").write_text(
-            json.dumps(dataclasses.asdict(manifest), indent=2) + "\n"
-        )
+        write_manifest(aside, manifest)
         aside.chmod(0o755)  # mkdtemp makes private folders
         if overwrite and target.exists():
             _retire(target)
@@ -212,7 +211,7 @@ def restore_params(
         f"--model={variant} --checkpoint_dir={directory} --overwrite`."
     )
     try:
-        manifest = Manifest(**json.loads((path / "manifest.json").read_text()))
+        manifest = read_manifest(path)
     except (OSError, ValueError, TypeError) as error:
         raise WeightsError(
             f"The checkpoint in {path} has no readable manifest.json. {remedy}"
@@ -224,21 +223,18 @@ def restore_params(
         )
     # Before Orbax reads: on damaged files its threads outlive the error they report.
     try:
-        found = files_digest(path / "params")
+        damage = find_damage(path, manifest)
     except OSError as error:
         raise WeightsError(
             f"The checkpoint in {path} could not be read ({error}). {remedy}"
         ) from error
-    if found != manifest.files_sha256:
-        raise WeightsError(
-            f"The files of the checkpoint in {path} are damaged or altered: expected "
-            f"the digest {manifest.files_sha256}, found {found}. {remedy}"
-        )
+    if damage:
+        raise WeightsError(f"{damage} {remedy}")
     # Arrays on the host: they are hashed there, and placed on devices by the caller.
     target = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), abstract)
     try:
         with _quiet_orbax() as orbax, orbax.StandardCheckpointer() as checkpointer:
-            params = checkpointer.restore(path / "params", target)
+            params = checkpointer.restore(path / PARAMS, target)
     except Exception as error:
         # As in `save_params`: the storage driver's errors have no common type.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,15 +1,17 @@
-"""From a checkpoint's names and layouts to the parameters of our ViT.
+"""From a checkpoint's names and layouts to the parameters of our models.
 
-`rename_tables` says for each source name which parameters it fills and how. Here that
-is checked against the module: every source array must be used once, every parameter
-filled once, every shape agree; all mismatches are raised together. One source array is
-in hand at a time, so a checkpoint that is read as it is asked for never lies in memory
-whole beside the result.
+A `Naming` says for each source name which parameters it fills and how: that of Vision
+Transformers is made of the tables in `rename_tables`, that of diffusion models is in
+`diffusion.names`. Here it is checked against the module: every source array must be
+used once, every parameter filled once, every shape agree; all mismatches are raised
+together. One source array is in hand at a time, so a checkpoint that is read as it is
+asked for never lies in memory whole beside the result.
 """
 
+import dataclasses
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.traverse_util
@@ -18,6 +20,20 @@ import numpy as np
 
 from uhseg_jax.backbones.errors import WeightsError
 from uhseg_jax.backbones.rename_tables import IGNORED, TABLES, Rename, Transform
+
+
+@dataclasses.dataclass(frozen=True)
+class Naming:
+    """How the checkpoints of a family of models name their arrays.
+
+    Attributes:
+      targets: of a name, the paths of the parameters that its array fills, how each is
+        laid out, and whether a model may lack it; empty for a name that has no place.
+      ignored: whether a name is of something that our models leave out.
+    """
+
+    targets: Callable[[str], list[tuple[str, Transform, bool]]]
+    ignored: Callable[[str], bool]
 
 
 @functools.cache
@@ -31,8 +47,12 @@ def _patterns() -> tuple[tuple[re.Pattern[str], Rename], ...]:
 
 
 @functools.cache
-def _ignored() -> re.Pattern[str]:
+def _ignored_names() -> re.Pattern[str]:
     return re.compile("|".join(IGNORED))
+
+
+def _is_ignored(name: str) -> bool:
+    return _ignored_names().fullmatch(name) is not None
 
 
 def _targets_of(name: str) -> list[tuple[str, Transform, bool]]:
@@ -48,15 +68,22 @@ def _targets_of(name: str) -> list[tuple[str, Transform, bool]]:
     return []
 
 
+VIT_NAMING = Naming(targets=_targets_of, ignored=_is_ignored)
+
+
 def convert_tensors(
-    tensors: Mapping[str, np.ndarray], abstract: Mapping[str, Any]
+    tensors: Mapping[str, np.ndarray],
+    abstract: Mapping[str, Any],
+    *,
+    naming: Naming = VIT_NAMING,
 ) -> dict[str, Any]:
     """Renames and lays out the arrays of a checkpoint.
 
     Args:
       tensors: arrays by the checkpoint's names. It may read each as it is asked for:
         each is asked for once, and those that no backbone needs are not.
-      abstract: the parameter tree to fill, as shapes (`vit.abstract_params`).
+      abstract: the parameter tree to fill, as shapes (`families.abstract_params`).
+      naming: of the family that the model belongs to.
 
     Returns:
       float32 parameters, in the structure of ``abstract``.
@@ -70,8 +97,9 @@ def convert_tensors(
     filled_by: dict[str, str] = {}
     problems: list[str] = []
     for name in tensors:
-        if not _ignored().fullmatch(name):
-            problems += _place(name, tensors[name], wanted, filled, filled_by)
+        if not naming.ignored(name):
+            targets = naming.targets(name)
+            problems += _place(name, tensors[name], targets, wanted, filled, filled_by)
     problems += [
         f"{path} {list(wanted[path].shape)} has no source"
         for path in wanted
@@ -88,6 +116,7 @@ def convert_tensors(
 def _place(
     name: str,
     array: np.ndarray,
+    targets: list[tuple[str, Transform, bool]],
     wanted: Mapping[str, Any],
     filled: dict[str, np.ndarray],
     filled_by: dict[str, str],
@@ -97,7 +126,6 @@ def _place(
     A function of its own, so that the array is let go before the next is read.
     """
     problems = []
-    targets = _targets_of(name)
     if not targets:
         problems.append(f"{name} {list(array.shape)} has no place in the model")
     for path, transform, optional in targets:

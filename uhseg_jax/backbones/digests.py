@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from uhseg_jax.backbones.errors import WeightsError
+
 
 def file_sha256(path: Path) -> str:
     """The SHA-256 of a file.
@@ -19,6 +21,24 @@ def file_sha256(path: Path) -> str:
     """
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def require_hash(path: Path, found: str, expected: str) -> None:
+    """Refuses weights that are not the published ones.
+
+    Args:
+      path: where they are, for the message.
+      found: their SHA-256.
+      expected: the published one.
+
+    Raises:
+      WeightsError: the two differ.
+    """
+    if found != expected:
+        raise WeightsError(
+            f"The weights in {path} are not the published ones and were not used: "
+            f"expected sha256 {expected}, found {found}. Fetch the file again."
+        )
 
 
 def files_digest(folder: Path) -> str:

@@ -201,6 +201,22 @@ def replicate(backbone: Backbone, mesh: Mesh) -> Backbone:
     )
 
 
+def check_pictures(images: Any) -> None:
+    """Refuses what is no batch of pictures.
+
+    Args:
+      images: an array.
+
+    Raises:
+      ValueError: it is not uint8 of shape [b, H, W, 3].
+    """
+    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != jnp.uint8:
+        raise ValueError(
+            "Expected uint8 RGB pictures of shape [b, H, W, 3]; found "
+            f"{images.dtype} {list(images.shape)}."
+        )
+
+
 def forward_features(
     backbone: Backbone,
     images: UInt8[Array | np.ndarray, "b H W 3"],
@@ -226,15 +242,12 @@ def forward_features(
       mesh, the batch stays shared among its devices where they divide it.
 
     Raises:
-      ValueError: the pictures are no uint8 RGB batch, the patch does not divide a side,
-        a request does not fit the model, or the mesh has other axes.
+      ValueError: the backbone is no Vision Transformer, the pictures are no uint8 RGB
+        batch, the patch does not divide a side, a request does not fit the model, or
+        the mesh has other axes.
     """
-    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != jnp.uint8:
-        raise ValueError(
-            "Expected uint8 RGB pictures of shape [b, H, W, 3]; found "
-            f"{images.dtype} {list(images.shape)}."
-        )
-    spec = backbone.spec
+    check_pictures(images)
+    spec = backbone.vit.spec
     check_image_size(spec, images.shape[1], images.shape[2])
     resolved = tuple(resolve_request(request, spec) for request in requests)
     missing = 0
@@ -249,6 +262,6 @@ def forward_features(
     if missing:
         pixels = jnp.concatenate([pixels, jnp.repeat(pixels[-1:], missing, axis=0)])
     found = _jitted_features(
-        backbone.module, backbone.params, pixels, requests=resolved, mesh=mesh
+        backbone.vit, backbone.params, pixels, requests=resolved, mesh=mesh
     )
     return tuple(x[: len(images)] for x in found) if missing else found

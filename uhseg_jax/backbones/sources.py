@@ -2,6 +2,11 @@
 
 import dataclasses
 
+# How diffusers calls the weights of a part of its own; those of transformers' models,
+# as the text encoder, are called "model".
+DIFFUSERS_STEM = "diffusion_pytorch_model"
+TOKENIZER_FILES = ("vocab.json", "merges.txt")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WheelSource:
@@ -57,4 +62,34 @@ class UrlSource:
         return self.url
 
 
-Source = WheelSource | HubSource | UrlSource
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DiffusersSource:
+    """Weights in a Hugging Face repository that has a folder for each part of a model.
+
+    Attributes:
+      repository: owner and name.
+      parts: names of the folders that hold weights.
+      revision: branch, tag or commit.
+      sha256: None: the hub's own check of each file stands alone.
+    """
+
+    repository: str
+    parts: tuple[str, ...] = ("unet", "vae", "text_encoder")
+    revision: str = "main"
+    sha256: None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What is fetched: the weights of each part, and the files of the tokenizer."""
+        stems = {
+            part: "model" if part.startswith("text_encoder") else DIFFUSERS_STEM
+            for part in self.parts
+        }
+        weights = (f"{part}/{stem}.safetensors" for part, stem in stems.items())
+        return (*weights, *(f"tokenizer/{name}" for name in TOKENIZER_FILES))
+
+    def __str__(self) -> str:
+        return f"hub {self.repository}@{self.revision}"
+
+
+Source = WheelSource | HubSource | UrlSource | DiffusersSource

@@ -3,27 +3,12 @@
 import dataclasses
 import difflib
 
-from uhseg_jax.backbones.sources import HubSource, Source, UrlSource, WheelSource
+from uhseg_jax.backbones.diffusion.variants import DIFFUSION_VARIANTS
+from uhseg_jax.backbones.sources import HubSource, UrlSource, WheelSource
 from uhseg_jax.backbones.spec import CLIP_MEAN, CLIP_STD, ViTSpec
+from uhseg_jax.backbones.variant import Variant, random_variant
 
 DEFAULT_VARIANT = "dinov2_vits14_focus"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Variant:
-    """One published set of weights.
-
-    Attributes:
-      name: what users call it.
-      spec: its architecture, with the position rule of the code that published it.
-      source: where the weights come from; None for the random ones of the tests.
-      licence: SPDX identifier of the weights' licence.
-    """
-
-    name: str
-    spec: ViTSpec
-    source: Source | None
-    licence: str
 
 
 # DINOv2 (Oquab et al. 2024), from which the other families depart by a few fields.
@@ -142,11 +127,6 @@ def _mocov3(size: str, spec: ViTSpec) -> Variant:
     )
 
 
-def _test(name: str, spec: ViTSpec) -> Variant:
-    """Random weights, made when they are loaded."""
-    return Variant(name=f"{name}_test", spec=spec, source=None, licence="Apache-2.0")
-
-
 VARIANTS: dict[str, Variant] = {
     variant.name: variant
     for variant in (
@@ -247,19 +227,20 @@ VARIANTS: dict[str, Variant] = {
             "openai/clip-vit-large-patch14",
             "MIT",
         ),
-        _test("dinov2", _TINY),
-        _test("dinov2_reg", _with_registers(_TINY)),
-        _test("dinov2_swiglu", dataclasses.replace(_TINY, mlp="swiglu")),
-        _test("dinov3", _dinov3(_TINY, 16, 14)),
-        _test(
+        random_variant("dinov2", _TINY),
+        random_variant("dinov2_reg", _with_registers(_TINY)),
+        random_variant("dinov2_swiglu", dataclasses.replace(_TINY, mlp="swiglu")),
+        random_variant("dinov3", _dinov3(_TINY, 16, 14)),
+        random_variant(
             "dinov3_plus",
             _dinov3(dataclasses.replace(_TINY, mlp="swiglu", mlp_ratio=6), 16, 14),
         ),
-        _test("dino", _dino(_TINY, 16, 5)),
-        _test("deit", _plain(_TINY, 16, 5)),
-        _test("mae", _plain(_TINY, 16, 5)),
-        _test("mocov3", dataclasses.replace(_plain(_TINY, 16, 5), heads=4)),
-        _test("clip", _clip(_TINY, 16, 5)),
+        random_variant("dino", _dino(_TINY, 16, 5)),
+        random_variant("deit", _plain(_TINY, 16, 5)),
+        random_variant("mae", _plain(_TINY, 16, 5)),
+        random_variant("mocov3", dataclasses.replace(_plain(_TINY, 16, 5), heads=4)),
+        random_variant("clip", _clip(_TINY, 16, 5)),
+        *DIFFUSION_VARIANTS,
     )
 }
 

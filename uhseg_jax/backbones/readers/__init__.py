@@ -2,10 +2,11 @@
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from uhseg_jax.backbones.errors import WeightsError
+from uhseg_jax.backbones.readers import diffusers
 from uhseg_jax.backbones.readers.flax_files import read_msgpack, read_orbax
 from uhseg_jax.backbones.readers.lazy import LazyArrays, RefusedError
 from uhseg_jax.backbones.readers.npz import read_npz
@@ -14,7 +15,13 @@ from uhseg_jax.backbones.readers.safetensors import read_safetensors
 from uhseg_jax.backbones.readers.sharded import read_sharded
 from uhseg_jax.backbones.readers.torch_files import read_torch
 
-__all__ = ["SUFFIXES", "LazyArrays", "has_known_suffix", "read_tensors"]
+__all__ = [
+    "SUFFIXES",
+    "LazyArrays",
+    "has_known_suffix",
+    "read_diffusers",
+    "read_tensors",
+]
 
 _READERS: dict[str, Callable[[Path], LazyArrays]] = {
     ".safetensors": read_safetensors,
@@ -26,6 +33,7 @@ _READERS: dict[str, Callable[[Path], LazyArrays]] = {
     ".pth.tar": read_torch,
     ".msgpack": read_msgpack,
     ".index.json": lambda path: read_sharded(path, read_tensors),
+    ".index.fp16.json": lambda path: read_sharded(path, read_tensors),
 }
 SUFFIXES = tuple(_READERS)
 
@@ -88,6 +96,11 @@ def read_tensors(path: Path) -> LazyArrays:
     if not arrays:
         raise WeightsError(f"{path} holds no arrays; expected those of a model.")
     return arrays
+
+
+def read_diffusers(folder: Path, parts: Sequence[str]) -> LazyArrays:
+    """Opens the folder of a diffusers model; see `diffusers.read_parts`."""
+    return diffusers.read_parts(folder, parts, read=read_tensors)
 
 
 def _suffix(path: Path) -> str:

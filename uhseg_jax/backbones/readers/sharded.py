@@ -7,6 +7,8 @@ from pathlib import Path
 
 from uhseg_jax.backbones.readers.lazy import LazyArrays, RefusedError
 
+INDEX = ".index.json"  # how the name of an index ends
+
 
 def shard_names(index: Path) -> dict[str, str]:
     """Which file every array lies in.

@@ -1,0 +1,239 @@
+"""Self-attention maps: what they are the mean of, and what they do not depend on."""
+
+import dataclasses
+import functools
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from diffusers_folder import MICRO, params_of
+
+from uhseg_jax.backbones import (
+    AttentionRequest,
+    Backbone,
+    compute_self_attention,
+    read_prompt,
+    self_attention_maps,
+)
+from uhseg_jax.backbones.diffusion.ddim import (
+    alphas_cumprod,
+    denoising_steps,
+    inversion_steps,
+    take_step,
+)
+from uhseg_jax.backbones.diffusion.model import Diffusion
+from uhseg_jax.backbones.diffusion.recording import attention_layers
+
+EPS = float(np.finfo(np.float32).eps)
+PIXELS = np.random.default_rng(0).integers(0, 256, (3, 8, 16, 3), np.uint8)
+INVERSION = AttentionRequest(num_steps=2, schedule_steps=20)
+DIFFSEG = AttentionRequest(source="single", timestep=300)
+DIFFCUT = AttentionRequest(source="single", timestep=50, noise=True)
+REQUESTS = {"inversion": INVERSION, "diffseg": DIFFSEG, "diffcut": DIFFCUT}
+every_request = pytest.mark.parametrize("name", REQUESTS)
+
+
+@functools.cache
+def backbone() -> Backbone:
+    return Backbone("micro", Diffusion(MICRO), params_of(MICRO), "0" * 64)
+
+
+@functools.cache
+def maps(name: str):
+    return self_attention_maps(backbone(), PIXELS, request=REQUESTS[name])
+
+
+@functools.cache
+def forward():
+    """One forward of the U-Net that keeps every layer, compiled by itself."""
+    module = backbone().diffusion
+
+    @jax.jit
+    def predict(params, latents, timestep, prompt):
+        return module.apply(
+            {"params": params},
+            latents,
+            timestep,
+            prompt,
+            recording="layers",
+            method="predict",
+        )
+
+    prompt = read_prompt(backbone())
+    return lambda latents, timestep: predict(
+        backbone().params, latents, jnp.int32(timestep), prompt
+    )
+
+
+@functools.cache
+def encoded():
+    module = backbone().diffusion
+    encode = jax.jit(functools.partial(module.apply, method="encode"))
+    return encode({"params": backbone().params}, PIXELS)
+
+
+def mean_of(records) -> dict[tuple[int, int], np.ndarray]:
+    """Mean over the layers of a resolution and over records, in float64."""
+    cells = attention_layers(MICRO.unet, (4, 8))
+    return {
+        grid: np.mean(
+            [
+                np.asarray(record.layers[place], np.float64)
+                for record in records
+                for place in cells
+                if cells[place] == grid
+            ],
+            axis=0,
+        )
+        for grid in set(cells.values())
+    }
+
+
+def assert_maps(found, expected, *, ulps: float) -> None:
+    assert set(found) == set(expected)
+    for cells, map_ in expected.items():
+        assert found[cells].dtype == jnp.float32
+        error = np.abs(np.asarray(found[cells]) - map_).max()
+        assert error <= ulps * EPS * map_.max(), cells
+
+
+@every_request
+def test_every_row_is_a_distribution(name):
+    found = maps(name)
+    assert {cells: map_.shape for cells, map_ in found.items()} == {
+        (4, 8): (3, 32, 32),
+        (2, 4): (3, 8, 8),
+    }
+    for map_ in found.values():
+        assert (map_ >= 0).all()
+        np.testing.assert_allclose(map_.sum(-1), 1.0, atol=8 * EPS)
+        assert np.ptp(map_) > 0
+
+
+def test_an_inversion_is_the_mean_over_the_steps_back():
+    latents = encoded()
+    ladder = {"num_steps": 2, "num_inference_steps": 20}
+    up = inversion_steps(MICRO.schedule, **ladder)
+    down = denoising_steps(MICRO.schedule, **ladder)
+    records = []
+    for steps, keep in ((up, False), (down, True)):
+        for index in range(2):
+            step = jax.tree.map(lambda leaf, index=index: leaf[index], steps)
+            prediction, record = forward()(latents, step.timestep)
+            latents = take_step(latents, prediction, step)
+            if keep:
+                records.append(record)
+    # The same forwards, compiled otherwise: some dozen roundings in each of four.
+    assert_maps(maps("inversion"), mean_of(records), ulps=64)
+
+
+def test_a_single_forward_is_told_the_timestep_and_sees_clean_latents():
+    _, record = forward()(encoded(), 300)
+    assert_maps(maps("diffseg"), mean_of([record]), ulps=32)
+    _, other = forward()(encoded(), 50)
+    assert np.abs(mean_of([other])[4, 8] - maps("diffseg")[4, 8]).max() > 100 * EPS
+
+
+def test_a_noised_forward_has_the_noise_of_its_timestep():
+    noise = jax.random.normal(jax.random.key(0), (1, 4, 8, 4))
+    share = alphas_cumprod(MICRO.schedule)[50]
+    latents = np.sqrt(share) * encoded() + np.sqrt(1 - share) * np.asarray(noise)
+    _, record = forward()(jnp.asarray(latents, jnp.float32), 50)
+    assert_maps(maps("diffcut"), mean_of([record]), ulps=32)
+    seeded = AttentionRequest(source="single", timestep=50, noise=True, seed=1)
+    other = self_attention_maps(backbone(), PIXELS, request=seeded)
+    assert np.abs(other[4, 8] - maps("diffcut")[4, 8]).max() > 100 * EPS
+
+
+@every_request
+def test_a_picture_does_not_depend_on_its_neighbours(name):
+    turned = np.stack([PIXELS[1], 255 - PIXELS[0], PIXELS[1]])
+    found = self_attention_maps(backbone(), turned, request=REQUESTS[name])
+    for cells, map_ in found.items():
+        np.testing.assert_array_equal(map_[0], maps(name)[cells][1])
+        np.testing.assert_array_equal(map_[2], maps(name)[cells][1])
+
+
+def test_a_batch_at_once_gives_what_pictures_one_by_one_give():
+    module = backbone().diffusion
+
+    @jax.jit
+    def at_once(params, pixels, prompt):
+        return compute_self_attention(module, params, pixels, prompt, request=DIFFSEG)
+
+    found = at_once(backbone().params, PIXELS, read_prompt(backbone()))
+    assert_maps(found, maps("diffseg"), ulps=32)
+
+
+def test_half_precision_gives_nearly_the_same_maps():
+    half = dataclasses.replace(
+        backbone(), module=Diffusion(MICRO, dtype=jnp.bfloat16, attention="whole")
+    )
+    # jax.nn's attention and Flax's norms mix dtypes.
+    with jax.numpy_dtype_promotion("standard"):
+        found = self_attention_maps(half, PIXELS, request=DIFFSEG)
+    for cells, expected in maps("diffseg").items():
+        assert found[cells].dtype == jnp.float32
+        np.testing.assert_allclose(found[cells].sum(-1), 1.0, atol=8 * EPS)
+        # 8 bits of mantissa, a few dozen roundings of logits around one.
+        assert np.abs(found[cells] - expected).max() < 0.1 * expected.max()
+
+
+def test_maps_are_not_kept_for_every_step_nor_for_every_layer():
+    request = AttentionRequest(num_steps=40, schedule_steps=40)
+    compute = functools.partial(
+        compute_self_attention, backbone().diffusion, request=request
+    )
+    pixels = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.uint8)
+    lowered = jax.jit(compute).lower(backbone().params, pixels, read_prompt(backbone()))
+    memory = lowered.compile().memory_analysis().temp_size_in_bytes
+    # Forty steps with three layers at 1,024 cells would be 120 maps.
+    assert memory < 2 * 1024**2 * 4
+
+
+def unchecked_request(**fields):
+    """A request made as users make it, without the type checks of the tests."""
+    request = object.__new__(AttentionRequest)
+    inspect.unwrap(AttentionRequest.__init__)(request, **fields)
+    return request
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"source": "both"}, "source must be 'inversion' or 'single', but is 'both'"),
+        ({"num_steps": 0}, "num_steps must be a whole number of at least 1"),
+        ({"num_steps": 51}, "num_steps must be at most schedule_steps"),
+        ({"schedule_steps": 2.5}, "schedule_steps must be a whole number"),
+        ({"timestep": -1}, "timestep must be a whole number of at least 0"),
+        ({"noise": "yes"}, "noise must be False or True, but is 'yes'"),
+        ({"seed": -1}, "seed must be a whole number from 0"),
+    ],
+)
+def test_requests_that_make_no_sense_are_refused(fields, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        unchecked_request(**fields)
+
+
+def test_requests_are_values():
+    assert hash(unchecked_request(num_steps=np.int64(2))) == hash(
+        AttentionRequest(num_steps=2)
+    )
+    assert AttentionRequest() == AttentionRequest(num_steps=10, schedule_steps=50)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "request_", "sentence"),
+    [
+        (PIXELS[0], INVERSION, r"shape \[b, H, W, 3\]; found uint8 \[8, 16, 3\]"),
+        (PIXELS / 255, INVERSION, r"found float64"),
+        (PIXELS[:, :7], INVERSION, "do not tile 7 x 16"),
+        (PIXELS, AttentionRequest(source="single", timestep=1000), "found 1000"),
+        (PIXELS, AttentionRequest(schedule_steps=1001), "from 1 to 1000"),
+    ],
+)
+def test_pictures_and_requests_that_do_not_fit_are_refused(pixels, request_, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        inspect.unwrap(self_attention_maps)(backbone(), pixels, request=request_)

@@ -1,0 +1,77 @@
+"""The live models of diffusers and transformers that ours are compared with.
+
+Weights are random (biases and norms too: initial zeros and ones would hide mistakes).
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from torch_models import torch, transformers
+
+from uhseg_jax.backbones.convert import convert_tensors
+from uhseg_jax.backbones.diffusion.names import DIFFUSION_NAMING
+
+__all__ = [
+    "assert_parity",
+    "converted",
+    "diffusers",
+    "randomised",
+    "torch",
+    "transformers",
+]
+
+diffusers = pytest.importorskip(
+    "diffusers", reason="needs the `parity` extra: diffusers"
+)
+
+EPS = float(np.finfo(np.float32).eps)
+
+
+def randomised(model: Any) -> Any:
+    """The model with random weights everywhere that keep activations near one."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            noise = torch.randn(weight.shape, generator=generator)
+            if weight.ndim > 1 and "embedding" not in name:
+                weight.copy_(noise / weight[0].numel() ** 0.5)
+            elif "norm" in name and name.endswith("weight"):
+                weight.copy_(1.0 + 0.2 * noise)
+            else:
+                weight.copy_(0.2 * noise)
+    return model.eval()
+
+
+def converted(model: Any, abstract: Any, *, prefix: str) -> Any:
+    """Our parameters from the weights of a torch model.
+
+    Args:
+      model: the torch model.
+      abstract: our parameters as shapes.
+      prefix: of the model's names in the folders of diffusers, such as ``"vae."``.
+    """
+    part = prefix.split(".")[0]
+    tensors = {
+        prefix + name: weight.numpy() for name, weight in model.state_dict().items()
+    }
+    return convert_tensors(tensors, {part: abstract}, naming=DIFFUSION_NAMING)[part]
+
+
+def assert_parity(
+    found, expected, *, blocks: int, ulps: int, report: dict[str, float]
+) -> None:
+    """As in test_parity: independent roundings add up like a random walk.
+
+    Args:
+      found: ours.
+      expected: theirs.
+      blocks: how many blocks went before.
+      ulps: float32 roundings of the largest value that one block may add.
+      report: keeps the error, in those roundings.
+    """
+    expected = np.asarray(expected)
+    error = np.abs(np.asarray(found) - expected).max() / np.abs(expected).max() / EPS
+    report[f"after {blocks}"] = max(float(error), report.get(f"after {blocks}", 0.0))
+    assert np.shape(found) == expected.shape
+    assert error <= ulps * (1 + blocks) ** 0.5

@@ -1,0 +1,1 @@
+"""Stable Diffusion in Flax, for its attention: U-Net, encoders, DDIM inversion."""

@@ -1,0 +1,222 @@
+"""The encoder of the variational autoencoder: from pixels to latents.
+
+Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (2022),
+section 3.1. Names of submodules are diffusers' (AutoencoderKL), with list indices
+joined by "_". Convolutions and products run in the dtype of the model; parameters,
+norms, softmax and the residual stream are float32.
+"""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from uhseg_jax.backbones.attention import AttentionRule, attend
+from uhseg_jax.backbones.diffusion.layers import (
+    ResidualBlock,
+    conv,
+    dense,
+    group_norm,
+)
+from uhseg_jax.backbones.diffusion.spec import AutoencoderSpec
+from uhseg_jax.backbones.layers import matmul_precision
+from uhseg_jax.types import Array, Float, UInt8
+
+_LOG_VARIANCES = (-30.0, 20.0)
+
+
+class LatentDistribution(NamedTuple):
+    """The normal distribution that the encoder makes of a picture, float32.
+
+    Attributes:
+      mean: of every cell and channel.
+      log_variance: likewise, between -30 and 20.
+    """
+
+    mean: Float[Array, "b h w c"]
+    log_variance: Float[Array, "b h w c"]
+
+
+def scale_pixels(images: UInt8[Array, "b H W 3"]) -> Float[Array, "b H W 3"]:
+    """Pixels as the encoder reads them.
+
+    Args:
+      images: RGB.
+
+    Returns:
+      float32 from -1 to 1.
+    """
+    return images.astype(jnp.float32) / 127.5 - 1.0
+
+
+def scale_latents(
+    distribution: LatentDistribution, spec: AutoencoderSpec
+) -> Float[Array, "b h w c"]:
+    """Latents as the U-Net reads them: the mean, without chance.
+
+    Args:
+      distribution: what the encoder made.
+      spec: its architecture.
+
+    Returns:
+      float32, of about unit variance.
+    """
+    return distribution.mean * spec.scaling
+
+
+class Autoencoder(nn.Module):
+    """The half of the variational autoencoder that encodes.
+
+    Attributes:
+      spec: the architecture.
+      dtype: of convolutions and matrix products.
+      attention: how attention is evaluated (`backbones/attention.py`).
+    """
+
+    spec: AutoencoderSpec
+    dtype: Any = jnp.float32
+    attention: AttentionRule = "chunked"
+
+    @nn.compact
+    def __call__(self, pixels: Float[Array, "b H W 3"]) -> LatentDistribution:
+        """Encodes pictures.
+
+        Args:
+          pixels: RGB from -1 to 1 (`scale_pixels`); every level but the last halves
+            the sides.
+
+        Returns:
+          The distribution of the latents, not scaled.
+
+        Raises:
+          ValueError: a side cannot be halved that often.
+        """
+        spec = self.spec
+        patch = 2 ** (len(spec.channels) - 1)
+        height, width = pixels.shape[1:3]
+        if height % patch or width % patch:
+            raise ValueError(
+                f"The autoencoder makes one cell of {patch} x {patch} pixels, which do "
+                f"not tile {height} x {width} (height x width); resize or crop to "
+                f"multiples of {patch}."
+            )
+        x = Encoder(spec, self.dtype, self.attention, name="encoder")(pixels)
+        x = conv(2 * spec.latent_channels, "quant_conv", dtype=self.dtype, size=1)(x)
+        mean, log_variance = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+        return LatentDistribution(mean, jnp.clip(log_variance, *_LOG_VARIANCES))
+
+
+class Encoder(nn.Module):
+    """Levels of residual blocks, each of half the side, and a middle with attention."""
+
+    spec: AutoencoderSpec
+    dtype: Any
+    attention: AttentionRule
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b H W 3"]) -> Float[Array, "b h w c"]:
+        """Maps pixels to means and log-variances, before the last 1 x 1 convolution."""
+        spec = self.spec
+        x = conv(spec.channels[0], "conv_in", dtype=self.dtype)(x).astype(jnp.float32)
+        last = len(spec.channels) - 1
+        for level, channels in enumerate(spec.channels):
+            x = Level(
+                spec,
+                self.dtype,
+                channels=channels,
+                halve=level < last,
+                name=f"down_blocks_{level}",
+            )(x)
+        x = Middle(spec, self.dtype, self.attention, name="mid_block")(x)
+        x = nn.silu(_group_norm(spec, "conv_norm_out")(x))
+        return conv(2 * spec.latent_channels, "conv_out", dtype=self.dtype)(x)
+
+
+class Level(nn.Module):
+    """Residual blocks at one resolution, then half the side."""
+
+    spec: AutoencoderSpec
+    dtype: Any
+    channels: int
+    halve: bool
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b y x d"]:
+        """Maps the grid."""
+        for index in range(self.spec.layers):
+            x = _residual(self.spec, self.dtype, self.channels, f"resnets_{index}")(x)
+        if self.halve:
+            x = Downsample(self.dtype, name="downsamplers_0")(x)
+        return x
+
+
+class Middle(nn.Module):
+    """Attention between two residual blocks, at the coarsest resolution."""
+
+    spec: AutoencoderSpec
+    dtype: Any
+    attention: AttentionRule
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """Maps the grid."""
+        channels = x.shape[-1]
+        x = _residual(self.spec, self.dtype, channels, "resnets_0")(x)
+        x = GridAttention(self.spec, self.dtype, self.attention, name="attentions_0")(x)
+        return _residual(self.spec, self.dtype, channels, "resnets_1")(x)
+
+
+class Downsample(nn.Module):
+    """A convolution with stride 2."""
+
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b y x c"]:
+        """Halves the sides."""
+        halved = nn.Conv(
+            x.shape[-1],
+            kernel_size=(3, 3),
+            strides=(2, 2),
+            # Padded below and on the right alone, as the weights were trained.
+            padding=((0, 1), (0, 1)),
+            dtype=self.dtype,
+            param_dtype=jnp.float32,
+            precision=matmul_precision(self.dtype),
+            name="conv",
+        )(x)
+        return halved.astype(jnp.float32)
+
+
+class GridAttention(nn.Module):
+    """Attention of every cell to every cell, with one head."""
+
+    spec: AutoencoderSpec
+    dtype: Any
+    rule: AttentionRule
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """Maps the grid."""
+        batch, height, width, channels = x.shape
+        cells = _group_norm(self.spec, "group_norm")(x)
+        cells = cells.reshape(batch, height * width, channels)
+        mixed = attend(
+            *(dense(channels, f"to_{x}", dtype=self.dtype)(cells) for x in "qkv"),
+            heads=1,
+            # Flash attention has no heads of 512 channels.
+            rule="whole" if self.rule == "fused" else self.rule,
+            precision=matmul_precision(self.dtype),
+        )
+        mixed = dense(channels, "to_out_0", dtype=self.dtype)(mixed)
+        return x + mixed.astype(jnp.float32).reshape(x.shape)
+
+
+def _residual(
+    spec: AutoencoderSpec, dtype: Any, channels: int, name: str
+) -> ResidualBlock:
+    return ResidualBlock(channels, spec.groups, spec.norm_epsilon, dtype, name=name)
+
+
+def _group_norm(spec: AutoencoderSpec, name: str) -> nn.GroupNorm:
+    return group_norm(spec.groups, spec.norm_epsilon, name)

@@ -1,0 +1,71 @@
+"""What the U-Net of a loaded backbone reads of a prompt."""
+
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from uhseg_jax.backbones.backbone import Backbone
+from uhseg_jax.backbones.diffusion import tokenizer
+from uhseg_jax.backbones.diffusion.model import Diffusion, Prompt
+from uhseg_jax.types import Array, Int
+
+
+def prompt_ids(backbone: Backbone, prompt: str = "") -> tuple[np.ndarray, ...]:
+    """The tokens of a prompt, for every text encoder of a model.
+
+    Args:
+      backbone: a diffusion model, from `load_backbone`.
+      prompt: any text; what does not fit is cut off.
+
+    Returns:
+      For each encoder int32 [1, length].
+
+    Raises:
+      ValueError: the backbone is no diffusion model, or the prompt is not empty and the
+        weights came without the files of a tokenizer.
+      WeightsError: those files are damaged.
+      ImportError: the package `tokenizers` is not installed.
+    """
+    spec = backbone.diffusion.spec
+    if prompt and backbone.tokenizer is None:
+        raise ValueError(
+            f"The weights of {backbone.name} were converted without vocab.json and "
+            f"merges.txt, which the prompt {prompt!r} needs. Put both into the folder "
+            "`tokenizer` beside the weights and convert again with --overwrite, or "
+            "take the empty prompt."
+        )
+    return tuple(
+        tokenizer.prompt_ids(prompt, spec=encoder, folder=backbone.tokenizer)[None]
+        for encoder in spec.text_encoders
+    )
+
+
+def read_prompt(backbone: Backbone, prompt: str = "") -> Prompt:
+    """A prompt as the U-Net takes it.
+
+    Args:
+      backbone: a diffusion model, from `load_backbone`.
+      prompt: any text; the empty one needs no files.
+
+    Returns:
+      One prompt, a batch of one.
+
+    Raises:
+      ValueError: the backbone is no diffusion model, or the prompt is not empty and the
+        weights came without the files of a tokenizer.
+      WeightsError: those files are damaged.
+      ImportError: the package `tokenizers` is not installed.
+    """
+    ids = prompt_ids(backbone, prompt)
+    return _read(backbone.diffusion, backbone.params, ids)
+
+
+@functools.partial(jax.jit, static_argnames="module")
+def _read(
+    module: Diffusion, params: Any, ids: tuple[Int[Array, "1 length"], ...]
+) -> Prompt:
+    read: Any = module.apply({"params": params}, ids, method="read")
+    prompt: Prompt = read
+    return prompt

@@ -1,0 +1,310 @@
+"""The self-attention of a diffusion model while it looks at a picture.
+
+Three ways to look. Ivanova et al., "Unsupervised Segmentation by Diffusing, Walking and
+Cutting" (2024): the picture's latents are inverted step by step towards noise, and
+attention is taken on the way back. Tian et al., "Diffuse, Attend, and Segment" (2024):
+from one forward of the latents as they are. Couairon et al., "DiffCut" (2024): from one
+forward of slightly noised latents. Whichever it is, the maps of a resolution are the
+mean over its heads, layers and steps: every row remains a distribution.
+"""
+
+import dataclasses
+import functools
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uhseg_jax.backbones.backbone import Backbone
+from uhseg_jax.backbones.diffusion.ddim import (
+    Steps,
+    add_noise,
+    denoising_steps,
+    inversion_steps,
+    take_step,
+)
+from uhseg_jax.backbones.diffusion.model import Diffusion, Prompt, check_picture_size
+from uhseg_jax.backbones.diffusion.prompts import read_prompt
+from uhseg_jax.backbones.diffusion.recording import AttentionRecord, empty_sums
+from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
+from uhseg_jax.backbones.features import check_pictures
+from uhseg_jax.config_checks import check_fields, one_of, whole
+from uhseg_jax.types import Array, Float, UInt8
+
+AttentionSource = Literal["inversion", "single"]
+ATTENTION_SOURCES: tuple[str, ...] = get_args(AttentionSource)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AttentionRequest:
+    """How a model looks at a picture.
+
+    Attributes:
+      source: ``"inversion"``: latents go up the ladder of noise by DDIM inversion and
+        down again, and attention is that of the way down. ``"single"``: attention is
+        that of one forward.
+      num_steps: of an inversion, and of the way back.
+      schedule_steps: rungs of the whole ladder, of which ``num_steps`` are taken.
+      timestep: that a single forward is told.
+      noise: whether a single forward has its latents noised as that timestep says.
+      seed: of the noise; it is the same for every picture.
+
+    Raises:
+      ValueError: a field is out of range.
+    """
+
+    source: AttentionSource = "inversion"
+    num_steps: int = 10
+    schedule_steps: int = 50
+    timestep: int = 300
+    noise: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(
+            self,
+            {
+                "source": one_of(*ATTENTION_SOURCES),
+                "num_steps": whole(1),
+                "schedule_steps": whole(1),
+                "timestep": whole(0),
+                "noise": one_of(False, True),
+                "seed": whole(0, 2**32 - 1),
+            },
+        )
+        if self.num_steps > self.schedule_steps:
+            raise ValueError(
+                "num_steps must be at most schedule_steps, the rungs of the whole "
+                f"ladder, but is {self.num_steps} of {self.schedule_steps}."
+            )
+
+
+def check_request(request: AttentionRequest, spec: DiffusionSpec) -> None:
+    """Refuses a request that a model's schedule of noise has no timesteps for.
+
+    Args:
+      request: what is wanted.
+      spec: of which model.
+
+    Raises:
+      ValueError: the schedule has fewer timesteps.
+    """
+    if request.source == "inversion":
+        _ladder(request, spec)
+    elif request.timestep >= spec.schedule.num_timesteps:
+        raise ValueError(
+            f"The model was trained on {spec.schedule.num_timesteps} timesteps, so "
+            f"timestep must be below that; found {request.timestep}."
+        )
+
+
+def _ladder(request: AttentionRequest, spec: DiffusionSpec) -> tuple[Steps, Steps]:
+    """The steps up and the steps down."""
+    sizes = {
+        "num_steps": request.num_steps,
+        "num_inference_steps": request.schedule_steps,
+    }
+    up = inversion_steps(spec.schedule, **sizes)
+    return up, denoising_steps(spec.schedule, **sizes)
+
+
+def compute_self_attention(
+    module: Diffusion,
+    params: Any,
+    pixels: UInt8[Array, "b H W 3"],
+    prompt: Prompt,
+    *,
+    request: AttentionRequest,
+) -> dict[tuple[int, int], Float[Array, "b n n"]]:
+    """The pure function behind `self_attention_maps`, for callers with their own jit.
+
+    Args:
+      module: the model; static.
+      params: its parameters.
+      pixels: RGB whose sides are multiples of ``spec.multiple``.
+      prompt: one for all pictures, or one for each.
+      request: how to look; static.
+
+    Returns:
+      For every resolution (h, w) of the U-Net that has self-attention, the mean of its
+      maps over heads, layers and steps, float32. Row i is a distribution over the
+      n = h w cells that cell i takes from, cells counted row by row.
+
+    Raises:
+      ValueError: the sides or the request do not fit the model.
+    """
+    check_request(request, module.spec)
+    latents: Any = module.apply({"params": params}, pixels, method="encode")
+    if request.source == "inversion":
+        latents = invert_latents(module, params, latents, prompt, request=request)
+        _, record = denoise_latents(module, params, latents, prompt, request=request)
+    else:
+        record = _look_once(module, params, latents, prompt, request=request)
+    return {
+        cells: summed.total / summed.count.astype(jnp.float32)
+        for cells, summed in record.sums.items()
+    }
+
+
+def invert_latents(
+    module: Diffusion,
+    params: Any,
+    latents: Float[Array, "b h w c"],
+    prompt: Prompt,
+    *,
+    request: AttentionRequest,
+) -> Float[Array, "b h w c"]:
+    """Takes clean latents up the ladder of noise.
+
+    Args:
+      module: the model; static.
+      params: its parameters.
+      latents: clean and scaled.
+      prompt: one for all latents, or one for each.
+      request: says how far; static.
+
+    Returns:
+      The latents of the last step.
+    """
+
+    def step_fn(latents: Array, step: Steps) -> tuple[Array, None]:
+        prediction, _ = module.apply(
+            {"params": params}, latents, step.timestep, prompt, method="predict"
+        )
+        return take_step(latents, prediction, step), None
+
+    up, _ = _ladder(request, module.spec)
+    return jax.lax.scan(step_fn, latents, up)[0]
+
+
+def denoise_latents(
+    module: Diffusion,
+    params: Any,
+    latents: Float[Array, "b h w c"],
+    prompt: Prompt,
+    *,
+    request: AttentionRequest,
+) -> tuple[Float[Array, "b h w c"], AttentionRecord]:
+    """Takes latents down the ladder, and adds up the attention of every step.
+
+    Args:
+      module: the model; static.
+      params: its parameters.
+      latents: from `invert_latents`.
+      prompt: one for all latents, or one for each.
+      request: says from where; static.
+
+    Returns:
+      Clean latents, and sums over the layers and steps.
+    """
+    State = tuple[Array, AttentionRecord]
+
+    def step_fn(state: State, step: Steps) -> tuple[State, None]:
+        latents, record = state
+        predicted: Any = module.apply(
+            {"params": params},
+            latents,
+            step.timestep,
+            prompt,
+            recording="sums",
+            record=record,
+            method="predict",
+        )
+        prediction, record = predicted
+        return (take_step(latents, prediction, step), record), None
+
+    _, down = _ladder(request, module.spec)
+    grid = (latents.shape[1], latents.shape[2])
+    sums = empty_sums(module.spec.unet, len(latents), grid)
+    state, _ = jax.lax.scan(step_fn, (latents, sums), down)
+    return state
+
+
+def _look_once(
+    module: Diffusion,
+    params: Any,
+    latents: Array,
+    prompt: Prompt,
+    *,
+    request: AttentionRequest,
+) -> AttentionRecord:
+    """The attention of one forward."""
+    if request.noise:
+        noise = jax.random.normal(jax.random.key(request.seed), (1, *latents.shape[1:]))
+        latents = add_noise(
+            latents,
+            jnp.broadcast_to(noise, latents.shape),
+            timestep=request.timestep,
+            schedule=module.spec.schedule,
+        )
+    predicted: Any = module.apply(
+        {"params": params},
+        latents,
+        jnp.int32(request.timestep),
+        prompt,
+        recording="sums",
+        method="predict",
+    )
+    record: AttentionRecord = predicted[1]
+    return record
+
+
+@functools.partial(jax.jit, static_argnames=("module", "request"))
+def _jitted_maps(
+    module: Diffusion,
+    params: Any,
+    pixels: Array,
+    prompt: Prompt,
+    *,
+    request: AttentionRequest,
+) -> dict[tuple[int, int], Array]:
+    def of_one(picture: Array) -> dict[tuple[int, int], Array]:
+        maps = compute_self_attention(
+            module, params, picture[None], prompt, request=request
+        )
+        return {cells: x[0] for cells, x in maps.items()}
+
+    # One picture after the other: maps are large, and so is what makes them.
+    return jax.lax.map(of_one, pixels)
+
+
+def self_attention_maps(
+    backbone: Backbone,
+    images: UInt8[Array | np.ndarray, "b H W 3"],
+    *,
+    prompt: str = "",
+    request: AttentionRequest = AttentionRequest(),
+) -> dict[tuple[int, int], Float[Array, "b n n"]]:
+    """Self-attention maps of a batch of pictures, which are gone through one by one.
+
+    Compiled once for each shape, model and request.
+
+    Args:
+      backbone: a diffusion model, from `load_backbone`.
+      images: RGB pixels whose sides are multiples of ``spec.multiple`` (64 for Stable
+        Diffusion 1 and 2).
+      prompt: what the pictures are said to show; the empty one needs no files.
+      request: how the model looks at a picture.
+
+    Returns:
+      For every resolution (h, w) of the U-Net that has self-attention, float32 maps,
+      the mean over heads, layers and steps; see `compute_self_attention`. At 512 x 512
+      pixels the finest of Stable Diffusion 1 takes 67 MB for each picture.
+
+    Raises:
+      ValueError: the backbone is no diffusion model, the pictures are no uint8 RGB
+        batch, their sides or the request do not fit the model, or the prompt is not
+        empty and the weights came without the files of a tokenizer.
+    """
+    module = backbone.diffusion
+    check_pictures(images)
+    check_picture_size(module.spec, images.shape[1], images.shape[2])
+    check_request(request, module.spec)
+    return _jitted_maps(
+        module,
+        backbone.params,
+        jnp.asarray(images),
+        read_prompt(backbone, prompt),
+        request=request,
+    )

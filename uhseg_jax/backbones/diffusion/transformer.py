@@ -1,0 +1,242 @@
+"""Transformers over the cells of a picture, which see a text as well.
+
+Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (2022),
+section 3.3; gated GELU from Shazeer, "GLU Variants Improve Transformer" (2020).
+"""
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from uhseg_jax.backbones.attention import AttentionRule
+from uhseg_jax.backbones.diffusion.layers import conv, dense, group_norm
+from uhseg_jax.backbones.diffusion.recording import (
+    AttentionRecord,
+    RecordingRule,
+    attend_recorded,
+)
+from uhseg_jax.backbones.layers import matmul_precision
+from uhseg_jax.types import Array, Float
+
+# Both are constants of the architecture, not fields of any model.
+_GROUP_NORM_EPSILON = 1e-6
+_LAYER_NORM_EPSILON = 1e-5
+_MLP_RATIO = 4
+
+
+class _Attention(nn.Module):
+    """The projections around an attention."""
+
+    heads: int
+    dtype: Any
+
+    def project(
+        self, x: Array, source: Array
+    ) -> tuple[Float[Array, "b n d"], Float[Array, "b m d"], Float[Array, "b m d"]]:
+        """Queries of the tokens, keys and values of the source."""
+        width = x.shape[-1]
+
+        def projection(name: str) -> nn.Dense:
+            return dense(width, name, dtype=self.dtype, bias=False)
+
+        return (
+            projection("to_q")(x),
+            projection("to_k")(source),
+            projection("to_v")(source),
+        )
+
+    def output(self, mixed: Array) -> Array:
+        """The residual branch, float32."""
+        out = dense(mixed.shape[-1], "to_out_0", dtype=self.dtype)(mixed)
+        return out.astype(jnp.float32)
+
+
+class SelfAttention(_Attention):
+    """Attention of every cell to every cell, recorded if asked."""
+
+    rule: AttentionRule
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "b n d"],
+        record: AttentionRecord,
+        *,
+        place: str,
+        grid: tuple[int, int],
+        recording: RecordingRule,
+    ) -> tuple[Float[Array, "b n d"], AttentionRecord]:
+        """Maps the cells; the rest is as in `recording.attend_recorded`."""
+        query, key, value = self.project(x, x)
+        mixed, record = attend_recorded(
+            query,
+            key,
+            value,
+            record,
+            place=place,
+            grid=grid,
+            recording=recording,
+            heads=self.heads,
+            rule=self.rule,
+            precision=matmul_precision(self.dtype),
+        )
+        return self.output(mixed), record
+
+
+class CrossAttention(_Attention):
+    """Attention of every cell to the tokens of a text."""
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b n d"], context: Float[Array, "b m c"]
+    ) -> Float[Array, "b n d"]:
+        """Maps the cells."""
+        query, key, value = self.project(x, context)
+        precision = matmul_precision(self.dtype)
+
+        def by_head(tokens: Array) -> Array:
+            return tokens.reshape(*tokens.shape[:2], self.heads, -1)
+
+        scale = 1.0 / math.sqrt(x.shape[-1] // self.heads)
+        # A text is short: all weights of all heads are no larger than the cells.
+        logits = jnp.einsum(
+            "bqhc,bkhc->bhqk",
+            by_head(query * scale),
+            by_head(key),
+            precision=precision,
+            preferred_element_type=jnp.float32,
+        )
+        weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
+        mixed = jnp.einsum(
+            "bhqk,bkhc->bqhc", weights, by_head(value), precision=precision
+        )
+        return self.output(mixed.reshape(x.shape))
+
+
+class GatedGelu(nn.Module):
+    """One half of a projection, gated by the exact GELU of the other."""
+
+    width: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n c"]:
+        """Maps each token on its own."""
+        hidden = dense(2 * self.width, "proj", dtype=self.dtype)(x)
+        hidden, gate = jnp.split(hidden, 2, axis=-1)
+        return hidden * nn.gelu(gate, approximate=False)
+
+
+class FeedForward(nn.Module):
+    """A gated hidden layer."""
+
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
+        """Maps each token on its own."""
+        width = x.shape[-1]
+        hidden = GatedGelu(_MLP_RATIO * width, self.dtype, name="net_0")(x)
+        out = dense(width, "net_2", dtype=self.dtype)(hidden)
+        return out.astype(jnp.float32)
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention, attention to the text and an MLP; the stream is float32."""
+
+    heads: int
+    dtype: Any
+    attention: AttentionRule
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "b n d"],
+        context: Float[Array, "b m c"],
+        record: AttentionRecord,
+        *,
+        place: str,
+        grid: tuple[int, int],
+        recording: RecordingRule,
+    ) -> tuple[Float[Array, "b n d"], AttentionRecord]:
+        """Maps the cells; the rest is as in `recording.attend_recorded`."""
+
+        def normed(x: Array, name: str) -> Array:
+            return nn.LayerNorm(
+                epsilon=_LAYER_NORM_EPSILON,
+                dtype=jnp.float32,
+                use_fast_variance=False,
+                name=name,
+            )(x)
+
+        branch, record = SelfAttention(
+            self.heads, self.dtype, self.attention, name="attn1"
+        )(normed(x, "norm1"), record, place=place, grid=grid, recording=recording)
+        x = x + branch
+        x = x + CrossAttention(self.heads, self.dtype, name="attn2")(
+            normed(x, "norm2"), context
+        )
+        return x + FeedForward(self.dtype, name="ff")(normed(x, "norm3")), record
+
+
+class CellTransformer(nn.Module):
+    """Transformer blocks over the cells of a picture, as one residual branch."""
+
+    depth: int
+    heads: int
+    groups: int
+    linear_projection: bool
+    dtype: Any
+    attention: AttentionRule
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "b h w d"],
+        context: Float[Array, "b m c"],
+        record: AttentionRecord,
+        *,
+        place: str,
+        recording: RecordingRule,
+    ) -> tuple[Float[Array, "b h w d"], AttentionRecord]:
+        """Maps a picture.
+
+        Args:
+          x: the picture.
+          context: tokens of the text.
+          record: of the self-attention before.
+          place: of the module in the parameter tree.
+          recording: what is recorded of self-attention.
+
+        Returns:
+          The picture after the blocks, float32, and the record with theirs.
+        """
+        batch, height, width, channels = x.shape
+
+        def projection(x: Array, name: str) -> Array:
+            # Both are the same map; the shape of the kernel tells one from the other.
+            layer: nn.Module
+            if self.linear_projection:
+                layer = dense(channels, name, dtype=self.dtype)
+            else:
+                layer = conv(channels, name, dtype=self.dtype, size=1)
+            return layer(x).astype(jnp.float32)
+
+        tokens = group_norm(self.groups, _GROUP_NORM_EPSILON, "norm")(x)
+        tokens = projection(tokens, "proj_in").reshape(batch, -1, channels)
+        for index in range(self.depth):
+            name = f"transformer_blocks_{index}"
+            tokens, record = TransformerBlock(
+                self.heads, self.dtype, self.attention, name=name
+            )(
+                tokens,
+                context,
+                record,
+                place=f"{place}/{name}",
+                grid=(height, width),
+                recording=recording,
+            )
+        return x + projection(tokens.reshape(x.shape), "proj_out"), record

@@ -1,0 +1,314 @@
+"""The denoising U-Net of Stable Diffusion, with its self-attention in reach.
+
+Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (2022);
+nested depths and added sizes from Podell et al., "SDXL" (2023). Models of all families
+are this module; they differ by the fields of a `UNetSpec`.
+"""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from uhseg_jax.backbones.attention import AttentionRule
+from uhseg_jax.backbones.diffusion.layers import (
+    Downsample,
+    ResidualBlock,
+    TimeEmbedding,
+    Upsample,
+    conv,
+    group_norm,
+    sinusoids,
+)
+from uhseg_jax.backbones.diffusion.recording import (
+    AttentionRecord,
+    RecordingRule,
+    empty_record,
+)
+from uhseg_jax.backbones.diffusion.spec import NUM_SIZES, UNetSpec
+from uhseg_jax.backbones.diffusion.transformer import CellTransformer
+from uhseg_jax.types import Array, Float, Integer
+
+# Channels of the embedding of time over those of the finest level.
+_TIME_RATIO = 4
+
+
+class AddedCondition(NamedTuple):
+    """What the U-Nets of SDXL know beside time and text.
+
+    Attributes:
+      pooled: the pooled text.
+      sizes: rows and columns of the picture before it was resized, of where it was
+        cropped, and of the size wanted, in pixels.
+    """
+
+    pooled: Float[Array, "b d"]
+    sizes: Float[Array, "b 6"]
+
+
+class _Stage(nn.Module):
+    """Shared by the levels: how their parts are made of a spec."""
+
+    spec: UNetSpec
+    level: int
+    dtype: Any
+    attention: AttentionRule
+
+    def resnet(self, index: int, x: Array, time: Array) -> Array:
+        """Runs a residual block."""
+        return ResidualBlock(
+            features=self.spec.channels[self.level],
+            groups=self.spec.groups,
+            norm_epsilon=self.spec.norm_epsilon,
+            dtype=self.dtype,
+            name=f"resnets_{index}",
+        )(x, time)
+
+    def transformer(
+        self,
+        index: int,
+        depth: int,
+        x: Array,
+        context: Array,
+        record: AttentionRecord,
+        recording: RecordingRule,
+    ) -> tuple[Array, AttentionRecord]:
+        """Runs a transformer, if there is one."""
+        if not depth:
+            return x, record
+        name = f"attentions_{index}"
+        return CellTransformer(
+            depth=depth,
+            heads=self.spec.heads[self.level],
+            groups=self.spec.groups,
+            linear_projection=self.spec.linear_projection,
+            dtype=self.dtype,
+            attention=self.attention,
+            name=name,
+        )(x, context, record, place=f"{self.name}/{name}", recording=recording)
+
+
+class DownStage(_Stage):
+    """One level on the way down."""
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Array,
+        time: Array,
+        context: Array,
+        record: AttentionRecord,
+        *,
+        recording: RecordingRule,
+    ) -> tuple[Array, list[Array], AttentionRecord]:
+        """Returns the picture, what the way up will need of it, and the record."""
+        skips = []
+        for index, depth in enumerate(self.spec.down_depths[self.level]):
+            x = self.resnet(index, x, time)
+            x, record = self.transformer(index, depth, x, context, record, recording)
+            skips.append(x)
+        if self.level + 1 < len(self.spec.channels):
+            x = Downsample(self.dtype, name="downsamplers_0")(x)
+            skips.append(x)
+        return x, skips, record
+
+
+class MiddleStage(_Stage):
+    """The bottom."""
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Array,
+        time: Array,
+        context: Array,
+        record: AttentionRecord,
+        *,
+        recording: RecordingRule,
+    ) -> tuple[Array, AttentionRecord]:
+        """Returns the picture and the record."""
+        x = self.resnet(0, x, time)
+        depth = self.spec.middle_depth
+        if depth is None:
+            return x, record
+        x, record = self.transformer(0, depth, x, context, record, recording)
+        return self.resnet(1, x, time), record
+
+
+class UpStage(_Stage):
+    """One level on the way up."""
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Array,
+        time: Array,
+        context: Array,
+        record: AttentionRecord,
+        skips: list[Array],
+        *,
+        recording: RecordingRule,
+    ) -> tuple[Array, AttentionRecord]:
+        """Returns the picture and the record; takes what it needs off the skips."""
+        depths = self.spec.up_depths[len(self.spec.channels) - 1 - self.level]
+        for index, depth in enumerate(depths):
+            x = jnp.concatenate([x, skips.pop()], axis=-1)
+            x = self.resnet(index, x, time)
+            x, record = self.transformer(index, depth, x, context, record, recording)
+        if self.level:
+            x = Upsample(self.dtype, name="upsamplers_0")(x)
+        return x, record
+
+
+class UNet(nn.Module):
+    """Denoising U-Net that records its self-attention.
+
+    Attributes:
+      spec: the architecture.
+      dtype: of matrix products and convolutions; parameters, norms, softmax and the
+        residual stream are always float32.
+      attention: how attention is evaluated (`attention.py`); a matter of speed only.
+    """
+
+    spec: UNetSpec
+    dtype: Any = jnp.float32
+    attention: AttentionRule = "chunked"
+
+    @nn.compact
+    def __call__(
+        self,
+        latents: Float[Array, "b h w c"],
+        timesteps: Float[Array, " b"] | Integer[Array, " b"],
+        context: Float[Array, "b m d"],
+        *,
+        recording: RecordingRule = "nothing",
+        record: AttentionRecord | None = None,
+        added: AddedCondition | None = None,
+    ) -> tuple[Float[Array, "b h w c"], AttentionRecord]:
+        """Predicts what was added to latents.
+
+        Args:
+          latents: noisy latents, scaled as the spec of the autoencoder says.
+          timesteps: of the noise, from 0.
+          context: tokens of the text.
+          recording: what is recorded of self-attention: ``"nothing"``, every one of the
+            ``"layers"``, or ``"sums"`` over those of a resolution, which are not kept.
+            Static: it belongs to the program.
+          record: sums go on from those of this one, so that a loop over forwards holds
+            one set of them (`recording.empty_sums`), and layers take the place of its
+            layers; None for a fresh one.
+          added: pooled text and sizes, for models that know them.
+
+        Returns:
+          The prediction, float32, and the record.
+
+        Raises:
+          ValueError: the latents have other channels, a side cannot be halved down to
+            the coarsest level, or ``added`` is missing or not wanted.
+        """
+        spec = self.spec
+        check_latents(spec, latents.shape[1:])
+        record = empty_record() if record is None else record
+        time = self._embed(timesteps, added)
+        x = conv(spec.channels[0], "conv_in", dtype=self.dtype)(latents)
+        x = x.astype(jnp.float32)
+
+        def stage(kind: type[Any], name: str, level: int) -> Any:
+            return kind(spec, level, self.dtype, self.attention, name=name)
+
+        levels = len(spec.channels)
+        skips = [x]
+        for level in range(levels):
+            x, more, record = stage(DownStage, f"down_blocks_{level}", level)(
+                x, time, context, record, recording=recording
+            )
+            skips += more
+        x, record = stage(MiddleStage, "mid_block", levels - 1)(
+            x, time, context, record, recording=recording
+        )
+        for index in range(levels):
+            x, record = stage(UpStage, f"up_blocks_{index}", levels - 1 - index)(
+                x, time, context, record, skips, recording=recording
+            )
+        x = nn.silu(group_norm(spec.groups, spec.norm_epsilon, "conv_norm_out")(x))
+        x = conv(spec.latent_channels, "conv_out", dtype=self.dtype)(x)
+        return x.astype(jnp.float32), record
+
+    def _embed(self, timesteps: Array, added: AddedCondition | None) -> Array:
+        """The embedding of time, with pooled text and sizes where they are known."""
+        spec = self.spec
+        width = _TIME_RATIO * spec.channels[0]
+        time = TimeEmbedding(width, self.dtype, name="time_embedding")(
+            sinusoids(timesteps.astype(jnp.float32), spec.channels[0])
+        )
+        if spec.added_width is None:
+            if added is not None:
+                raise ValueError(
+                    "This U-Net knows time and text alone; pass no added condition."
+                )
+            return time
+        if added is None:
+            raise ValueError(
+                f"This U-Net needs an added condition: a pooled text of "
+                f"{spec.pooled_width} channels and {NUM_SIZES} sizes."
+            )
+        sizes = sinusoids(added.sizes.reshape(-1), spec.size_width)
+        sizes = sizes.reshape(added.sizes.shape[0], -1)
+        embedded = TimeEmbedding(width, self.dtype, name="add_embedding")(
+            jnp.concatenate([added.pooled.astype(jnp.float32), sizes], axis=-1)
+        )
+        return time + embedded
+
+
+def check_latents(spec: UNetSpec, shape: tuple[int, ...]) -> None:
+    """Refuses latents that the U-Net cannot take.
+
+    Args:
+      spec: the U-Net.
+      shape: rows, columns and channels of a latent.
+
+    Raises:
+      ValueError: the channels are others, or a side cannot be halved down to the
+        coarsest level.
+    """
+    height, width, channels = shape
+    if channels != spec.latent_channels:
+        raise ValueError(
+            f"The U-Net takes latents of {spec.latent_channels} channels, found "
+            f"{channels}."
+        )
+    multiple = spec.multiple
+    if height % multiple or width % multiple or not height or not width:
+        raise ValueError(
+            f"The sides of a latent are halved {len(spec.channels) - 1} times, so they "
+            f"must be multiples of {multiple}; found {height} x {width} (height x "
+            "width)."
+        )
+
+
+def abstract_unet(spec: UNetSpec) -> dict[str, Any]:
+    """The parameter tree of a U-Net as shapes and dtypes, without computing anything.
+
+    Args:
+      spec: the architecture.
+
+    Returns:
+      A nested dict of `jax.ShapeDtypeStruct`.
+    """
+
+    def shape(*sizes: int) -> Any:
+        return jax.ShapeDtypeStruct(sizes, jnp.float32)
+
+    side = spec.multiple
+    added = None
+    if spec.added_width is not None:
+        added = AddedCondition(shape(1, spec.pooled_width), shape(1, NUM_SIZES))
+    return jax.eval_shape(
+        UNet(spec).init,
+        jax.random.key(0),
+        shape(1, side, side, spec.latent_channels),
+        shape(1),
+        shape(1, 1, spec.context_width),
+        added=added,
+    )["params"]

@@ -1,0 +1,40 @@
+"""One model that has a name: its architecture, and whose weights it runs on."""
+
+import dataclasses
+
+from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
+from uhseg_jax.backbones.sources import Source
+from uhseg_jax.backbones.spec import ViTSpec
+
+Spec = ViTSpec | DiffusionSpec
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One published set of weights.
+
+    Attributes:
+      name: what users call it.
+      spec: its architecture; of a Vision Transformer, with the position rule of the
+        code that published it.
+      source: where the weights come from; None for the random ones of the tests.
+      licence: SPDX identifier of the weights' licence.
+      parameters: how many the model has, where counting them takes seconds.
+    """
+
+    name: str
+    spec: Spec
+    source: Source | None
+    licence: str
+    parameters: int | None = None
+
+
+def random_variant(name: str, spec: Spec, parameters: int | None = None) -> Variant:
+    """A variant for tests: random weights, made when they are loaded."""
+    return Variant(
+        name=f"{name}_test",
+        spec=spec,
+        source=None,
+        licence="Apache-2.0",
+        parameters=parameters,
+    )
