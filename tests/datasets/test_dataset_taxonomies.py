@@ -83,6 +83,43 @@ def test_kitti_step_has_the_train_ids_of_cityscapes():
     assert [step[i] for i in range(19)] == list(cityscapes.names)
 
 
+def test_the_groups_of_coco_stuff_are_those_of_picie_in_its_order():
+    taxonomy = builder(DATASETS["coco_stuff27"]).read_taxonomy()
+    flat = taxonomy.flat(depth=0)
+    assert [name.split()[0].removesuffix("-stuff") for name in flat.names] == [
+        *("electronic", "appliance", "food", "furniture", "indoor", "kitchen"),
+        *("accessory", "animal", "outdoor", "person", "sports", "vehicle"),  # things
+        *("ceiling", "floor", "food", "furniture", "raw-material", "textile", "wall"),
+        *("window", "building", "ground", "plant", "sky", "solid", "structural"),
+        "water",
+    ]
+    # COCO groups consecutive ids of things: the first ones and how many, all 91.
+    groups = {
+        **{"person": (0, 1), "vehicle": (1, 8), "outdoor": (9, 6), "animal": (15, 10)},
+        **{"accessory": (25, 8), "sports": (33, 10), "kitchen": (43, 8)},
+        **{"food": (51, 10), "furniture": (61, 10), "electronic": (71, 6)},
+        **{"appliance": (77, 6), "indoor": (83, 8)},
+    }
+    assert sum(count for _, count in groups.values()) == 91
+    parent = {
+        int(i): taxonomy.names[p].split()[0]
+        for i, p in zip(taxonomy.ids, taxonomy.parents, strict=True)
+        if i != NO_ID and p >= 0
+    }
+    for name, (first, count) in groups.items():
+        assert all(parent[i] == name for i in range(first, first + count))
+    stuff = flat.lookup[91:182]  # no gap among these
+    sizes = [2, 6, 4, 11, 4, 11, 7, 2, 6, 11, 9, 2, 6, 5, 5]
+    assert np.bincount(stuff, minlength=27).tolist() == [0] * 12 + sizes
+
+
+def test_cityscapes_and_ade20k_number_classes_as_their_ids():
+    flat = builder(DATASETS["cityscapes27"]).read_taxonomy(view="all_27.txt").flat()
+    assert flat.encode(np.arange(34)).tolist() == [-1] * 7 + list(range(27))
+    flat = builder(DATASETS["ade20k"]).read_taxonomy().flat()
+    assert flat.encode(np.arange(151)).tolist() == list(range(-1, 150))
+
+
 @pytest.mark.shared
 def test_the_ids_of_cityscapes_become_its_train_ids(data):
     folder = data / "Cityscapes_sample" / "gtFine" / "val" / "frankfurt"

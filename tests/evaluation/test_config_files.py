@@ -10,6 +10,7 @@ from PIL import Image
 from uhseg_jax.cli import evaluate as command
 from uhseg_jax.cli.config_files import ConfigError, read_config
 from uhseg_jax.cli.config_overrides import UsageError
+from uhseg_jax.evaluation import Scoring
 
 CAMVID = Path(__file__).parents[2] / "configs" / "camvid.py"
 SMALL = [
@@ -69,9 +70,43 @@ def test_overrides_are_read_by_the_kinds_of_the_fields():
     assert read_config(CAMVID, ["split=test"]).split == "test"
 
 
+def test_a_config_says_how_to_score(camvid, tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    fields = "protocol='hungarian', crop=28, names='list.txt'"
+    path.write_text(
+        HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{}}, {fields}))"
+    )
+    said = read_config(path)
+    assert said.scoring == Scoring("hungarian", crop=28)
+    assert said.names == "list.txt"
+    (tmp_path / "one.txt").write_text("0016E5_2\n")
+    overrides = ["crop=none", "num_regions=3", f"names={tmp_path / 'one.txt'}"]
+    said = read_config(path, overrides)
+    assert said.scoring == Scoring("hungarian", num_regions=3)
+    argv = ["uhseg-evaluate", f"--config={path}", f"--output={tmp_path / 'scores'}"]
+    argv += [f"--data_dir={tmp_path / 'prepared'}", f"--manual_dir={camvid}", *SMALL]
+    argv += [f"--config.{text}" for text in (*overrides, "crop=28")]
+    assert command.main(argv) == 0, capsys.readouterr().err
+    metrics = json.loads((tmp_path / "scores" / "metrics.json").read_text())
+    assert 0 < metrics["full/hungarian_pacc"] <= 1
+    assert metrics["images"] == 1
+    assert metrics["mean_leaves"] <= 3
+    assert command.main([*argv, "--boundaries"]) == 2
+    assert "boundaries are scored with" in capsys.readouterr().err
+    multilevel = CAMVID.with_name("voc2012_multilevel.py")
+    argv = ["uhseg-evaluate", f"--config={multilevel}", "--config.protocol=hungarian"]
+    argv += [f"--manual_dir={camvid}", f"--data_dir={tmp_path / 'prepared'}"]
+    assert command.main([*argv, "--config.dataset=camvid"]) == 2
+    assert "protocol of its own" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("crop=wide", "--config.crop expects int"),
+        ("protocol=greedy", "--config: protocol must be"),
+        ("num_regions=3", "num_regions cuts trees"),
+        ("names", "names, protocol, crop, num_regions, boundaries and parameters"),
         ("parameters.colour=1", "no parameter 'colour'"),
         ("parameters.seed=red", "--config.parameters.seed expects int"),
         ("parameters.seed", "--config.parameters.NAME=VALUE"),
@@ -106,6 +141,14 @@ METHOD = "method='recursive_spectral', "
         (HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters=3))", "parameters to name"),
         (HEAD + f"ConfigDict(dict({TEXTS}method=3, parameters={{}}))", "method to be"),
         (HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{'hue': 1}}))", "hue"),
+        (
+            HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{}}, crop=-1))",
+            "crop mu",
+        ),
+        (
+            HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{}}, names=3))",
+            "names t",
+        ),
     ],
 )
 def test_files_that_are_no_configs_are_named(text, words, tmp_path, capsys):

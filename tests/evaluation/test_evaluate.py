@@ -16,6 +16,7 @@ from PIL import Image
 import uhseg_jax
 from uhseg_jax import evaluation
 from uhseg_jax.cli import evaluate as command
+from uhseg_jax.datasets.cropped import CroppedSource
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.evaluation import gallery
@@ -23,6 +24,7 @@ from uhseg_jax.evaluation.journal import Entry, Journal
 from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.metrics import boundary, overlap, regions, scales
 from uhseg_jax.metrics.boundary import BoundaryState
+from uhseg_jax.metrics.matching import ImageMatchingState, match_image
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.refinement.labels import resize_labels
 from uhseg_jax.taxonomy import Taxonomy
@@ -76,8 +78,10 @@ def segmenter():
     return Segmenter.create(model="dinov2_test", config=CONFIG, refine="upsample")
 
 
-def run(segmenter, source, output, **kwargs):
-    settings = evaluation.settings_of(segmenter, source, version="test")
+def run(segmenter, source, output, *, scoring=None, **kwargs):
+    settings = evaluation.settings_of(
+        segmenter, source, version="test", scoring=scoring
+    )
     return evaluation.evaluate(segmenter, source, output, settings=settings, **kwargs)
 
 
@@ -108,10 +112,8 @@ def test_scores_are_those_of_the_metrics_image_by_image(segmenter, tmp_path):
 
 def test_boundaries_of_classes_are_scored_where_asked_for(segmenter, tmp_path):
     source = Shapes()
-    settings = evaluation.settings_of(
-        segmenter, source, version="test", boundaries=True
-    )
-    metrics = evaluation.evaluate(segmenter, source, tmp_path, settings=settings)
+    scoring = evaluation.Scoring(boundaries=True)
+    metrics = run(segmenter, source, tmp_path, scoring=scoring)
     state = BoundaryState.empty(len(scales.NUM_REGIONS))
     for index in (0, 1, 2, 4):  # no pixel of the other counts
         example = source[index]
@@ -209,6 +211,45 @@ def test_regions_of_several_people_are_scored_as_bsds_does(segmenter, tmp_path):
     assert not any(key.startswith("grid/") for key in metrics)
     again = run(segmenter, source, tmp_path)
     assert again == metrics
+
+
+MATCHED = evaluation.Scoring("hungarian", crop=42)
+
+
+def test_matched_segments_are_scored_on_the_crops(segmenter, tmp_path, monkeypatch):
+    truths = drawn_truths(monkeypatch)
+    metrics = run(segmenter, Shapes(), tmp_path, scoring=MATCHED)
+    cropped = CroppedSource(Shapes(), side=42)
+    state = ImageMatchingState.empty(3)
+    counts = []
+    for example in (cropped[index] for index in range(5)):
+        tree = segmenter([example.image])[0]
+        truth = cropped.taxonomy.flat().encode(example.labels)
+        state = state.update(match_image(tree.labels, truth, num_classes=3))
+        counts.append(np.unique(tree.labels).size)
+    expected = state.compute()
+    assert metrics["full/hungarian_miou"] == expected["miou"]
+    assert metrics["full/hungarian_pacc"] == expected["pacc"]
+    assert (metrics["images"], metrics["skipped"]) == (4, 1)
+    assert metrics["mean_leaves"] == np.mean(counts[:3] + counts[4:])
+    assert {key.partition("/")[0] for key in metrics} == {
+        *("full", "grid", "images", "skipped", "mean_leaves")
+    }
+    assert len(truths) == 4
+    assert all(truth.shape == (42, 42) for truth in truths)
+    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
+
+
+def test_matching_goes_on_where_it_was_stopped(segmenter, tmp_path):
+    whole = run(segmenter, Shapes(), tmp_path / "whole", scoring=MATCHED)
+    with pytest.raises(DatasetError, match="shape 2"):
+        run(segmenter, Shapes(fails_at=2), tmp_path / "parts", scoring=MATCHED)
+    assert run(segmenter, Shapes(), tmp_path / "parts", scoring=MATCHED) == whole
+    for name in ("metrics.json", "per_image.csv"):
+        ours, theirs = (tmp_path / x / name for x in ("parts", "whole"))
+        assert ours.read_bytes() == theirs.read_bytes()
+    with pytest.raises(evaluation.EvaluationError, match="scoring"):
+        run(segmenter, Shapes(), tmp_path / "whole")
 
 
 def test_hierarchies_are_scored_as_well(segmenter, tmp_path):
@@ -408,6 +449,13 @@ def test_the_command_scores_a_folder(folder, monkeypatch, capsys):
     assert settings["config"]["num_superpixels"] == 12
     assert settings["refinement"]["refiner"] == "none"
     assert settings["refinement"]["min_area"] == 0.001
+    argv += ["--protocol=hungarian", "--crop=30", "--num_regions=2"]
+    assert command.main([*argv, f"--output={folder / 'matched'}"]) == 0
+    metrics = json.loads((folder / "matched" / "metrics.json").read_text())
+    assert 0 < metrics["full/hungarian_miou"] <= 1
+    assert 1 <= metrics["mean_leaves"] <= 2
+    settings = json.loads((folder / "matched" / "settings.json").read_text())
+    assert settings["scoring"]["crop"] == 30
 
 
 @pytest.mark.parametrize(
@@ -419,6 +467,10 @@ def test_the_command_scores_a_folder(folder, monkeypatch, capsys):
         (["--config=nowhere.py"], 1, "nowhere.py: expected a config file"),
         (["--config=x.py", "--model=dinov2_test"], 2, "--model; say --config.model="),
         (["--config=x.py", "--preset=paper"], 2, "not go with --preset"),
+        (["--config=x.py", "--crop=9"], 2, "--crop; say --config.crop=VALUE"),
+        (["--images=a", "--masks=b", "--crop=0"], 2, "crop=0"),
+        (["--images=a", "--masks=b", "--protocol=greedy"], 2, "best_region|hungarian"),
+        (["--images=a", "--masks=b", "--num_regions=3"], 2, "'hungarian'"),
         (["--config=x.py", "--images=a", "--masks=b"], 2, "with --images, --masks"),
         (["--config=x.py", "--taxonomy=t"], 2, "not go with --taxonomy"),
         (["--images=a", "--masks=b", "--data_dir=c"], 2, "not go with --data_dir"),

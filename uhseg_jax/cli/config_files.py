@@ -11,11 +11,14 @@ from ml_collections import ConfigDict
 
 from uhseg_jax import methods
 from uhseg_jax.cli.config_overrides import UsageError, override
+from uhseg_jax.evaluation.scoring import Scoring
 
 __all__ = ["ConfigError", "Experiment", "freeze", "read_config"]
 
 _TEXTS = ("dataset", "split", "model", "method")
 _PARAMETERS = "parameters"
+_NAMES = "names"
+_SCORING = tuple(field.name for field in dataclasses.fields(Scoring))
 
 
 class ConfigError(ValueError):
@@ -32,6 +35,8 @@ class Experiment:
       model: name of a variant.
       method: name of a method.
       parameters: the method's frozen config.
+      scoring: how the trees are scored.
+      names: text file with the examples to take, one a line; None for all.
     """
 
     dataset: str
@@ -39,6 +44,8 @@ class Experiment:
     model: str
     method: str
     parameters: Any
+    scoring: Scoring
+    names: str | None
 
 
 def read_config(
@@ -57,26 +64,32 @@ def read_config(
     """
     path = Path(path).expanduser()
     fields = _fields(path)
-    assignments = []
+    assignments, scored = [], []
     for text in overrides:
         name, equals, value = text.partition("=")
         if name.startswith(f"{_PARAMETERS}."):
             assignments.append(text.removeprefix(f"{_PARAMETERS}."))
-        elif name not in _TEXTS or not equals:
+        elif equals and name in _SCORING:
+            scored.append(text)
+        elif equals and name in (*_TEXTS, _NAMES):
+            fields[name] = value
+        else:
             raise UsageError(
                 f"--config.{text}: expected --config.NAME=VALUE, NAME one of "
-                f"{', '.join(_TEXTS)} and {_PARAMETERS}.PARAMETER."
+                f"{', '.join((*_TEXTS, _NAMES, *_SCORING))} and "
+                f"{_PARAMETERS}.PARAMETER."
             )
-        else:
-            fields[name] = value
     method = methods.get_method(fields["method"])
     try:
         parameters = freeze(fields[_PARAMETERS], method.config)
+        scoring = Scoring(**{n: fields[n] for n in _SCORING if n in fields})
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from error
     return Experiment(
         **{name: fields[name] for name in _TEXTS},
         parameters=override(parameters, assignments, flag=f"--config.{_PARAMETERS}"),
+        scoring=override(scoring, scored),
+        names=fields.get(_NAMES),
     )
 
 
@@ -111,15 +124,17 @@ def _fields(path: Path) -> dict[str, Any]:
         )
     fields = config.to_dict()
     expected = {*_TEXTS, _PARAMETERS}
-    missing, unknown = sorted(expected - set(fields)), sorted(set(fields) - expected)
+    missing = sorted(expected - set(fields))
+    unknown = sorted(set(fields) - expected - {_NAMES, *_SCORING})
     if missing or unknown:
         said = [f"lacks {', '.join(missing)}"] * bool(missing)
         said += [f"has {', '.join(unknown)}"] * bool(unknown)
         raise ConfigError(
             f"{path}: the config {' and '.join(said)}; expected the fields "
-            f"{', '.join((*_TEXTS, _PARAMETERS))}."
+            f"{', '.join((*_TEXTS, _PARAMETERS))} and, if need be, "
+            f"{', '.join((_NAMES, *_SCORING))}."
         )
-    for name in _TEXTS:
+    for name in (*_TEXTS, *({_NAMES} & set(fields))):
         if not isinstance(fields[name], str):
             raise ConfigError(
                 f"{path}: expected {name} to be a text, but it is {fields[name]!r}."

@@ -16,6 +16,7 @@ from uhseg_jax.evaluation.collection_scores import (
     evaluate_collection,
     settings_of_collection,
 )
+from uhseg_jax.evaluation.scoring import Scoring
 
 __all__ = ["evaluate"]
 
@@ -28,13 +29,19 @@ def evaluate(
     """Scores the categories that a config's method finds in its dataset.
 
     Raises:
-      UsageError: several processes were asked for.
+      UsageError: several processes or another protocol were asked for.
       ValueError, WeightsError: as `evaluate`'s main tells them.
     """
     if values.distributed:
         raise UsageError(
             f"--distributed does not go with {experiment.method}: its categories are "
             "found by one process."
+        )
+    if experiment.scoring != Scoring():
+        raise UsageError(
+            f"{experiment.method} finds the categories of a whole dataset, which has a "
+            "protocol of its own; leave protocol, crop, num_regions and boundaries out "
+            "of its config."
         )
     method = methods.get_method(experiment.method)
     refinement = refinement_flags.resolve(values, default=method.refiner)

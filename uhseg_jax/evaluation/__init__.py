@@ -2,5 +2,6 @@
 
 from uhseg_jax.evaluation.loop import evaluate, settings_of
 from uhseg_jax.evaluation.score_files import EvaluationError
+from uhseg_jax.evaluation.scoring import Scoring
 
-__all__ = ["EvaluationError", "evaluate", "settings_of"]
+__all__ = ["EvaluationError", "Scoring", "evaluate", "settings_of"]

@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 from scipy import ndimage
 
-from uhseg_jax.datasets.source import DatasetError, Example
+from uhseg_jax.datasets.source import Example
+from uhseg_jax.evaluation.places import PLACES, at_both_sizes
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import boundary
 from uhseg_jax.metrics.boundary import BoundaryState
@@ -15,7 +16,6 @@ from uhseg_jax.metrics.scales import NUM_REGIONS, cut_stack
 from uhseg_jax.metrics.tree_overlap import TreeOverlapState
 from uhseg_jax.metrics.tree_overlap import score_image as score_tree
 from uhseg_jax.pytrees import pytree_dataclass
-from uhseg_jax.refinement.labels import at_size, resize_labels
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Int
 
@@ -66,7 +66,7 @@ class ClassScorer:
         """The scores of no image, on the grid and at full size."""
         return {
             place: self._nothing(boundaries=self._boundaries and place == "full")
-            for place in ("grid", "full")
+            for place in PLACES
         }
 
     def score(
@@ -74,19 +74,10 @@ class ClassScorer:
     ) -> tuple[dict[str, Scores], dict[str, float]]:
         """Scores one tree, on the patch grid and refined to the picture's size.
 
-        On the grid, as published, the ground truth is resized by nearest neighbour.
-
         Raises:
           DatasetError: the labels hold ids that the taxonomy does not know.
         """
-        try:
-            classes = self._classes.encode(example.labels)
-        except ValueError as error:
-            raise DatasetError(f"{example.name}: {error}") from error
-        pairs = {
-            "grid": (grid, resize_labels(classes, grid.labels.shape)),
-            "full": (at_size(full, classes.shape), classes),
-        }
+        pairs = at_both_sizes(grid, full, example, self._classes)
         states: dict[str, Scores] = {}
         rows: dict[str, float] = {}
         for place, (resized, truth) in pairs.items():

@@ -14,7 +14,9 @@ from uhseg_jax.types import Integer
 
 __all__ = ["draw_extremes"]
 
-_KEYS = ("full/nmcovering", "full/covering")  # the first one that the rows have
+# The first one that the rows have. Of matched segments the share of pixels: every spare
+# segment lowers a picture's mIoU, so that would rank by the number of segments.
+_KEYS = ("full/nmcovering", "full/covering", "full/hungarian_pacc")
 
 
 def draw_extremes(
@@ -23,6 +25,7 @@ def draw_extremes(
     entries: Sequence[Entry],
     folder: Path,
     *,
+    levels: Sequence[int] = (8, 32),
     count: int = 4,
 ) -> list[Path]:
     """Draws the pictures that score lowest and highest.
@@ -33,6 +36,7 @@ def draw_extremes(
       entries: its images with their scores.
       folder: for ``worst-1.png``, ... and ``best-1.png``, ...; the captions of each
         are the picture, its ground truth and its regions.
+      levels: numbers of regions to show.
       count: how many of each at the most.
 
     Returns:
@@ -51,7 +55,7 @@ def draw_extremes(
         tree = segmenter([example.image])[0]
         truth = _truth(source, example)
         paths.append(folder / f"{name}.png")
-        sheet = overlay(example.image, tree, levels=(8, 32), truth=truth)
+        sheet = overlay(example.image, tree, levels=levels, truth=truth)
         save_png(paths[-1], sheet)
     return paths
 

@@ -18,7 +18,7 @@ from uhseg_jax.evaluation.score_files import (
     describe,
     write_scores,
 )
-from uhseg_jax.evaluation.scorer import scorer_for
+from uhseg_jax.evaluation.scoring import Scoring
 from uhseg_jax.files import writing_aside
 from uhseg_jax.metrics import states
 from uhseg_jax.pipeline import Segmenter
@@ -27,7 +27,11 @@ __all__ = ["evaluate", "settings_of"]
 
 
 def settings_of(
-    segmenter: Segmenter, source: Source, *, version: str, boundaries: bool = False
+    segmenter: Segmenter,
+    source: Source,
+    *,
+    version: str,
+    scoring: Scoring | None = None,
 ) -> dict[str, Any]:
     """What the scores depend on, JSON-ready.
 
@@ -35,7 +39,7 @@ def settings_of(
       segmenter: the backbone and method.
       source: pictures with ground truth.
       version: of this package.
-      boundaries: score the boundaries between classes as well; slow.
+      scoring: how the pictures are prepared and scored; None for the default.
     """
     return describe(
         source,
@@ -44,7 +48,7 @@ def settings_of(
         method=segmenter.method.name,
         config=dataclasses.asdict(segmenter.config),
         refinement=dataclasses.asdict(segmenter.refinement),
-        boundaries=boundaries,
+        scoring=dataclasses.asdict(scoring or Scoring()),
     )
 
 
@@ -59,10 +63,11 @@ def evaluate(
 ) -> dict[str, float]:
     """Scores a method on a dataset, on the patch grid and at full resolution.
 
-    A dataset whose pictures several people cut into regions is scored as BSDS does, at
-    full resolution (`annotator_scores`), all others by their classes (`class_scores`).
-    Stopped at any moment, the same call goes on where it
-    was and ends in the same scores. Writes ``metrics.json``, ``per_image.csv``,
+    How is in the settings (`scoring.Scoring`). By default a dataset whose pictures
+    several people cut into regions is scored as BSDS does, at full resolution
+    (`annotator_scores`), all others by the best region for every class
+    (`class_scores`). Stopped at any moment, the same call goes on where it was and ends
+    in the same scores. Writes ``metrics.json``, ``per_image.csv``,
     ``settings.json`` and, in ``pictures``, the worst and best with their ground truth.
 
     Several processes of `jax.distributed` each take every so many-th picture and merge
@@ -81,7 +86,7 @@ def evaluate(
 
     Returns:
       What ``metrics.json`` holds: ``grid/...`` and ``full/...``, then images, skipped,
-      mean_nodes and mean_leaves.
+      mean_leaves and, for whole trees, mean_nodes.
 
     Raises:
       EvaluationError: the folder holds results of other settings.
@@ -91,7 +96,9 @@ def evaluate(
         lambda: claim(output, settings, stale=["images-*.jsonl"], overwrite=overwrite),
         name="settings",
     )
-    scorer = scorer_for(source, boundaries=settings.get("boundaries", False))
+    scoring = Scoring(**settings.get("scoring", {}))
+    source = scoring.view(source)
+    scorer = scoring.scorer(source)
     empty = scorer.empty()
     share = range(hosts.index(), len(source), hosts.count())
     done = {e.index: e for e in _entries(output) if e.index in share}
@@ -118,18 +125,21 @@ def evaluate(
     hosts.first_then_others(lambda: _report(output, metrics), name="report")
     pictures = output / "pictures"
     if hosts.index() == 0 and (waiting or not pictures.is_dir()):
-        _draw(segmenter, source, _entries(output), pictures)
+        _draw(segmenter, source, _entries(output), pictures, scoring.levels)
     return metrics
 
 
 def _draw(
-    segmenter: Segmenter, source: Source, entries: Sequence[Entry], folder: Path
+    segmenter: Segmenter,
+    source: Source,
+    entries: Sequence[Entry],
+    folder: Path,
+    levels: Sequence[int],
 ) -> None:
     """Draws the extremes; the scores stand even where that fails."""
     try:
-        draw_extremes(
-            dataclasses.replace(segmenter, mesh=None), source, entries, folder
-        )
+        alone = dataclasses.replace(segmenter, mesh=None)
+        draw_extremes(alone, source, entries, folder, levels=levels)
     except (OSError, ValueError) as error:
         print(
             f"{folder}: the scores are complete, but the pictures could not be drawn "

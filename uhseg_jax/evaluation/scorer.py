@@ -1,13 +1,11 @@
-"""What the loop asks of a way to score, and which way suits a dataset."""
+"""What the loop asks of a way to score."""
 
 from typing import Any, Protocol, runtime_checkable
 
-from uhseg_jax.datasets.source import Example, Source
-from uhseg_jax.evaluation.annotator_scores import AnnotatorScorer
-from uhseg_jax.evaluation.class_scores import ClassScorer
+from uhseg_jax.datasets.source import Example
 from uhseg_jax.hierarchy.tree import RegionTree
 
-__all__ = ["Scorer", "scorer_for"]
+__all__ = ["Scorer"]
 
 
 @runtime_checkable
@@ -33,15 +31,3 @@ class Scorer(Protocol):
     def compute(self, state: Any) -> dict[str, float]:
         """The keys of ``metrics.json``, in fractions of 1 unless said."""
         ...
-
-
-def scorer_for(source: Source, *, boundaries: bool = False) -> Scorer:
-    """Regions of several people are scored as BSDS does, classes as the papers do.
-
-    Args:
-      source: the dataset.
-      boundaries: score those between classes too, as BSDS does; slow.
-    """
-    if len(source) and source[0].annotations is not None:
-        return AnnotatorScorer()
-    return ClassScorer(source.taxonomy, boundaries=boundaries)

@@ -1,0 +1,104 @@
+"""The middle square of every picture, brought to one size.
+
+How zero-shot segmenters are scored: Tian et al., "Diffuse, Attend, and Segment", CVPR
+2024, in the order and with the sampling of its release (``data/coco/coco_data.py`` and
+``data/cityscapes/cityscapes_data.py``): first the crop, then the new size. PiCIE (Cho
+et al., CVPR 2021), whose list of pictures that protocol takes, resizes first and with
+antialiasing.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from uhseg_jax import config_checks
+from uhseg_jax.datasets.source import Example, Source
+from uhseg_jax.interpolation import NUM_TAPS, make_taps
+from uhseg_jax.refinement.labels import resize_labels
+from uhseg_jax.taxonomy import Taxonomy
+from uhseg_jax.types import Float, Integer, UInt8
+
+__all__ = ["CroppedSource"]
+
+
+class CroppedSource:
+    """Another source's pictures and labels, cropped to squares of one size.
+
+    The square is as long as the shorter side and lies in the middle; of an odd rest the
+    larger half is below or to the right of it. Pictures are sampled by bilinear
+    interpolation without antialiasing and rounded to whole numbers (the release keeps
+    fractions); labels, instances and annotations take the nearest pixel, so ids stay
+    what they are.
+
+    Attributes:
+      name: of the dataset, for reports.
+      taxonomy: what the ids in the labels are.
+    """
+
+    def __init__(self, source: Source, *, side: int):
+        """Makes the view.
+
+        Args:
+          source: the dataset.
+          side: of the squares, in pixels.
+
+        Raises:
+          ValueError: the side is no positive whole number.
+        """
+        self.name = source.name
+        self.taxonomy: Taxonomy = source.taxonomy
+        self._source = source
+        self._side: int = config_checks.check("side", side, config_checks.whole(1))
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self._source)
+
+    def fingerprint(self) -> str:
+        """That of the other source, with the side."""
+        return f"{self._source.fingerprint()} crop {self._side}"
+
+    def __getitem__(self, index: int) -> Example:
+        """The example at a position, cropped."""
+        example = self._source[index]
+        people, objects = example.annotations, example.instances
+        return dataclasses.replace(
+            example,
+            image=_sampled(_middle(example.image), self._side),
+            labels=self._nearest(example.labels),
+            annotations=None
+            if people is None
+            else np.stack([*map(self._nearest, people)]),
+            instances=None if objects is None else self._nearest(objects),
+        )
+
+    def _nearest(self, ids: Integer[np.ndarray, "H W"]) -> Integer[np.ndarray, "s s"]:
+        return resize_labels(_middle(ids), (self._side, self._side))
+
+
+def _middle(pixels: np.ndarray) -> np.ndarray:
+    """The square in the middle of the first two axes."""
+    side = min(pixels.shape[:2])
+    top, left = ((length - side) // 2 for length in pixels.shape[:2])
+    return pixels[top : top + side, left : left + side]
+
+
+def _sampled(
+    square: UInt8[np.ndarray, "n n 3"], side: int
+) -> UInt8[np.ndarray, "s s 3"]:
+    """A square picture of another size, by bilinear interpolation of points."""
+    taps = make_taps(square.shape[0], side, kernel="bilinear")
+
+    def along(
+        pixels: Float[np.ndarray, "a b 3"], axis: int
+    ) -> Float[np.ndarray, "_ _ 3"]:
+        shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
+        terms = (
+            np.take(pixels, taps.first + tap, axis=axis, mode="clip")
+            * taps.weights[:, tap].reshape(shape)
+            for tap in range(NUM_TAPS)
+        )
+        return functools.reduce(np.add, terms)
+
+    return np.rint(along(along(square.astype(np.float64), 0), 1)).astype(np.uint8)
