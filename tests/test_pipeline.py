@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import uhseg_jax
-from uhseg_jax import backbones, methods, pipeline, segmenter
+from uhseg_jax import backbones, extraction, methods, pipeline
 from uhseg_jax.methods import recursive_spectral
 
 MODEL = "dinov2_test"
@@ -220,11 +220,11 @@ def test_sizes_that_the_patch_does_not_divide_are_refused():
 
 
 def test_sides_may_be_numpys_whole_numbers_or_a_list():
-    assert segmenter.image_sides(np.int64(28)) == (28, 28)
-    assert segmenter.image_sides([np.int32(14), 28]) == (14, 28)
+    assert extraction.image_sides(np.int64(28)) == (28, 28)
+    assert extraction.image_sides([np.int32(14), 28]) == (14, 28)
     for size in (28.0, "28", (28, 28, 28), True):
         with pytest.raises(ValueError, match="image_size must be a side or a pair"):
-            segmenter.image_sides(size)
+            extraction.image_sides(size)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (2000, 3)])

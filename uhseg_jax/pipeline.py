@@ -14,15 +14,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from uhseg_jax import backbones, images, methods
+from uhseg_jax.extraction import image_sides, require_dense
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.refinement.config import Refinement
-from uhseg_jax.segmenter import (
-    DEFAULT_METHOD,
-    Segmenter,
-    image_sides,
-    jitted_trees,
-    require_dense,
-)
+from uhseg_jax.segmenter import DEFAULT_METHOD, Segmenter, jitted_trees
 from uhseg_jax.types import Array, Float
 
 __all__ = [
@@ -100,7 +95,9 @@ def segment_features(
 
     Args:
       features: an array ``[h, w, d]``, or ``[b, h, w, d]`` for a batch, of any
-        floating type; vectors of any length, which count by their direction.
+        floating type; vectors of any length, which count by their direction. For the
+        method "diffusion_walk" attention ``[h, w, h * w]``, what every cell takes from
+        each.
       method: a name in `uhseg_jax.methods.METHODS`.
       config: the method's frozen config; None for its default.
 
@@ -108,12 +105,14 @@ def segment_features(
       A tree on the grid ``[h, w]``; for a batch, a batched tree (index or iterate).
 
     Raises:
-      ValueError: features of another shape, not finite, or with a zero vector.
+      ValueError: features of another shape, not finite, or such as the method cannot
+        work on: with a zero vector, or no attention.
     """
     chosen = methods.get_method(method)
     chosen.require_one_picture()
     config = chosen.resolve_config(config)
     checked = _checked_features(features)
+    chosen.check(checked)
     batch = checked if checked.ndim == 4 else checked[None]
     trees = jax.device_get(
         jitted_trees(batch, segment_fn=chosen.segment, config=config)
@@ -193,12 +192,7 @@ def _checked_features(features: Any) -> Float[Array, "*b h w d"]:
             f"expected finite features, but {count} of {largest.size} vectors hold NaN "
             "or infinity; check the backbone's input and dtype."
         )
-    if not (largest > 0).all():
-        raise ValueError(
-            f"expected features of some length, but {int((largest == 0).sum())} of "
-            f"{largest.size} vectors are zero and have no cosine; leave them out or "
-            "add a constant channel."
-        )
     # Unit scale, in their own type: features of float64, and squares of very large or
     # small ones of float32, leave float32's range.
-    return jnp.asarray((features / largest).astype(np.float32))
+    scaled = features / xp.where(largest > 0, largest, 1)
+    return jnp.asarray(scaled.astype(np.float32))

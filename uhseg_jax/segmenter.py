@@ -10,24 +10,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from uhseg_jax import backbones, config_checks, images, methods
+from uhseg_jax import backbones, extraction, images, methods
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.refinement.config import Refinement, resolve_refinement
 from uhseg_jax.refinement.refine import refine
-from uhseg_jax.spectral import numerics
 from uhseg_jax.types import Array, Float, UInt8
 
 __all__ = [
     "DEFAULT_METHOD",
     "Segmenter",
-    "image_sides",
     "jitted_trees",
-    "require_dense",
-    "side_by_side",
 ]
 
 DEFAULT_METHOD = "recursive_spectral"
@@ -70,14 +65,14 @@ class Segmenter:
         chosen = methods.get_method(method)
         chosen.require_one_picture()
         if config is None:
-            config = methods.for_patch(
-                chosen.preset(), backbones.get_variant(model).spec.patch
-            )
+            spec = backbones.get_variant(model).spec
+            config = extraction.for_backbone(chosen.preset(), spec)
         config = chosen.resolve_config(config)
         refinement = resolve_refinement(refine)
         backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
-        backbones.check_image_size(backbone.spec, *image_sides(config.image_size))
-        _requests(config, backbone.spec)
+        sides = extraction.image_sides(config.image_size)
+        extraction.check_sides(backbone.spec, *sides)
+        extraction.asked_of(config, backbone.spec)
         return cls(backbone, chosen, config, refinement, mesh)
 
     def __call__(
@@ -126,15 +121,15 @@ class Segmenter:
 
         With a mesh, the last picture is repeated until the devices divide the batch.
         """
-        sides = image_sides(self.config.image_size)
+        sides = extraction.image_sides(self.config.image_size)
         pixels = [images.resize(picture, sides) for picture in pictures]
         devices = 1 if self.mesh is None else self.mesh.size
         pixels += pixels[-1:] * (-len(pixels) % devices)
         return _jitted_features(
-            self.backbone.params,
+            extraction.inputs_of(self.config, self.backbone),
             np.stack(pixels),
             module=self.backbone.module,
-            requests=_requests(self.config, self.backbone.spec),
+            asked=extraction.asked_of(self.config, self.backbone.spec),
             mesh=self.mesh,
         )
 
@@ -148,36 +143,20 @@ class Segmenter:
         )
 
 
-def _requests(
-    config: Any, spec: backbones.ViTSpec
-) -> tuple[backbones.FeatureRequest, ...]:
-    """What a method's config asks of the backbone; ValueError if it has no such."""
-    require_dense(config.facet)
-    return tuple(
-        backbones.resolve_request(
-            backbones.FeatureRequest(config.facet, block, config.normed), spec
-        )
-        for block in config.blocks
-    )
-
-
 # Both stages take the pictures of a device one after the other (`lax.map`), not by
 # vmap: products of other shapes round differently, so a tree would depend on its
 # neighbours, and conditionals that skip empty buckets would become selects.
-@functools.partial(jax.jit, static_argnames=("module", "requests", "mesh"))
+@functools.partial(jax.jit, static_argnames=("module", "asked", "mesh"))
 def _jitted_features(
-    params: Any, pixels: Array, *, module: Any, requests: Any, mesh: Any
+    inputs: extraction.Inputs, pixels: Array, *, module: Any, asked: Any, mesh: Any
 ) -> Float[Array, "b h w d"]:
-    def one_fn(params: Any, image: Array) -> Array:
-        found = backbones.compute_features(
-            module, params, image[None], requests=requests
+    def local_fn(inputs: extraction.Inputs, pixels: Array) -> Array:
+        one_fn = functools.partial(
+            extraction.grid_features, module, inputs, asked=asked
         )
-        return side_by_side(found)[0]
+        return jax.lax.map(one_fn, pixels)
 
-    def local_fn(params: Any, pixels: Array) -> Array:
-        return jax.lax.map(functools.partial(one_fn, params), pixels)
-
-    return _shared_out(local_fn, mesh)(params, pixels)
+    return _shared_out(local_fn, mesh)(inputs, pixels)
 
 
 @functools.partial(jax.jit, static_argnames=("segment_fn", "config", "mesh"))
@@ -207,30 +186,3 @@ def _shared_out(
         out_specs=shared,
         check_vma=False,  # the loops start from constants that every device has
     )
-
-
-def side_by_side(features: tuple[Float[Array, "b h w d"], ...]) -> Array:
-    """Features of several blocks, each of unit length, as one vector."""
-    if len(features) == 1:
-        return features[0]
-    units = [
-        numerics.normalize_rows(x.reshape(-1, x.shape[-1])).reshape(x.shape)
-        for x in features
-    ]
-    return jnp.concatenate(units, axis=-1)
-
-
-def image_sides(image_size: Any) -> tuple[int, int]:
-    """(height, width) of a side or a pair; ValueError if it is neither."""
-    size = config_checks.check("image_size", image_size, config_checks.IMAGE_SIZE)
-    return (size, size) if isinstance(size, int) else size
-
-
-def require_dense(facet: str) -> None:
-    """ValueError for a facet of the backbone that is no vector for every patch."""
-    if facet in ("attention", "class_attention", "class_token"):
-        raise ValueError(
-            f"expected token, query, key or value features, but facet is {facet!r}; "
-            "for attention and class tokens call "
-            "uhseg_jax.backbones.forward_features."
-        )

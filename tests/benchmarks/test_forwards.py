@@ -14,9 +14,19 @@ SIZES = ["dinov2_vits14", "dinov2_vitg14_reg", "dinov3_vits16plus", "dino_vits8"
 def test_a_forward_gives_a_token_for_every_patch():
     spec = backbones.get_variant("dinov2_test").spec
     ours = next(iter(forwards.forwards("dinov2_test", 28).values()))
-    (found,) = ours()
-    assert found.shape == (1, 2, 2, spec.width)
+    found = ours()
+    assert found.shape == (2, 2, spec.width)
     assert np.isfinite(found).all()
+
+
+def test_a_forward_of_a_diffusion_model_gives_its_attention():
+    side = forwards.usual_side("sd_test")
+    calls = forwards.forwards("sd_test", side)
+    assert list(calls) == ["sd_test"]  # there is no rival
+    cells = side // backbones.get_variant("sd_test").spec.patch
+    found = calls["sd_test"]()
+    assert found.shape == (cells, cells, cells**2)
+    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-5)
 
 
 def test_memory_is_that_of_a_process_of_its_own():
@@ -25,12 +35,12 @@ def test_memory_is_that_of_a_process_of_its_own():
 
 
 def test_sides_hold_sixty_patches():
-    assert forwards.side_of_60_patches("dinov2_vits14") == 840
-    assert forwards.side_of_60_patches("dino_vits8") == 480
+    assert forwards.usual_side("dinov2_vits14") == 840
+    assert forwards.usual_side("dino_vits8") == 480
 
 
 def test_the_command_prints_a_row_for_every_model(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(forwards, "side_of_60_patches", lambda name: 28)
+    monkeypatch.setattr(forwards, "usual_side", lambda name: 28)
     monkeypatch.setattr(forwards, "peak_memory", lambda name, side: (0.25, 0.5))
     monkeypatch.setattr(forwards, "_theirs", lambda name, side: lambda: np.zeros(1))
     path = tmp_path / "figures.json"

@@ -3,6 +3,7 @@
 Weights are random: time and memory do not depend on them, and nothing is fetched.
 """
 
+import functools
 import importlib.util
 import inspect
 import re
@@ -16,33 +17,46 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax import backbones
+from uhseg_jax import backbones, extraction
+from uhseg_jax.backbones import DiffusionSpec, ViTSpec
 from uhseg_jax.backbones.attention import default_attention
-from uhseg_jax.backbones.vit import abstract_params
+from uhseg_jax.backbones.families import abstract_params, module_of
 from uhseg_jax.benchmarks.stages import Calls
 
-__all__ = ["forwards", "peak_memory", "side_of_60_patches"]
+__all__ = ["forwards", "peak_memory", "usual_side"]
 
 
-def side_of_60_patches(name: str) -> int:
-    """Pixels of a side of the picture that a variant cuts into 60 x 60 patches."""
-    return 60 * backbones.get_variant(name).spec.patch
+def usual_side(name: str) -> int:
+    """Pixels of a side of the picture that a variant is timed with.
+
+    A Vision Transformer cuts it into 60 x 60 patches; a diffusion model was trained on
+    pictures of that size.
+    """
+    spec = backbones.get_variant(name).spec
+    return spec.image_size if isinstance(spec, DiffusionSpec) else 60 * spec.patch
 
 
 def forwards(name: str, side: int) -> Calls:
-    """A forward of a square picture, to the tokens after the final norm.
+    """A forward of a square picture.
+
+    That of a Vision Transformer goes to the tokens after the final norm, that of a
+    diffusion model through encoder and U-Net to the attention of all its layers.
 
     Args:
       name: of a variant.
-      side: of the picture, in pixels; a multiple of the patch.
+      side: of the picture, in pixels; one that the model takes.
 
     Returns:
-      Ours, in the dtype of this platform; and, where torch and transformers are
-      installed, theirs on the CPU in float32 with torch's fused attention.
+      Ours, in the dtype of this platform; and of a Vision Transformer, where torch and
+      transformers are installed, theirs on the CPU in float32 with torch's fused
+      attention.
     """
+    spec = backbones.get_variant(name).spec
     calls: Calls = {name: _ours(name, side)}
-    if all(importlib.util.find_spec(x) for x in ("torch", "transformers")):
-        calls[f"{name}, torch"] = _theirs(name, side)
+    if isinstance(spec, ViTSpec) and all(
+        importlib.util.find_spec(x) for x in ("torch", "transformers")
+    ):
+        calls[f"{name}, torch"] = _theirs(spec, side)
     return calls
 
 
@@ -60,7 +74,7 @@ def peak_memory(name: str, side: int) -> tuple[float, float]:
 
 def _ours(name: str, side: int) -> Any:
     spec = backbones.get_variant(name).spec
-    module = backbones.ViT(
+    module = module_of(
         spec, dtype=backbones.default_dtype(), attention=default_attention()
     )
     rng = np.random.default_rng(0)
@@ -68,18 +82,19 @@ def _ours(name: str, side: int) -> Any:
         lambda x: jnp.asarray(0.02 * rng.standard_normal(x.shape, np.float32)),
         abstract_params(spec),
     )
-    pixels = jnp.asarray(rng.integers(0, 256, (1, side, side, 3), np.uint8))
-    forward = jax.jit(
-        lambda params, pixels: backbones.compute_features(
-            module, params, pixels, requests=(backbones.FeatureRequest(),)
-        )
-    )
-    return lambda: forward(params, pixels)
+    pixels = jnp.asarray(rng.integers(0, 256, (side, side, 3), np.uint8))
+    asked: extraction.Asked = (backbones.FeatureRequest(),)
+    if isinstance(spec, DiffusionSpec):
+        asked = backbones.AttentionRequest(source="single")
+    backbone = backbones.Backbone(name, module, params, weights_sha256="")
+    inputs = extraction.inputs_of(None, backbone)
+    forward = jax.jit(functools.partial(extraction.grid_features, module, asked=asked))
+    return lambda: forward(inputs, pixels)
 
 
-def _theirs(name: str, side: int) -> Any:
+def _theirs(spec: ViTSpec, side: int) -> Any:
     torch = importlib.import_module("torch")
-    model = _torch_model(backbones.get_variant(name).spec).eval()
+    model = _torch_model(spec).eval()
     pixels = torch.rand(1, 3, side, side)
     options = {}
     if "interpolate_pos_encoding" in inspect.signature(model.forward).parameters:
@@ -92,7 +107,7 @@ def _theirs(name: str, side: int) -> Any:
     return forward
 
 
-def _torch_model(spec: backbones.ViTSpec) -> Any:
+def _torch_model(spec: ViTSpec) -> Any:
     """The model of transformers with this architecture."""
     transformers = importlib.import_module("transformers")
     common = {

@@ -87,7 +87,7 @@ def time_forwards(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The forward of every backbone in turn, with its name."""
     for name in names:
-        side = forwards.side_of_60_patches(name)
+        side = forwards.usual_side(name)
         timings = timing.measure(forwards.forwards(name, side), repeats=repeats)
         imports, peak = forwards.peak_memory(name, side)
         yield (

@@ -23,18 +23,19 @@ from absl import flags
 from tqdm import tqdm
 
 import uhseg_jax
-from uhseg_jax import backbones, datasets, evaluation, methods
-from uhseg_jax.cli import evaluate_collection, refinement_flags
+from uhseg_jax import backbones, datasets, evaluation, extraction, methods
+from uhseg_jax.cli import evaluate_collection, evaluate_sources, refinement_flags
 from uhseg_jax.cli.config_files import Experiment, read_config
 from uhseg_jax.cli.config_overrides import UsageError
-from uhseg_jax.cli.evaluate_flags import help_text, parse
+from uhseg_jax.cli.evaluate_flags import help_text, parse, scoring_of
 from uhseg_jax.cli.startup import keep_compilations, keep_lapack_serial, keep_quiet
-from uhseg_jax.datasets.folder import FolderSource
-from uhseg_jax.datasets.prepared import load
 from uhseg_jax.evaluation import hosts
-from uhseg_jax.pipeline import DEFAULT_METHOD, Segmenter
+from uhseg_jax.pipeline import Segmenter
 
-_SHOWN = ("grid/nmcovering", "full/nmcovering", "full/covering_ods", "mean_nodes")
+_SHOWN = (
+    *("grid/nmcovering", "full/nmcovering", "full/covering_ods", "mean_nodes"),
+    *("full/hungarian_miou", "full/hungarian_pacc", "mean_leaves"),
+)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -57,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
         if values.config:
             _evaluate_config(read_config(values.config, overrides), values)
         else:
-            _evaluate(*_folder(values), values)
+            _evaluate_folders(values)
         return 0
     except KeyboardInterrupt:
         message, status = "Interrupted; the same command goes on from here.", 130
@@ -70,47 +71,23 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _evaluate_config(config: Experiment, values: flags.FlagValues) -> None:
-    source = _source(config, values)
+    source = evaluate_sources.of_config(config, values)
     if methods.get_method(config.method).of_collections:
         evaluate_collection.evaluate(config, source, values)
         return
     chosen = {"method": config.method, "model": config.model}
     segmenter = _segmenter(values, **chosen, config=config.parameters)
-    _evaluate(source, segmenter, values)
+    _evaluate(source, segmenter, scoring_of(values, config.scoring), values)
 
 
-def _source(config: Experiment, values: flags.FlagValues) -> datasets.Source:
-    """The config's dataset, prepared if need be.
-
-    ``--data_dir`` alone may hold prepared data or the original files; those are then
-    prepared in the user's cache, for the folder may not be ours to write to.
-    """
-    wanted = {"split": config.split, "names": values.names}
-    folders = {"data_dir": values.data_dir, "manual_dir": values.manual_dir}
-    try:
-        return load(config.dataset, **wanted, **folders)
-    except datasets.DatasetError:
-        if values.manual_dir or not values.data_dir:
-            raise
-    folders = {
-        "data_dir": backbones.checkpoint_directory() / "datasets",
-        "manual_dir": values.data_dir,
-    }
-    return load(config.dataset, **wanted, **folders)
-
-
-def _folder(values: flags.FlagValues) -> tuple[datasets.Source, Segmenter]:
-    source = FolderSource(
-        values.images,
-        values.masks,
-        names=values.names,
-        taxonomy=values.taxonomy,
-        name=Path(values.masks).name,
-    )
-    preset = methods.get_method(DEFAULT_METHOD).preset(values.preset)
-    patch = backbones.get_variant(values.model).spec.patch
-    config = methods.for_patch(preset, patch)
-    return source, _segmenter(values, model=values.model, config=config)
+def _evaluate_folders(values: flags.FlagValues) -> None:
+    scoring, source = scoring_of(values), evaluate_sources.of_folders(values)
+    preset = methods.get_method(values.method).preset(values.preset)
+    spec = backbones.get_variant(values.model).spec
+    chosen = {"method": values.method, "model": values.model}
+    config = extraction.for_backbone(preset, spec)
+    segmenter = _segmenter(values, **chosen, config=config)
+    _evaluate(source, segmenter, scoring, values)
 
 
 def _segmenter(values: flags.FlagValues, **chosen: Any) -> Segmenter:
@@ -119,7 +96,7 @@ def _segmenter(values: flags.FlagValues, **chosen: Any) -> Segmenter:
     mesh = None
     if len(devices) > 1:
         mesh = jax.sharding.Mesh(np.array(devices), ("data",))
-    method = methods.get_method(chosen.get("method", DEFAULT_METHOD))
+    method = methods.get_method(chosen["method"])
     return Segmenter.create(
         **chosen,
         refine=refinement_flags.resolve(values, default=method.refiner),
@@ -129,13 +106,13 @@ def _segmenter(values: flags.FlagValues, **chosen: Any) -> Segmenter:
 
 
 def _evaluate(
-    source: datasets.Source, segmenter: Segmenter, values: flags.FlagValues
+    source: datasets.Source,
+    segmenter: Segmenter,
+    scoring: evaluation.Scoring,
+    values: flags.FlagValues,
 ) -> None:
     settings = evaluation.settings_of(
-        segmenter,
-        source,
-        version=uhseg_jax.__version__,
-        boundaries=values.boundaries,
+        segmenter, source, version=uhseg_jax.__version__, scoring=scoring
     )
     share = len(range(hosts.index(), len(source), hosts.count()))
     with tqdm(total=share, unit="picture", dynamic_ncols=True) as bar:

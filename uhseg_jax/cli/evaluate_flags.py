@@ -1,18 +1,27 @@
 """The flags of `uhseg-evaluate`, checked against each other."""
 
+import dataclasses
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
 from uhseg_jax import backbones
 from uhseg_jax.cli import refinement_flags
 from uhseg_jax.cli.config_overrides import UsageError
+from uhseg_jax.evaluation.scoring import PROTOCOLS, Scoring
+from uhseg_jax.pipeline import DEFAULT_METHOD
 
-__all__ = ["help_text", "parse"]
+__all__ = ["help_text", "parse", "scoring_of"]
 
 _OVERRIDE = re.compile(r"--?config\.(.*)", re.DOTALL)
-_FOR_FOLDERS = ("images", "masks", "taxonomy", "model", "preset")
+_FOR_FOLDERS = ("images", "masks", "taxonomy", "model", "method", "preset")
+_SCORING = ("protocol", "crop", "num_regions")  # what configs say for themselves
+_AS_OVERRIDE = {
+    "preset": "parameters.NAME",
+    **{name: name for name in ("model", *_SCORING)},
+}
 _FOR_CONFIGS = ("data_dir", "manual_dir")
 
 
@@ -41,6 +50,27 @@ def parse(argv: Sequence[str]) -> tuple[flags.FlagValues, list[str]]:
     return values, overrides
 
 
+def scoring_of(values: flags.FlagValues, said: Scoring | None = None) -> Scoring:
+    """How to score, by the flags.
+
+    Args:
+      values: from `parse`.
+      said: what a config says, to which the flags add; None without one.
+
+    Raises:
+      UsageError: flags of different protocols are given.
+    """
+    given: dict[str, Any] = {
+        name: values[name].value for name in _SCORING if values[name].present
+    }
+    if values.boundaries:
+        given["boundaries"] = True
+    try:
+        return dataclasses.replace(said or Scoring(), **given)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
 def help_text() -> str:
     """All flags with their meanings and defaults."""
     values = _define()
@@ -66,15 +96,16 @@ def _require_sense(
                 "uhseg-evaluate --help."
             )
     one, others = (
-        ("config", _FOR_FOLDERS) if values.config else ("images", _FOR_CONFIGS)
+        ("config", (*_FOR_FOLDERS, *_SCORING))
+        if values.config
+        else ("images", _FOR_CONFIGS)
     )
-    clashing = [f"--{name}" for name in others if values[name].present]
+    clashing = [name for name in others if values[name].present]
     if clashing:
-        advice = {
-            "--model": "; say --config.model=NAME",
-            "--preset": "; say --config.parameters.NAME=VALUE",
-        }.get(clashing[0], "")
-        raise UsageError(f"--{one} does not go with {', '.join(clashing)}{advice}.")
+        instead = _AS_OVERRIDE.get(clashing[0])
+        advice = f"; say --config.{instead}=VALUE" if instead else ""
+        named = ", ".join(f"--{name}" for name in clashing)
+        raise UsageError(f"--{one} does not go with {named}{advice}.")
 
 
 def _define() -> flags.FlagValues:
@@ -87,6 +118,9 @@ def _define() -> flags.FlagValues:
     def switch(name: str, meaning: str) -> None:
         flags.DEFINE_bool(name, False, meaning, flag_values=values)
 
+    def whole(name: str, meaning: str) -> None:
+        flags.DEFINE_integer(name, None, meaning, lower_bound=1, flag_values=values)
+
     switch("help", "Show this and exit.")
     text("config", "A file of configs/. --config.NAME=VALUE and "
          "--config.parameters.NAME=VALUE replace what it says.")  # fmt: skip
@@ -98,11 +132,25 @@ def _define() -> flags.FlagValues:
     text("taxonomy", "Label hierarchy of the masks; by default 0 is background, 255 is "
          "ignored and every other id a class.")  # fmt: skip
     text("model", "Backbone for --images.", backbones.DEFAULT_VARIANT)
+    text("method", "How regions are found, for --images.", DEFAULT_METHOD)
     text("preset", "Parameters of the method for --images.", "default")
     refinement_flags.define(values)
     text("output", "Folder for the scores.", "scores")
     text("checkpoint_dir", "Folder of converted weights; the user's cache by default.")
     switch("overwrite", "Forget what was scored before.")
+    flags.DEFINE_enum(
+        "protocol",
+        PROTOCOLS[0],
+        PROTOCOLS,
+        "How trees are scored: every class by its best region, or as flat "
+        "segmentations whose segments are matched one to one with the classes (give "
+        "--taxonomy too: absent classes count).",
+        flag_values=values,
+    )
+    whole("crop", "Score the middle squares of the pictures, brought to this side; "
+          "zero-shot segmenters take 512.")  # fmt: skip
+    whole("num_regions", "With --protocol=hungarian: cut trees to at most so many "
+          "segments; their leaves by default.")  # fmt: skip
     switch("boundaries", "Score the boundaries between classes too, as BSDS does "
            "(BSDS has them anyway); a second or two for every picture.")  # fmt: skip
     switch("distributed", "One of several processes (jax.distributed); a cluster's own "

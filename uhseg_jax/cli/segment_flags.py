@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from absl import flags
 
-from uhseg_jax import backbones, methods
+from uhseg_jax import backbones, extraction, methods
 from uhseg_jax.cli import refinement_flags
 from uhseg_jax.cli.config_overrides import UsageError, override
 from uhseg_jax.pipeline import DEFAULT_METHOD
@@ -79,7 +79,7 @@ def parse(argv: Sequence[str]) -> Options | None:
         return None
     variant = backbones.get_variant(values.model)
     method = methods.get_method(values.method)
-    preset = methods.for_patch(method.preset(values.preset), variant.spec.patch)
+    preset = extraction.for_backbone(method.preset(values.preset), variant.spec)
     config = override(preset, values.config)
     if values.image_size is not None:
         config = dataclasses.replace(config, image_size=_size(values.image_size))
@@ -167,15 +167,17 @@ def _define() -> flags.FlagValues:
         "preset",
         "default",
         "Named parameters of the method; recursive_spectral has default, release (the "
-        "authors' public code) and paper.",
+        "authors' public code) and paper, diffusion_walk default, automatic (the bound "
+        "on cuts found for every picture) and random_walk.",
     )
     define(
         flags.DEFINE_string,
         "image_size",
         None,
         "Side, or HEIGHTxWIDTH, in pixels to which pictures are resized for the model; "
-        "results keep the size of the picture. That of the method by default, which is "
-        "60 patches.",
+        "results keep the size of the picture. That of the method by default: 60 "
+        "patches, or 37 for diffusion_walk; of a diffusion model, what it was trained "
+        "on.",
     )
     define(
         flags.DEFINE_multi_string,

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from uhseg_jax import backbones, images, methods
+from uhseg_jax.extraction import for_backbone, image_sides, side_by_side
 from uhseg_jax.methods import multilevel_clustering
-from uhseg_jax.segmenter import image_sides, side_by_side
 from uhseg_jax.spectral import numerics
 from uhseg_jax.types import Array, Float, UInt8
 
@@ -68,11 +68,11 @@ class Extractor:
         """
         chosen = methods.get_method("multilevel_clustering")
         if config is None:
-            patch = backbones.get_variant(model).spec.patch
-            config = methods.for_patch(chosen.preset(), patch)
+            spec = backbones.get_variant(model).spec
+            config = for_backbone(chosen.preset(), spec)
         config = chosen.resolve_config(config)
         backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
-        spec = backbone.spec
+        spec = backbone.vit.spec
         backbones.check_image_size(spec, *image_sides(config.image_size))
         backbones.check_image_size(spec, config.crop_size, config.crop_size)
         found = cls(backbone, config)
@@ -112,7 +112,7 @@ class Extractor:
             )
             for x in crops
         ]
-        width = self.backbone.spec.width
+        width = self.backbone.vit.spec.width
         return np.stack(rows) if rows else np.zeros((0, width), np.float32)
 
     @property

@@ -25,7 +25,8 @@ class GrowOutput:
     Attributes:
       leaves: int32 ``[m]``, leaf node of every vertex; ``NO_PARENT`` for those that
         take no part.
-      parents: int32 ``[n]`` with ``n = 2m - 1``; padding holds ``NO_PARENT``.
+      parents: int32 ``[n]``, n for as many leaves as there can be; padding holds
+        ``NO_PARENT``.
       depths: int32 ``[n]``.
       costs: ``[n]``, normalised cut of a node within its parent's graph.
       num_nodes: int32 ``[]``.
@@ -49,22 +50,25 @@ def grow(
     *,
     max_depth: int | Int[Array, ""],
     max_children: int,
+    min_size: int = 1,
 ) -> GrowOutput:
     """Divides the graph level by level until every region is a leaf.
 
     Args:
       key: random key; every node gets one of its own.
-      weights: ``[m, m]`` affinity, zero diagonal.
+      weights: ``[m, m]`` affinity.
       members: the vertices that take part; the root holds them all.
       rule: divides one region.
       max_depth: nodes at this depth are leaves.
       max_children: the most children that the rule makes.
+      min_size: the fewest vertices of a child that the rule makes, static; regions of
+        fewer than twice as many are not shown to it.
 
     Returns:
       The tree; nodes of a level are numbered in the order of their parents.
     """
     m = weights.shape[0]
-    n = 2 * m - 1
+    n = 2 * max(m // min_size, 1) - 1
 
     def init_fn() -> GrowOutput:
         return GrowOutput(
@@ -85,7 +89,7 @@ def grow(
     ) -> tuple[GrowOutput, Int[Array, ""], Int[Array, ""]]:
         # The nodes from `first` on are the level to divide.
         tree, first, depth = state
-        level = _split_level(key, weights, tree, first, rule, max_children)
+        level = _split_level(key, weights, tree, first, rule, max_children, min_size)
         return _attach(tree, level, depth + 1), tree.num_nodes, depth + 1
 
     zero = jnp.asarray(0, jnp.int32)
@@ -117,18 +121,19 @@ def _split_level(
     first: Int[Array, ""],
     rule: SplitRule,
     max_children: int,
+    min_size: int,
 ) -> _Level:
-    """Applies the rule to every node of two or more vertices from ``first`` on."""
+    """Applies the rule to every node from ``first`` on that is large enough."""
     m, n = weights.shape[0], tree.parents.shape[0]
     sizes = jnp.zeros((n,), jnp.int32).at[_slots(tree.leaves, n)].add(1, mode="drop")
-    in_level = (jnp.arange(n) >= first) & (sizes >= 2)
+    in_level = (jnp.arange(n) >= first) & (sizes >= 2 * min_size)
     level = _Level(
         child=jnp.zeros((m,), jnp.int32),
         num_children=jnp.zeros((n,), jnp.int32),
         costs=jnp.zeros((n, max_children), weights.dtype),
         residuals=jnp.zeros((n,), weights.dtype),
     )
-    for size, smaller in _buckets(m):
+    for size, smaller in _buckets(m, 2 * min_size):
         nodes = jnp.nonzero(
             in_level & (sizes > smaller) & (sizes <= size),
             size=max(m // (smaller + 1), 1),
@@ -192,12 +197,17 @@ def _attach(tree: GrowOutput, level: _Level, depth: Int[Array, ""]) -> GrowOutpu
     )
 
 
-def _buckets(m: int) -> list[tuple[int, int]]:
-    """``(size, next smaller size)`` from m down; the last one starts at one vertex."""
+def _buckets(m: int, least: int) -> list[tuple[int, int]]:
+    """``(size, next smaller size)`` from m down to regions of ``least`` vertices.
+
+    In a large graph small regions cost next to nothing, so they share a size: every
+    size is compiled.
+    """
+    smallest = max(_SMALLEST_BUCKET, m // 64)
     sizes = [m]
-    while sizes[-1] > _SMALLEST_BUCKET:
-        sizes.append(-(-sizes[-1] // 2))
-    return list(zip(sizes, [*sizes[1:], 1], strict=True))
+    while sizes[-1] > smallest and (half := -(-sizes[-1] // 2)) >= least:
+        sizes.append(half)
+    return list(zip(sizes, [*sizes[1:], least - 1], strict=True))
 
 
 def _slots(leaves: Int[Array, " m"], n: int) -> Int[Array, " m"]:

@@ -1,7 +1,8 @@
-"""Rules that divide one region of the condensed graph, or leave it a leaf.
+"""Rules that divide one region of a graph, or leave it a leaf.
 
-A region comes as a padded sub-matrix and a mask of its vertices, so that all rules jit
-and regions of many sizes share a few shapes.
+The rules of Rossetti & Pirri are here, two-way cuts in `two_way`. A region comes as a
+padded sub-matrix and a mask of its vertices, so that all rules jit and regions of many
+sizes share a few shapes.
 """
 
 from typing import Protocol, runtime_checkable
@@ -18,7 +19,7 @@ __all__ = [
     "SplitRule",
     "by_eigengap_and_ncut",
     "by_stable_eigengap",
-    "by_two_way_ncut",
+    "finish",
 ]
 
 
@@ -129,7 +130,7 @@ def by_eigengap_and_ncut(
     stable = (first_k <= 2) | (frobenius <= max_perturbation * gaps[first_k])
     k, labels = jax.lax.while_loop(cond_fn, body_fn, start)
     accepted = can_split & stable & ~too_dear(k, labels)
-    return _finish(weights, labels, mask, max_children, accepted, spectrum)
+    return finish(weights, labels, mask, max_children, accepted, spectrum)
 
 
 def by_stable_eigengap(
@@ -181,38 +182,7 @@ def by_stable_eigengap(
     perturbation = 2 * jnp.minimum(jnp.sqrt(groups) * operator, frobenius)
     stable = perturbation <= groups * max_perturbation * gaps[k]
     accepted = jnp.any(allowed) & stable
-    return _finish(weights, labels, mask, max_children, accepted, spectrum)
-
-
-def by_two_way_ncut(
-    key: Key[Array, ""],
-    weights: Float[Array, "s s"],
-    mask: Bool[Array, " s"],
-    *,
-    max_ncut: float | Scalar,
-) -> SplitOutput:
-    """Two groups by the best of all thresholds of the relaxed normalised cut.
-
-    The second generalised eigenvector ``D^-1/2 y_1`` is cut at each of its values
-    (Shi & Malik, PAMI 2000, section 3); the region is a leaf if the mean NCut of the
-    best cut reaches ``max_ncut``.
-
-    Args:
-      key: unused; there is nothing random.
-      weights: ``[s, s]`` affinity of the padded region.
-      mask: its vertices.
-      max_ncut: bound on the mean normalised cut of the two groups, in (0, 1].
-    """
-    del key
-    spectrum = eigen.subgraph_spectrum(weights, mask, min(2, mask.shape[0]))
-    degrees = jnp.sum(jnp.where(jnp.outer(mask, mask), weights, 0), axis=1)
-    # A vertex without edges keeps its entry, so that it may stand alone.
-    scale = jnp.where(degrees > 0, numerics.inverse_sqrt(degrees), 1)
-    relaxed = spectrum.vectors[:, -1] * scale
-    labels = ncut.best_threshold(weights, relaxed, mask, relaxed)
-    costs = ncut.ncut_costs(weights, labels, mask, 2)
-    accepted = (jnp.sum(mask) > 1) & (ncut.mean_ncut(costs, 2) < max_ncut)
-    return _finish(weights, labels, mask, 2, accepted, spectrum)
+    return finish(weights, labels, mask, max_children, accepted, spectrum)
 
 
 def _eigengaps(
@@ -270,7 +240,7 @@ def _min_max_scaled(
     return jnp.where(pairs, numerics.ratio(weights - low, spread, empty=1.0), 0)
 
 
-def _finish(
+def finish(
     weights: Float[Array, "s s"],
     labels: Int[Array, " s"],
     mask: Bool[Array, " s"],
@@ -278,7 +248,10 @@ def _finish(
     accepted: Bool[Array, ""],
     spectrum: eigen.EigenOutput,
 ) -> SplitOutput:
-    """Numbers the groups that are not empty from 0, and rejects a split into one."""
+    """Numbers the groups that are not empty from 0, and rejects a split into one.
+
+    What every rule ends with.
+    """
     members = (
         jnp.zeros((max_children,), jnp.int32).at[labels].add(mask.astype(jnp.int32))
     )

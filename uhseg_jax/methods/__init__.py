@@ -5,12 +5,14 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from uhseg_jax.methods import multilevel_clustering, recursive_spectral
+from uhseg_jax.methods import (
+    diffusion_walk,
+    multilevel_clustering,
+    recursive_spectral,
+)
 from uhseg_jax.refinement.config import DEFAULT_REFINER
 
-__all__ = ["METHODS", "Method", "for_patch", "get_method"]
-
-_PRESET_PATCH = 14  # pixels; the image sizes of presets are multiples of it
+__all__ = ["METHODS", "Method", "get_method"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Method:
       presets: makers of named configs; "default" is ours.
       segment: ``(features [h, w, d], config)`` to an output with a ``tree``; None for a
         method that learns from a collection of pictures (`uhseg_jax.discovery`).
+      check: raises ValueError for finite features ``[..., h, w, d]`` that the method
+        cannot work on.
       refiner: how its regions follow the picture's edges where nothing is said.
     """
 
@@ -31,6 +35,7 @@ class Method:
     config: type
     presets: Mapping[str, Callable[[], Any]]
     segment: Callable[..., Any] | None
+    check: Callable[[Any], None] = recursive_spectral.check_features
     refiner: str = DEFAULT_REFINER
 
     @property
@@ -89,6 +94,17 @@ METHODS = {
         },
         recursive_spectral.segment,
     ),
+    "diffusion_walk": Method(
+        "diffusion_walk",
+        diffusion_walk.Config,
+        {
+            "default": diffusion_walk.default,
+            "automatic": diffusion_walk.automatic,
+            "random_walk": diffusion_walk.random_walk,
+        },
+        diffusion_walk.segment,
+        check=diffusion_walk.check_attention,
+    ),
     "multilevel_clustering": Method(
         "multilevel_clustering",
         multilevel_clustering.Config,
@@ -97,20 +113,6 @@ METHODS = {
         refiner="upsample",  # measured: the CRF loses foreground here
     ),
 }
-
-
-def for_patch(config: Any, patch: int) -> Any:
-    """A config of a preset for a backbone with another patch than 14 pixels.
-
-    The image size is scaled with the patch, so that the grid of patches is the same:
-    840 pixels become 480 for a patch of 8 and 960 for one of 16, 60 patches each.
-    """
-    size = config.image_size
-    sides = size if isinstance(size, tuple) else (size,)
-    scaled = tuple(side * patch // _PRESET_PATCH for side in sides)
-    return dataclasses.replace(
-        config, image_size=scaled if isinstance(size, tuple) else scaled[0]
-    )
 
 
 def get_method(name: str) -> Method:

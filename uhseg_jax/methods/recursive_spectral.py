@@ -12,9 +12,10 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from uhseg_jax import config_checks
-from uhseg_jax.hierarchy import grow, split
+from uhseg_jax.hierarchy import grow, split, two_way
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import affinity, coarsen
@@ -23,6 +24,7 @@ from uhseg_jax.types import Array, Float
 __all__ = [
     "Config",
     "Output",
+    "check_features",
     "default",
     "paper",
     "release",
@@ -158,6 +160,22 @@ def default() -> Config:
     return Config()
 
 
+def check_features(features: Float[np.ndarray | Array, "*b h w d"]) -> None:
+    """Refuses features that have no cosine.
+
+    Raises:
+      ValueError: a vector is zero.
+    """
+    xp = jnp if isinstance(features, jax.Array) else np
+    missing = int((~xp.any(features, axis=-1)).sum())
+    if missing:
+        raise ValueError(
+            f"expected features of some length, but {missing} of "
+            f"{math.prod(features.shape[:-1])} vectors are zero and have no cosine; "
+            "leave them out or add a constant channel."
+        )
+
+
 @pytree_dataclass
 class Output:
     """A tree with the evidence for it.
@@ -246,7 +264,7 @@ def segment_graph(
 def _split_rule(config: Config) -> split.SplitRule:
     """The rule of the config with its parameters bound."""
     if config.rule == "two_way":
-        return functools.partial(split.by_two_way_ncut, max_ncut=config.max_ncut)
+        return functools.partial(two_way.by_two_way_ncut, max_ncut=config.max_ncut)
     if config.rule == "ncut":
         return functools.partial(
             split.by_eigengap_and_ncut,

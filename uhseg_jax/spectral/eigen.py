@@ -9,7 +9,13 @@ from uhseg_jax.spectral import laplacian, numerics
 from uhseg_jax.spectral.affinity import Affinity
 from uhseg_jax.types import Array, Bool, Float
 
-__all__ = ["EigenOutput", "leading_eigenvectors", "rayleigh_ritz", "subgraph_spectrum"]
+__all__ = [
+    "EigenOutput",
+    "leading_eigenvectors",
+    "measured",
+    "rayleigh_ritz",
+    "subgraph_spectrum",
+]
 
 # Eigenvalues of M lie in [-1, 1]; directions that are not there sort behind all.
 _ABSENT = -2.0
@@ -55,7 +61,7 @@ def leading_eigenvectors(
     n = affinity.num_vertices
     if basis is None or basis.shape[1] >= n:
         values, vectors = jnp.linalg.eigh(_symmetric(matmat(jnp.eye(n))))
-        return _measured(matmat, values[::-1][:q], vectors[:, ::-1][:, :q])
+        return measured(matmat, values[::-1][:q], vectors[:, ::-1][:, :q])
     scale = numerics.inverse_sqrt(affinity.degrees())[:, None]
     output = rayleigh_ritz(matmat, scale * basis, q)
     for _ in range(num_refinements):
@@ -89,7 +95,7 @@ def rayleigh_ritz(
     values, coordinates = jnp.linalg.eigh(projected + absent)
     values, coordinates = values[::-1][:q], coordinates[:, ::-1][:, :q]
     vectors = numerics.matmul(orthonormal, coordinates)
-    return _measured(matmat, jnp.where(values > -1.5, values, 0), vectors)
+    return measured(matmat, jnp.where(values > -1.5, values, 0), vectors)
 
 
 def subgraph_spectrum(
@@ -108,10 +114,10 @@ def subgraph_spectrum(
     def matmat(x: Float[Array, "s q"]) -> Float[Array, "s q"]:
         return numerics.matmul(adjacency + absent, x)
 
-    return _measured(matmat, values, vectors)
+    return measured(matmat, values, vectors)
 
 
-def _measured(
+def measured(
     matmat: Callable[[Float[Array, "n q"]], Float[Array, "n q"]],
     values: Float[Array, " q"],
     vectors: Float[Array, "n q"],

@@ -41,10 +41,13 @@ def best_threshold(
     vector: Float[Array, " s"],
     mask: Bool[Array, " s"],
     thresholds: Float[Array, " t"],
+    *,
+    min_size: int = 1,
 ) -> Int[Array, " s"]:
     """The two groups ``vector > threshold`` of least mean normalised cut.
 
-    Thresholds that leave a side empty are passed over; if all do, every label is 0.
+    Thresholds that leave a side with fewer than ``min_size`` vertices, at least 1, are
+    passed over; if all do, every label is 0.
 
     Returns:
       int32 ``[s]``: 1 above the best threshold (ties: the first), 0 below and outside
@@ -62,6 +65,6 @@ def best_threshold(
         numerics.ratio(cut, volume, empty=0.0) + numerics.ratio(cut, rest, empty=0.0)
     ) / 2
     count = jnp.sum(above, axis=1)
-    divides = (count > 0) & (count < jnp.sum(mask))
+    divides = (count >= min_size) & (jnp.sum(mask) - count >= min_size)
     best = jnp.argmin(jnp.where(divides, mean, jnp.inf))
     return (above[best] & divides[best]).astype(jnp.int32)
