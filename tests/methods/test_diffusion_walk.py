@@ -232,3 +232,13 @@ def test_every_field_is_documented():
     documented = inspect.getdoc(diffusion_walk.Config)
     for field in dataclasses.fields(diffusion_walk.Config):
         assert f"{field.name}:" in documented, field.name
+
+
+@pytest.mark.parametrize("rule", ["escape", "stability"])
+def test_a_split_that_costs_nothing_is_opened(rule):
+    attention, parts = planted(across=0.0)
+    attention *= parts.reshape(6, 6, 1) // 2 == parts.reshape(1, 1, 36) // 2
+    sharp = dataclasses.replace(SMALL, threshold_rule=rule, max_depth=1)
+    output = jax.device_get(segment(jnp.asarray(attention), sharp))
+    np.testing.assert_array_equal(output.tree.costs[:3], 0)
+    assert output.tree.num_nodes == 3

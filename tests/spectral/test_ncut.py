@@ -54,6 +54,42 @@ def test_the_best_threshold_is_the_best_of_all():
     assert mean_cost(np.asarray(best)) <= min(rivals) + 1e-6
 
 
+@pytest.mark.parametrize("min_size", [1, 2, 4, 6, 7])
+def test_both_groups_have_the_vertices_they_must(min_size):
+    for seed in range(6):
+        weights = random_graph(seed, n=12, density=0.4)
+        exact = weights.astype(np.float64)
+        rng = np.random.default_rng(seed)
+        vector = rng.normal(size=12).astype(np.float32)
+        mask = np.arange(12) < 12 - seed % 2
+        best = np.asarray(
+            ncut.best_threshold(
+                jnp.asarray(weights),
+                jnp.asarray(vector),
+                jnp.asarray(mask),
+                jnp.asarray(vector),
+                min_size=min_size,
+            )
+        )
+
+        def cost(above, exact=exact, mask=mask):
+            below = mask & ~above
+            cut = exact[np.ix_(above, below)].sum()
+            volumes = [exact[np.ix_(side, mask)].sum() for side in (above, below)]
+            return sum(cut / volume for volume in volumes if volume) / 2
+
+        sides = [(vector > t) & mask for t in vector]
+        allowed = [
+            side for side in sides if min_size <= side.sum() <= mask.sum() - min_size
+        ]
+        assert not best[~mask].any()
+        if not allowed:
+            assert not best.any()
+            continue
+        assert any((best == side).all() for side in allowed)
+        assert cost(best == 1) <= min(map(cost, allowed)) + 1e-6
+
+
 def test_a_constant_vector_divides_nothing():
     weights = jnp.asarray(random_graph(3, n=12))
     constant = jnp.ones(12, jnp.float32)

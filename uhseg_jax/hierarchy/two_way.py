@@ -33,8 +33,9 @@ def by_two_way_ncut(
       weights: ``[s, s]`` affinity of the padded region.
       mask: its vertices.
       max_ncut: bound on the mean normalised cut of the two groups, in (0, 1].
-      num_thresholds: evenly spaced ones that are tried, from 0.99 times the least entry
-        to 0.99 times the greatest (DiffCut); None for a threshold at every entry.
+      num_thresholds: evenly spaced ones that are tried (Shi & Malik; DiffCut), over the
+        range in which both groups are large enough, so that entries far from all others
+        use up none; None for a threshold at every entry.
       min_size: vertices that either group must have.
     """
     inside = jnp.where(jnp.outer(mask, mask), weights, 0)
@@ -45,13 +46,27 @@ def by_two_way_ncut(
     relaxed = spectrum.vectors[:, -1] * scale
     thresholds = relaxed
     if num_thresholds is not None:
-        low = jnp.min(relaxed, where=mask, initial=jnp.inf)
-        high = jnp.max(relaxed, where=mask, initial=-jnp.inf)
-        thresholds = jnp.linspace(0.99 * low, 0.99 * high, num_thresholds)
+        thresholds = _evenly_spaced(relaxed, mask, num_thresholds, min_size)
     labels = ncut.best_threshold(weights, relaxed, mask, thresholds, min_size=min_size)
     costs = ncut.ncut_costs(weights, labels, mask, 2)
     accepted = (jnp.sum(mask) > 1) & (ncut.mean_ncut(costs, 2) < max_ncut)
     return finish(weights, labels, mask, 2, accepted, spectrum)
+
+
+def _evenly_spaced(
+    vector: Float[Array, " s"],
+    mask: Bool[Array, " s"],
+    num_thresholds: int,
+    min_size: int,
+) -> Float[Array, " t"]:
+    """Thresholds inside the range that leaves ``min_size`` entries on either side."""
+    ordered = jnp.sort(jnp.where(mask, vector, jnp.inf))
+    last = mask.shape[0] - 1
+    low = ordered[min(min_size - 1, last)]
+    high = ordered[jnp.clip(jnp.sum(mask) - min_size, 0, last)]
+    # Not at the ends: vertices that are alike share them, but for rounding.
+    steps = (jnp.arange(num_thresholds, dtype=vector.dtype) + 0.5) / num_thresholds
+    return low + (high - low) * steps
 
 
 def _second_eigenpair(

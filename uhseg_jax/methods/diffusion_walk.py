@@ -99,7 +99,8 @@ class Config:
         "eigengap" (`automatic_threshold`).
       threshold: bound on ``cut / vol(A) + cut / vol(B)``. Of "fixed" the bound itself,
         of the others that to which the tree is grown before the rule looks at it.
-      num_thresholds: of the second eigenvector that are tried (DiffCut: 100).
+      num_thresholds: of the second eigenvector that are tried (DiffCut: 100), evenly
+        spaced where both sides keep `min_size` cells.
       min_size: the fewest cells of a region.
       max_depth: deepest level of the tree.
       max_regions: the dearest splits are undone until at most this many leaves are
@@ -265,6 +266,8 @@ def _graph(
 
 def _opened_up_to(tree: RegionTree, price: Scalar) -> RegionTree:
     """The tree with the splits up to a price, that price included."""
+    # The number after 0 is one that processors flush back to 0.
+    price = jnp.maximum(price, jnp.finfo(price.dtype).tiny)
     return tree.prune(cost=jnp.nextafter(price, jnp.asarray(jnp.inf, price.dtype)))
 
 

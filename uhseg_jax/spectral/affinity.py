@@ -1,9 +1,10 @@
 """Affinities between vertices as linear operators.
 
-An affinity is a symmetric matrix W with zero diagonal. Everything else in this room
-asks of it only products, degrees, its condensed graph and a basis that (all but)
-spans its range, so features of a hundred thousand patches never meet as an n x n
-matrix, while attention maps, which are matrices, take the same road.
+An affinity is a symmetric matrix W; its diagonal is zero, but for the graphs of random
+walks (`walk`), in which staying counts. Everything else in this room asks of it only
+products, degrees, its condensed graph and a basis that (all but) spans its range, so
+features of a hundred thousand patches never meet as an n x n matrix, while attention
+maps, which are matrices, take the same road.
 """
 
 from typing import Protocol, runtime_checkable
@@ -57,7 +58,7 @@ class DenseAffinity:
     """An affinity held as its matrix, for attention maps and as the reference.
 
     Attributes:
-      weights: ``[n, n]``, symmetric, zero diagonal.
+      weights: ``[n, n]``, symmetric; zero diagonal, unless of a walk.
     """
 
     weights: Float[Array, "n n"]

@@ -62,7 +62,12 @@ def power(transitions: Float[Array, "n n"], steps: int) -> Float[Array, "n n"]:
     Args:
       transitions: P.
       steps: static, at least 1.
+
+    Raises:
+      ValueError: there are fewer.
     """
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, but is {steps}.")
     if steps == 1:
         return transitions
     half = power(transitions, steps // 2)

@@ -177,7 +177,7 @@ def test_every_stage_is_diffusers(record_property):
 
 
 def test_half_precision_stays_near_full_precision():
-    params, images = random_params(), pixels()
+    params, images = random_params(), jnp.asarray(pixels())
     encode_half = jax.jit(Autoencoder(TINY, dtype=jnp.bfloat16).apply)
     half = encode_half({"params": params}, images).mean
     full = Autoencoder(TINY).apply({"params": params}, images).mean
