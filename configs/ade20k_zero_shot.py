@@ -1,7 +1,7 @@
 """ADE20K scene parsing val as zero-shot segmenters are scored: 150 classes.
 
     uhseg-evaluate --config=configs/ade20k_zero_shot.py --data_dir=PREPARED \
-        --manual_dir=ORIGINAL_FILES --output=scores/ade20k_zero_shot
+        --manual_dir=ORIGINAL_FILES --refine=upsample --output=scores/ade20k_zero_shot
 
 One Hungarian matching for every picture, on the middle squares at 512 x 512 pixels:
 the protocol of Tian et al., "Diffuse, Attend, and Segment", CVPR 2024 (DiffSeg).
@@ -9,7 +9,9 @@ Its release has no ADE20K: that the pictures are cropped as elsewhere is our rea
 Label 0 does not count.
 Published by others: mIoU 37.7 (DiffSeg), 44.3 (DiffCut, NeurIPS 2024, with SSD-1B and
 PAMR; its release crops one pixel less, sees 1024 x 1024 and scores at 128 x 128).
-Not measured by us: the whole set is not at hand.
+Those without PAMR interpolate their segments, as --refine=upsample does; without it
+borders are refined by PAMR and a CRF.
+Not measured by us: neither the whole set nor these weights are at hand.
 """
 
 import dataclasses

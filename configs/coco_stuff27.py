@@ -2,7 +2,8 @@
 
     uhseg-evaluate --config=configs/coco_stuff27.py --data_dir=PREPARED \
         --manual_dir=ORIGINAL_FILES \
-        --names=Coco164kFull_Stuff_Coarse_7.txt --output=scores/coco_stuff27
+        --names=Coco164kFull_Stuff_Coarse_7.txt --refine=upsample \
+        --output=scores/coco_stuff27
 
 One Hungarian matching for every picture, on the middle squares at 512 x 512 pixels:
 the protocol of Tian et al., "Diffuse, Attend, and Segment", CVPR 2024 (DiffSeg). The
@@ -11,7 +12,9 @@ list is PiCIE's, of 2,175 pictures, and is not part of this project
 which compares with nothing published.
 Published by others: mIoU 43.6 (DiffSeg), 49.1 (DiffCut, NeurIPS 2024, with SSD-1B and
 PAMR; its release crops one pixel less, sees 1024 x 1024 and scores at 128 x 128).
-Not measured by us: the whole set is not at hand.
+Those without PAMR interpolate their segments, as --refine=upsample does; without it
+borders are refined by PAMR and a CRF.
+Not measured by us: neither the whole set nor these weights are at hand.
 """
 
 import dataclasses

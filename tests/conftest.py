@@ -1,6 +1,8 @@
 """Settings of the whole suite: strict numerics, and where the real images are."""
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Read when JAX is imported. The suite compiles hundreds of small programs and runs
@@ -16,6 +18,21 @@ import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+# Linux lets a process map 65,530 pieces of memory, and a compiled program takes about
+# fifteen; beyond, the compiler crashes.
+_MOST_MAPS = 25_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_compiled_programs() -> Iterator[None]:
+    """Forgets what was compiled when there is too much of it."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > _MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

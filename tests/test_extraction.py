@@ -27,7 +27,7 @@ def picture(seed=0, *, height=40, width=56):
 
 def segmenter(model, config):
     return Segmenter.create(
-        method="diffusion_walk", model=model, config=config, refine="upsample"
+        method="diffusion_walk", model=model, config=config, refine="none"
     )
 
 
@@ -64,28 +64,27 @@ def test_attention_of_a_diffusion_model_is_that_of_its_layers_aggregated():
 @pytest.mark.parametrize(("model", "config"), [(VIT, WALK), (DIFFUSION, LOOK)])
 def test_a_picture_becomes_a_tree_of_its_pixels(model, config):
     tree = uhseg_jax.segment(
-        picture(), method="diffusion_walk", model=model, config=config
+        picture(), method="diffusion_walk", model=model, config=config, refine="none"
     )
     assert tree.labels.shape == (40, 56)
     leaves = np.flatnonzero(tree.is_leaf())
     assert set(np.unique(tree.labels)) <= set(leaves)
 
 
-def test_a_tree_does_not_depend_on_its_neighbours_in_the_batch():
+def test_attention_does_not_depend_on_its_neighbours_in_the_batch():
     chosen = segmenter(DIFFUSION, LOOK)
     pictures = [picture(seed) for seed in range(2)]
-    together = chosen(pictures)
-    for tree, one in zip(together, pictures, strict=True):
-        jax.tree.map(np.testing.assert_array_equal, tree, chosen([one])[0])
+    together = np.asarray(chosen.features(pictures))
+    for found, one in zip(together, pictures, strict=True):
+        np.testing.assert_array_equal(found, chosen.features([one])[0])
 
 
 def test_inversion_sees_what_one_pass_does_not():
     inverted = dataclasses.replace(
         LOOK, passes="inversion", inversion_steps=2, schedule_steps=10
     )
-    resized = picture(height=64, width=64)
-    one = np.asarray(segmenter(DIFFUSION, LOOK).features([resized]))
-    other = np.asarray(segmenter(DIFFUSION, inverted).features([resized]))
+    one = np.asarray(segmenter(DIFFUSION, LOOK).features([picture()]))
+    other = np.asarray(segmenter(DIFFUSION, inverted).features([picture()]))
     assert one.shape == other.shape
     assert np.abs(one - other).max() > 1e-6
     np.testing.assert_allclose(other.sum(-1), 1, rtol=1e-5)
@@ -106,9 +105,38 @@ def test_sides_that_the_model_cannot_take_are_refused_at_once():
 
 
 def test_prompts_that_cannot_be_read_are_refused_with_a_sentence():
-    chosen = segmenter(DIFFUSION, dataclasses.replace(LOOK, prompt="a cat"))
     with pytest.raises(ValueError, match=r"vocab\.json"):
-        chosen.features([picture()])
+        segmenter(DIFFUSION, dataclasses.replace(LOOK, prompt="a cat"))
+    with pytest.raises(ValueError, match="for diffusion models"):
+        segmenter(VIT, dataclasses.replace(WALK, prompt="a cat"))
+
+
+def test_timesteps_that_the_schedule_lacks_are_refused_at_once():
+    with pytest.raises(ValueError, match="1000"):
+        segmenter(DIFFUSION, dataclasses.replace(LOOK, timestep=5000))
+    long = dataclasses.replace(LOOK, passes="inversion", schedule_steps=1000)
+    with pytest.raises(ValueError, match="take fewer"):
+        segmenter(DIFFUSION, long)
+
+
+def test_what_plays_no_part_compiles_nothing_anew():
+    spec = backbones.get_variant(DIFFUSION).spec
+    wanted = extraction.asked_of(LOOK, spec)
+    for change in ({"seed": 5}, {"inversion_steps": 3}, {"schedule_steps": 20}):
+        assert extraction.asked_of(dataclasses.replace(LOOK, **change), spec) == wanted
+    noisy = dataclasses.replace(LOOK, noise=True)
+    other = dataclasses.replace(noisy, seed=5)
+    assert extraction.asked_of(noisy, spec) != extraction.asked_of(other, spec)
+
+
+def test_a_mesh_changes_nothing_and_is_given_the_weights_once():
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), ("data",))
+    alone = segmenter(DIFFUSION, LOOK)
+    shared = dataclasses.replace(alone, mesh=mesh)
+    wanted = np.asarray(alone.features([picture()]))
+    np.testing.assert_array_equal(shared.features([picture()]), wanted)
+    with jax.transfer_guard_device_to_device("disallow"):
+        np.testing.assert_array_equal(shared.features([picture()]), wanted)
 
 
 @pytest.mark.parametrize(

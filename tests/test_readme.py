@@ -46,10 +46,14 @@ def test_the_python_examples_run(tmp_path, monkeypatch):
         "batch": rng.normal(size=(2, 12, 12, 16)).astype(np.float32),
         "images": rng.integers(0, 256, (1, 28, 42, 3), np.uint8),
         "image": rng.integers(0, 256, (20, 30, 3), np.uint8),
+        "squares": rng.integers(0, 256, (1, 64, 64, 3), np.uint8),
+        "attention_map": rng.random((6, 6, 36)).astype(np.float32),
         "probabilities": rng.dirichlet(np.ones(3), (20, 30)).astype(np.float32),
     }
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), namespace)
     assert (tmp_path / "photo.npz").exists()
     assert namespace["cuts"].shape == (2, 12, 12)
+    finest = namespace["maps"][max(namespace["maps"])]
+    np.testing.assert_allclose(finest.sum(axis=-1), 1, rtol=1e-5)
     np.testing.assert_allclose(namespace["marginals"].sum(axis=-1), 1, rtol=1e-5)

@@ -19,6 +19,7 @@ __all__ = [
     "Asked",
     "Inputs",
     "asked_of",
+    "check_prompt",
     "check_sides",
     "for_backbone",
     "grid_features",
@@ -45,7 +46,7 @@ def asked_of(config: Any, spec: Spec) -> Asked:
       spec: of the model.
 
     Raises:
-      ValueError: the model has no such facet or block.
+      ValueError: the model has no such facet, block or timestep, or reads no prompts.
     """
     if isinstance(spec, backbones.DiffusionSpec):
         if config.facet != "attention":
@@ -54,16 +55,16 @@ def asked_of(config: Any, spec: Spec) -> Asked:
                 "diffusion model gives its attention, which the method diffusion_walk "
                 "works on."
             )
-        return backbones.AttentionRequest(
-            source=config.passes,
-            num_steps=config.inversion_steps,
-            schedule_steps=config.schedule_steps,
-            timestep=config.timestep,
-            noise=config.noise,
-            seed=config.seed,
-        )
+        request = _look(config)
+        backbones.check_request(request, spec)
+        return request
     if config.facet != "attention":
         require_dense(config.facet)
+    if getattr(config, "prompt", ""):
+        raise ValueError(
+            f"expected no prompt for a Vision Transformer, but got {config.prompt!r}; "
+            "prompts are for diffusion models, such as sd_v1_4."
+        )
     normed = getattr(config, "normed", None)
     return tuple(
         backbones.resolve_request(
@@ -73,14 +74,42 @@ def asked_of(config: Any, spec: Spec) -> Asked:
     )
 
 
+def _look(config: Any) -> backbones.AttentionRequest:
+    """How a diffusion model looks; what plays no part is left at its default.
+
+    So that the model is not compiled again for it.
+    """
+    if config.passes == "inversion":
+        return backbones.AttentionRequest(
+            source="inversion",
+            num_steps=config.inversion_steps,
+            schedule_steps=config.schedule_steps,
+        )
+    if config.noise:
+        return backbones.AttentionRequest(
+            source="single", timestep=config.timestep, noise=True, seed=config.seed
+        )
+    return backbones.AttentionRequest(source="single", timestep=config.timestep)
+
+
+def check_prompt(config: Any, backbone: backbones.Backbone) -> None:
+    """Refuses a prompt that a model cannot read.
+
+    Raises:
+      ValueError: the weights came without what reads it.
+    """
+    if isinstance(backbone.spec, backbones.DiffusionSpec):
+        backbones.prompt_ids(backbone, getattr(config, "prompt", ""))
+
+
 def inputs_of(config: Any, backbone: backbones.Backbone) -> Inputs:
     """What a forward works with.
 
     Raises:
-      ValueError: there is a prompt, and the backbone cannot read it.
+      ValueError: there is a prompt, and the weights came without what reads it.
     """
-    prompt = getattr(config, "prompt", "")
     if isinstance(backbone.spec, backbones.DiffusionSpec):
+        prompt = getattr(config, "prompt", "")
         return backbone.params, backbones.read_prompt(backbone, prompt)
     return backbone.params, None
 
@@ -125,7 +154,7 @@ def _between_patches(
     return walk.transition_matrix(sum(means[1:], start=means[0]) / len(means))
 
 
-def side_by_side(features: tuple[Float[Array, "b h w d"], ...]) -> Array:
+def side_by_side(features: tuple[Float[Array, "b h w _"], ...]) -> Array:
     """Features of several blocks, each of unit length, as one vector."""
     if len(features) == 1:
         return features[0]

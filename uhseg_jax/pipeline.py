@@ -113,7 +113,7 @@ def segment_features(
     config = chosen.resolve_config(config)
     checked = _checked_features(features)
     chosen.check(checked)
-    batch = checked if checked.ndim == 4 else checked[None]
+    batch = _at_unit_scale(checked if checked.ndim == 4 else checked[None])
     trees = jax.device_get(
         jitted_trees(batch, segment_fn=chosen.segment, config=config)
     )
@@ -163,8 +163,8 @@ def extract_features(
     return np.asarray(features[0])
 
 
-def _checked_features(features: Any) -> Float[Array, "*b h w d"]:
-    """float32 features of unit scale, or a sentence on what is wrong with them."""
+def _checked_features(features: Any) -> Float[Array | np.ndarray, "*b h w d"]:
+    """Features as an array of float32 or more, or a sentence on what is wrong."""
     if not isinstance(features, jax.Array):
         try:
             features = np.asarray(features)
@@ -192,7 +192,16 @@ def _checked_features(features: Any) -> Float[Array, "*b h w d"]:
             f"expected finite features, but {count} of {largest.size} vectors hold NaN "
             "or infinity; check the backbone's input and dtype."
         )
-    # Unit scale, in their own type: features of float64, and squares of very large or
-    # small ones of float32, leave float32's range.
+    return features
+
+
+def _at_unit_scale(features: Any) -> Float[Array, "b h w d"]:
+    """float32 features whose largest entries are 1 or -1; zero vectors stay.
+
+    In their own type first: features of float64, and squares of very large or small
+    ones of float32, leave float32's range.
+    """
+    xp = jnp if isinstance(features, jax.Array) else np
+    largest = xp.max(xp.abs(features), axis=-1, keepdims=True)
     scaled = features / xp.where(largest > 0, largest, 1)
     return jnp.asarray(scaled.astype(np.float32))

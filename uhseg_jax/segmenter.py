@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from uhseg_jax import backbones, extraction, images, methods
 from uhseg_jax.hierarchy.tree import RegionTree
@@ -64,15 +64,17 @@ class Segmenter:
         """Looks up the method and loads the model; see `segment` for the arguments."""
         chosen = methods.get_method(method)
         chosen.require_one_picture()
+        spec = backbones.get_variant(model).spec
         if config is None:
-            spec = backbones.get_variant(model).spec
             config = extraction.for_backbone(chosen.preset(), spec)
         config = chosen.resolve_config(config)
         refinement = resolve_refinement(refine)
-        backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
+        # Before gigabytes are loaded for what the model cannot do.
         sides = extraction.image_sides(config.image_size)
-        extraction.check_sides(backbone.spec, *sides)
-        extraction.asked_of(config, backbone.spec)
+        extraction.check_sides(spec, *sides)
+        extraction.asked_of(config, spec)
+        backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
+        extraction.check_prompt(config, backbone)
         return cls(backbone, chosen, config, refinement, mesh)
 
     def __call__(
@@ -126,12 +128,21 @@ class Segmenter:
         devices = 1 if self.mesh is None else self.mesh.size
         pixels += pixels[-1:] * (-len(pixels) % devices)
         return _jitted_features(
-            extraction.inputs_of(self.config, self.backbone),
+            self._inputs,
             np.stack(pixels),
             module=self.backbone.module,
             asked=extraction.asked_of(self.config, self.backbone.spec),
             mesh=self.mesh,
         )
+
+    @functools.cached_property
+    def _inputs(self) -> extraction.Inputs:
+        """What every forward works with, on all devices from the first on."""
+        inputs = extraction.inputs_of(self.config, self.backbone)
+        if self.mesh is None:
+            return inputs
+        everywhere = NamedSharding(self.mesh, PartitionSpec())
+        return jax.device_put(inputs, everywhere)
 
     def trees(self, features: Float[Array, "b h w d"]) -> RegionTree:
         """The method alone: a batched tree on the patch grid."""

