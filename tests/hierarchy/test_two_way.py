@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uhseg_jax.hierarchy import two_way
-from uhseg_jax.spectral import ncut
 
 SIZE = 24  # of the padded regions below: one compilation for every bound
 
@@ -57,11 +56,15 @@ def solver(request, monkeypatch):
     return request.param
 
 
-def mean_cost(weights, labels):
+def side_costs(weights, labels):
     exact = np.asarray(weights, np.float64)
     cut = exact[np.ix_(labels == 1, labels == 0)].sum()
     volumes = [exact[labels == group].sum() for group in (0, 1)]
-    return sum(cut / volume for volume in volumes if volume) / 2
+    return [cut / volume if volume else 0.0 for volume in volumes]
+
+
+def mean_cost(weights, labels):
+    return sum(side_costs(weights, labels)) / 2
 
 
 def second_vector(weights):
@@ -101,13 +104,7 @@ def test_the_cut_is_the_best_of_all_thresholds(solver, name):
     output, labels = divide(weights)
     assert int(output.num_children) == 2
     assert mean_cost(weights, labels) < best_of(weights, vector, vector) + 1e-6
-    costs = ncut.ncut_costs(
-        jnp.asarray(weights),
-        jnp.asarray(labels),
-        jnp.ones(len(weights), bool),
-        2,
-    )
-    np.testing.assert_allclose(output.costs, costs, atol=1e-6)
+    np.testing.assert_allclose(output.costs, side_costs(weights, labels), atol=1e-6)
     assert float(output.residual) < 1e-4
 
 
@@ -125,7 +122,7 @@ def test_evenly_spaced_thresholds_are_those_of_diffcut(solver, name, num_thresho
     assert mean_cost(weights, labels) == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("num_thresholds", [None, 2])
+@pytest.mark.parametrize("num_thresholds", [None, 7])
 def test_separate_groups_are_not_cut_through(solver, num_thresholds):
     # Vertices of a group have the same entry but for rounding, the outer groups the
     # least and the greatest; thresholds between these lie between the groups.
@@ -180,7 +177,7 @@ def test_the_bound_is_on_the_mean_of_both_sides(solver):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from([1, 4, 9]), st.integers(6, SIZE))
+@given(st.integers(0, 10_000), st.sampled_from([1, 3, 9]), st.integers(6, SIZE))
 def test_neither_side_is_smaller_than_allowed(seed, min_size, n):
     weights = random_graph(seed, n=n) ** 4
     output, labels = divide(weights, min_size=min_size)
@@ -195,16 +192,16 @@ def test_neither_side_is_smaller_than_allowed(seed, min_size, n):
     assert mean_cost(weights, labels) == pytest.approx(expected, abs=1e-3)
 
 
-def test_stragglers_are_not_cut_off_where_that_is_too_few(solver):
+def test_stragglers_are_not_cut_off_where_that_is_too_few():
     # A pair that hangs by a thread, and two groups that cling a little.
-    weights = uneven_graph([2, 11, 10], 0.0, 6)
-    weights[2:, 2:] += uneven_graph([11, 10], 0.2, 7)
+    weights = uneven_graph([2, 8, 7], 0.0, 6)
+    weights[2:, 2:] += uneven_graph([8, 7], 0.2, 7)
     weights[0, 2] = weights[2, 0] = 0.01
     _, labels = divide(weights)
     assert min(labels.sum(), (1 - labels).sum()) == 2
     _, labels = divide(weights, min_size=3)
     assert min(labels.sum(), (1 - labels).sum()) >= 3
-    output, labels = divide(weights, min_size=12)
+    output, labels = divide(weights, min_size=9)
     assert int(output.num_children) == 0
     assert not labels.any()
 

@@ -114,15 +114,14 @@ def check_best(tree, price, score):
 
 least_escape = jax.jit(automatic_threshold.least_escape, static_argnames="relative")
 most_stable = jax.jit(automatic_threshold.most_stable)
+opening_prices = jax.jit(automatic_threshold.opening_prices)
 leaf_sets_of = jax.jit(automatic_threshold.LeafSets.of)
 
 
 @few
 @given(small_trees())
 def test_a_node_divides_at_the_dearest_split_above_it(tree):
-    found = np.asarray(
-        automatic_threshold.opening_prices(*on_device((tree.parents, tree.costs)))
-    )
+    found = np.asarray(opening_prices(*on_device((tree.parents, tree.costs))))
     prices = split_prices(tree)
     for node in range(NODES):
         expected = -math.inf

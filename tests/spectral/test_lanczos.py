@@ -110,7 +110,7 @@ def test_a_part_of_its_own_is_found_beside_the_known_vector():
     # Three parts: the eigenvalue 1 three times, one of them known.
     weights = clustered_graph([16, 14, 10], 0.0)
     adjacency, known = adjacency_and_known(weights)
-    values, vectors, residuals, _ = found_pairs(adjacency, known, q=3, num_steps=24)
+    values, vectors, residuals, _ = found_pairs(adjacency, known, q=4, num_steps=24)
     assert abs(values[0] - 1) < 8 * EPS
     assert residuals[0] < 1e-5
     degrees = weights.sum(1)
@@ -125,7 +125,7 @@ def test_vertices_without_edges_stay_out():
     inside = np.flatnonzero(np.arange(N) % 4 != 1)
     weights[np.ix_(inside, inside)] = clustered_graph([12, 10, 8], 0.05)
     adjacency, known = adjacency_and_known(weights)
-    values, vectors, _, _ = found_pairs(adjacency, known, q=3, num_steps=24)
+    values, vectors, _, _ = found_pairs(adjacency, known, q=4, num_steps=24)
     np.testing.assert_allclose(values[:2], reference(adjacency, known, 2)[0], atol=4e-6)
     assert (np.delete(vectors, inside, axis=0) == 0).all()
 
@@ -140,7 +140,7 @@ def test_masked_vertices_are_no_part_of_the_graph():
     )
     small, known = adjacency_and_known(weights[:30, :30])
     known = np.pad(known, ((0, 10), (0, 0)))
-    values, vectors, _, _ = found_pairs(adjacency, known, q=3, num_steps=24)
+    values, vectors, _, _ = found_pairs(adjacency, known, q=4, num_steps=24)
     exact, _ = reference(small, known[:30], 2)
     np.testing.assert_allclose(values[:2], exact, atol=4e-6)
     assert (vectors[30:] == 0).all()
@@ -156,7 +156,7 @@ def low_rank(eigenvalues, seed=5):
 def test_a_space_that_ends_early_leaves_zero_vectors(others):
     operator, basis = low_rank([1, *others])
     values, vectors, residuals, count = found_pairs(
-        operator, basis[:, :1], q=6, num_steps=24
+        operator, basis[:, :1], q=4, num_steps=24
     )
     assert count == len(others)
     np.testing.assert_allclose(values[:count], others, atol=8 * EPS)
@@ -169,7 +169,7 @@ def test_an_eigenvalue_of_all_vectors_is_found_once():
     # A complete graph: every vector beside the known one has eigenvalue -1 / (n - 1).
     weights = np.ones((N, N), np.float32) - np.eye(N, dtype=np.float32)
     adjacency, known = adjacency_and_known(weights)
-    values, _, residuals, count = found_pairs(adjacency, known, q=3, num_steps=24)
+    values, _, residuals, count = found_pairs(adjacency, known, q=4, num_steps=24)
     assert count >= 1
     np.testing.assert_allclose(values[:count], -1 / (N - 1), atol=4 * EPS)
     assert residuals.max() < 16 * EPS

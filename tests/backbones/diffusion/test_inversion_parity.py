@@ -35,8 +35,8 @@ pytestmark = pytest.mark.parity
 EPS = float(np.finfo(np.float32).eps)
 # Two float32 programs are each as far from float64 as the other, give or take.
 ROOM = 4
-REQUEST = AttentionRequest(num_steps=10, schedule_steps=50)
-PIXELS = np.random.default_rng(0).integers(0, 256, (2, 16, 24, 3), np.uint8)
+REQUEST = AttentionRequest(num_steps=3, schedule_steps=50)
+PIXELS = np.random.default_rng(0).integers(0, 256, (1, 8, 12, 3), np.uint8)
 
 
 def torch_models(spec):

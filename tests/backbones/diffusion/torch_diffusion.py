@@ -25,6 +25,9 @@ diffusers = pytest.importorskip(
     "diffusers", reason="needs the `parity` extra: diffusers"
 )
 
+# The models are tiny: threads would wait for one another.
+torch.set_num_threads(1)
+
 EPS = float(np.finfo(np.float32).eps)
 
 
