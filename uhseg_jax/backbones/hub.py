@@ -7,8 +7,7 @@ from pathlib import Path
 
 from uhseg_jax.backbones.digests import file_sha256, require_hash
 from uhseg_jax.backbones.errors import WeightsError
-from uhseg_jax.backbones.readers.lazy import RefusedError
-from uhseg_jax.backbones.readers.sharded import INDEX, shard_names
+from uhseg_jax.backbones.readers.sharded import INDEX, shard_files
 from uhseg_jax.backbones.sources import DiffusersSource, HubSource
 from uhseg_jax.backbones.variant import Variant
 
@@ -30,12 +29,8 @@ def download_file(variant: Variant, source: HubSource) -> Path:
     if source.sha256 is not None:
         require_hash(path, file_sha256(path), source.sha256)
     if path.name.endswith(INDEX):
-        try:
-            shards = sorted(set(shard_names(path).values()))
-        except (ValueError, RefusedError) as error:
-            raise WeightsError(f"{path} could not be read: {error}") from error
         folder = source.file.rpartition("/")[0]
-        for shard in shards:
+        for shard in shard_files(path):
             _from_hub(variant, source, f"{folder}/{shard}" if folder else shard)
     return path
 

@@ -18,7 +18,7 @@ from uhseg_jax.backbones.errors import WeightsError
 from uhseg_jax.backbones.hub import download_file, download_folder
 from uhseg_jax.backbones.readers import SUFFIXES, has_known_suffix
 from uhseg_jax.backbones.readers.diffusers import all_files, part_files
-from uhseg_jax.backbones.readers.sharded import INDEX, shard_names
+from uhseg_jax.backbones.readers.sharded import INDEX, shard_files
 from uhseg_jax.backbones.sources import DiffusersSource, Source, UrlSource, WheelSource
 from uhseg_jax.backbones.variant import Variant
 
@@ -47,7 +47,7 @@ def weights_sha256(path: Path, parts: Sequence[str] = ()) -> str:
         return files_digest(path)
     if not path.name.endswith(INDEX):
         return file_sha256(path)
-    files = [path.name, *sorted(set(shard_names(path).values()))]
+    files = [path.name, *shard_files(path)]
     lines = [f"{name} {file_sha256(path.with_name(name))}\n" for name in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

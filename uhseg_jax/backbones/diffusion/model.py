@@ -4,6 +4,7 @@ Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (
 The parts are called as the folders of diffusers are, in the parameter tree as well.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -196,6 +197,13 @@ def abstract_params(spec: DiffusionSpec) -> dict[str, Any]:
       A nested dict of `jax.ShapeDtypeStruct`; at its top the parts ``unet``, ``vae``
       and ``text_encoder`` (and ``text_encoder_2``).
     """
+    params: dict[str, Any] = jax.tree.map(lambda leaf: leaf, _traced_params(spec))
+    return params
+
+
+@functools.lru_cache(maxsize=8)
+def _traced_params(spec: DiffusionSpec) -> Any:
+    """The tree that tracing gives, which takes seconds; not to be changed."""
     side = spec.multiple
     pixels = jax.ShapeDtypeStruct((1, side, side, 3), jnp.uint8)
     ids = [

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from uhseg_jax.backbones.errors import WeightsError
-from uhseg_jax.backbones.readers.lazy import LazyArrays, RefusedError
-from uhseg_jax.backbones.readers.sharded import shard_names
+from uhseg_jax.backbones.readers.lazy import LazyArrays
+from uhseg_jax.backbones.readers.sharded import shard_files
 from uhseg_jax.backbones.sources import DIFFUSERS_STEM
 
 # What the weights of a part are called, the first that is there is read: in float32
@@ -72,11 +72,7 @@ def all_files(folder: Path, parts: Sequence[str]) -> list[Path]:
     for path in part_files(folder, parts).values():
         files.append(path)
         if path.suffix == ".json":
-            try:
-                shards = sorted(set(shard_names(path).values()))
-            except (ValueError, RefusedError) as error:
-                raise WeightsError(f"{path} could not be read: {error}") from error
-            files += [path.with_name(name) for name in shards]
+            files += [path.with_name(name) for name in shard_files(path)]
     return files
 
 

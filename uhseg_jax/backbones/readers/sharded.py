@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from uhseg_jax.backbones.errors import WeightsError
 from uhseg_jax.backbones.readers.lazy import LazyArrays, RefusedError
 
 INDEX = ".index.json"  # how the name of an index ends
@@ -41,6 +42,18 @@ def shard_names(index: Path) -> dict[str, str]:
                 f"it names {name[:200]!r}; expected a file with weights."
             )
     return named
+
+
+def shard_files(index: Path) -> list[str]:
+    """The names of the files that an index leads to, each once, in order.
+
+    Raises:
+      WeightsError: it is not such an index, or names files elsewhere.
+    """
+    try:
+        return sorted(set(shard_names(index).values()))
+    except (ValueError, RefusedError) as error:
+        raise WeightsError(f"{index} could not be read: {error}") from error
 
 
 def read_sharded(index: Path, read: Callable[[Path], LazyArrays]) -> LazyArrays:
