@@ -97,6 +97,7 @@ def time_forwards(
                     backbones.get_variant(name).spec
                 ),
                 "side": side,
+                "cells": (side // backbones.get_variant(name).spec.patch) ** 2,
                 "timings": {key: found.to_dict() for key, found in timings.items()},
                 "peak_gb": peak,
                 "imports_gb": imports,

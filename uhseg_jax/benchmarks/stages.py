@@ -9,10 +9,12 @@ import jax
 import numpy as np
 import scipy.linalg
 
-from uhseg_jax import images
+from uhseg_jax import images, methods
+from uhseg_jax.backbones import ViTSpec
 from uhseg_jax.export.coco import CocoWriter
 from uhseg_jax.export.overlay import overlay, save_png
 from uhseg_jax.export.viewer import ViewerWriter
+from uhseg_jax.extraction import for_backbone
 from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.segmenter import Segmenter
 from uhseg_jax.spectral import affinity, eigen
@@ -36,18 +38,27 @@ def stages(
       segmenter: the backbone and method; its config is that of the stage "cut".
       picture: a picture file.
       scratch: an existing folder to write to.
-      published: parameters of the stage "cut, published rule"; None for the release's.
+      published: parameters of the stage "cut, published rule", of recursive spectral
+        segmentation; None for the release's.
 
     Returns:
-      decode, forward, cut, cut by the published rule, refine, export.
+      decode, forward, cut, cut by the published rule (on a Vision Transformer's
+      tokens), refine, export.
     """
     pixels = images.read_image(picture)
     features = segmenter.features([pixels])
     grid = jax.device_get(segmenter.trees(features))[0]
     tree = segmenter.refine(grid, features[0], pixels)
-    published = published or recursive_spectral.release()
-    release = dataclasses.replace(segmenter, config=published)
-    tokens = release.features([pixels])
+    published_rule: Calls = {}
+    spec = segmenter.backbone.spec
+    if isinstance(spec, ViTSpec):
+        release = dataclasses.replace(
+            segmenter,
+            method=methods.get_method("recursive_spectral"),
+            config=published or for_backbone(recursive_spectral.release(), spec),
+        )
+        tokens = release.features([pixels])
+        published_rule["cut, published rule"] = lambda: release.trees(tokens)
 
     def export() -> None:
         tree.save(scratch / "tree.npz")
@@ -61,7 +72,7 @@ def stages(
         "decode": lambda: images.read_image(picture),
         "forward": lambda: segmenter.features([pixels]),
         "cut": lambda: segmenter.trees(features),
-        "cut, published rule": lambda: release.trees(tokens),
+        **published_rule,
         "refine": lambda: segmenter.refine(grid, features[0], pixels),
         "export": export,
     }

@@ -1,10 +1,11 @@
 """`uhseg-benchmark`: seconds per picture of every stage, warm, on this machine.
 
-Usage: uhseg-benchmark [--image=PICTURE] [--repeats=N] [--json=FILE]
+Usage: uhseg-benchmark [--image=PICTURE] [--method=NAME] [--repeats=N] [--json=FILE]
        uhseg-benchmark --forwards=MODEL,... [--repeats=N] [--json=FILE]
 
 The second form times the forward of backbones with random weights, 60 x 60 patches,
-beside transformers' where torch is installed.
+beside transformers' where torch is installed; of diffusion models, one look at a picture
+of the size that they were trained on.
 """
 
 import json
@@ -18,7 +19,7 @@ from uhseg_jax import backbones
 from uhseg_jax.benchmarks import reports, timing
 from uhseg_jax.cli.startup import keep_quiet
 from uhseg_jax.files import writing_aside
-from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.pipeline import DEFAULT_METHOD, Segmenter
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -26,6 +27,7 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_bool("help", False, "show this help", **defined)
     flags.DEFINE_string("image", None, "picture; none: scikit-image's", **defined)
     flags.DEFINE_string("model", backbones.DEFAULT_VARIANT, "backbone", **defined)
+    flags.DEFINE_string("method", DEFAULT_METHOD, "how regions are found", **defined)
     flags.DEFINE_list("forwards", [], "backbones whose forward to time", **defined)
     flags.DEFINE_integer("repeats", 5, "warm calls of each", 1, **defined)
     flags.DEFINE_bool("anchors", True, "time rivals of the stages as well", **defined)
@@ -63,14 +65,14 @@ def _forwards(values: flags.FlagValues) -> dict[str, Any]:
         shown = f"{theirs[0]:>11.2f}" if theirs else f"{'':>11}"
         print(
             f"{name:<24}{found['parameters']:>12,}{ours:>11.2f}{shown}"
-            f"{3600 / ours:>11.0f}{found['peak_gb']:>11.2f}",
+            f"{found['cells'] / ours:>11.0f}{found['peak_gb']:>11.2f}",
             flush=True,
         )
     return report
 
 
 def _stages(values: flags.FlagValues) -> dict[str, Any]:
-    segmenter = Segmenter.create(model=values.model)
+    segmenter = Segmenter.create(method=values.method, model=values.model)
     picture = Path(values.image) if values.image else None
     report, pixels = reports.time_stages(segmenter, picture, repeats=values.repeats)
     if values.anchors:
