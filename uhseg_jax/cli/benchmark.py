@@ -4,8 +4,8 @@ Usage: uhseg-benchmark [--image=PICTURE] [--method=NAME] [--repeats=N] [--json=F
        uhseg-benchmark --forwards=MODEL,... [--repeats=N] [--json=FILE]
 
 The second form times the forward of backbones with random weights, 60 x 60 patches,
-beside transformers' where torch is installed; of diffusion models, one look at a picture
-of the size that they were trained on.
+beside transformers' where torch is installed; of diffusion models, one look at a
+picture of the size that they were trained on.
 """
 
 import json
