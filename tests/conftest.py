@@ -22,7 +22,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Linux lets a process map 65,530 pieces of memory, and a compiled program takes about
 # fifteen; beyond, the compiler crashes.
-_MOST_MAPS = 25_000
+_MOST_MAPS = 45_000
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -71,23 +71,18 @@ def test_a_picture_becomes_a_tree_of_its_pixels(model, config):
     assert set(np.unique(tree.labels)) <= set(leaves)
 
 
-def test_attention_does_not_depend_on_its_neighbours_in_the_batch():
-    chosen = segmenter(DIFFUSION, LOOK)
-    pictures = [picture(seed) for seed in range(2)]
-    together = np.asarray(chosen.features(pictures))
-    for found, one in zip(together, pictures, strict=True):
-        np.testing.assert_array_equal(found, chosen.features([one])[0])
-
-
-def test_inversion_sees_what_one_pass_does_not():
+def test_the_config_says_how_a_diffusion_model_looks():
+    spec = backbones.get_variant(DIFFUSION).spec
     inverted = dataclasses.replace(
         LOOK, passes="inversion", inversion_steps=2, schedule_steps=10
     )
-    one = np.asarray(segmenter(DIFFUSION, LOOK).features([picture()]))
-    other = np.asarray(segmenter(DIFFUSION, inverted).features([picture()]))
-    assert one.shape == other.shape
-    assert np.abs(one - other).max() > 1e-6
-    np.testing.assert_allclose(other.sum(-1), 1, rtol=1e-5)
+    assert extraction.asked_of(inverted, spec) == backbones.AttentionRequest(
+        source="inversion", num_steps=2, schedule_steps=10
+    )
+    noisy = dataclasses.replace(LOOK, noise=True, seed=7)
+    assert extraction.asked_of(noisy, spec) == backbones.AttentionRequest(
+        source="single", timestep=3, noise=True, seed=7
+    )
 
 
 def test_a_diffusion_model_has_no_tokens():
