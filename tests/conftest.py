@@ -25,6 +25,15 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 _MOST_MAPS = 45_000
 
 
+# Files that take longest. One that came last would leave the other process idle.
+_LONGEST = ("test_evaluate.py", "test_readme.py", "test_colab.py", "test_refine.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _few_compiled_programs() -> Iterator[None]:
     """Forgets what was compiled when there is too much of it."""
