@@ -50,6 +50,7 @@ CODE = f"""
 """
 
 
+@pytest.mark.slow
 def test_eight_devices_give_the_features_of_one():
     flags = f"{os.environ.get('XLA_FLAGS', '')} "
     flags += f"--xla_force_host_platform_device_count={DEVICES}"

@@ -266,6 +266,7 @@ def test_a_run_cut_short_leaves_whole_files_and_is_taken_up(
     assert len(coco_names(out)) == 3
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_taken_up(tmp_path, out, capsys):
     photos = tmp_path / "many"
     for i in range(30):

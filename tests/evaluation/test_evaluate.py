@@ -286,6 +286,7 @@ def test_a_stopped_evaluation_goes_on_and_ends_the_same(segmenter, tmp_path):
         assert ours.read_bytes() == theirs.read_bytes()
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle_does_not_change_the_scores(segmenter, tmp_path):
     code = f"""
         import sys
@@ -341,6 +342,7 @@ def evaluated_by_the_command(folder, output, *flags, devices=1):
     )
 
 
+@pytest.mark.slow
 def test_eight_devices_and_two_processes_give_the_scores_of_one(folder, tmp_path):
     one, eight = (
         evaluated_by_the_command(folder, tmp_path / str(n), devices=n) for n in (1, 8)

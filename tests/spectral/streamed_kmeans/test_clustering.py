@@ -460,6 +460,7 @@ HOSTS = f"""
 """
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_clusters_of_one(tmp_path):
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
