@@ -6,43 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from graphs import block_graph, random_graph
+from chains import N, exact_law, flow_asymmetry, random_chain, reversible_chain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uhseg_jax.spectral import ncut, walk
 
-N = 12
 EPS = float(np.finfo(np.float32).eps)
 ALL = jnp.ones(N, bool)
-
-
-def random_chain(seed, *, n=N, contrast=3.0, teleport=0.1):
-    """A chain that no law makes reversible, with the mixing that bounds its memory."""
-    rng = np.random.default_rng(seed)
-    rows = np.exp(contrast * rng.normal(size=(n, n)))
-    rows /= rows.sum(1, keepdims=True)
-    return ((1 - teleport) * rows + teleport / n).astype(np.float32)
-
-
-def reversible_chain(seed, *, n=N):
-    """The walk on an undirected graph with loops; its law is that of the degrees."""
-    weights = random_graph(seed, n=n) ** 2 + np.eye(n, dtype=np.float32)
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
-
-
-def exact_law(chain):
-    """The stationary law as the solution of a linear system in float64."""
-    chain = np.asarray(chain, np.float64)
-    n = len(chain)
-    system = np.concatenate([chain.T - np.eye(n), np.ones((1, n))])
-    return np.linalg.lstsq(system, np.eye(n + 1)[n], rcond=None)[0]
-
-
-def flow_asymmetry(chain):
-    """How far the flows are from detailed balance."""
-    flows = exact_law(chain)[:, None] * np.asarray(chain, np.float64)
-    return np.abs(flows - flows.T).sum()
 
 
 def escape(chain, law, inside, steps):
@@ -199,85 +170,6 @@ def test_a_walk_is_constant_if_every_step_forgets_where_it_was():
         assert bool(forms[3]) == constant
 
 
-def star(n):
-    """The walk on a star: from the middle anywhere, from anywhere to the middle."""
-    chain = np.zeros((n, n), np.float32)
-    chain[0, 1:] = 1 / (n - 1)
-    chain[1:, 0] = 1
-    return chain
-
-
-law_of = jax.jit(walk.stationary_law, static_argnames="max_iterations")
-
-
-def test_the_law_of_a_chain_that_mixes_is_its_leading_eigenvector():
-    for seed in range(5):
-        chain = random_chain(seed, contrast=2.0, teleport=0.0)
-        values, vectors = np.linalg.eig(chain.T.astype(np.float64))
-        leading = np.real(vectors[:, np.argmax(np.real(values))])
-        output = law_of(jnp.asarray(chain))
-        np.testing.assert_allclose(output.law, leading / leading.sum(), atol=1e-5)
-        assert int(output.iterations) < 200
-
-
-def test_the_law_of_a_periodic_chain_is_found():
-    output = law_of(jnp.asarray(star(N)))
-    np.testing.assert_allclose(output.law[0], 0.5, atol=1e-6)
-    np.testing.assert_allclose(output.law[1:], 0.5 / (N - 1), atol=1e-6)
-    assert int(output.iterations) < 100
-
-
-@pytest.mark.parametrize("teleport", [0.0, 1e-4])
-def test_parts_of_a_walk_keep_their_mass(teleport):
-    sizes = [3, 4, 5]
-    blocks = np.zeros((N, N), np.float32)
-    ends = np.cumsum(sizes)
-    for seed, (size, end) in enumerate(zip(sizes, ends, strict=True)):
-        part = slice(end - size, end)
-        blocks[part, part] = random_chain(seed, n=size, teleport=0.0)
-    law = np.asarray(law_of(walk.mix(jnp.asarray(blocks), teleport)).law, np.float64)
-    masses = np.add.reduceat(law, [0, *ends[:-1]])
-    np.testing.assert_allclose(masses, np.array(sizes) / N, atol=1e-5)
-    # What uniform jumps lead to, exactly, as jumps grow rare.
-    exact = exact_law(walk.mix(jnp.asarray(blocks), 1e-4))
-    np.testing.assert_allclose(law, exact, atol=1e-4)
-
-
-def test_walkers_stay_where_they_cannot_leave():
-    attention = np.random.default_rng(8).random((N, N)).astype(np.float32)
-    attention[5] = 0
-    chain = walk.mix(walk.transition_matrix(jnp.asarray(attention)), 1e-3)
-    output = law_of(chain)
-    np.testing.assert_allclose(output.law, exact_law(chain), atol=1e-4)
-    assert int(jnp.argmax(output.law)) == 5
-
-
-@pytest.mark.parametrize("limit", [1, 2, 7, 2000])
-def test_the_residual_and_the_steps_are_those_that_were_done(limit):
-    # Two parts with little between them: what remains falls by 2 % in a step.
-    blocks = block_graph([4, 8], across=0.0) + np.eye(N, dtype=np.float32)
-    blocks[:4] += np.float32(0.01)
-    chain = walk.transition_matrix(jnp.asarray(blocks))
-    output = law_of(chain, max_iterations=limit)
-    law = np.asarray(output.law, np.float64)
-    moved = np.abs(law @ np.asarray(chain, np.float64) - law).sum()
-    assert moved <= float(output.residual) + 4 * EPS
-    if limit < 100:
-        assert int(output.iterations) == limit
-        assert float(output.residual) < 1.2 * moved
-    else:
-        assert 100 < int(output.iterations) < limit
-        assert float(output.residual) <= 4 * EPS
-    np.testing.assert_allclose(law.sum(), 1, atol=4 * EPS)
-
-
-def test_a_law_that_is_known_takes_one_step():
-    circle = np.roll(np.eye(N, dtype=np.float32), 1, axis=1)
-    output = law_of(jnp.asarray(circle))
-    np.testing.assert_allclose(output.law, 1 / N, rtol=4 * EPS)
-    assert int(output.iterations) == 1
-
-
 def test_jit_and_vmap_change_nothing():
     attention = np.exp(np.random.default_rng(9).normal(size=(3, N, N)) * 2)
     attention = jnp.asarray(attention, jnp.float32)
@@ -324,87 +216,3 @@ def test_rows_that_are_all_the_same_are_alike(stretched):
         rows = jnp.asarray(np.tile(row, (N, 1)) * scale, jnp.float32)
         graph = walk.row_likeness(rows, exponent=10.0, stretched=stretched)
         np.testing.assert_allclose(graph.weights, 1, atol=1e-5)
-
-
-SETS = np.array(
-    [[1, 0, 0, 0], [0, 1, 0, 1], [1, 1, 1, 1], [0, 0, 1, 0], [0, 0, 0, 0]], bool
-)  # one group, two, all, one without cells, none
-
-
-def test_escape_probabilities_are_those_of_a_loop_over_cells():
-    chain = random_chain(12)
-    found = walk.escape_probabilities(
-        jnp.asarray(chain), jnp.asarray(ASSIGNMENT), jnp.asarray(SETS)
-    )
-    for contains, probability in zip(SETS, found, strict=True):
-        members = [i for i in range(N) if contains[ASSIGNMENT[i]]]
-        out = [
-            sum(float(chain[i, j]) for j in range(N) if j not in members)
-            for i in members
-        ]
-        expected = sum(out) / len(out) if out else 0.0
-        assert abs(float(probability) - expected) < N * EPS
-    assert found[2] == 0  # nothing leads out of the whole
-    assert (found[3:] == 0).all()
-
-
-def test_stabilities_are_those_of_a_loop_over_pairs():
-    chain = random_chain(13)
-    law = exact_law(chain)
-    found = walk.stabilities(
-        jnp.asarray(chain),
-        jnp.asarray(law, jnp.float32),
-        jnp.asarray(ASSIGNMENT),
-        jnp.asarray(SETS),
-    )
-    for contains, stability in zip(SETS, found, strict=True):
-        members = [i for i in range(N) if contains[ASSIGNMENT[i]]]
-        stay = sum(law[i] * float(chain[i, j]) for i in members for j in members)
-        alone = sum(law[i] for i in members)
-        assert abs(float(stability) - (stay - alone**2)) < N * EPS
-    assert abs(float(found[2])) < N * EPS  # the whole always keeps its walker
-
-
-def test_the_stability_of_a_reversible_step_is_modularity():
-    weights = random_graph(14, n=N).astype(np.float64) ** 3
-    degrees, total = weights.sum(1), weights.sum()
-    found = walk.stabilities(
-        jnp.asarray(weights / degrees[:, None], jnp.float32),
-        jnp.asarray(degrees / total, jnp.float32),
-        jnp.asarray(ASSIGNMENT),
-        jnp.eye(4, dtype=bool),
-    )
-    # Newman: edges within groups, less what degrees alone would lead to.
-    same = ASSIGNMENT[:, None] == ASSIGNMENT[None, :]
-    excess = weights / total - np.outer(degrees, degrees) / total**2
-    assert abs(float(jnp.sum(found)) - excess[same].sum()) < 2 * N * EPS
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10_000), st.integers(0, 2**4 - 1))
-def test_stabilities_lie_within_a_quarter(seed, chosen):
-    # Bipartite chains swing and reach the lower end, parts the upper.
-    chain = star(N) if seed % 3 == 0 else random_chain(seed, contrast=4.0)
-    contains = ((chosen >> np.arange(4)) % 2 == 1)[None, :]
-    contains = np.repeat(contains, 5, axis=0)
-    found = walk.stabilities(
-        jnp.asarray(chain),
-        jnp.asarray(exact_law(chain), jnp.float32),
-        jnp.asarray(ASSIGNMENT),
-        jnp.asarray(contains),
-    )
-    assert (np.abs(found) <= 0.25 + N * EPS).all()
-
-
-def test_stabilities_reach_a_quarter_at_both_ends():
-    middle = jnp.asarray((np.arange(N) > 0).astype(np.int32))
-    law = jnp.asarray(exact_law(star(N)), jnp.float32)
-    swing = walk.stabilities(
-        jnp.asarray(star(N)), law, middle, jnp.asarray(np.eye(2, dtype=bool))
-    )
-    np.testing.assert_allclose(swing, -0.25, atol=N * EPS)
-    halves = jnp.asarray(np.repeat([0, 1], N // 2).astype(np.int32))
-    apart = block_graph([6, 6], across=0.0) / np.float32(5)
-    uniform = jnp.full((N,), 1 / N, jnp.float32)
-    stay = walk.stabilities(jnp.asarray(apart), uniform, halves, jnp.eye(2, dtype=bool))
-    np.testing.assert_allclose(stay, 0.25, atol=N * EPS)

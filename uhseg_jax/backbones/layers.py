@@ -26,11 +26,11 @@ def matmul_precision(dtype: Any) -> jax.lax.Precision:
     return jax.lax.Precision.DEFAULT
 
 
-def layer_norm(spec: ViTSpec, name: str) -> nn.LayerNorm:
+def layer_norm(epsilon: float, name: str) -> nn.LayerNorm:
     """A LayerNorm in float32."""
     # The fast variance E[x^2] - E[x]^2 loses digits where tokens have a large mean.
     return nn.LayerNorm(
-        epsilon=spec.norm_epsilon, dtype=jnp.float32, use_fast_variance=False, name=name
+        epsilon=epsilon, dtype=jnp.float32, use_fast_variance=False, name=name
     )
 
 
@@ -153,8 +153,8 @@ class Block(nn.Module):
 
         attended = SelfAttention(
             spec=spec, rule=self.attention, dtype=self.dtype, name="attention"
-        )(layer_norm(spec, "norm1")(x), turns)
+        )(layer_norm(spec.norm_epsilon, "norm1")(x), turns)
         x = x + scaled(attended["output"], "scale1")
         mlp = Mlp(rule=spec.mlp, hidden=spec.mlp_hidden, dtype=self.dtype, name="mlp")
-        x = x + scaled(mlp(layer_norm(spec, "norm2")(x)), "scale2")
+        x = x + scaled(mlp(layer_norm(spec.norm_epsilon, "norm2")(x)), "scale2")
         return x, attended

@@ -118,9 +118,9 @@ class ViT(nn.Module):
 
         x = self._embed(images, grid)
         if spec.embedding_norm:
-            x = layer_norm(spec, "embedding_norm")(x)
+            x = layer_norm(spec.norm_epsilon, "embedding_norm")(x)
         embeddings = x
-        norm = layer_norm(spec, "norm")
+        norm = layer_norm(spec.norm_epsilon, "norm")
 
         def on_grid(tokens: Array) -> Array:
             tokens = tokens[:, leading:].astype(jnp.float32)

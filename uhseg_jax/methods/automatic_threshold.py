@@ -97,11 +97,10 @@ def least_escape(
     escape = walk.escape_probabilities(transitions, labels, leaf_sets.contains)
     compared = jnp.ones_like(escape)
     if relative:
-        n = transitions.shape[0]
+        # Of cells drawn at random the chance is in proportion to what is outside.
         cells = jnp.zeros_like(escape).at[labels].add(1)
         sizes = jnp.sum(jnp.where(leaf_sets.contains, cells[None, :], 0), axis=1)
-        moves = 1 - jnp.trace(transitions) / n
-        compared = moves * (n - sizes) / max(n - 1, 1)
+        compared = transitions.shape[0] - sizes
     reference = leaf_sets.total(compared)
     scores = leaf_sets.total(escape) / jnp.where(reference > 0, reference, 1)
     return leaf_sets.cheapest(scores)

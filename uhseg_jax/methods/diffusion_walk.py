@@ -207,10 +207,10 @@ def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
     chain = walk.mix(transitions, config.teleport)
     stationary = walk.stationary_law(chain)
     law = stationary.law
-    graph = _graph(chain, law, config)
+    affinity = walk.WalkAffinity(chain, law, config.steps)
+    graph = _graph(affinity, config)
 
     # Cut: two ways at a time, up to the bound.
-    constant = walk.WalkAffinity(chain, law).is_constant
     grown = grow.grow(
         jax.random.key(config.seed),
         graph.weights,
@@ -221,7 +221,7 @@ def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
             num_thresholds=config.num_thresholds,
             min_size=config.min_size,
         ),
-        max_depth=jnp.where(constant, 0, config.max_depth),
+        max_depth=jnp.where(affinity.is_constant, 0, config.max_depth),
         max_children=2,
         min_size=config.min_size,
     )
@@ -252,14 +252,12 @@ def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
     return Output(tree, _dearest_split(tree), grown.residuals, stationary.residual)
 
 
-def _graph(
-    chain: Float[Array, "n n"], law: Float[Array, " n"], config: Config
-) -> DenseAffinity:
-    """The graph that is cut, of k steps of the chain."""
+def _graph(affinity: walk.WalkAffinity, config: Config) -> DenseAffinity:
+    """The graph that is cut, of k steps of the walk."""
     if config.graph == "walk":
-        return walk.WalkAffinity(chain, law, config.steps).dense()
+        return affinity.dense()
     return walk.row_likeness(
-        walk.power(chain, config.steps),
+        walk.power(affinity.transitions, affinity.steps),
         exponent=config.exponent,
         stretched=config.stretched,
     )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from uhseg_jax.backbones.diffusion.spec import TextEncoderSpec
-from uhseg_jax.backbones.diffusion.text_encoder import TextEncoder, embed_prompt
+from uhseg_jax.backbones.diffusion.text_encoder import TextEncoder
 
 SD1 = TextEncoderSpec(
     vocabulary=99, width=24, depth=3, heads=3, length=11, start=97, end=98, padding=98
@@ -75,16 +75,6 @@ def test_the_pooled_token_is_the_first_end():
     found = encoder(SD1)({"params": params}, ids)
     expected = found.tokens[np.arange(3), [1, 4, SD1.length - 1]]
     np.testing.assert_array_equal(found.pooled, expected)
-
-
-def test_an_embedded_prompt_is_a_batch_of_one():
-    params, ids = random_params(SD1), prompts(SD1)
-    embed = jax.jit(functools.partial(embed_prompt, spec=SD1))
-    found = embed(params, ids[1])
-    expected = encoder(SD1)({"params": params}, ids).tokens[1:2]
-    assert found.shape == (1, SD1.length, SD1.width)
-    assert found.dtype == jnp.float32
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_tokens_of_sixteen_bit_products_are_float32():

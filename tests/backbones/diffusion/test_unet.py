@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from abstract_unets import abstract_unet
 
 from uhseg_jax.backbones.diffusion.architectures import (
     SD_V1,
@@ -19,7 +20,7 @@ from uhseg_jax.backbones.diffusion.recording import (
 )
 from uhseg_jax.backbones.diffusion.spec import UNetSpec
 from uhseg_jax.backbones.diffusion.transformer import CellTransformer
-from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet, abstract_unet
+from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
 
 EPS = float(np.finfo(np.float32).eps)
 SPEC = UNetSpec(
@@ -34,7 +35,6 @@ GRID = (8, 4)
 # As in test_unet_parity: roundings of one block, over 3 transformers and 8 residual
 # blocks.
 ULPS = 12 * (1 + 11) ** 0.5
-ABSTRACT = functools.cache(abstract_unet)
 
 
 @functools.cache
@@ -50,7 +50,7 @@ def random_params(spec: UNetSpec = SPEC):
                 return np.float32(1) + np.float32(0.2) * noise
         return np.float32(0.2) * noise
 
-    return jax.tree_util.tree_map_with_path(fill, ABSTRACT(spec))
+    return jax.tree_util.tree_map_with_path(fill, abstract_unet(spec))
 
 
 def inputs(batch: int = 2, spec: UNetSpec = SPEC, grid: tuple[int, int] = GRID):
@@ -85,7 +85,7 @@ def shapes_of(spec: UNetSpec, latents: tuple[int, ...], **kwargs):
     model = UNet(spec, kwargs.pop("dtype", jnp.float32))
     return jax.eval_shape(
         functools.partial(model.apply, recording="sums"),
-        {"params": ABSTRACT(spec)},
+        {"params": abstract_unet(spec)},
         jax.ShapeDtypeStruct(latents, jnp.float32),
         jax.ShapeDtypeStruct(latents[:1], jnp.int32),
         jax.ShapeDtypeStruct((latents[0], 7, spec.context_width), jnp.float32),
@@ -137,7 +137,7 @@ def test_sums_are_those_of_the_layers():
     assert record.sums.keys() == set(layers.values())
     for grid, added in record.sums.items():
         maps = [kept.layers[place] for place, cells in layers.items() if cells == grid]
-        assert added.count == len(maps)
+        assert added.num_maps == len(maps)
         assert_close(added.total, sum(np.asarray(one, np.float64) for one in maps))
 
 
@@ -151,7 +151,7 @@ def test_a_loop_of_forwards_goes_on_with_its_sums():
     _, once = recorded("sums")
     _, twice = run(random_params(), *inputs(), recording="sums", record=once)
     for grid, added in twice.sums.items():
-        assert added.count == 2 * once.sums[grid].count
+        assert added.num_maps == 2 * once.sums[grid].num_maps
         assert_close(added.total, 2 * once.sums[grid].total, ulps=16)
 
 
@@ -200,7 +200,7 @@ def test_sums_need_less_memory_than_layers():
         context_width=6,
         groups=2,
     )
-    arguments = (ABSTRACT(spec), *inputs(1, spec, (32, 32)))
+    arguments = (abstract_unet(spec), *inputs(1, spec, (32, 32)))
     one_map = 4 * 1024**2
     _, kept = run.eval_shape(*arguments, recording="layers", spec=spec)
     assert sum(4 * weights.size for weights in kept.layers.values()) == 3 * one_map

@@ -13,12 +13,13 @@ import re
 import jax
 import numpy as np
 import pytest
+from abstract_unets import abstract_unet
 from torch_diffusion import assert_parity, converted
 from torch_unets import torch_forward, torch_unet
 
 from uhseg_jax.backbones.diffusion.recording import attention_layers
 from uhseg_jax.backbones.diffusion.spec import UNetSpec
-from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet, abstract_unet
+from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
 
 pytestmark = pytest.mark.parity
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from uhseg_jax.backbones.attention import AttentionRule, attend
 from uhseg_jax.backbones.diffusion.layers import (
+    Downsample,
     ResidualBlock,
     conv,
     dense,
@@ -146,7 +147,8 @@ class Level(nn.Module):
         for index in range(self.spec.layers):
             x = _residual(self.spec, self.dtype, self.channels, f"resnets_{index}")(x)
         if self.halve:
-            x = Downsample(self.dtype, name="downsamplers_0")(x)
+            # Padded below and on the right alone, as the weights were trained.
+            x = Downsample(self.dtype, padding=(0, 1), name="downsamplers_0")(x)
         return x
 
 
@@ -164,28 +166,6 @@ class Middle(nn.Module):
         x = _residual(self.spec, self.dtype, channels, "resnets_0")(x)
         x = GridAttention(self.spec, self.dtype, self.attention, name="attentions_0")(x)
         return _residual(self.spec, self.dtype, channels, "resnets_1")(x)
-
-
-class Downsample(nn.Module):
-    """A convolution with stride 2."""
-
-    dtype: Any
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b y x c"]:
-        """Halves the sides."""
-        halved = nn.Conv(
-            x.shape[-1],
-            kernel_size=(3, 3),
-            strides=(2, 2),
-            # Padded below and on the right alone, as the weights were trained.
-            padding=((0, 1), (0, 1)),
-            dtype=self.dtype,
-            param_dtype=jnp.float32,
-            precision=matmul_precision(self.dtype),
-            name="conv",
-        )(x)
-        return halved.astype(jnp.float32)
 
 
 class GridAttention(nn.Module):

@@ -28,13 +28,15 @@ def conv(
     dtype: Any,
     size: int = 3,
     stride: int = 1,
+    padding: tuple[int, int] | None = None,
 ) -> nn.Conv:
-    """A convolution with zeros around, as many on every side."""
+    """A convolution with zeros around: as many on every side, or before and after."""
+    around = padding or (size // 2, size // 2)
     return nn.Conv(
         features,
         kernel_size=(size, size),
         strides=(stride, stride),
-        padding=((size // 2, size // 2), (size // 2, size // 2)),
+        padding=(around, around),
         dtype=dtype,
         param_dtype=jnp.float32,
         precision=matmul_precision(dtype),
@@ -145,11 +147,14 @@ class Downsample(nn.Module):
     """Every other cell of a convolution."""
 
     dtype: Any
+    padding: tuple[int, int] = (1, 1)
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w d"]) -> Float[Array, "b H W d"]:
         """Halves both sides."""
-        halved = conv(x.shape[-1], "conv", dtype=self.dtype, stride=2)(x)
+        halved = conv(
+            x.shape[-1], "conv", dtype=self.dtype, stride=2, padding=self.padding
+        )(x)
         return halved.astype(jnp.float32)
 
 

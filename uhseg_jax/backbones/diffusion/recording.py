@@ -26,12 +26,12 @@ class AttentionSum(NamedTuple):
     """Maps of one resolution, added up.
 
     Attributes:
-      total: their sum; every row sums to ``count``. float32.
-      count: how many they are.
+      total: their sum; every row sums to ``num_maps``. float32.
+      num_maps: how many they are.
     """
 
     total: Float[Array, "b n n"]
-    count: Int[Array, ""]  # type: ignore[assignment]  # not the count of a tuple
+    num_maps: Int[Array, ""]
 
 
 class AttentionRecord(NamedTuple):
@@ -171,7 +171,7 @@ def attend_recorded(
     )
     if recording == "layers":
         return mixed, record._replace(layers={**record.layers, place: total})
-    added = AttentionSum(total, before.count + 1)
+    added = AttentionSum(total, before.num_maps + 1)
     return mixed, record._replace(sums={**record.sums, grid: added})
 
 

@@ -142,7 +142,7 @@ def compute_self_attention(
     else:
         record = _look_once(module, params, latents, prompt, request=request)
     return {
-        cells: summed.total / summed.count.astype(jnp.float32)
+        cells: summed.total / summed.num_maps.astype(jnp.float32)
         for cells, summed in record.sums.items()
     }
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from uhseg_jax.backbones.diffusion.layers import dense
 from uhseg_jax.backbones.diffusion.spec import TextEncoderSpec
-from uhseg_jax.backbones.layers import Mlp, matmul_precision
+from uhseg_jax.backbones.layers import Mlp, layer_norm, matmul_precision
 from uhseg_jax.types import Array, Float, Integer
 
 # Every text encoder of CLIP and OpenCLIP widens by it in its MLPs.
@@ -95,7 +95,7 @@ class TextTransformer(nn.Module):
         spec = self.spec
         x = TextEmbeddings(spec, name="embeddings")(ids)
         stages = TextBlocks(spec, self.dtype, name="encoder")(x)
-        normed = _layer_norm(spec, "final_layer_norm")(stages[-1])
+        normed = layer_norm(spec.norm_epsilon, "final_layer_norm")(stages[-1])
         return (stages[-1 - spec.skipped] if spec.skipped else normed), normed
 
 
@@ -142,12 +142,14 @@ class TextBlock(nn.Module):
         """Maps the tokens."""
         spec = self.spec
         attention = CausalAttention(spec, self.dtype, name="self_attn")
-        attended = attention(_layer_norm(spec, "layer_norm1")(x))
+        attended = attention(layer_norm(spec.norm_epsilon, "layer_norm1")(x))
         x = x + attended.astype(jnp.float32)
         mlp = Mlp(
             rule=spec.mlp, hidden=_MLP_RATIO * spec.width, dtype=self.dtype, name="mlp"
         )
-        return x + mlp(_layer_norm(spec, "layer_norm2")(x)).astype(jnp.float32)
+        return x + mlp(layer_norm(spec.norm_epsilon, "layer_norm2")(x)).astype(
+            jnp.float32
+        )
 
 
 class CausalAttention(nn.Module):
@@ -180,36 +182,3 @@ class CausalAttention(nn.Module):
             "bhqk,bkhc->bqhc", weights.astype(value.dtype), value, precision=precision
         )
         return dense(width, "out_proj", dtype=self.dtype)(mixed.reshape(x.shape))
-
-
-def _layer_norm(spec: TextEncoderSpec, name: str) -> nn.LayerNorm:
-    # The fast variance E[x^2] - E[x]^2 loses digits where tokens have a large mean.
-    return nn.LayerNorm(
-        epsilon=spec.norm_epsilon, dtype=jnp.float32, use_fast_variance=False, name=name
-    )
-
-
-def embed_prompt(
-    params: Any,
-    ids: Integer[Array, " length"],
-    *,
-    spec: TextEncoderSpec,
-    dtype: Any = jnp.float32,
-) -> Float[Array, "1 length c"]:
-    """The tokens of one prompt, a batch of one.
-
-    Args:
-      params: parameters of the `TextEncoder`.
-      ids: tokens of the prompt (`tokenizer.prompt_ids`).
-      spec: the architecture.
-      dtype: of matrix products.
-
-    Returns:
-      float32, the context of the U-Net.
-
-    Raises:
-      ValueError: the prompt is not as long as the spec says.
-    """
-    encoded: Any = TextEncoder(spec, dtype).apply({"params": params}, ids[None])
-    tokens: Array = encoded.tokens
-    return tokens

@@ -18,7 +18,7 @@ from uhseg_jax.backbones.diffusion.recording import (
     RecordingRule,
     attend_recorded,
 )
-from uhseg_jax.backbones.layers import matmul_precision
+from uhseg_jax.backbones.layers import layer_norm, matmul_precision
 from uhseg_jax.types import Array, Float
 
 # Both are constants of the architecture, not fields of any model.
@@ -165,12 +165,7 @@ class TransformerBlock(nn.Module):
         """Maps the cells; the rest is as in `recording.attend_recorded`."""
 
         def normed(x: Array, name: str) -> Array:
-            return nn.LayerNorm(
-                epsilon=_LAYER_NORM_EPSILON,
-                dtype=jnp.float32,
-                use_fast_variance=False,
-                name=name,
-            )(x)
+            return layer_norm(_LAYER_NORM_EPSILON, name)(x)
 
         branch, record = SelfAttention(
             self.heads, self.dtype, self.attention, name="attn1"

@@ -8,7 +8,6 @@ are this module; they differ by the fields of a `UNetSpec`.
 from typing import Any, NamedTuple
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
 from uhseg_jax.backbones.attention import AttentionRule
@@ -285,30 +284,3 @@ def check_latents(spec: UNetSpec, shape: tuple[int, ...]) -> None:
             f"must be multiples of {multiple}; found {height} x {width} (height x "
             "width)."
         )
-
-
-def abstract_unet(spec: UNetSpec) -> dict[str, Any]:
-    """The parameter tree of a U-Net as shapes and dtypes, without computing anything.
-
-    Args:
-      spec: the architecture.
-
-    Returns:
-      A nested dict of `jax.ShapeDtypeStruct`.
-    """
-
-    def shape(*sizes: int) -> Any:
-        return jax.ShapeDtypeStruct(sizes, jnp.float32)
-
-    side = spec.multiple
-    added = None
-    if spec.added_width is not None:
-        added = AddedCondition(shape(1, spec.pooled_width), shape(1, NUM_SIZES))
-    return jax.eval_shape(
-        UNet(spec).init,
-        jax.random.key(0),
-        shape(1, side, side, spec.latent_channels),
-        shape(1),
-        shape(1, 1, spec.context_width),
-        added=added,
-    )["params"]
