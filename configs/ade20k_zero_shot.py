@@ -3,9 +3,9 @@
     uhseg-evaluate --config=configs/ade20k_zero_shot.py --data_dir=PREPARED \
         --manual_dir=ORIGINAL_FILES --refine=upsample --output=scores/ade20k_zero_shot
 
-One Hungarian matching for every picture, on the middle squares at 512 x 512 pixels:
+One Hungarian matching for every image, on the middle squares at 512 x 512 pixels:
 the protocol of Tian et al., "Diffuse, Attend, and Segment", CVPR 2024 (DiffSeg).
-Its release has no ADE20K: that the pictures are cropped as elsewhere is our reading.
+Its release has no ADE20K: that the images are cropped as elsewhere is our reading.
 Label 0 does not count.
 Published by others: mIoU 37.7 (DiffSeg), 44.3 (DiffCut, NeurIPS 2024, with SSD-1B and
 PAMR; its release crops one pixel less, sees 1024 x 1024 and scores at 128 x 128).

@@ -4,7 +4,7 @@
         --manual_dir=ORIGINAL_FILES --output=scores/bsds500
 
 Human regions: covering 0.73, PRI 0.86, VoI 1.17 bits between annotators (measured on
-50 pictures of train and val). The README has our scores on the 100 pictures of val.
+50 images of train and val). The README has our scores on the 100 images of val.
 """
 
 import dataclasses

@@ -3,7 +3,7 @@
     uhseg-evaluate --config=configs/cityscapes27.py --data_dir=PREPARED \
         --manual_dir=ORIGINAL_FILES --refine=upsample --output=scores/cityscapes27
 
-One Hungarian matching for every picture, on the middle squares at 512 x 512 pixels:
+One Hungarian matching for every image, on the middle squares at 512 x 512 pixels:
 the protocol of Tian et al., "Diffuse, Attend, and Segment", CVPR 2024 (DiffSeg). All
 other ids do not count; the crop leaves the left and right quarter of a street out.
 Published by others: mIoU 21.2 (DiffSeg), 30.6 (DiffCut, NeurIPS 2024, with SSD-1B and

@@ -5,9 +5,9 @@
         --names=Coco164kFull_Stuff_Coarse_7.txt --refine=upsample \
         --output=scores/coco_stuff27
 
-One Hungarian matching for every picture, on the middle squares at 512 x 512 pixels:
+One Hungarian matching for every image, on the middle squares at 512 x 512 pixels:
 the protocol of Tian et al., "Diffuse, Attend, and Segment", CVPR 2024 (DiffSeg). The
-list is PiCIE's, of 2,175 pictures, and is not part of this project
+list is PiCIE's, of 2,175 images, and is not part of this project
 (datasets/coco_stuff/README.md says where it is); without --names all 5,000 are scored,
 which compares with nothing published.
 Published by others: mIoU 43.6 (DiffSeg), 49.1 (DiffCut, NeurIPS 2024, with SSD-1B and

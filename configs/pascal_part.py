@@ -6,7 +6,7 @@
 Published against the hierarchy: mIoU 25.8, pAcc 80.0, NMCovering(T -> T_gt) 39.5,
 NHCovering 38.8 (the same paper).
 Not measured by us: neither the whole set nor these weights are at hand.
-The README has our scores on 18 pictures.
+The README has our scores on 18 images.
 """
 
 import dataclasses

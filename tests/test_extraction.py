@@ -39,7 +39,7 @@ def test_attention_of_a_transformer_is_the_mean_between_its_patches():
     whole = backbones.forward_features(
         chosen.backbone, resized[None], requests=tuple(requests)
     )
-    leading = chosen.backbone.spec.leading
+    leading = chosen.backbone.spec.num_prefix_tokens
     assert leading == 5
     mean = np.mean([np.asarray(x, np.float64)[0].mean(0) for x in whole], axis=0)
     mean = mean[leading:, leading:]
@@ -62,7 +62,7 @@ def test_attention_of_a_diffusion_model_is_that_of_its_layers_aggregated():
 
 
 @pytest.mark.parametrize(("model", "config"), [(VIT, WALK), (DIFFUSION, LOOK)])
-def test_a_picture_becomes_a_tree_of_its_pixels(model, config):
+def test_a_image_becomes_a_tree_of_its_pixels(model, config):
     tree = uhseg_jax.segment(
         picture(), method="diffusion_walk", model=model, config=config, refine="none"
     )

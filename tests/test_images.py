@@ -1,4 +1,4 @@
-"""Any picture file becomes upright uint8 RGB, or a sentence that names the file."""
+"""Any image file becomes upright uint8 RGB, or a sentence that names the file."""
 
 import contextlib
 import inspect
@@ -29,7 +29,7 @@ COLOURS = np.array(
 
 
 def ramp(height=16, width=24):
-    """A smooth colour picture, kind to lossy formats."""
+    """A smooth colour image, kind to lossy formats."""
     rows, columns = np.mgrid[:height, :width]
     return np.stack(
         [rows * 255 // height, columns * 255 // width, 128 + 0 * rows], axis=-1
@@ -152,7 +152,7 @@ def test_float_tiff_is_stretched_and_nan_is_black(tmp_path):
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0, np.nan, 3e38])
-def test_constant_float_pictures_are_black(value):
+def test_constant_float_images_are_black(value):
     image = Image.fromarray(np.full((2, 2), value, np.float32))
     assert not read_image(image).any()
 
@@ -223,7 +223,7 @@ def test_rgb_arrays_png_files_and_pil_images_agree(rgb):
         (np.zeros((4, 4, 3), bool), "bool.*astype"),
         (np.zeros((2, 4, 4, 3), np.uint8), "one at a time"),
         (np.zeros((3, 4, 4), np.float32)[..., :2], "channels last"),
-        (np.zeros(4, np.uint8), "one picture"),
+        (np.zeros(4, np.uint8), "one image"),
         (np.zeros((0, 4, 3), np.uint8), "4 x 0"),
         (np.zeros((4, 0), np.uint8), "0 x 4"),
     ],
@@ -264,7 +264,7 @@ def _bad_checksum(path):
     ("make", "words"),
     [
         (lambda p: p.write_bytes(b""), "empty"),
-        (lambda p: p.write_text("no picture at all"), "something else"),
+        (lambda p: p.write_text("no image at all"), "something else"),
         (lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n"), "something else"),
         (lambda p: p.write_bytes(b"\xff\xd8\xff\xe0"), "something else"),
         (_truncated_png, "cut short or damaged"),
@@ -288,7 +288,7 @@ def test_bad_files_are_named_in_a_sentence(tmp_path, make, words):
     cut=st.floats(0, 1),
     flips=st.lists(st.tuples(st.floats(0, 0.999), st.integers(1, 255)), max_size=4),
 )
-def test_damage_gives_a_picture_or_an_image_error(tmp_path_factory, kind, cut, flips):
+def test_damage_gives_a_image_or_an_image_error(tmp_path_factory, kind, cut, flips):
     file = io.BytesIO()
     Image.fromarray(ramp()).save(file, kind)
     data = bytearray(file.getvalue())
@@ -338,7 +338,7 @@ def test_too_many_megapixels_are_refused_before_decoding(tmp_path, side):
         read_image(tmp_path / "huge.png")
 
 
-def test_a_picture_of_100_megapixels_is_read_without_warnings(tmp_path):
+def test_a_image_of_100_megapixels_is_read_without_warnings(tmp_path):
     Image.new("1", (10_000, 10_000), 1).save(tmp_path / "big.png")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -391,14 +391,14 @@ def _names(paths, folder):
     return [path.relative_to(folder).as_posix() for path in paths]
 
 
-def test_a_folder_gives_its_pictures_sorted_and_none_that_is_hidden(folder):
+def test_a_folder_gives_its_images_sorted_and_none_that_is_hidden(folder):
     expected = ["a.jpg", "b.PNG", "odd[1].jpg"]
     below = ["sub/c.Jpeg", "sub/deep/d.tif", "sub/f,g.webp"]
     assert _names(find_images(folder), folder) == expected + below
     assert _names(find_images(str(folder)), folder) == expected + below
 
 
-def test_patterns_give_pictures_only(folder):
+def test_patterns_give_images_only(folder):
     assert _names(find_images(f"{folder}/*"), folder) == [
         "a.jpg",
         "b.PNG",
@@ -426,8 +426,8 @@ def test_several_keep_their_order_without_repetition(folder):
     [
         ("missing.jpg", "no such file or folder"),
         (".cache/none", "no such file or folder"),
-        ("*.bmp", "pattern that matches no picture"),
-        ("empty", "folder without pictures"),
+        ("*.bmp", "pattern that matches no image"),
+        ("empty", "folder without images"),
     ],
 )
 def test_nothing_found_is_said_by_name(folder, name, words):
@@ -443,7 +443,7 @@ def test_no_specification_at_all_is_refused():
 
 
 @pytest.mark.parametrize("image", [None, 3, [[0]], b"photo.jpg"])
-def test_what_is_no_picture_is_refused_with_what_would_be(image):
+def test_what_is_no_image_is_refused_with_what_would_be(image):
     with pytest.raises(ImageError, match=r"a path, a PIL image or a uint8 array"):
         inspect.unwrap(read_image)(image)
 

@@ -48,7 +48,7 @@ def test_labels_come_at_image_size_and_on_the_grid():
 
 
 def test_paths_pil_images_and_arrays_give_the_same_tree(tmp_path):
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     Image.fromarray(picture()).save(path)
     with Image.open(path) as opened:
         trees = [
@@ -84,7 +84,7 @@ def test_several_blocks_are_normalised_and_put_side_by_side():
         np.testing.assert_allclose(part, alone, atol=1e-5)
 
 
-def test_a_batch_is_its_pictures_one_by_one():
+def test_a_batch_is_its_images_one_by_one():
     batch = features(3, 7, 5, 8)
     together = uhseg_jax.segment_features(batch, config=CONFIG)
     assert together.is_batched
@@ -98,9 +98,9 @@ def test_a_tree_does_not_depend_on_its_neighbours_in_the_batch():
     segment_all = pipeline.Segmenter.create(
         model=MODEL, config=CONFIG, refine="upsample"
     )
-    pictures = [picture(seed, height=40 + 9 * seed) for seed in range(3)]
-    together = segment_all(pictures)
-    for tree, one in zip(together, pictures, strict=True):
+    images = [picture(seed, height=40 + 9 * seed) for seed in range(3)]
+    together = segment_all(images)
+    for tree, one in zip(together, images, strict=True):
         jax.tree.map(np.testing.assert_array_equal, tree, segment_all([one])[0])
 
 
@@ -125,7 +125,7 @@ def test_class_attention_is_no_feature_of_a_patch():
         uhseg_jax.extract_features(picture(), model=MODEL, facet="class_attention")
 
 
-def test_no_pictures_have_no_trees():
+def test_no_images_have_no_trees():
     assert pipeline.Segmenter.create(model=MODEL, config=CONFIG)([]) == []
 
 
@@ -228,7 +228,7 @@ def test_sides_may_be_numpys_whole_numbers_or_a_list():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (2000, 3)])
-def test_pictures_of_any_shape(shape):
+def test_images_of_any_shape(shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     tree = uhseg_jax.segment(image, model=MODEL, config=CONFIG, refine="upsample")
     assert tree.labels.shape == shape

@@ -117,7 +117,7 @@ def inputs_of(config: Any, backbone: backbones.Backbone) -> Inputs:
 def grid_features(
     module: Any, inputs: Inputs, image: UInt8[Array, "H W 3"], *, asked: Asked
 ) -> Float[Array, "h w d"]:
-    """The features of one picture; pure.
+    """The features of one image; pure.
 
     Args:
       module: of the backbone; static.
@@ -142,7 +142,7 @@ def grid_features(
     if asked[0].facet == "attention":
         patch = module.spec.patch
         grid = image.shape[0] // patch, image.shape[1] // patch
-        return _between_patches(found, module.spec.leading).reshape(*grid, -1)
+        return _between_patches(found, module.spec.num_prefix_tokens).reshape(*grid, -1)
     return side_by_side(found)[0]
 
 
@@ -184,13 +184,13 @@ def for_backbone(config: Any, spec: Spec) -> Any:
 
 
 def check_sides(spec: Spec, height: int, width: int) -> None:
-    """Refuses a picture of sides that a model cannot take.
+    """Refuses an image of sides that a model cannot take.
 
     Raises:
       ValueError: it cannot; the nearest that it can are named.
     """
     if isinstance(spec, backbones.DiffusionSpec):
-        backbones.check_picture_size(spec, height, width)
+        backbones.check_image_sides(spec, height, width)
     else:
         backbones.check_image_size(spec, height, width)
 

@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["writing_aside"]
+__all__ = ["atomic_write"]
 
 
 @contextlib.contextmanager
-def writing_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a path to write to; renames it to ``path`` when the block succeeds.
 
     The temporary file lies in the same folder (created if need be), so the rename is

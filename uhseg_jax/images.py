@@ -1,4 +1,4 @@
-"""Finding picture files and reading any of them into uint8 RGB."""
+"""Finding image files and reading any of them into uint8 RGB."""
 
 import contextlib
 import glob
@@ -13,8 +13,8 @@ from PIL import Image, ImageCms
 from uhseg_jax.types import Array, UInt8
 
 __all__ = [
+    "IMAGE_SUFFIXES",
     "MAX_MEGAPIXELS",
-    "PICTURE_SUFFIXES",
     "ImageError",
     "demo_image",
     "find_images",
@@ -26,7 +26,7 @@ __all__ = [
 # higher limit here would mean changing a setting of the whole process.
 MAX_MEGAPIXELS = 175
 
-PICTURE_SUFFIXES = (
+IMAGE_SUFFIXES = (
     *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
     *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
 )
@@ -47,13 +47,13 @@ _TO_UPRIGHT = {
 
 
 class ImageError(ValueError):
-    """A picture cannot be had; the message names it, says why and what to do."""
+    """An image cannot be had; the message names it, says why and what to do."""
 
 
 def read_image(
     image: PathLike | Image.Image | np.ndarray | Array,
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Reads any picture as it would be seen on a white page, upright.
+    """Reads any image as it would be seen on a white page, upright.
 
     Transparency is composited over white, EXIF orientation is applied, and of an
     animation or a multi-page file the first frame is taken. 16-bit grey is scaled from
@@ -61,7 +61,7 @@ def read_image(
     minimum to its maximum, NaN (and a constant) becoming black.
 
     Args:
-      image: the path of a picture file; a PIL image; or a uint8 array (numpy, JAX or
+      image: the path of an image file; a PIL image; or a uint8 array (numpy, JAX or
         any with ``__array__``) of shape ``[H, W, 3]`` (RGB), ``[H, W, 4]`` (RGBA),
         ``[H, W]`` or ``[H, W, 1]`` (grey).
 
@@ -69,7 +69,7 @@ def read_image(
       uint8 ``[H, W, 3]``, RGB.
 
     Raises:
-      ImageError: the file is missing, damaged or no picture; the picture is empty or
+      ImageError: the file is missing, damaged or no image; the image is empty or
         has more than `MAX_MEGAPIXELS`; the array has another type or shape; it is none
         of these.
     """
@@ -86,8 +86,8 @@ def read_image(
     name = os.fspath(image)
     if os.path.isdir(name):
         raise ImageError(
-            f"{name}: expected a picture file, but this is a folder; "
-            "give a file in it, or list its pictures with find_images."
+            f"{name}: expected an image file, but this is a folder; "
+            "give a file in it, or list its images with find_images."
         )
     try:
         with _quiet_pillow(), Image.open(name) as opened:
@@ -110,7 +110,7 @@ def read_image(
         else:
             found = "it is something else, damaged, or of a kind Pillow does not know"
         raise ImageError(
-            f"{name}: expected a picture file, but {found}; "
+            f"{name}: expected an image file, but {found}; "
             "replace it, or convert it to PNG or JPEG."
         ) from error
 
@@ -121,15 +121,15 @@ def resize(
     """Resizes to ``(height, width)`` by antialiased bilinear interpolation.
 
     The aspect is not kept. Reductions beyond sixfold first average whole blocks, which
-    is many times faster on very large pictures and hardly visible.
+    is many times faster on very large images and hardly visible.
 
     Raises:
-      ImageError: a side of ``size`` is below one pixel, or the picture is empty.
+      ImageError: a side of ``size`` is below one pixel, or the image is empty.
     """
     height, width = size
     if min(height, width) < 1 or 0 in image.shape:
         raise ImageError(
-            f"cannot resize a picture of {image.shape[0]} x {image.shape[1]} pixels to "
+            f"cannot resize an image of {image.shape[0]} x {image.shape[1]} pixels to "
             f"{height} x {width}; every side must be at least 1."
         )
     if image.shape[:2] == (height, width):
@@ -141,11 +141,11 @@ def resize(
 
 
 def find_images(spec: PathLike | Sequence[PathLike]) -> list[Path]:
-    """Lists the picture files that paths, patterns and folders stand for.
+    """Lists the image files that paths, patterns and folders stand for.
 
-    A file is taken whatever its suffix; a folder gives the pictures in it and below it,
+    A file is taken whatever its suffix; a folder gives the images in it and below it,
     sorted, hidden ones left out; a pattern (``*``, ``**``, ``?``, ``[...]``) gives the
-    pictures that match, sorted. Pictures are known by suffix (`PICTURE_SUFFIXES`).
+    images that match, sorted. Images are known by suffix (`IMAGE_SUFFIXES`).
     ``~`` is the home folder.
 
     Args:
@@ -155,12 +155,12 @@ def find_images(spec: PathLike | Sequence[PathLike]) -> list[Path]:
       The files without repetition, in the order of ``spec``.
 
     Raises:
-      ImageError: one of them stands for no picture.
+      ImageError: one of them stands for no image.
     """
     specs = [spec] if isinstance(spec, (str, os.PathLike)) else list(spec)
     if not specs:
         raise ImageError(
-            "expected at least one picture, folder or pattern, but got none; "
+            "expected at least one image, folder or pattern, but got none; "
             "for example photo.jpg, photos/ or 'photos/*.jpg'."
         )
     return list(dict.fromkeys(path for one in specs for path in _find(one)))
@@ -186,9 +186,9 @@ def _from_array(array: np.ndarray) -> UInt8[np.ndarray, "H W 3"]:
     channels = 1 if array.ndim == 2 else array.shape[-1] if array.ndim == 3 else 0
     if channels not in (1, 3, 4):
         raise ImageError(
-            "expected one picture as a uint8 array of shape [H, W, 3] (or [H, W], "
+            "expected one image as a uint8 array of shape [H, W, 3] (or [H, W], "
             f"[H, W, 1], [H, W, 4]), but got {found}; move channels last and pass "
-            "pictures one at a time."
+            "images one at a time."
         )
     if array.dtype != np.uint8:
         raise ImageError(
@@ -216,7 +216,7 @@ def _from_pil(image: Image.Image, name: str) -> UInt8[np.ndarray, "H W 3"]:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
         raise ImageError(
-            f"{name}: the picture is cut short or damaged ({error}); "
+            f"{name}: the image is cut short or damaged ({error}); "
             "replace it with an intact copy."
         ) from error
     if orientation in _TO_UPRIGHT:
@@ -227,7 +227,7 @@ def _from_pil(image: Image.Image, name: str) -> UInt8[np.ndarray, "H W 3"]:
 def _check_size(width: int, height: int, name: str) -> None:
     if width < 1 or height < 1:
         raise ImageError(
-            f"{name}: expected a picture of at least 1 x 1 pixels, but it has "
+            f"{name}: expected an image of at least 1 x 1 pixels, but it has "
             f"{width} x {height}; replace it."
         )
     if width * height > MAX_MEGAPIXELS * 1_000_000:
@@ -236,7 +236,7 @@ def _check_size(width: int, height: int, name: str) -> None:
 
 def _too_large(name: str, size: str = "") -> ImageError:
     return ImageError(
-        f"{name}: expected at most {MAX_MEGAPIXELS} megapixels, but the picture has "
+        f"{name}: expected at most {MAX_MEGAPIXELS} megapixels, but the image has "
         f"more{size}; reduce it first."
     )
 
@@ -245,7 +245,7 @@ def _too_large(name: str, size: str = "") -> ImageError:
 def _quiet_pillow() -> Iterator[None]:
     """Silences Pillow's warnings (sizes, odd metadata); its errors remain.
 
-    Only Pillow's: filters belong to the whole process, and threads that read pictures
+    Only Pillow's: filters belong to the whole process, and threads that read images
     at once may leave them in place.
     """
     with warnings.catch_warnings():
@@ -256,7 +256,7 @@ def _quiet_pillow() -> Iterator[None]:
 def _orientation(image: Image.Image) -> int:
     try:
         return image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # a picture with broken metadata is still a picture
+    except Exception:  # an image with broken metadata is still an image
         return 1
 
 
@@ -307,18 +307,18 @@ def _find(spec: PathLike) -> list[Path]:
         return [Path(name)]
     if os.path.isdir(name):
         paths = sorted(_walk(name))
-        found = "is a folder without pictures"
+        found = "is a folder without images"
     elif glob.has_magic(name):
         matches = glob.glob(name, recursive=True)
-        paths = sorted(Path(x) for x in matches if _is_picture(x))
-        found = "is a pattern that matches no picture"
+        paths = sorted(Path(x) for x in matches if _is_image(x))
+        found = "is a pattern that matches no image"
     else:
         raise ImageError(
             f"{name}: there is no such file or folder; check the spelling."
         )
     if not paths:
         raise ImageError(
-            f"{name}: expected pictures ({' '.join(PICTURE_SUFFIXES)}), but "
+            f"{name}: expected images ({' '.join(IMAGE_SUFFIXES)}), but "
             f"this {found}; give another folder or pattern, or name the files."
         )
     return paths
@@ -334,9 +334,9 @@ def _walk(folder: str) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if not name.startswith(".") and _is_picture(os.path.join(parent, name)):
+            if not name.startswith(".") and _is_image(os.path.join(parent, name)):
                 yield Path(parent, name)
 
 
-def _is_picture(path: str) -> bool:
-    return Path(path).suffix.lower() in PICTURE_SUFFIXES and os.path.isfile(path)
+def _is_image(path: str) -> bool:
+    return Path(path).suffix.lower() in IMAGE_SUFFIXES and os.path.isfile(path)

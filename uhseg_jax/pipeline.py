@@ -1,4 +1,4 @@
-"""From a picture to its tree: image -> features -> method -> refinement.
+"""From an image to its tree: image -> features -> method -> refinement.
 
 `segment`, `segment_features` and `extract_features` are made of the steps of a
 `segmenter.Segmenter`, which binds a backbone to a method's config.
@@ -41,7 +41,7 @@ def segment(
     grid: bool = False,
     checkpoint_dir: str | os.PathLike[str] | None = None,
 ) -> RegionTree:
-    """The tree of nested regions of a picture.
+    """The tree of nested regions of an image.
 
     The first call fetches the model's weights (cached afterwards) and compiles.
 
@@ -54,9 +54,9 @@ def segment(
       method: a name in `uhseg_jax.methods.METHODS`.
       model: a name in `uhseg_jax.backbones.VARIANTS`.
       config: the method's frozen config; None for its default.
-      refine: how leaves follow the picture's edges: "none", "upsample", "pamr", "crf",
+      refine: how leaves follow the image's edges: "none", "upsample", "pamr", "crf",
         or a `Refinement` with all parameters; None for the default.
-      grid: keep the labels on the patch grid instead of the picture's size.
+      grid: keep the labels on the patch grid instead of the image's size.
       checkpoint_dir: where converted weights are kept; None for the user's cache.
 
     Returns:
@@ -64,8 +64,8 @@ def segment(
 
     Raises:
       ValueError: unknown method, model or refinement, a config of another method, or
-        a method that learns from a collection of pictures.
-      images.ImageError: the picture cannot be read.
+        a method that learns from a collection of images.
+      images.ImageError: the image cannot be read.
       backbones.WeightsError: the weights could not be had.
     """
     segmenter = Segmenter.create(
@@ -109,7 +109,7 @@ def segment_features(
         work on: with a zero vector, or no attention.
     """
     chosen = methods.get_method(method)
-    chosen.require_one_picture()
+    chosen.require_one_image()
     config = chosen.resolve_config(config)
     checked = _checked_features(features)
     chosen.check(checked)
@@ -130,7 +130,7 @@ def extract_features(
     image_size: int | tuple[int, int] | None = 840,
     checkpoint_dir: str | os.PathLike[str] | None = None,
 ) -> Float[np.ndarray, "h w d"]:
-    """Dense features of a picture from any block of a backbone.
+    """Dense features of an image from any block of a backbone.
 
     Args:
       image: a path, a PIL image, or an array uint8 ``[H, W, 3]`` (numpy, JAX).
@@ -138,8 +138,8 @@ def extract_features(
       facet: "token", "query", "key" or "value".
       block: of the backbone; -1 is the last.
       normed: tokens through the final norm; None: for the last block only.
-      image_size: side to which the picture is resized (aspect ratio not kept), a pair
-        (height, width), or None: the picture as it is.
+      image_size: side to which the image is resized (aspect ratio not kept), a pair
+        (height, width), or None: the image as it is.
       checkpoint_dir: where converted weights are kept; None for the user's cache.
 
     Returns:
@@ -148,7 +148,7 @@ def extract_features(
     Raises:
       ValueError: unknown model or facet, no such block, or a side that the patch does
         not divide.
-      images.ImageError: the picture cannot be read.
+      images.ImageError: the image cannot be read.
       backbones.WeightsError: the weights could not be had.
     """
     require_dense(facet)

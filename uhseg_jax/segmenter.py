@@ -1,4 +1,4 @@
-"""A backbone, a method and a refinement bound together, ready for many pictures.
+"""A backbone, a method and a refinement bound together, ready for many images.
 
 This is where jit and batches live; `pipeline` makes its functions of these steps.
 """
@@ -30,17 +30,17 @@ DEFAULT_METHOD = "recursive_spectral"
 
 @dataclasses.dataclass(frozen=True)
 class Segmenter:
-    """A backbone, a method and a refinement, ready for many pictures.
+    """A backbone, a method and a refinement, ready for many images.
 
     A tree never depends on its neighbours in a batch or on the number of devices: each
-    picture goes through the same program by itself.
+    image goes through the same program by itself.
 
     Attributes:
       backbone: the model with its weights.
       method: an entry of `methods.METHODS`.
       config: the method's frozen config.
       refinement: how trees on the patch grid become trees of pixels.
-      mesh: devices among which the pictures of a batch are shared, along one axis
+      mesh: devices among which the images of a batch are shared, along one axis
         ``"data"``; None for the default device.
     """
 
@@ -63,7 +63,7 @@ class Segmenter:
     ) -> "Segmenter":
         """Looks up the method and loads the model; see `segment` for the arguments."""
         chosen = methods.get_method(method)
-        chosen.require_one_picture()
+        chosen.require_one_image()
         spec = backbones.get_variant(model).spec
         if config is None:
             config = extraction.for_backbone(chosen.preset(), spec)
@@ -78,53 +78,53 @@ class Segmenter:
         return cls(backbone, chosen, config, refinement, mesh)
 
     def __call__(
-        self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, grid: bool = False
+        self, photographs: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, grid: bool = False
     ) -> list[RegionTree]:
-        """The trees of several pictures of any sizes, from one batch.
+        """The trees of several images of any sizes, from one batch.
 
         Args:
-          pictures: RGB pixels.
+          photographs: RGB pixels.
           grid: keep the labels on the patch grid.
 
         Returns:
-          One tree with numpy arrays for every picture; none for none.
+          One tree with numpy arrays for every image; none for none.
         """
-        on_grid = self.on_grid(pictures)
+        on_grid = self.on_grid(photographs)
         if grid:
             return [tree for _, tree in on_grid]
         return [
-            self.refine(tree, features, picture)
-            for (features, tree), picture in zip(on_grid, pictures, strict=True)
+            self.refine(tree, features, image)
+            for (features, tree), image in zip(on_grid, photographs, strict=True)
         ]
 
     def on_grid(
-        self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]
+        self, photographs: Sequence[UInt8[np.ndarray, "_ _ 3"]]
     ) -> list[tuple[Float[Array, "h w d"], RegionTree]]:
-        """The features of every picture and its tree (numpy) on the patch grid."""
-        if not len(pictures):
+        """The features of every image and its tree (numpy) on the patch grid."""
+        if not len(photographs):
             return []
-        features = self.features(pictures)
+        features = self.features(photographs)
         trees = jax.device_get(self.trees(features))
-        return [(features[i], trees[i]) for i in range(len(pictures))]
+        return [(features[i], trees[i]) for i in range(len(photographs))]
 
     def refine(
         self,
         tree: RegionTree,
         features: Float[Array, "h w d"],
-        picture: UInt8[np.ndarray, "_ _ 3"],
+        image: UInt8[np.ndarray, "_ _ 3"],
     ) -> RegionTree:
-        """A tree of the patch grid with its labels at the picture's pixels."""
-        return refine(tree, features, picture, self.refinement)
+        """A tree of the patch grid with its labels at the image's pixels."""
+        return refine(tree, features, image, self.refinement)
 
     def features(
-        self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]
+        self, photographs: Sequence[UInt8[np.ndarray, "_ _ 3"]]
     ) -> Float[Array, "b h w d"]:
         """The features that the method works on.
 
-        With a mesh, the last picture is repeated until the devices divide the batch.
+        With a mesh, the last image is repeated until the devices divide the batch.
         """
         sides = extraction.image_sides(self.config.image_size)
-        pixels = [images.resize(picture, sides) for picture in pictures]
+        pixels = [images.resize(image, sides) for image in photographs]
         devices = 1 if self.mesh is None else self.mesh.size
         pixels += pixels[-1:] * (-len(pixels) % devices)
         return _jitted_features(
@@ -154,7 +154,7 @@ class Segmenter:
         )
 
 
-# Both stages take the pictures of a device one after the other (`lax.map`), not by
+# Both stages take the images of a device one after the other (`lax.map`), not by
 # vmap: products of other shapes round differently, so a tree would depend on its
 # neighbours, and conditionals that skip empty buckets would become selects.
 @functools.partial(jax.jit, static_argnames=("module", "asked", "mesh"))

@@ -37,7 +37,7 @@ __all__ = [
 
 NO_ID = -1  # id of a line that only groups
 NO_PARENT = -1
-MAX_ID = 2**16 - 1  # label maps are pictures of at most 16 bits
+MAX_ID = 2**16 - 1  # label maps are images of at most 16 bits
 _INDENT = "  "
 
 

@@ -10,8 +10,8 @@ import pytest
 from uhseg_jax.backbones import FeatureRequest, forward_features, load_backbone
 
 DEVICES = 8
-# Two more pictures than devices: the batch is filled up, and cut again.
-PICTURES = DEVICES + 2
+# Two more images than devices: the batch is filled up, and cut again.
+IMAGES = DEVICES + 2
 CODE = f"""
     import jax, numpy as np
     from uhseg_jax import backbones
@@ -21,7 +21,7 @@ CODE = f"""
         ({DEVICES},), ("data",), axis_types=(jax.sharding.AxisType.Auto,)
     )
     pixels = np.random.default_rng(0).integers(
-        0, 256, ({PICTURES}, 32, 48, 3), dtype=np.uint8
+        0, 256, ({IMAGES}, 32, 48, 3), dtype=np.uint8
     )
     requests = tuple(
         backbones.FeatureRequest(facet, 0)
@@ -34,7 +34,7 @@ CODE = f"""
         assert leaf.sharding.is_fully_replicated
     alone = backbones.forward_features(one, pixels, requests=requests)
     for backbone in (one, many):
-        for count in ({DEVICES}, {PICTURES}):
+        for count in ({DEVICES}, {IMAGES}):
             shared = backbones.forward_features(
                 backbone, pixels[:count], requests=requests, mesh=mesh
             )

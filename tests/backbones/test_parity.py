@@ -108,7 +108,7 @@ def test_every_stage_is_transformers(name, size, record_property):
     stages = reference_stages(family, model, images)
     normed, out = our_stages(model, spec, images)
     grid = (size[0] // spec.patch, size[1] // spec.patch)
-    leading = spec.leading
+    leading = spec.num_prefix_tokens
     report: dict[str, float] = {}
 
     def on_grid(tokens):
@@ -186,7 +186,7 @@ def test_periods_in_bfloat16_are_the_original_repository(size):
     stages = reference_stages(family, model, images)
     spec = dataclasses.replace(spec, positions="rotary_bfloat16")
     normed, _ = our_stages(model, spec, images)
-    expected = stages["normed"][:, spec.leading :].reshape(normed.shape)
+    expected = stages["normed"][:, spec.num_prefix_tokens :].reshape(normed.shape)
     assert_parity(normed, expected, blocks=spec.depth + 1, report={})
 
 

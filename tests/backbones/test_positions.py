@@ -54,8 +54,8 @@ def test_rules_without_antialias_are_the_convolution(source, target, rule):
 def test_antialias_rule_is_pillows_bicubic(source, target):
     # Pillow's filter is the one that torch's antialiasing follows; it works in float32.
     samples = np.random.default_rng(source).normal(size=source).astype(np.float32)
-    picture = Image.fromarray(samples[None])
-    expected = np.asarray(picture.resize((target, 1), Image.Resampling.BICUBIC))[0]
+    image = Image.fromarray(samples[None])
+    expected = np.asarray(image.resize((target, 1), Image.Resampling.BICUBIC))[0]
     weights = resize_weights(source, target, rule="size_antialias")
     np.testing.assert_allclose(weights @ samples, expected, rtol=0, atol=2e-6)
 

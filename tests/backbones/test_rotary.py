@@ -70,7 +70,7 @@ def test_products_depend_on_the_offset_between_two_patches_alone():
 
 def test_any_grid_spans_the_same_range():
     coarse, fine = (rotary_angles((n, n), 8, rule="rotary") for n in (3, 9))
-    # The centre of the middle cell of either is the centre of the picture.
+    # The centre of the middle cell of either is the centre of the image.
     np.testing.assert_allclose(coarse[4], 0.0, atol=1e-12)
     np.testing.assert_allclose(fine[40], 0.0, atol=1e-12)
     # The fourth fine cell's neighbour pairs average to the coarse cell they fill.

@@ -64,5 +64,5 @@ def test_swiglu_hidden_is_two_thirds_rounded_up_to_eights(width):
 
 
 def test_leading_tokens_are_the_class_token_and_the_registers():
-    assert ViTSpec().leading == 1
-    assert ViTSpec(registers=4).leading == 5
+    assert ViTSpec().num_prefix_tokens == 1
+    assert ViTSpec(registers=4).num_prefix_tokens == 5

@@ -57,7 +57,7 @@ def test_every_facet_of_every_block_has_its_shape(name):
     spec = backbone.spec
     pixels = photographs(2, 3 * spec.patch, 6 * spec.patch)
     found = forward_features(backbone, pixels, requests=ALL)
-    tokens = spec.leading + 3 * 6
+    tokens = spec.num_prefix_tokens + 3 * 6
     for request, value in zip(ALL, found, strict=True):
         assert value.shape == {
             "class_token": (2, spec.width),
@@ -225,7 +225,7 @@ def test_attention_is_the_walk_that_the_block_takes():
     attention, to_patches = forward_features(backbone, pixels, requests=requests)
     np.testing.assert_allclose(attention.sum(-1), 1.0, rtol=0, atol=8 * EPS)
     assert_close(
-        attention[:, :, 0, spec.leading :].reshape(to_patches.shape),
+        attention[:, :, 0, spec.num_prefix_tokens :].reshape(to_patches.shape),
         to_patches,
         ulps=8,
     )
@@ -253,7 +253,7 @@ def test_attention_is_the_walk_that_the_block_takes():
     hidden = normed @ fc1["kernel"] + fc1["bias"]
     hidden = hidden * scipy.special.ndtr(hidden)
     after = after + (hidden @ fc2["kernel"] + fc2["bias"]) * block["scale2"]["gamma"]
-    found = after[:, spec.leading :].reshape(out.blocks[0].token.shape)
+    found = after[:, spec.num_prefix_tokens :].reshape(out.blocks[0].token.shape)
     assert_close(out.blocks[0].token, found, ulps=64)
 
 
@@ -266,7 +266,9 @@ def test_queries_and_keys_do_not_turn_as_features_but_do_in_attention():
     key, attention = forward_features(backbone, pixels, requests=requests)
     key = np.asarray(key).reshape(6, -1)
     assert_close(key, np.broadcast_to(key[:1], key.shape), ulps=16)
-    walk = np.asarray(attention)[0, :, backbone.spec.leading :, backbone.spec.leading :]
+    walk = np.asarray(attention)[
+        0, :, backbone.spec.num_prefix_tokens :, backbone.spec.num_prefix_tokens :
+    ]
     assert np.ptp(walk, axis=-1).max() > 1e-4
 
 

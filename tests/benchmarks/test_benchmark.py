@@ -41,8 +41,8 @@ def test_the_machine_is_named():
 
 
 def test_the_command_times_every_stage(tmp_path, monkeypatch, capsys):
-    def calls(segmenter, picture, scratch):
-        assert picture.exists()
+    def calls(segmenter, image, scratch):
+        assert image.exists()
         assert scratch.is_dir()
         return {"decode": lambda: np.zeros(1), "cut": lambda: jnp.zeros(1)}
 
@@ -57,7 +57,7 @@ def test_the_command_times_every_stage(tmp_path, monkeypatch, capsys):
     assert "cut" in capsys.readouterr().out
 
 
-def test_every_stage_of_a_picture_can_be_timed(tmp_path):
+def test_every_stage_of_a_image_can_be_timed(tmp_path):
     config = dataclasses.replace(
         recursive_spectral.default(),
         image_size=56,
@@ -67,10 +67,10 @@ def test_every_stage_of_a_picture_can_be_timed(tmp_path):
     )
     segmenter = benchmark.Segmenter.create(model="dinov2_test", config=config)
     release = dataclasses.replace(config, rule="ncut", split_restarts=2)
-    picture = tmp_path / "picture.png"
+    image = tmp_path / "image.png"
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
-    Image.fromarray(pixels).save(picture)
-    calls = stages.stages(segmenter, picture, tmp_path, published=release)
+    Image.fromarray(pixels).save(image)
+    calls = stages.stages(segmenter, image, tmp_path, published=release)
     timings = timing.measure(calls, repeats=1)
     assert list(timings) == [
         "decode",
@@ -84,6 +84,6 @@ def test_every_stage_of_a_picture_can_be_timed(tmp_path):
         assert (tmp_path / name).stat().st_size > 0
 
 
-def test_a_picture_without_its_flag_is_not_passed_over():
+def test_a_image_without_its_flag_is_not_passed_over():
     with pytest.raises(flags.Error, match=r"photo\.jpg"):
         benchmark.main(["uhseg-benchmark", "photo.jpg"])

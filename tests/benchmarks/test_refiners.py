@@ -10,7 +10,7 @@ from uhseg_jax.refinement.dense_crf import CRFConfig
 from uhseg_jax.segmenter import Segmenter
 
 
-def picture():
+def image():
     return np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
 
 
@@ -28,14 +28,14 @@ def test_every_refiner_can_be_timed():
         config=config,
         refine=Refinement(crf=CRFConfig(iterations=1)),
     )
-    calls = refiners.refiners(segmenter, picture())
+    calls = refiners.refiners(segmenter, image())
     assert list(calls) == [f"refine: {name}" for name in REFINERS]
     for call in calls.values():
         assert call().labels.shape == (40, 50)
 
 
 def test_the_problem_of_the_crf_is_one_of_probabilities():
-    small, unary = refiners.crf_problem(picture(), side=16, labels=5)
+    small, unary = refiners.crf_problem(image(), side=16, labels=5)
     assert small.shape == (16, 16, 3)
     np.testing.assert_allclose(np.exp(-unary).sum(axis=-1), 1, rtol=1e-5)
     calls = refiners.mean_fields(small, unary)
@@ -46,7 +46,7 @@ def test_the_problem_of_the_crf_is_one_of_probabilities():
 @pytest.mark.parity
 def test_both_contenders_give_the_same_labels():
     pytest.importorskip("pydensecrf.densecrf")
-    calls = refiners.mean_fields(*refiners.crf_problem(picture(), side=24, labels=5))
+    calls = refiners.mean_fields(*refiners.crf_problem(image(), side=24, labels=5))
     found = refiners.check_agreement(calls)
     assert found["label_agreement"] > 0.995
     assert abs(found["mean_kl"]) < 1e-5

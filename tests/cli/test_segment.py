@@ -93,7 +93,7 @@ def out(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # pycocotools
-def test_a_folder_gives_a_tree_and_an_overlay_for_each_picture(photos, out, capsys):
+def test_a_folder_gives_a_tree_and_an_overlay_for_each_image(photos, out, capsys):
     assert segment(photos, output=out) == 0
     names = ["one", "sub/deep/three", "sub/two"]
     assert files(out) == sorted(
@@ -189,8 +189,8 @@ def test_formats_are_those_asked_for(photos, out):
     np.testing.assert_array_equal(labels, arrays(out / "one.npz")["labels"])
 
 
-def test_a_broken_picture_is_named_and_the_rest_is_done(photos, out, capsys):
-    (photos / "broken.jpg").write_bytes(b"no picture")
+def test_a_broken_image_is_named_and_the_rest_is_done(photos, out, capsys):
+    (photos / "broken.jpg").write_bytes(b"no image")
     (photos / "empty.png").touch()
     cut = (photos / "sub/two.jpg").read_bytes()
     (photos / "cut.jpg").write_bytes(cut[: len(cut) // 2])
@@ -204,7 +204,7 @@ def test_a_broken_picture_is_named_and_the_rest_is_done(photos, out, capsys):
     assert "broken.npz" not in files(out)
 
 
-def test_pictures_of_any_kind_give_results(tmp_path, out):
+def test_images_of_any_kind_give_results(tmp_path, out):
     folder = tmp_path / "odd"
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -232,7 +232,7 @@ def test_pictures_of_any_kind_give_results(tmp_path, out):
     assert len(coco_names(out)) == len(names)
 
 
-def test_one_output_folder_inside_the_pictures_or_among_them(photos, capsys):
+def test_one_output_folder_inside_the_images_or_among_them(photos, capsys):
     for output in (photos / "regions", photos):
         pictures = {p: p.read_bytes() for p in photos.rglob("*.*")}
         for _ in range(2):
@@ -300,7 +300,7 @@ def test_a_damaged_tree_is_made_again(photos, out, capsys):
     assert (out / "one.npz").read_bytes() == good
 
 
-def test_a_picture_that_has_changed_is_done_again(photos, out, capsys):
+def test_a_image_that_has_changed_is_done_again(photos, out, capsys):
     assert segment(photos / "one.png", output=out) == 0
     photograph(photos / "one.png", seed=5)
     assert segment(photos / "one.png", output=out) == 0
@@ -350,10 +350,10 @@ def test_mistakes_are_one_sentence(out, arguments, status, sentences, capsys):
         assert sentence in message
 
 
-def test_a_folder_without_pictures_is_a_sentence(tmp_path, out, capsys):
+def test_a_folder_without_images_is_a_sentence(tmp_path, out, capsys):
     (tmp_path / "empty").mkdir()
     assert segment(tmp_path / "empty", output=out) == 1
-    assert "this is a folder without pictures" in capsys.readouterr().err
+    assert "this is a folder without images" in capsys.readouterr().err
     assert not out.exists()
 
 
@@ -368,7 +368,7 @@ def test_a_full_disk_is_a_sentence_that_names_the_file(
     photos, out, monkeypatch, capsys
 ):
     def save(tree, path):
-        with uhseg_jax.files.writing_aside(path), open("/dev/full", "w") as file:
+        with uhseg_jax.files.atomic_write(path), open("/dev/full", "w") as file:
             file.write("x")
 
     with monkeypatch.context() as patched:

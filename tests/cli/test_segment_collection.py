@@ -87,7 +87,7 @@ def test_a_folder_becomes_regions_with_categories(photos, out, capsys):
 def test_the_same_command_does_nothing_again_and_others_are_refused(
     photos, out, capsys
 ):
-    (photos / "bad.jpg").write_bytes(b"no picture")
+    (photos / "bad.jpg").write_bytes(b"no image")
     assert discover(photos, output=out) == 1
     said = capsys.readouterr()
     assert "3 segmented, 0 done before, 1 failed" in said.out
@@ -99,10 +99,10 @@ def test_the_same_command_does_nothing_again_and_others_are_refused(
     made_again = {p for p, t in times(out).items() if before[p] != t}
     assert made_again == {out / "coco.json", out / "index.html"}
     assert (out / "coco.json").read_bytes() == coco
-    # One picture more can change all categories.
+    # One image more can change all categories.
     Image.new("RGB", (80, 60)).save(photos / "four.png")
     assert discover(photos, output=out) == 1
-    assert "pictures 4 (" in capsys.readouterr().err
+    assert "images 4 (" in capsys.readouterr().err
     assert discover(photos, "--overwrite", output=out) == 1
     assert "4 segmented" in capsys.readouterr().out
     settings = json.loads((out / "run.json").read_text())
@@ -110,12 +110,12 @@ def test_the_same_command_does_nothing_again_and_others_are_refused(
     assert "keep_features" not in settings["config"]
 
 
-def test_a_folder_without_pictures_and_flags_of_trees_are_refused(
+def test_a_folder_without_images_and_flags_of_trees_are_refused(
     tmp_path, out, photos, capsys
 ):
     (tmp_path / "empty").mkdir()
     assert discover(tmp_path / "empty", output=out) == 1
-    assert "folder without pictures" in capsys.readouterr().err
+    assert "folder without images" in capsys.readouterr().err
     assert discover(photos, "--max_regions=3", output=out) == 2
     assert "--config.num_categories" in capsys.readouterr().err
     assert not out.exists()

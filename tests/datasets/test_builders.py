@@ -45,7 +45,7 @@ def test_masks_come_back_exactly(name, tmp_path):
     assert "tensorflow" not in sys.modules
 
 
-def test_pictures_are_those_of_the_files(tmp_path):
+def test_images_are_those_of_the_files(tmp_path):
     dataset_files.voc2012(tmp_path / "files")
     folder = tmp_path / "files" / "VOCdevkit" / "VOC2012" / "JPEGImages"
     for example in prepare("voc2012", tmp_path):
@@ -53,7 +53,7 @@ def test_pictures_are_those_of_the_files(tmp_path):
         np.testing.assert_array_equal(example.image, expected)
 
 
-def test_grey_and_turned_pictures_are_kept_as_they_are_seen(tmp_path):
+def test_grey_and_turned_images_are_kept_as_they_are_seen(tmp_path):
     dataset_files.voc2012(tmp_path / "files")
     folder = tmp_path / "files" / "VOCdevkit" / "VOC2012" / "JPEGImages"
     grey = np.random.default_rng(1).integers(0, 256, (6, 8), np.uint8)
@@ -92,12 +92,12 @@ def test_missing_files_are_all_named(tmp_path):
     with pytest.raises(DatasetError, match="found 2 problems") as caught:
         prepare("voc2012", tmp_path)
     message = str(caught.value)
-    assert "2007_000001.jpg: the picture is missing" in message
+    assert "2007_000001.jpg: the image is missing" in message
     assert "2007_000002.png: the mask is missing" in message
     assert "Expected layout:\nVOCdevkit/VOC2012/ImageSets" in message
 
 
-def test_unpaired_pictures_stop_the_preparation(tmp_path):
+def test_unpaired_images_stop_the_preparation(tmp_path):
     dataset_files.cityscapes(tmp_path / "files")
     leftover = "leftImg8bit/val/bonn/bonn_000009_leftImg8bit.png"
     dataset_files.picture(tmp_path / "files" / leftover)
@@ -132,7 +132,7 @@ def test_colour_masks_stop_the_preparation(tmp_path):
         prepare("camvid", tmp_path)
 
 
-def test_damaged_pictures_stop_the_preparation(tmp_path):
+def test_damaged_images_stop_the_preparation(tmp_path):
     dataset_files.camvid(tmp_path / "files")
     path = tmp_path / "files" / "CamVid" / "val" / "0016E5_1.png"
     path.write_bytes(path.read_bytes()[:-40])

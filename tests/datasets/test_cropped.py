@@ -1,4 +1,4 @@
-"""The middle square of every picture, brought to one size."""
+"""The middle square of every image, brought to one size."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ SIZES = [(5, 8), (8, 5), (7, 7), (6, 9), (9, 6), (1, 4), (40, 31)]
 
 
 class Noise:
-    """Pictures of noise, every id of 16 bits possible, two people, some objects."""
+    """Images of noise, every id of 16 bits possible, two people, some objects."""
 
     name = "noise"
     taxonomy = Taxonomy.parse("class = 1\n")
@@ -47,7 +47,7 @@ def middle(pixels):
 
 @pytest.mark.parametrize("index", range(len(SIZES)))
 @pytest.mark.parametrize("side", [1, 5, 12])
-def test_pictures_are_interpolated_and_ids_the_nearest_pixels(index, side):
+def test_images_are_interpolated_and_ids_the_nearest_pixels(index, side):
     before, after = Noise()[index], CroppedSource(Noise(), side=side)[index]
     square = middle(before.image).astype(np.float64)
     length = square.shape[0]
@@ -70,7 +70,7 @@ def test_pictures_are_interpolated_and_ids_the_nearest_pixels(index, side):
 
 
 @pytest.mark.parametrize("index", range(len(SIZES)))
-def test_a_square_of_the_right_size_is_the_picture_itself(index):
+def test_a_square_of_the_right_size_is_the_image_itself(index):
     before = Noise()[index]
     after = CroppedSource(Noise(), side=min(SIZES[index]))[index]
     np.testing.assert_array_equal(after.image, middle(before.image))

@@ -1,4 +1,4 @@
-"""A folder of pictures and a folder of masks."""
+"""A folder of images and a folder of masks."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_names_select_and_order(folders, tmp_path):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["a", "z"], r"z: has no mask in .*\n.*z: has no picture in"),
+        (["a", "z"], r"z: has no mask in .*\n.*z: has no image in"),
         (["a", "a"], "a: is listed twice"),
         ([], "the list of names is empty"),
         ("no list.txt", "no such list of names"),
@@ -67,7 +67,7 @@ def test_what_does_not_pair_is_named(folders):
     with pytest.raises(DatasetError, match="found 3 problems") as caught:
         FolderSource(*folders)
     assert "d.png: has no mask" in str(caught.value)
-    assert "e.png: has no picture" in str(caught.value)
+    assert "e.png: has no image" in str(caught.value)
     assert "a.png: has the same name as" in str(caught.value).replace("a.jpg", "a.png")
 
 
@@ -77,7 +77,7 @@ def test_sizes_must_agree(folders):
         FolderSource(*folders)
 
 
-def test_a_turned_picture_fits_upright_or_as_stored(folders):
+def test_a_turned_image_fits_upright_or_as_stored(folders):
     for name in ("a", "b"):
         turned = Image.new("RGB", (8, 6) if name == "a" else (6, 8), "red")
         exif = turned.getexif()
@@ -116,7 +116,7 @@ def test_missing_folders_are_named(folders, tmp_path):
     with pytest.raises(DatasetError, match=r"nowhere: expected a folder of masks"):
         FolderSource(folders[0], tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match=r"empty: expected pictures \(.*but found n"):
+    with pytest.raises(DatasetError, match=r"empty: expected images \(.*but found n"):
         FolderSource(tmp_path / "empty", folders[1])
 
 

@@ -71,7 +71,7 @@ def test_what_holds_no_ids_is_refused(mode, tmp_path):
 def test_missing_and_damaged_files_are_named(tmp_path):
     with pytest.raises(DatasetError, match=r"mask\.png: there is no such mask"):
         read_mask(tmp_path / "mask.png")
-    (tmp_path / "mask.png").write_bytes(b"no picture")
+    (tmp_path / "mask.png").write_bytes(b"no image")
     with pytest.raises(DatasetError, match=r"mask\.png: expected an index PNG"):
         read_mask(tmp_path / "mask.png")
     with pytest.raises(DatasetError, match=r"mask\.png: expected a panoptic PNG"):

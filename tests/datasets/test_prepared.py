@@ -16,7 +16,7 @@ from uhseg_jax.datasets.voc2012.builder import Voc2012
 
 @pytest.fixture
 def many(tmp_path, monkeypatch):
-    """Seven pictures of VOC, to be prepared three at a time."""
+    """Seven images of VOC, to be prepared three at a time."""
     monkeypatch.setattr(preparation, "PAIRS_PER_PART", 3)
     folder = tmp_path / "VOCdevkit" / "VOC2012"
     names = [f"2010_{number:06}" for number in (5, 3, 9, 1, 2, 8, 4)]

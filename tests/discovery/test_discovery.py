@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 from uhseg_jax import backbones, images
 from uhseg_jax.discovery import Extractor, discover, regions, store
 from uhseg_jax.discovery.categories import find_categories, whiten
-from uhseg_jax.discovery.extractor import PictureFeatures
+from uhseg_jax.discovery.extractor import ImageFeatures
 from uhseg_jax.discovery.levels import Sample, fit_levels
 from uhseg_jax.methods import multilevel_clustering as method
 from uhseg_jax.refinement import dense_crf
@@ -53,12 +53,12 @@ class ColorExtractor(Extractor):
     calls: list = dataclasses.field(default_factory=list)
 
     def picture(self, pixels):
-        self.calls.append("picture")
+        self.calls.append("image")
         small = images.resize(pixels, (12, 16)).astype(np.float32) / 255
         units = small / np.linalg.norm(small, axis=-1, keepdims=True)
         attention = np.where(small[..., 1] < 0.4, 0.1, 0.01).astype(np.float32)
         token = small.reshape(-1, 3).mean(axis=0)
-        return PictureFeatures(units.astype(np.float16), attention, token)
+        return ImageFeatures(units.astype(np.float16), attention, token)
 
     def class_tokens(self, crops):
         self.calls.extend("crop" for _ in crops)
@@ -146,7 +146,7 @@ def test_kept_features_and_computed_ones_give_the_same(tmp_path):
         painter = painter_of(dataclasses.replace(CONFIG, keep_features=keep))
         folder = tmp_path / str(keep)
         results[keep] = discover(painter, pictures, refinement=UPSAMPLE, folder=folder)
-        assert painter.calls.count("picture") == (4 if keep else 8)
+        assert painter.calls.count("image") == (4 if keep else 8)
         assert (folder / "features").exists() == keep
     for index in range(4):
         np.testing.assert_array_equal(
@@ -171,21 +171,21 @@ def test_a_stopped_run_goes_on_and_ends_the_same(tmp_path):
             pictures,
             refinement=UPSAMPLE,
             folder=tmp_path,
-            on_picture=stop,
+            on_image=stop,
         )
     again = painter_of()
     found = discover(again, pictures, refinement=UPSAMPLE, folder=tmp_path)
-    assert again.calls.count("picture") == 0
+    assert again.calls.count("image") == 0
     assert again.calls.count("crop") == 2
     for index in range(4):
         np.testing.assert_array_equal(found.categories(index), whole.categories(index))
 
 
-def test_pictures_that_cannot_be_read_are_reported_and_the_rest_is_done(tmp_path):
+def test_images_that_cannot_be_read_are_reported_and_the_rest_is_done(tmp_path):
     paths = [tmp_path / f"{i}.png" for i in range(3)]
     for i in (0, 2):
         Image.fromarray(picture(i)[0]).save(paths[i])
-    paths[1].write_bytes(b"no picture")
+    paths[1].write_bytes(b"no image")
     for _ in range(2):  # as it is the second time
         found = discover(
             painter_of(), paths, refinement=UPSAMPLE, folder=tmp_path / "state"
@@ -199,7 +199,7 @@ def test_pictures_that_cannot_be_read_are_reported_and_the_rest_is_done(tmp_path
         discover(painter_of(), [])
 
 
-def test_one_picture_duplicates_and_blank_ones_are_collections_too():
+def test_one_image_duplicates_and_blank_ones_are_collections_too():
     one, blank = picture(0)[0], np.full((60, 80, 3), 120, np.uint8)
     assert discover(painter_of(), [one], refinement=UPSAMPLE).count == 1
     same = discover(painter_of(), [one, one, one], refinement=UPSAMPLE)
@@ -303,7 +303,7 @@ def test_features_are_known_by_their_pixels_and_damaged_files_made_again(tmp_pat
     one = keep(picture(0)[0])
     for _ in range(2):
         np.testing.assert_array_equal(keep(picture(0)[0]).patches, one.patches)
-    assert painter.calls == ["picture"]
+    assert painter.calls == ["image"]
     keep(picture(1)[0])
     other = dataclasses.replace(CONFIG, facet="value")
     store.FeatureStore(painter_of(other), tmp_path)(picture(0)[0])
@@ -322,7 +322,7 @@ def planted_field(unary, image, config, *, mask):
 
 
 @pytest.mark.parametrize("refiner", ["none", "upsample", "crf"])
-def test_a_soft_mask_follows_the_picture(refiner, monkeypatch):
+def test_a_soft_mask_follows_the_image(refiner, monkeypatch):
     # The CRF has tests of its own and takes long to compile.
     monkeypatch.setattr(dense_crf, "mean_field", planted_field)
     pixels, inside = picture(0, size=(50, 60))

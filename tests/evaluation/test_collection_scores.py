@@ -7,7 +7,7 @@ import pytest
 
 from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.discovery import Discovery, Extractor
-from uhseg_jax.discovery.discover import PictureRegions
+from uhseg_jax.discovery.discover import ImageRegions
 from uhseg_jax.evaluation.collection_scores import (
     evaluate_collection,
     score_discovery,
@@ -31,7 +31,7 @@ CONFIG = dataclasses.replace(
 
 
 class Squares:
-    """A square of one of two classes in every picture, in a border to ignore."""
+    """A square of one of two classes in every image, in a border to ignore."""
 
     name = "squares"
     taxonomy = Taxonomy.parse(
@@ -59,7 +59,7 @@ def perfect(source, *, swapped=(), numbers=(2, 1, 2)):
         labels = (source[index].labels % 255 > 0).astype(np.int32)
         grid = labels[2::5, 2::5] > 0
         boxes, tokens = np.array([[15, 20, 45, 50]]), np.zeros((1, 4), np.float32)
-        return PictureRegions(labels, boxes, tokens, np.stack([grid] * 4))
+        return ImageRegions(labels, boxes, tokens, np.stack([grid] * 4))
 
     kinds = tuple(
         np.array([3 - x if i in swapped else x]) for i, x in enumerate(numbers)
@@ -81,9 +81,9 @@ def test_perfect_categories_score_one_whatever_their_numbers():
 
 
 def test_one_matching_serves_the_whole_set():
-    # With one assignment a picture, this would score 1.
+    # With one assignment an image, this would score 1.
     scores = score_discovery(perfect(Squares(), swapped=[2]), Squares(), 2)
-    # Red is in the first and the last picture: each cluster holds one of the two.
+    # Red is in the first and the last image: each cluster holds one of the two.
     assert scores["full/miou"] == pytest.approx((1 + 1 / 2 + 1 / 2) / 3)
 
 
@@ -96,7 +96,7 @@ def test_seeds_are_averaged_and_a_second_call_changes_nothing(tmp_path):
     seen = []
     fields = {"refinement": UPSAMPLE, "settings": settings, "num_seeds": 2}
     metrics = evaluate_collection(
-        extractor, source, tmp_path, on_picture=lambda *x: seen.append(x), **fields
+        extractor, source, tmp_path, on_image=lambda *x: seen.append(x), **fields
     )
     assert len(seen) == 2 * 2 * 3
     each = [metrics[f"full/miou_seed_{seed}"] for seed in (0, 1)]

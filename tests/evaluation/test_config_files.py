@@ -22,7 +22,7 @@ SMALL = [
 
 @pytest.fixture
 def camvid(tmp_path):
-    """Two pictures of CamVid's val."""
+    """Two images of CamVid's val."""
     rng = np.random.default_rng(0)
     for name in ("0016E5_1", "0016E5_2"):
         pixels = rng.integers(0, 256, (36, 48, 3), np.uint8)

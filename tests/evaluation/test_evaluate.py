@@ -43,7 +43,7 @@ NESTED = (
 
 
 class Shapes:
-    """Pictures of coloured halves with their masks, made on the fly."""
+    """Images of coloured halves with their masks, made on the fly."""
 
     name = "shapes"
 
@@ -138,15 +138,15 @@ def test_files_hold_what_was_returned(segmenter, tmp_path):
     assert np.mean(scored) == pytest.approx(metrics["full/nmcovering"], abs=1e-9)
 
 
-def test_the_worst_and_best_pictures_are_drawn(segmenter, tmp_path):
+def test_the_worst_and_best_images_are_drawn(segmenter, tmp_path):
     run(segmenter, Shapes(), tmp_path)
     with open(tmp_path / "per_image.csv", newline="") as file:
         rows = {row["name"]: row["full/nmcovering"] for row in csv.DictReader(file)}
-    drawn = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    drawn = sorted(path.name for path in (tmp_path / "images").iterdir())
     assert drawn == ["best-1.png", "best-2.png", "worst-1.png", "worst-2.png"]
     assert rows["shape 3"] == "nan"  # nothing counts there, so it is not drawn
-    with Image.open(tmp_path / "pictures" / "worst-1.png") as sheet:
-        assert sheet.width > 2 * 60  # picture, ground truth and two levels
+    with Image.open(tmp_path / "images" / "worst-1.png") as sheet:
+        assert sheet.width > 2 * 60  # image, ground truth and two levels
 
 
 def drawn_truths(monkeypatch):
@@ -161,9 +161,7 @@ def drawn_truths(monkeypatch):
     return truths
 
 
-def test_pictures_show_classes_and_what_does_not_count(
-    segmenter, tmp_path, monkeypatch
-):
+def test_images_show_classes_and_what_does_not_count(segmenter, tmp_path, monkeypatch):
     truths = drawn_truths(monkeypatch)
     run(segmenter, Shapes(2), tmp_path / "classes")
     assert len(truths) == 2
@@ -173,17 +171,17 @@ def test_pictures_show_classes_and_what_does_not_count(
     assert all(np.unique(truth).tolist() == [0, 1, 2, 255] for truth in truths)
 
 
-def test_pictures_that_are_not_there_are_drawn_again(segmenter, tmp_path):
+def test_images_that_are_not_there_are_drawn_again(segmenter, tmp_path):
     run(segmenter, Shapes(2), tmp_path)
-    shutil.rmtree(tmp_path / "pictures")
+    shutil.rmtree(tmp_path / "images")
     run(segmenter, Shapes(2), tmp_path)
-    assert (tmp_path / "pictures" / "worst-1.png").is_file()
+    assert (tmp_path / "images" / "worst-1.png").is_file()
 
 
-def test_scores_stand_without_pictures(segmenter, tmp_path, capsys):
-    (tmp_path / "pictures").write_text("in the way")
+def test_scores_stand_without_images(segmenter, tmp_path, capsys):
+    (tmp_path / "images").write_text("in the way")
     assert run(segmenter, Shapes(2), tmp_path)["images"] == 2
-    assert "pictures could not be drawn" in capsys.readouterr().err
+    assert "images could not be drawn" in capsys.readouterr().err
 
 
 class Annotated(Shapes):

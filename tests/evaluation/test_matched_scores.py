@@ -1,4 +1,4 @@
-"""Segments matched with classes in every picture, against the protocol in plain numpy.
+"""Segments matched with classes in every image, against the protocol in plain numpy.
 
 The reference follows DiffSeg's evaluation in its words, with loops and float64.
 """
@@ -47,8 +47,8 @@ def flat_tree(segments):
     )
 
 
-def example(rng, size, *, num_classes=6, name="picture"):
-    """A picture in blocks of classes, a tenth of its pixels void."""
+def example(rng, size, *, num_classes=6, name="image"):
+    """An image in blocks of classes, a tenth of its pixels void."""
     blocks = rng.integers(1, num_classes + 1, (-(-size[0] // 4), -(-size[1] // 4)))
     labels = 10 * np.kron(blocks, np.ones((4, 4), int))[: size[0], : size[1]]
     labels[rng.random(size) < 0.1] = 255
@@ -60,8 +60,8 @@ def classes_of(labels):
 
 
 def scored(scorer, trees_and_examples):
-    """Scores over several pictures."""
-    parts = [scorer.score(*trees, picture)[0] for trees, picture in trees_and_examples]
+    """Scores over several images."""
+    parts = [scorer.score(*trees, image)[0] for trees, image in trees_and_examples]
     return scorer.compute(states.merge_all([scorer.empty(), *parts]))
 
 
@@ -74,9 +74,9 @@ def test_scores_are_those_of_the_protocol(num_splits):
         grid = random_tree(
             index, height=6, width=8, num_splits=num_splits, max_children=2
         )
-        picture = example(rng, (24, 32))
-        chosen.append(((grid, full), picture))
-        truth = classes_of(picture.labels)
+        image = example(rng, (24, 32))
+        chosen.append(((grid, full), image))
+        truth = classes_of(image.labels)
         for place, tree, classes in (
             ("grid", grid, truth[2::4, 2::4]),  # nearest to the middle of four by four
             ("full", full, truth),
@@ -97,9 +97,9 @@ def test_the_true_segments_score_one():
     rng = np.random.default_rng(0)
     chosen = []
     for _ in range(3):
-        picture = example(rng, (12, 16))
-        truth = np.maximum(classes_of(picture.labels), 0)
-        chosen.append(((flat_tree(truth), flat_tree(truth)), picture))
+        image = example(rng, (12, 16))
+        truth = np.maximum(classes_of(image.labels), 0)
+        chosen.append(((flat_tree(truth), flat_tree(truth)), image))
     metrics = scored(MatchedScorer(TAXONOMY), chosen)
     assert metrics["full/hungarian_miou"] == metrics["full/hungarian_pacc"] == 1
 
@@ -107,20 +107,20 @@ def test_the_true_segments_score_one():
 @pytest.mark.parametrize("seed", range(4))
 def test_ids_of_segments_say_nothing(seed):
     rng = np.random.default_rng(seed)
-    picture = example(rng, (40, 40))
+    image = example(rng, (40, 40))
     # No more segments than classes: spare ones go by their order to absent classes.
     segments = np.kron(rng.integers(0, 6, (8, 8)), np.ones((5, 5), int))
     trees = [flat_tree(ids) for ids in (segments, rng.permutation(6)[segments])]
-    one, two = (scored(MatchedScorer(TAXONOMY), [((x, x), picture)]) for x in trees)
+    one, two = (scored(MatchedScorer(TAXONOMY), [((x, x), image)]) for x in trees)
     assert one == two
 
 
 def test_spare_segments_lower_the_scores_of_absent_classes():
     labels = np.full((4, 6), 10, np.uint16)
-    picture = Example("plain", np.zeros((4, 6, 3), np.uint8), labels)
+    image = Example("plain", np.zeros((4, 6, 3), np.uint8), labels)
     whole, pieces = np.zeros((4, 6), int), np.arange(24).reshape(4, 6) // 3
     found = [
-        scored(MatchedScorer(TAXONOMY), [((flat_tree(x),) * 2, picture)])
+        scored(MatchedScorer(TAXONOMY), [((flat_tree(x),) * 2, image)])
         for x in (whole, pieces)
     ]
     assert found[0]["full/hungarian_miou"] == 1
@@ -131,18 +131,18 @@ def test_spare_segments_lower_the_scores_of_absent_classes():
 
 
 def test_trees_are_cut_where_that_is_asked_for():
-    picture = example(np.random.default_rng(1), (24, 32))
+    image = example(np.random.default_rng(1), (24, 32))
     tree = random_tree(5, num_splits=9)
-    metrics = scored(MatchedScorer(TAXONOMY, num_regions=4), [((tree, tree), picture)])
+    metrics = scored(MatchedScorer(TAXONOMY, num_regions=4), [((tree, tree), image)])
     segments = tree.cut(num_regions=4)
     ids, compact = np.unique(segments, return_inverse=True)
-    pair = (compact.reshape(segments.shape), classes_of(picture.labels))
+    pair = (compact.reshape(segments.shape), classes_of(image.labels))
     assert metrics["full/hungarian_miou"] == pytest.approx(reference([pair])[0])
     assert metrics["mean_leaves"] == ids.size <= 4 < np.unique(tree.labels).size
 
 
-def test_labels_that_stay_on_the_grid_are_spread_over_the_picture():
-    picture = example(np.random.default_rng(2), (24, 32))
+def test_labels_that_stay_on_the_grid_are_spread_over_the_image():
+    image = example(np.random.default_rng(2), (24, 32))
     small = random_tree(3, height=6, width=8, num_splits=4)
     large = make_tree(
         np.kron(small.labels, np.ones((4, 4), int)),
@@ -150,21 +150,21 @@ def test_labels_that_stay_on_the_grid_are_spread_over_the_picture():
     )
     scorer = MatchedScorer(TAXONOMY)
     unrefined, refined = (
-        scored(scorer, [((small, tree), picture)]) for tree in (small, large)
+        scored(scorer, [((small, tree), image)]) for tree in (small, large)
     )
     assert unrefined == refined
 
 
-def test_pictures_without_ground_truth_are_skipped():
+def test_images_without_ground_truth_are_skipped():
     rng = np.random.default_rng(3)
-    pictures = [example(rng, (24, 32)) for _ in range(2)]
-    pictures.append(
+    images = [example(rng, (24, 32)) for _ in range(2)]
+    images.append(
         Example(
             "void", np.zeros((24, 32, 3), np.uint8), np.full((24, 32), 255, np.uint8)
         )
     )
     trees = [random_tree(i, num_splits=i + 2) for i in range(3)]
-    chosen = [((tree, tree), x) for tree, x in zip(trees, pictures, strict=True)]
+    chosen = [((tree, tree), x) for tree, x in zip(trees, images, strict=True)]
     scorer = MatchedScorer(TAXONOMY)
     with_void, without = scored(scorer, chosen), scored(scorer, chosen[:2])
     assert with_void == {**without, "skipped": 1}
@@ -194,9 +194,9 @@ def test_states_add_up_in_any_order_and_travel_as_words():
     assert whole["mean_leaves"] == np.mean([row["full/leaves"] for row in rows])
 
 
-def test_unknown_ids_name_the_picture():
+def test_unknown_ids_name_the_image():
     tree = random_tree(0)
     labels = np.full((24, 32), 7, np.uint8)
-    picture = Example("strange", np.zeros((24, 32, 3), np.uint8), labels)
+    image = Example("strange", np.zeros((24, 32, 3), np.uint8), labels)
     with pytest.raises(DatasetError, match=r"strange: .*7 \(768 pixels\)"):
-        MatchedScorer(TAXONOMY).score(tree, tree, picture)
+        MatchedScorer(TAXONOMY).score(tree, tree, image)

@@ -13,7 +13,7 @@ from uhseg_jax.taxonomy import Taxonomy
 
 
 class Blank:
-    """One picture, cut into regions by two people or not."""
+    """One image, cut into regions by two people or not."""
 
     name = "blank"
     taxonomy = Taxonomy.parse("one = 1\n")
@@ -34,7 +34,7 @@ class Blank:
         return self._example
 
 
-def test_the_default_is_the_best_region_of_pictures_as_they_are():
+def test_the_default_is_the_best_region_of_images_as_they_are():
     scoring, plain = Scoring(), Blank(annotated=False)
     assert scoring.view(plain) is plain
     assert isinstance(scoring.scorer(plain), ClassScorer)

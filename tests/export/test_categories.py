@@ -33,7 +33,7 @@ def test_colours_differ_and_the_background_is_black():
     assert category_colors(0).shape == (1, 3)
 
 
-def test_the_sheet_shows_the_picture_and_dims_its_background():
+def test_the_sheet_shows_the_image_and_dims_its_background():
     image = np.full((12, 16, 3), 200, np.uint8)
     categories = np.zeros((12, 16), np.int32)
     categories[4:8, 4:8] = 2
@@ -78,17 +78,17 @@ def test_the_page_holds_every_category_by_itself(tmp_path):
         Category("category 01", 3, 2, [(name, jpeg) for name in names]),
         Category("category 02", 1, 1, [("plain.jpg", jpeg)]),
     ]
-    save_categories_page(tmp_path / "page.html", categories, num_pictures=2)
+    save_categories_page(tmp_path / "page.html", categories, num_images=2)
     page = (tmp_path / "page.html").read_text()
-    assert "2 categories from 4 regions in 2 pictures" in page
+    assert "2 categories from 4 regions in 2 images" in page
     assert "and 1 more" in page
     assert "a<b>" not in page
     assert "a&lt;b&gt;&amp;&quot;c&quot;.jpg" in page
     sources = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
     assert [base64.b64decode(x) for x in sources] == [jpeg] * 3
     assert page.rstrip().endswith("</html>")
-    save_categories_page(tmp_path / "none.html", [], num_pictures=1)
-    assert "No picture has a foreground" in (tmp_path / "none.html").read_text()
+    save_categories_page(tmp_path / "none.html", [], num_images=1)
+    assert "No image has a foreground" in (tmp_path / "none.html").read_text()
 
 
 def test_coco_files_hold_regions_under_their_categories(tmp_path):

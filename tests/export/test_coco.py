@@ -75,7 +75,7 @@ def test_annotations_form_the_trees(tmp_path_factory, trees):
     assert sizes == [tree.labels.shape for tree in trees]
 
 
-def test_pictures_added_to_one_file_are_what_they_are_alone(tmp_path):
+def test_images_added_to_one_file_are_what_they_are_alone(tmp_path):
     trees = [random_tree(seed, padding=seed) for seed in range(3)]
     together = _write(tmp_path / "all.json", *trees)["annotations"]
     for index, tree in enumerate(trees):
@@ -91,7 +91,7 @@ def test_trees_of_jax_arrays_are_written_alike(tmp_path):
     assert device == _write(tmp_path / "host.json", tree)
 
 
-def test_a_run_without_pictures_is_still_a_coco_file(tmp_path):
+def test_a_run_without_images_is_still_a_coco_file(tmp_path):
     document = _write(tmp_path / "coco.json")
     assert document["images"] == document["annotations"] == []
     assert _open(tmp_path / "coco.json").anns == {}
@@ -120,7 +120,7 @@ def test_nothing_is_left_of_a_run_that_fails(tmp_path):
     assert (tmp_path / "coco.json").read_text() == "before"
 
 
-def test_a_picture_that_is_refused_leaves_the_rest_whole(tmp_path):
+def test_a_image_that_is_refused_leaves_the_rest_whole(tmp_path):
     with CocoWriter(tmp_path / "coco.json") as writer:
         with pytest.raises(ValueError, match=r"grid\.jpg.*\(480, 640\).*\(8, 12\)"):
             writer.add("grid.jpg", (480, 640), quadrants())

@@ -49,7 +49,7 @@ def test_visible_nodes_are_those_of_the_cut(tree, num_regions):
     ("size", "columns"),
     [((400, 400), 4), ((400, 600), 2), ((600, 400), 4), ((100, 1000), 1)],
 )
-def test_panels_are_laid_out_by_the_shape_of_the_picture(size, columns):
+def test_panels_are_laid_out_by_the_shape_of_the_image(size, columns):
     tree = quadrants(*size)
     width = overlay(_grey(tree), tree).shape[1]
     panel = size[1]
@@ -57,7 +57,7 @@ def test_panels_are_laid_out_by_the_shape_of_the_picture(size, columns):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 2), (2500, 40)])
-def test_any_size_of_picture_gives_a_sheet_of_sensible_size(size):
+def test_any_size_of_image_gives_a_sheet_of_sensible_size(size):
     tree = random_tree(0, height=size[0], width=size[1])
     sheet = overlay(_grey(tree), tree)
     assert sheet.dtype == np.uint8
@@ -69,7 +69,7 @@ def test_captions_give_the_regions_that_are_there(monkeypatch):
     tree = quadrants()
     captions = _captions(monkeypatch, _grey(tree), tree, levels=(1, 2, 3, 5, 99))
     numbers = ["1 region", "2 regions", "3 regions", "4 regions", "4 regions"]
-    assert captions == ["Picture", *numbers]
+    assert captions == ["Image", *numbers]
 
 
 def test_regions_keep_their_colour_until_they_are_split():
@@ -104,7 +104,7 @@ def test_a_tree_of_another_size_is_refused():
 # -- panels --------------------------------------------------------------------------
 
 
-def test_large_pictures_are_reduced_and_small_ones_enlarged_by_whole_factors():
+def test_large_images_are_reduced_and_small_ones_enlarged_by_whole_factors():
     labels = np.arange(6, dtype=np.int32).reshape(2, 3)
     image = np.repeat(labels[..., None], 3, axis=2).astype(np.uint8)
     large, large_labels = fit(image, labels, longest=100, shortest=8)
@@ -208,7 +208,7 @@ def test_ground_truth_is_drawn_where_it_is_known():
     plain = overlay(image, tree, levels=(2, 4))
     sheet = overlay(image, tree, levels=(2, 4), truth=truth)
     assert sheet.size > plain.size
-    # Somewhere in the second panel: two flat colours above, the picture itself below.
+    # Somewhere in the second panel: two flat colours above, the image itself below.
     panel = sheet[16:416, 632:1232]
     assert (panel[390, 100] == 90).all()
     left, right = panel[100, 100], panel[100, 500]

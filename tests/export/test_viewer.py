@@ -18,11 +18,11 @@ from uhseg_jax.export.viewer import ViewerWriter
 
 
 class Page(html.parser.HTMLParser):
-    """What a browser's parser finds: pictures, scripts, links out, the title."""
+    """What a browser's parser finds: images, scripts, links out, the title."""
 
     def __init__(self, path):
         super().__init__()
-        self.pictures, self.scripts, self.sources, self.text = [], [], [], {}
+        self.images, self.scripts, self.sources, self.text = [], [], [], {}
         self._tag, self._attributes = "", {}
         self.feed(path.read_text("utf-8"))
 
@@ -35,14 +35,14 @@ class Page(html.parser.HTMLParser):
 
     def handle_data(self, data):
         if self._tag == "script":
-            if self._attributes.get("class") == "picture":
-                self.pictures.append((self._attributes, json.loads(data)))
+            if self._attributes.get("class") == "image":
+                self.images.append((self._attributes, json.loads(data)))
             else:
                 self.scripts.append(data)
         self.text[self._tag] = self.text.get(self._tag, "") + data
 
 
-def _picture(tree, seed=0):
+def _image(tree, seed=0):
     shape = (*tree.labels.shape, 3)
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
 
@@ -50,7 +50,7 @@ def _picture(tree, seed=0):
 def _write(path, *trees):
     with ViewerWriter(path) as page:
         for index, tree in enumerate(trees):
-            page.add(f"{index}.jpg", _picture(tree), tree)
+            page.add(f"{index}.jpg", _image(tree), tree)
     return Page(path)
 
 
@@ -70,7 +70,7 @@ def _decode(uri):
 @given(tree=region_trees())
 def test_payload_gives_the_tree_back(tmp_path_factory, tree):
     page = _write(tmp_path_factory.getbasetemp() / "index.html", tree)
-    ((attributes, payload),) = page.pictures
+    ((attributes, payload),) = page.images
     count = int(tree.num_nodes)
     np.testing.assert_array_equal(_labels(payload), tree.labels)
     assert payload["parents"] == tree.parents[:count].tolist()
@@ -87,12 +87,12 @@ def test_payload_gives_the_tree_back(tmp_path_factory, tree):
 def test_trees_of_jax_arrays_are_written_alike(tmp_path):
     tree = random_tree(4, padding=2)
     device = _write(tmp_path / "device.html", on_device(tree))
-    assert device.pictures == _write(tmp_path / "host.html", tree).pictures
+    assert device.images == _write(tmp_path / "host.html", tree).images
 
 
-def test_large_pictures_are_shown_at_most_900_pixels_long(tmp_path):
+def test_large_images_are_shown_at_most_900_pixels_long(tmp_path):
     tree = quadrants(60, 2000)
-    ((attributes, payload),) = _write(tmp_path / "index.html", tree).pictures
+    ((attributes, payload),) = _write(tmp_path / "index.html", tree).images
     assert payload["shown"] == [27, 900]
     assert payload["size"] == [60, 2000]
     assert _decode(payload["image"]).shape == (27, 900, 3)
@@ -105,16 +105,16 @@ NASTY = [
     "<!--<script>.jpg",
     "a\"b'c&amp;d<e>.jpg",
     "smile \U0001f600 ünï\u2028.jpg",
-    "{{style}}{{script}}{{pictures}}{{title}}",
+    "{{style}}{{script}}{{images}}{{title}}",
 ]
 
 
 @pytest.mark.parametrize("name", NASTY)
 def test_names_cannot_break_out_of_the_page(tmp_path, name):
     with ViewerWriter(tmp_path / "index.html", title=name) as page:
-        page.add(name, _picture(quadrants()), quadrants())
+        page.add(name, _image(quadrants()), quadrants())
     page = Page(tmp_path / "index.html")
-    ((attributes, payload),) = page.pictures
+    ((attributes, payload),) = page.images
     assert attributes["data-name"] == payload["name"] == name
     assert page.text["title"] == name
     assert len(page.scripts) == 1
@@ -125,21 +125,21 @@ def test_names_cannot_break_out_of_the_page(tmp_path, name):
 def test_any_name_survives(tmp_path_factory, name):
     path = tmp_path_factory.getbasetemp() / "named.html"
     with ViewerWriter(path) as page:
-        page.add(name, _picture(quadrants()), quadrants())
-    ((_, payload),) = Page(path).pictures
+        page.add(name, _image(quadrants()), quadrants())
+    ((_, payload),) = Page(path).images
     assert payload["name"] == name
 
 
 def test_file_names_that_are_no_text_are_written(tmp_path):
     with ViewerWriter(tmp_path / "index.html") as page:
-        page.add("caf\udce9.jpg", _picture(quadrants()), quadrants())
-    assert Page(tmp_path / "index.html").pictures[0][0]["data-name"] == "caf?.jpg"
+        page.add("caf\udce9.jpg", _image(quadrants()), quadrants())
+    assert Page(tmp_path / "index.html").images[0][0]["data-name"] == "caf?.jpg"
 
 
 def test_the_page_asks_the_network_for_nothing(tmp_path):
     page = _write(tmp_path / "index.html", quadrants(), random_tree(0))
     assert page.sources == []
-    assert len(page.pictures) == 2
+    assert len(page.images) == 2
     text = (tmp_path / "index.html").read_text()
     assert "http://" not in text
     assert "https://" not in text
@@ -147,13 +147,13 @@ def test_the_page_asks_the_network_for_nothing(tmp_path):
     assert "{{" not in text
 
 
-def test_a_page_without_pictures_is_written(tmp_path):
+def test_a_page_without_images_is_written(tmp_path):
     page = _write(tmp_path / "index.html")
-    assert page.pictures == []
-    assert "no pictures here" in page.text["p"]
+    assert page.images == []
+    assert "no images here" in page.text["p"]
 
 
-def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     tree = random_tree(0, height=200, width=300)
 
     def written(count):
@@ -161,7 +161,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
             for _ in range(count):
                 page.add("a.jpg", image, tree)
 
-    image = _picture(tree)
+    image = _image(tree)
     written(1)
 
     def peak(count):
@@ -179,7 +179,7 @@ def test_nothing_is_left_of_a_run_that_fails(tmp_path):
 
     def fail():
         with writer:
-            writer.add("a.jpg", _picture(quadrants()), quadrants())
+            writer.add("a.jpg", _image(quadrants()), quadrants())
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -190,7 +190,7 @@ def test_nothing_is_left_of_a_run_that_fails(tmp_path):
 def test_misuse_is_refused_in_sentences(tmp_path):
     writer = ViewerWriter(tmp_path / "index.html")
     with pytest.raises(RuntimeError, match="with ViewerWriter"):
-        writer.add("a.jpg", _picture(quadrants()), quadrants())
+        writer.add("a.jpg", _image(quadrants()), quadrants())
     with writer, pytest.raises(ValueError, match=r"a\.jpg.*\(9, 9\)"):
         writer.add("a.jpg", np.zeros((9, 9, 3), np.uint8), quadrants())
     count = 2**16
@@ -202,7 +202,7 @@ def test_misuse_is_refused_in_sentences(tmp_path):
 def test_the_template_has_each_slot_once():
     folder = viewer.importlib.resources.files("uhseg_jax.export")
     page = (folder / "viewer.html").read_text("utf-8")
-    for slot in ("{{style}}", "{{pictures}}", "{{script}}"):
+    for slot in ("{{style}}", "{{images}}", "{{script}}"):
         assert page.count(slot) == 1
     assert "</script" not in (folder / "viewer.js").read_text("utf-8")
     assert "</style" not in (folder / "viewer.css").read_text("utf-8")

@@ -142,7 +142,7 @@ def test_hover_names_the_region_under_the_pointer(page, trees):
     page.point(20, 30)
     assert page.state("hovered") == 3
     about = page.find("#about").text
-    assert about == "Region 3 · 25 % of the picture · depth 2 · cost 0.40 · no parts"
+    assert about == "Region 3 · 25 % of the image · depth 2 · cost 0.40 · no parts"
     page.point(20, 90)
     assert page.state("hovered") == 2
     assert page.find("#about").text.startswith("Region 2 · 50 %")
@@ -210,17 +210,17 @@ def test_fill_lines_and_opacity_are_drawn_as_set(page, trees):
     np.testing.assert_allclose(page.pixel(60, 100)[:3], colors[2], atol=2)
 
 
-def test_arrow_keys_change_regions_and_pictures(page):
+def test_arrow_keys_change_regions_and_images(page):
     assert page.state("number") == 4  # as many as there are, below the first eight
     page.press("ARROW_LEFT")
     assert page.state("number") == 3
     page.press("ARROW_RIGHT")
     assert page.state("number") == 4
     page.press("ARROW_DOWN")
-    assert page.state("picture") == 1
+    assert page.state("image") == 1
     page.press("ARROW_UP")
     page.press("ARROW_UP")
-    assert page.state("picture") == 0
+    assert page.state("image") == 0
 
 
 def test_names_are_shown_as_text(page):
@@ -239,7 +239,7 @@ def test_shares_bar_is_a_way_down_for_the_keyboard(page):
     assert page.state("path") == [0, 2]
 
 
-def test_a_picture_of_one_pixel_can_be_looked_at(page):
+def test_a_image_of_one_pixel_can_be_looked_at(page):
     page.find("#list button[data-index='2']").click()
     assert page.state("regions") == [0]
     assert not page.find("#number").is_enabled()
@@ -266,7 +266,7 @@ def test_on_a_phone_nothing_is_cut_off_and_a_tap_goes_down(page):
         page.slide_to(2)
         assert page.js("document.documentElement.scrollWidth") == 360
         cut_off = page.js(
-            """[...document.querySelectorAll("main *, .pictures > *")]
+            """[...document.querySelectorAll("main *, .images > *")]
             .filter((one) => one.getBoundingClientRect().right > 360)
             .map((one) => one.outerHTML.slice(0, 80))"""
         )
@@ -289,4 +289,4 @@ def test_an_empty_run_says_so(driver, tmp_path):
     with ViewerWriter(tmp_path / "index.html"):
         pass
     driver.get((tmp_path / "index.html").as_uri())
-    assert "no pictures here" in driver.find_element("css selector", "body").text
+    assert "no images here" in driver.find_element("css selector", "body").text

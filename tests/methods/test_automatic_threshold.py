@@ -53,14 +53,14 @@ def children_of(tree):
     return {p: np.flatnonzero(parents == p).tolist() for p in set(parents[1:].tolist())}
 
 
-def split_prices(tree):
+def split_costs(tree):
     costs = np.asarray(tree.costs, np.float64)
     return {p: costs[kids].mean() for p, kids in children_of(tree).items()}
 
 
 def regions_at(tree, price):
     """The nodes that are seen when every split up to a price is open."""
-    children, prices = children_of(tree), split_prices(tree)
+    children, prices = children_of(tree), split_costs(tree)
 
     def below(node):
         # As float32 has it, with which the price was found.
@@ -101,7 +101,7 @@ def check_best(tree, price, score):
     """The price opens the regions of least score, among all prices of splits."""
     rivals = {
         tuple(regions)
-        for other in split_prices(tree).values()
+        for other in split_costs(tree).values()
         if len(regions := regions_at(tree, other)) > 1
     }
     if not rivals:
@@ -114,15 +114,15 @@ def check_best(tree, price, score):
 
 least_escape = jax.jit(automatic_threshold.least_escape, static_argnames="relative")
 most_stable = jax.jit(automatic_threshold.most_stable)
-opening_prices = jax.jit(automatic_threshold.opening_prices)
+opening_costs = jax.jit(automatic_threshold.opening_costs)
 leaf_sets_of = jax.jit(automatic_threshold.LeafSets.of)
 
 
 @few
 @given(small_trees())
 def test_a_node_divides_at_the_dearest_split_above_it(tree):
-    found = np.asarray(opening_prices(*on_device((tree.parents, tree.costs))))
-    prices = split_prices(tree)
+    found = np.asarray(opening_costs(*on_device((tree.parents, tree.costs))))
+    prices = split_costs(tree)
     for node in range(NODES):
         expected = -math.inf
         above = node
@@ -146,7 +146,7 @@ def test_leaf_sets_are_the_cuts_of_the_tree(tree):
     for node in np.flatnonzero(inner):
         shown = np.flatnonzero(leaf_sets.shown[node])
         assert sorted(regions_at(tree, leaf_sets.prices[node])) == shown.tolist()
-        # They partition the picture, and so does what the tree itself shows.
+        # They partition the image, and so does what the tree itself shows.
         price = np.nextafter(leaf_sets.prices[node], np.float32(np.inf))
         np.testing.assert_array_equal(np.unique(tree.cut(cost=price)), shown)
 
@@ -206,7 +206,7 @@ def test_the_most_stable_partition_is_found(tree, seed):
 
 
 def padded_quadrants():
-    """Halves of the picture (0.1), then those of the left (0.4) and right (0.6)."""
+    """Halves of the image (0.1), then those of the left (0.4) and right (0.6)."""
     tree = quadrants(HEIGHT, WIDTH)
     count = int(tree.num_nodes)
     arrays = (x[:count] for x in (tree.parents, tree.depths, tree.costs))

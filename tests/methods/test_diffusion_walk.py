@@ -183,7 +183,7 @@ def test_grids_too_small_to_divide_give_one_region(sides):
     assert tree.num_nodes == 1
 
 
-def test_a_batch_is_its_pictures_one_by_one():
+def test_a_batch_is_its_images_one_by_one():
     batch = np.stack([planted(seed)[0] for seed in range(2)])
     together = uhseg_jax.segment_features(batch, method="diffusion_walk", config=SMALL)
     for tree, one in zip(together, batch, strict=True):

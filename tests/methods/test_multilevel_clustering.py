@@ -166,14 +166,14 @@ def test_a_failed_mask_falls_back_on_the_level_above(category, dataset, decides)
 
 
 def test_a_small_object_lost_in_its_cluster_comes_back_from_the_category():
-    # With one cluster a picture is all of a piece, and mostly background.
+    # With one cluster an image is all of a piece, and mostly background.
     features, attention, inside = scene()
     found = find(features, attention, level(0), level(0), image_clusters=1)
     assert not (found["image"] > 0).any()
     np.testing.assert_array_equal(found["final"] > 0, inside)
 
 
-def test_pictures_of_one_colour_and_of_few_patches_are_no_problem():
+def test_images_of_one_colour_and_of_few_patches_are_no_problem():
     constant = np.ones((H, W, 5), np.float32)
     found = find(constant, np.ones((H, W), np.float32), level(0), level(0))
     assert all(np.isfinite(x).all() for x in found.values())
@@ -222,7 +222,7 @@ def test_every_field_is_described():
     assert {field.name for field in dataclasses.fields(method.Config)} <= described
 
 
-def test_one_picture_alone_is_answered_with_what_to_do():
+def test_one_image_alone_is_answered_with_what_to_do():
     assert methods.get_method("multilevel_clustering").of_collections
     pixels = np.zeros((20, 20, 3), np.uint8)
     with pytest.raises(ValueError, match="uhseg-segment --method=multilevel"):

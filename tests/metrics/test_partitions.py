@@ -77,7 +77,7 @@ def test_names_do_not_matter_and_equal_partitions_are_perfect(pair, names):
         assert measure(table) == pytest.approx(measure(renamed), abs=1e-12)
 
 
-def test_large_pictures_do_not_overflow():
+def test_large_images_do_not_overflow():
     table = np.array([[10**8, 0], [0, 7 * 10**7]])
     assert partitions.rand_index(table) == 1
     one_region = np.array([[10**8, 7 * 10**7]])

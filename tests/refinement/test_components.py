@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from uhseg_jax.refinement.components import absorb_specks, label_components
+from uhseg_jax.refinement.components import absorb_small_components, label_components
 
 maps = hnp.arrays(np.int32, st.tuples(st.integers(1, 12), st.integers(1, 12)),
                   elements=st.integers(0, 3))  # fmt: skip
@@ -28,7 +28,7 @@ def test_components_are_those_of_each_label_alone(labels):
 @given(maps, st.integers(0, 30))
 @settings(max_examples=60, deadline=None)
 def test_no_speck_is_left_and_large_pieces_keep_their_pixels(labels, min_area):
-    cleaned = absorb_specks(labels, min_area)
+    cleaned = absorb_small_components(labels, min_area)
     before = label_components(labels)
     areas = np.bincount(before.ravel())
     large = areas >= min(min_area, areas.max())
@@ -41,7 +41,7 @@ def test_a_speck_goes_to_what_surrounds_it():
     labels = np.zeros((9, 9), np.int32)
     labels[4, 4] = 7
     labels[:, 8] = 2
-    cleaned = absorb_specks(labels, 2)
+    cleaned = absorb_small_components(labels, 2)
     assert cleaned[4, 4] == 0
     assert (cleaned[:, 8] == 2).all()
-    np.testing.assert_array_equal(absorb_specks(labels, 1), labels)
+    np.testing.assert_array_equal(absorb_small_components(labels, 1), labels)

@@ -19,7 +19,7 @@ CONFIG = CRFConfig(1.5, 2.0, 5.0, 20.0, 3.0, 3)
 _mean_field = jax.jit(dense_crf.mean_field, static_argnums=2)
 
 
-def _picture(seed, shape=SHAPE):
+def _image(seed, shape=SHAPE):
     """Two areas of unlike colours, with noise; float32 from 0 to 255."""
     rng = np.random.default_rng(seed)
     areas = np.where(np.arange(shape[1])[None, :, None] < shape[1] // 2, 60, 160)
@@ -90,7 +90,7 @@ def _gaussian_matrix(points):
 
 
 def test_steps_are_those_of_algorithm_1_on_the_lattices_kernels():
-    image, unary = _picture(0), _unary(1)
+    image, unary = _image(0), _unary(1)
     kernels = _both(_lattice_matrix, image, CONFIG)
     expected = _dense_mean_field(unary, kernels, CONFIG.iterations)
     np.testing.assert_allclose(_run(unary, image), expected, atol=1e-5)
@@ -98,7 +98,7 @@ def test_steps_are_those_of_algorithm_1_on_the_lattices_kernels():
 
 def test_marginals_are_near_those_of_exact_gaussians():
     # The rest is the lattice's, and pydensecrf's alike.
-    image, unary = _picture(0), _unary(1)
+    image, unary = _image(0), _unary(1)
     kernels = _both(_gaussian_matrix, image, CONFIG)
     expected = _dense_mean_field(unary, kernels, CONFIG.iterations)
     found = _run(unary, image)
@@ -107,21 +107,21 @@ def test_marginals_are_near_those_of_exact_gaussians():
 
 
 def test_marginals_sum_to_one():
-    marginals = _run(_unary(2), _picture(3))
+    marginals = _run(_unary(2), _image(3))
     assert marginals.dtype == np.float32
     np.testing.assert_allclose(marginals.sum(axis=-1), 1, atol=1e-6)
     assert marginals.min() >= 0
 
 
 @pytest.mark.parametrize("level", [0.0, 128.0, 255.0])
-def test_no_preference_stays_none_on_a_constant_picture(level):
+def test_no_preference_stays_none_on_a_constant_image(level):
     unary = np.full((*SHAPE, K), np.log(K), np.float32)
     marginals = _run(unary, np.full((*SHAPE, 3), level, np.float32))
     np.testing.assert_allclose(marginals, 1 / K, atol=1e-6)
 
 
-def test_grey_pictures_are_smoothed_within_their_areas():
-    image = np.repeat(_picture(4)[:, :, :1], 3, axis=2)
+def test_grey_images_are_smoothed_within_their_areas():
+    image = np.repeat(_image(4)[:, :, :1], 3, axis=2)
     unary = np.full((*SHAPE, K), 5.0, np.float32)
     unary[:, :3, 0] = unary[:, 3:, 1] = 4.0
     unary[2, 1] = unary[2, 5] = 4.5  # two pixels that cannot tell
@@ -130,7 +130,7 @@ def test_grey_pictures_are_smoothed_within_their_areas():
 
 
 def test_labels_permute_with_their_unaries():
-    image, unary = _picture(5), _unary(6)
+    image, unary = _image(5), _unary(6)
     order = [2, 0, 1]
     found = _run(unary[..., order], image)
     np.testing.assert_allclose(found, _run(unary, image)[..., order], atol=1e-6)
@@ -138,7 +138,7 @@ def test_labels_permute_with_their_unaries():
 
 @pytest.mark.parametrize("absent", [1e9, np.inf])
 def test_padded_labels_get_nothing_and_change_nothing(absent):
-    image, unary = _picture(7), _unary(8, k=2)
+    image, unary = _image(7), _unary(8, k=2)
     padded = np.concatenate([unary, np.full((*SHAPE, 1), absent, np.float32)], axis=-1)
     found = _run(padded, image)
     assert (found[..., 2] == 0).all()
@@ -149,7 +149,7 @@ def test_padded_labels_get_nothing_and_change_nothing(absent):
 
 def test_padded_pixels_have_no_influence():
     inner = (5, 4)
-    image, unary = _picture(9, inner), _unary(10, inner)
+    image, unary = _image(9, inner), _unary(10, inner)
     padding = [(0, a - b) for a, b in zip(SHAPE, inner, strict=True)] + [(0, 0)]
     mask = np.pad(np.ones(inner, bool), padding[:2])
     runs = [
@@ -174,7 +174,7 @@ def test_without_messages_marginals_are_the_softmax(change):
     config = dataclasses.replace(CONFIG, **change)
     unary = _unary(11)
     expected = jax.jit(jax.nn.softmax)(-jnp.asarray(unary))
-    found = _run(unary, _picture(12), config)
+    found = _run(unary, _image(12), config)
     np.testing.assert_array_equal(found, np.asarray(expected))
 
 
@@ -184,7 +184,7 @@ def test_one_pixel_and_one_label_are_certain():
 
 
 def test_mapped_runs_are_those_of_a_loop_in_bytes_as_in_floats():
-    images = np.round(np.stack([_picture(13), _picture(14)]))
+    images = np.round(np.stack([_image(13), _image(14)]))
     unaries = np.stack([_unary(15), _unary(16)])
     masks = np.ones(images.shape[:3], bool)
     masks[1, 4:] = False
@@ -218,7 +218,7 @@ def _photograph(name, shape):
 
 
 def _coarse_unary(image, k):
-    """Colour clusters of a coarse grid, blurred to the picture's size."""
+    """Colour clusters of a coarse grid, blurred to the image's size."""
     rng = np.random.default_rng(k)
     shape = image.shape[:2]
     coarse = image[::4, ::4].astype(np.float32)

@@ -127,7 +127,7 @@ def test_labels_stop_at_an_edge_of_the_image():
     )
 
 
-def test_a_constant_picture_gives_the_mean_of_the_neighbours():
+def test_a_constant_image_gives_the_mean_of_the_neighbours():
     probabilities, _ = picture(5)
     image = np.full((*SIZE, 3), 77, np.uint8)
     found = refine_fn(pamr.PamrConfig(num_iterations=1, dilations=(2,)))(
@@ -156,10 +156,10 @@ def test_jit_equals_eager():
     np.testing.assert_allclose(eager, jitted, atol=TOLERANCE)
 
 
-def test_a_batch_equals_its_pictures():
-    pictures = [picture(seed) for seed in (8, 9)]
-    batch = jax.vmap(refine_fn())(*map(np.stack, zip(*pictures, strict=True)))
-    for found, one in zip(batch, pictures, strict=True):
+def test_a_batch_equals_its_images():
+    images = [picture(seed) for seed in (8, 9)]
+    batch = jax.vmap(refine_fn())(*map(np.stack, zip(*images, strict=True)))
+    for found, one in zip(batch, images, strict=True):
         np.testing.assert_allclose(found, refine_fn()(*one), atol=32 * EPS)
 
 

@@ -169,7 +169,7 @@ def test_joint_weights_sum_to_one_even_where_no_colour_is_alike():
     np.testing.assert_allclose(np.sum(ours, axis=(2, 3)), 1, atol=20 * EPS)
 
 
-def test_one_picture_is_as_good_as_a_batch():
+def test_one_image_is_as_good_as_a_batch():
     axes = [taps(c, p, "bicubic") for c, p in zip(GRID, SIZE, strict=True)]
     features = np.stack([grid_features(), grid_features()[::-1]])
     slots = np.stack([grid_slots(), grid_slots()[::-1]])

@@ -19,18 +19,18 @@ QUICK = Refinement(pamr=PamrConfig(num_iterations=2), crf=CRFConfig(iterations=1
 
 
 def scene(seed=0, size=(45, 60)):
-    """A tree, features that tell its leaves apart, and a picture that shows them."""
+    """A tree, features that tell its leaves apart, and an image that shows them."""
     tree = random_tree(seed, height=GRID[0], width=GRID[1], num_splits=5, padding=3)
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(len(tree.parents), 12))
     features = directions[tree.labels] + 0.1 * rng.normal(size=(*GRID, 12))
     colors = rng.integers(0, 256, (len(tree.parents), 3)).astype(np.uint8)
-    picture = colors[resize_labels(tree.labels, size)]
-    return tree, features.astype(np.float32), picture
+    image = colors[resize_labels(tree.labels, size)]
+    return tree, features.astype(np.float32), image
 
 
 def check_tree(found, size):
-    """Regions partition the picture, children lie in parents, no node is empty."""
+    """Regions partition the image, children lie in parents, no node is empty."""
     assert found.labels.shape == size
     count = int(found.num_nodes)
     masks, leaf = found.masks(), found.is_leaf()[:count]
@@ -44,11 +44,11 @@ def check_tree(found, size):
 
 @pytest.mark.parametrize("refiner", REFINERS)
 def test_refined_trees_are_nested_partitions(refiner):
-    tree, features, picture = scene()
+    tree, features, image = scene()
     refinement = dataclasses.replace(QUICK, refiner=refiner)
-    found = refine(tree, features, picture, refinement)
+    found = refine(tree, features, image, refinement)
     check_tree(found, (45, 60))
-    again = refine(tree, jnp.asarray(features), picture, refinement)
+    again = refine(tree, jnp.asarray(features), image, refinement)
     jax.tree.map(np.testing.assert_array_equal, found, again)
     nearest = resize_labels(tree.labels, (45, 60))
     if int(found.num_nodes) == int(tree.num_nodes):
@@ -56,20 +56,20 @@ def test_refined_trees_are_nested_partitions(refiner):
 
 
 def test_none_is_the_patch_that_holds_the_pixel():
-    tree, features, picture = scene()
-    found = refine(tree, features, picture, Refinement("none"))
+    tree, features, image = scene()
+    found = refine(tree, features, image, Refinement("none"))
     np.testing.assert_array_equal(found.labels, at_size(tree, (45, 60)).labels)
     np.testing.assert_array_equal(found.parents, tree.parents)
 
 
-def test_edges_follow_the_picture():
+def test_edges_follow_the_image():
     """Two colours meet inside a column of patches, of which each half is torn."""
     labels = np.repeat([[1, 1, 1, 2, 2, 2]], 6, axis=0).astype(np.int32)
     tree = random_tree(0, height=6, width=6, num_splits=1, max_children=2)
     tree = dataclasses.replace(tree, labels=labels)
     features = np.eye(3, dtype=np.float32)[labels]
-    picture = np.zeros((48, 48, 3), np.uint8)
-    picture[:, 21:] = 200  # the border of the patches is at 24
+    image = np.zeros((48, 48, 3), np.uint8)
+    image[:, 21:] = 200  # the border of the patches is at 24
     truth = np.where(np.arange(48) < 21, 1, 2)[None, :].repeat(48, axis=0)
     wrong = {}
     for name, refinement in {
@@ -78,7 +78,7 @@ def test_edges_follow_the_picture():
         "pamr": Refinement("pamr"),
         "crf": Refinement("crf", temperature=1.0),
     }.items():
-        found = refine(tree, features, picture, refinement)
+        found = refine(tree, features, image, refinement)
         wrong[name] = (found.labels != truth).mean()
     assert wrong["none"] == 3 / 48
     for name in ("joint", "pamr", "crf"):
@@ -87,25 +87,25 @@ def test_edges_follow_the_picture():
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 4), (1, 90), (200, 2)])
 @pytest.mark.parametrize("refiner", ["upsample", "pamr", "crf"])
-def test_pictures_of_any_size(size, refiner):
-    tree, features, picture = scene(size=size)
-    found = refine(tree, features, picture, dataclasses.replace(QUICK, refiner=refiner))
+def test_images_of_any_size(size, refiner):
+    tree, features, image = scene(size=size)
+    found = refine(tree, features, image, dataclasses.replace(QUICK, refiner=refiner))
     check_tree(found, size)
 
 
 @pytest.mark.parametrize("refiner", REFINERS)
-def test_one_leaf_is_the_whole_picture(refiner):
-    _, features, picture = scene()
+def test_one_leaf_is_the_whole_image(refiner):
+    _, features, image = scene()
     whole = dataclasses.replace(
         random_tree(0, num_splits=0), labels=np.zeros(GRID, np.int32)
     )
-    found = refine(whole, features, picture, Refinement(refiner))
+    found = refine(whole, features, image, Refinement(refiner))
     assert int(found.num_nodes) == 1
     assert (found.labels == 0).all()
 
 
 def test_a_leaf_of_one_patch_stays_or_goes_without_a_trace():
-    _, features, picture = scene()
+    _, features, image = scene()
     labels = np.ones(GRID, np.int32)
     labels[3, 3] = 2
     two = random_tree(0, num_splits=1, max_children=2)
@@ -116,50 +116,50 @@ def test_a_leaf_of_one_patch_stays_or_goes_without_a_trace():
         found = refine(
             two,
             alike + contrast * direction,
-            picture,
+            image,
             Refinement("upsample", locality=0.0),
         )
         check_tree(found, (45, 60))
 
 
-def test_grey_and_constant_pictures():
-    tree, features, picture = scene()
-    for grey in (np.repeat(picture[..., :1], 3, axis=2), np.zeros_like(picture)):
+def test_grey_and_constant_images():
+    tree, features, image = scene()
+    for grey in (np.repeat(image[..., :1], 3, axis=2), np.zeros_like(image)):
         for refiner in ("pamr", "crf"):
             refinement = dataclasses.replace(QUICK, refiner=refiner)
             check_tree(refine(tree, features, grey, refinement), (45, 60))
 
 
-def test_large_pictures_are_refined_on_a_smaller_copy():
-    tree, features, picture = scene(size=(130, 150))
+def test_large_images_are_refined_on_a_smaller_copy():
+    tree, features, image = scene(size=(130, 150))
     kinds = {"pamr": QUICK.pamr, "crf": QUICK.crf}
     for refiner in kinds:
         small = dataclasses.replace(QUICK, refiner=refiner, max_megapixels=0.01)
-        found = refine(tree, features, picture, small)
+        found = refine(tree, features, image, small)
         check_tree(found, (130, 150))
         large = dataclasses.replace(small, max_megapixels=1.0)
-        full = refine(tree, features, picture, large)
+        full = refine(tree, features, image, large)
         assert (found.labels == full.labels).mean() > 0.95
 
 
 def test_specks_are_absorbed_and_pieces_divided():
-    tree, features, picture = scene()
+    tree, features, image = scene()
     noisy = np.random.default_rng(0).permutation(tree.labels.ravel()).reshape(GRID)
     tree = dataclasses.replace(tree, labels=noisy)
-    plain = refine(tree, features, picture, Refinement("none"))
-    clean = refine(tree, features, picture, Refinement("none", min_area=0.05))
-    apart = refine(tree, features, picture, Refinement("none", connected=True))
+    plain = refine(tree, features, image, Refinement("none"))
+    clean = refine(tree, features, image, Refinement("none", min_area=0.05))
+    apart = refine(tree, features, image, Refinement("none", connected=True))
     for found in (plain, clean, apart):
         check_tree(found, (45, 60))
     assert int(clean.num_nodes) <= int(plain.num_nodes) < int(apart.num_nodes)
-    whole = refine(tree, features, picture, Refinement("none", min_area=1.0))
+    whole = refine(tree, features, image, Refinement("none", min_area=1.0))
     check_tree(whole, (45, 60))
 
 
 def test_features_of_another_grid_are_refused():
-    tree, features, picture = scene()
+    tree, features, image = scene()
     with pytest.raises(ValueError, match="grid of 6 x 8 cells"):
-        refine(tree, features[:5], picture, Refinement())
+        refine(tree, features[:5], image, Refinement())
 
 
 def test_refinements_have_names():
@@ -189,8 +189,8 @@ def test_parameters_out_of_range_are_named(change, sentence):
 
 @pytest.mark.parametrize("size", [(50, 70), (64, 64)])
 def test_tiles_and_bands_change_nothing(size):
-    tree, features, picture = scene(size=size)
-    found = refine(tree, features, picture, Refinement("upsample", locality=0.0))
+    tree, features, image = scene(size=size)
+    found = refine(tree, features, image, Refinement("upsample", locality=0.0))
     leaves, slots = np.unique(tree.labels, return_inverse=True)
     rows, columns = (
         jax.tree.map(

@@ -7,17 +7,17 @@ from uhseg_jax.refinement import dense_crf, pamr
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.refinement.dense_crf import CRFConfig
 from uhseg_jax.refinement.pamr import PamrConfig
-from uhseg_jax.refinement.points import Points
+from uhseg_jax.refinement.pixel_grid import PixelGrid
 from uhseg_jax.refinement.sharpening import sharpen
 
 PAMR, CRF = PamrConfig(num_iterations=2), CRFConfig(iterations=1)
 
 
 def problem():
-    """Three labels and a slot without one, on a picture smaller than a tile."""
+    """Three labels and a slot without one, on an image smaller than a tile."""
     rng = np.random.default_rng(0)
-    picture = rng.integers(0, 256, (30, 40, 3)).astype(np.uint8)
-    points = Points.of(picture, (4, 5), kernel="bilinear")
+    image = rng.integers(0, 256, (30, 40, 3)).astype(np.uint8)
+    points = PixelGrid.of(image, (4, 5), kernel="bilinear")
     logits = rng.normal(size=(64, 64, 4)).astype(np.float32)
     logits[..., 3] = -1e30
     return jax.nn.log_softmax(jnp.asarray(logits), axis=-1), points

@@ -4,6 +4,7 @@ import numpy as np
 from graphs import random_graph
 
 N = 12
+ASSIGNMENT = np.array([0, 1, 0, 3, 3, 1, 1, 0, 3, 3, 0, 0], np.int32)  # no group 2
 
 
 def random_chain(seed, *, n=N, contrast=3.0, teleport=0.1):
@@ -32,3 +33,11 @@ def flow_asymmetry(chain):
     """How far the flows are from detailed balance."""
     flows = exact_law(chain)[:, None] * np.asarray(chain, np.float64)
     return np.abs(flows - flows.T).sum()
+
+
+def star(n):
+    """The walk on a star: from the middle anywhere, from anywhere to the middle."""
+    chain = np.zeros((n, n), np.float32)
+    chain[0, 1:] = 1 / (n - 1)
+    chain[1:, 0] = 1
+    return chain

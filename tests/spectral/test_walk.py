@@ -6,7 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from chains import N, exact_law, flow_asymmetry, random_chain, reversible_chain
+from chains import (
+    ASSIGNMENT,
+    N,
+    exact_law,
+    flow_asymmetry,
+    random_chain,
+    reversible_chain,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +34,7 @@ def escape(chain, law, inside, steps):
 @functools.partial(jax.jit, static_argnames="steps")
 def cut_walk(chain, labels, *, steps):
     """What the package says of two sides of the graph of a walk."""
-    stationary = walk.stationary_law(chain)
+    stationary = walk.stationary_distribution(chain)
     graph = walk.WalkAffinity(chain, stationary.law, steps)
     dense = graph.dense()
     costs = ncut.ncut_costs(dense.weights, labels, ALL, 2)
@@ -86,7 +93,9 @@ def test_walkers_who_may_jump_have_the_law_and_the_flows_of_the_same_chain():
 
     @jax.jit
     def mistaken_costs(plain, chain, labels):
-        graph = walk.WalkAffinity(plain, walk.stationary_law(chain).law, 2).dense()
+        graph = walk.WalkAffinity(
+            plain, walk.stationary_distribution(chain).law, 2
+        ).dense()
         return ncut.ncut_costs(graph.weights, labels, ALL, 2)
 
     costs = mistaken_costs(plain, chain, jnp.asarray(inside, jnp.int32))
@@ -126,16 +135,13 @@ def test_transitions_are_rows_in_proportion_and_walkers_without_a_way_stay():
 
 @functools.partial(jax.jit, static_argnames="steps")
 def graph_forms(chain, x, assignment, *, steps):
-    graph = walk.WalkAffinity(chain, walk.stationary_law(chain).law, steps)
+    graph = walk.WalkAffinity(chain, walk.stationary_distribution(chain).law, steps)
     return (
         graph.dense().weights,
         graph.matmat(x),
         graph.condense(assignment, 4),
         graph.is_constant,
     )
-
-
-ASSIGNMENT = np.array([0, 1, 0, 3, 3, 1, 1, 0, 3, 3, 0, 0], np.int32)  # no group 2
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 8])
@@ -176,9 +182,9 @@ def test_jit_and_vmap_change_nothing():
 
     def graph(attention):
         chain = walk.mix(walk.transition_matrix(attention), 1e-2)
-        stationary = walk.stationary_law(chain)
+        stationary = walk.stationary_distribution(chain)
         weights = walk.WalkAffinity(chain, stationary.law, 3).dense().weights
-        likeness = walk.row_likeness(chain, exponent=2.0, stretched=True).weights
+        likeness = walk.row_similarity(chain, exponent=2.0, stretched=True).weights
         return stationary.law, weights, likeness
 
     eager = [graph(x) for x in attention]
@@ -195,7 +201,7 @@ def test_jit_and_vmap_change_nothing():
 @pytest.mark.parametrize("exponent", [1.0, 2.5, 10.0])
 def test_likeness_is_the_cosine_of_rows(exponent, stretched):
     chain = random_chain(10)
-    graph = walk.row_likeness(
+    graph = walk.row_similarity(
         jnp.asarray(chain), exponent=exponent, stretched=stretched
     )
     rows = chain.astype(np.float64)
@@ -214,5 +220,5 @@ def test_rows_that_are_all_the_same_are_alike(stretched):
     # Alike to the last bit, and but for rounding.
     for scale in (np.ones((N, 1)), 1 + np.arange(N)[:, None] / 7):
         rows = jnp.asarray(np.tile(row, (N, 1)) * scale, jnp.float32)
-        graph = walk.row_likeness(rows, exponent=10.0, stretched=stretched)
+        graph = walk.row_similarity(rows, exponent=10.0, stretched=stretched)
         np.testing.assert_allclose(graph.weights, 1, atol=1e-5)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from chains import N, exact_law, random_chain
+from chains import N, exact_law, random_chain, star
 from graphs import block_graph
 
 from uhseg_jax.spectral import walk
@@ -12,15 +12,7 @@ from uhseg_jax.spectral import walk
 EPS = float(np.finfo(np.float32).eps)
 
 
-def star(n):
-    """The walk on a star: from the middle anywhere, from anywhere to the middle."""
-    chain = np.zeros((n, n), np.float32)
-    chain[0, 1:] = 1 / (n - 1)
-    chain[1:, 0] = 1
-    return chain
-
-
-law_of = jax.jit(walk.stationary_law, static_argnames="max_iterations")
+law_of = jax.jit(walk.stationary_distribution, static_argnames="max_iterations")
 
 
 def test_the_law_of_a_chain_that_mixes_is_its_leading_eigenvector():

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
-from chains import N, exact_law, random_chain
+from chains import ASSIGNMENT, N, exact_law, random_chain, star
 from graphs import block_graph, random_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -7,7 +7,7 @@ from uhseg_jax.backbones.backbone import (
     load_backbone,
 )
 from uhseg_jax.backbones.checkpoints import checkpoint_directory, is_cached
-from uhseg_jax.backbones.diffusion.model import Diffusion, check_picture_size
+from uhseg_jax.backbones.diffusion.model import Diffusion, check_image_sides
 from uhseg_jax.backbones.diffusion.prompts import prompt_ids, read_prompt
 from uhseg_jax.backbones.diffusion.self_attention import (
     ATTENTION_SOURCES,
@@ -53,8 +53,8 @@ __all__ = [
     "ViTOutput",
     "ViTSpec",
     "WeightsError",
+    "check_image_sides",
     "check_image_size",
-    "check_picture_size",
     "check_request",
     "checkpoint_directory",
     "compute_features",

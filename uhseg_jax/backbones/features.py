@@ -35,11 +35,11 @@ class FeatureRequest:
       facet: one of `FACETS`. ``"token"`` is the output of the block, ``"query"``,
         ``"key"`` and ``"value"`` are the projections its attention works with, heads
         side by side and before any rotation (`vit.BlockOutput`); ``"class_token"`` is
-        the one vector of the picture; ``"class_attention"`` is the attention of the
+        the one vector of the image; ``"class_attention"`` is the attention of the
         class token to the patches, per head. ``"attention"`` is the whole matrix of
         every head, rows and columns over all n tokens, each row summing to one: a
         random walk as it is. The patches of the grid, row by row, are the tokens from
-        ``ViTSpec.leading`` on; those before are the class token and the registers.
+        ``ViTSpec.num_prefix_tokens`` on; those before are class token and registers.
       block: index of the block, negative from the end; -1 is the last.
       normed: tokens through the model's final norm. None: for the last block only. Of
         CLIP that norm was trained on the class token alone (`vit.BlockOutput`). Class
@@ -201,8 +201,8 @@ def replicate(backbone: Backbone, mesh: Mesh) -> Backbone:
     )
 
 
-def check_pictures(images: Any) -> None:
-    """Refuses what is no batch of pictures.
+def check_images(images: Any) -> None:
+    """Refuses what is no batch of images.
 
     Args:
       images: an array.
@@ -212,7 +212,7 @@ def check_pictures(images: Any) -> None:
     """
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != jnp.uint8:
         raise ValueError(
-            "Expected uint8 RGB pictures of shape [b, H, W, 3]; found "
+            "Expected uint8 RGB images of shape [b, H, W, 3]; found "
             f"{images.dtype} {list(images.shape)}."
         )
 
@@ -224,7 +224,7 @@ def forward_features(
     requests: tuple[FeatureRequest, ...] = (FeatureRequest(),),
     mesh: Mesh | None = None,
 ) -> tuple[Array, ...]:
-    """Features of a batch of pictures, all requests from one forward.
+    """Features of a batch of images, all requests from one forward.
 
     Compiled once for each shape, model, set of requests and mesh.
 
@@ -232,8 +232,8 @@ def forward_features(
       backbone: from `load_backbone`, or from `replicate`.
       images: RGB pixels whose sides are multiples of the patch.
       requests: what to return.
-      mesh: devices among which the pictures are shared, along one axis ``"data"``; None
-        for the default device. The last picture is repeated until the devices divide
+      mesh: devices among which the images are shared, along one axis ``"data"``; None
+        for the default device. The last image is repeated until the devices divide
         the batch, and the repetitions are dropped.
 
     Returns:
@@ -242,11 +242,11 @@ def forward_features(
       mesh, the batch stays shared among its devices where they divide it.
 
     Raises:
-      ValueError: the backbone is no Vision Transformer, the pictures are no uint8 RGB
+      ValueError: the backbone is no Vision Transformer, the images are no uint8 RGB
         batch, the patch does not divide a side, a request does not fit the model, or
         the mesh has other axes.
     """
-    check_pictures(images)
+    check_images(images)
     spec = backbone.vit.spec
     check_image_size(spec, images.shape[1], images.shape[2])
     resolved = tuple(resolve_request(request, spec) for request in requests)
@@ -254,7 +254,7 @@ def forward_features(
     if mesh is not None:
         if mesh.axis_names != ("data",):
             raise ValueError(
-                "Expected a mesh with the one axis 'data', along which pictures are "
+                "Expected a mesh with the one axis 'data', along which images are "
                 f"shared; found the axes {mesh.axis_names}."
             )
         missing = -len(images) % mesh.size

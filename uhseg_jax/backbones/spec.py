@@ -7,7 +7,7 @@ from uhseg_jax.backbones.positions import POSITION_RULES, PositionRule
 from uhseg_jax.backbones.rotary import ROTARY_RULES, RotaryRule
 
 # Statistics of RGB in [0, 1] that pixels are normalised with: ImageNet's, and those of
-# the pictures that CLIP was trained on.
+# the images that CLIP was trained on.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -117,7 +117,7 @@ class ViTSpec:
         return self.width // self.heads
 
     @property
-    def leading(self) -> int:
+    def num_prefix_tokens(self) -> int:
         """Tokens before the patches: the class token, then the registers.
 
         Patches follow row by row, so of the n tokens of an attention matrix those from
@@ -148,12 +148,12 @@ _LEAST = {
 
 
 def check_image_size(spec: ViTSpec, height: int, width: int) -> None:
-    """Refuses a picture that the patch does not tile.
+    """Refuses an image that the patch does not tile.
 
     Args:
       spec: the model.
-      height: rows of the picture, in pixels.
-      width: columns of the picture, in pixels.
+      height: rows of the image, in pixels.
+      width: columns of the image, in pixels.
 
     Raises:
       ValueError: the patch does not divide a side; the nearest sizes are named.
@@ -169,7 +169,7 @@ def check_image_size(spec: ViTSpec, height: int, width: int) -> None:
         return " or ".join(str(size) for size in sorted(fits))
 
     raise ValueError(
-        f"The model cuts a picture into patches of {spec.patch} x {spec.patch} pixels, "
+        f"The model cuts an image into patches of {spec.patch} x {spec.patch} pixels, "
         f"which do not tile {height} x {width} (height x width). The nearest sizes "
         f"that fit are {nearest(height)} rows by {nearest(width)} columns."
     )

@@ -111,7 +111,7 @@ class ViT(nn.Module):
         check_image_size(spec, images.shape[1], images.shape[2])
         batch = images.shape[0]
         grid = (images.shape[1] // spec.patch, images.shape[2] // spec.patch)
-        leading = spec.leading
+        leading = spec.num_prefix_tokens
         turns = None
         if spec.rotary:
             turns = rotary_turns(grid, spec.head_width, rule=spec.rotary)

@@ -27,24 +27,24 @@ __all__ = ["forwards", "peak_memory", "usual_side"]
 
 
 def usual_side(name: str) -> int:
-    """Pixels of a side of the picture that a variant is timed with.
+    """Pixels of a side of the image that a variant is timed with.
 
     A Vision Transformer cuts it into 60 x 60 patches; a diffusion model was trained on
-    pictures of that size.
+    images of that size.
     """
     spec = backbones.get_variant(name).spec
     return spec.image_size if isinstance(spec, DiffusionSpec) else 60 * spec.patch
 
 
 def forwards(name: str, side: int) -> Calls:
-    """A forward of a square picture.
+    """A forward of a square image.
 
     That of a Vision Transformer goes to the tokens after the final norm, that of a
     diffusion model through encoder and U-Net to the attention of all its layers.
 
     Args:
       name: of a variant.
-      side: of the picture, in pixels; one that the model takes.
+      side: of the image, in pixels; one that the model takes.
 
     Returns:
       Ours, in the dtype of this platform; and of a Vision Transformer, where torch and

@@ -1,4 +1,4 @@
-"""The refiners on one picture, and the dense CRF beside pydensecrf's."""
+"""The refiners on one image, and the dense CRF beside pydensecrf's."""
 
 import dataclasses
 import importlib
@@ -18,28 +18,28 @@ from uhseg_jax.types import Float, UInt8
 __all__ = ["check_agreement", "crf_problem", "mean_fields", "refiners"]
 
 
-def refiners(segmenter: Segmenter, picture: UInt8[np.ndarray, "H W 3"]) -> Calls:
+def refiners(segmenter: Segmenter, image: UInt8[np.ndarray, "H W 3"]) -> Calls:
     """Every refiner, from the tree on the patch grid to the tree of pixels."""
-    ((features, tree),) = segmenter.on_grid([picture])
+    ((features, tree),) = segmenter.on_grid([image])
 
     def call(name: str) -> object:
         chosen = dataclasses.replace(segmenter.refinement, refiner=name)
         named = dataclasses.replace(segmenter, refinement=chosen)
-        return named.refine(tree, features, picture)
+        return named.refine(tree, features, image)
 
     return {f"refine: {name}": lambda name=name: call(name) for name in REFINERS}
 
 
 def crf_problem(
-    picture: UInt8[np.ndarray, "_ _ 3"], *, side: int = 320, labels: int = 27
+    image: UInt8[np.ndarray, "_ _ 3"], *, side: int = 320, labels: int = 27
 ) -> tuple[UInt8[np.ndarray, "H W 3"], Float[np.ndarray, "H W k"]]:
-    """A picture and unary costs for mean field; labels are colours of random pixels.
+    """An image and unary costs for mean field; labels are colours of random pixels.
 
     Returns:
       RGB ``[side, side, 3]`` and ``-log p`` ``[side, side, labels]``, p falling with
       the distance in colour.
     """
-    small = images.resize(picture, (side, side))
+    small = images.resize(image, (side, side))
     rng = np.random.default_rng(0)
     rows, columns = rng.integers(0, side, (2, labels))
     distance = small[:, :, None, :].astype(np.float32) - small[rows, columns]
@@ -48,14 +48,14 @@ def crf_problem(
 
 
 def mean_fields(
-    picture: UInt8[np.ndarray, "H W 3"], unary: Float[np.ndarray, "H W k"]
+    image: UInt8[np.ndarray, "H W 3"], unary: Float[np.ndarray, "H W k"]
 ) -> Calls:
     """Mean field with the paper's constants, ours and, if installed, pydensecrf's."""
     config = dense_crf.CRFConfig()
     height, width, k = unary.shape
     name = f"{height} x {width} x {k}"
     jitted = jax.jit(dense_crf.mean_field, static_argnames="config")
-    calls: Calls = {f"dense CRF, {name}": lambda: jitted(unary, picture, config=config)}
+    calls: Calls = {f"dense CRF, {name}": lambda: jitted(unary, image, config=config)}
     if importlib.util.find_spec("pydensecrf") is None:
         return calls
     reference = importlib.import_module("pydensecrf.densecrf")
@@ -69,7 +69,7 @@ def mean_fields(
         crf.addPairwiseBilateral(
             sxy=config.bilateral_sigma_xy,
             srgb=config.bilateral_sigma_rgb,
-            rgbim=np.ascontiguousarray(picture),
+            rgbim=np.ascontiguousarray(image),
             compat=config.bilateral_weight,
         )
         marginals = np.asarray(crf.inference(config.iterations))

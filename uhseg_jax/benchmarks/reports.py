@@ -17,27 +17,27 @@ __all__ = ["time_forwards", "time_rivals", "time_stages"]
 
 
 def time_stages(
-    segmenter: Segmenter, picture: Path | None, *, repeats: int
+    segmenter: Segmenter, image: Path | None, *, repeats: int
 ) -> tuple[dict[str, Any], UInt8[np.ndarray, "H W 3"]]:
-    """Every stage of one picture.
+    """Every stage of one image.
 
     Args:
       segmenter: the backbone and method.
-      picture: a file; None for scikit-image's astronaut.
+      image: a file; None for scikit-image's astronaut.
       repeats: warm calls of each.
 
     Returns:
-      The record, and the pixels of the picture.
+      The record, and the pixels of the image.
     """
     with tempfile.TemporaryDirectory(prefix="uhseg-") as scratch:
         folder = Path(scratch)
-        if picture is None:
+        if image is None:
             name, pixels = images.demo_image()
-            picture = folder / f"{name}.png"
-            Image.fromarray(pixels).save(picture)
-        calls = stages.stages(segmenter, picture, folder)
+            image = folder / f"{name}.png"
+            Image.fromarray(pixels).save(image)
+        calls = stages.stages(segmenter, image, folder)
         timings = timing.measure(calls, repeats=repeats)
-        pixels = images.read_image(picture)
+        pixels = images.read_image(image)
     record = {
         "machine": timing.machine(),
         "image": list(pixels.shape[:2]),
@@ -58,7 +58,7 @@ def time_rivals(
 
     Args:
       segmenter: the backbone and method.
-      pixels: a picture.
+      pixels: an image.
       model: name of the backbone.
       labels: of the dense CRF's problems.
       repeats: warm calls of each.

@@ -1,4 +1,4 @@
-"""The stages of one picture's segmentation, and the anchors they are paired with."""
+"""The stages of one image's segmentation, and the anchors they are paired with."""
 
 import dataclasses
 from collections.abc import Callable
@@ -27,16 +27,16 @@ Calls = dict[str, Callable[[], Any]]
 
 def stages(
     segmenter: Segmenter,
-    picture: Path,
+    image: Path,
     scratch: Path,
     *,
     published: recursive_spectral.Config | None = None,
 ) -> Calls:
-    """Every stage of one picture as a call of its own, on what the one before gave.
+    """Every stage of one image as a call of its own, on what the one before gave.
 
     Args:
       segmenter: the backbone and method; its config is that of the stage "cut".
-      picture: a picture file.
+      image: an image file.
       scratch: an existing folder to write to.
       published: parameters of the stage "cut, published rule", of recursive spectral
         segmentation; None for the release's.
@@ -45,7 +45,7 @@ def stages(
       decode, forward, cut, cut by the published rule (on a Vision Transformer's
       tokens), refine, export.
     """
-    pixels = images.read_image(picture)
+    pixels = images.read_image(image)
     features = segmenter.features([pixels])
     grid = jax.device_get(segmenter.trees(features))[0]
     tree = segmenter.refine(grid, features[0], pixels)
@@ -64,12 +64,12 @@ def stages(
         tree.save(scratch / "tree.npz")
         save_png(scratch / "overlay.png", overlay(pixels, tree))
         with CocoWriter(scratch / "coco.json") as coco:
-            coco.add("picture", pixels.shape[:2], tree)
+            coco.add("image", pixels.shape[:2], tree)
         with ViewerWriter(scratch / "index.html") as page:
-            page.add("picture", pixels, tree)
+            page.add("image", pixels, tree)
 
     calls: Calls = {
-        "decode": lambda: images.read_image(picture),
+        "decode": lambda: images.read_image(image),
         "forward": lambda: segmenter.features([pixels]),
         "cut": lambda: segmenter.trees(features),
         **published_rule,
@@ -82,7 +82,7 @@ def stages(
 def eigen_solves(features: Float[Array, "n d"], *, q: int = 10) -> Calls:
     """The q smallest eigenpairs of the Laplacian: matrix-free and by dense LAPACK.
 
-    Both start from the same features of one picture; the dense solver works in float64
+    Both start from the same features of one image; the dense solver works in float64
     and finds the pairs asked for only.
     """
 

@@ -1,11 +1,11 @@
-"""`uhseg-benchmark`: seconds per picture of every stage, warm, on this machine.
+"""`uhseg-benchmark`: seconds per image of every stage, warm, on this machine.
 
-Usage: uhseg-benchmark [--image=PICTURE] [--method=NAME] [--repeats=N] [--json=FILE]
+Usage: uhseg-benchmark [--image=IMAGE] [--method=NAME] [--repeats=N] [--json=FILE]
        uhseg-benchmark --forwards=MODEL,... [--repeats=N] [--json=FILE]
 
 The second form times the forward of backbones with random weights, 60 x 60 patches,
 beside transformers' where torch is installed; of diffusion models, one look at a
-picture of the size that they were trained on.
+image of the size that they were trained on.
 """
 
 import json
@@ -18,14 +18,14 @@ from absl import flags
 from uhseg_jax import backbones
 from uhseg_jax.benchmarks import reports, timing
 from uhseg_jax.cli.startup import keep_quiet
-from uhseg_jax.files import writing_aside
+from uhseg_jax.files import atomic_write
 from uhseg_jax.pipeline import DEFAULT_METHOD, Segmenter
 
 
 def _define(values: flags.FlagValues) -> None:
     defined: Any = {"flag_values": values, "module_name": sys.argv[0]}
     flags.DEFINE_bool("help", False, "show this help", **defined)
-    flags.DEFINE_string("image", None, "picture; none: scikit-image's", **defined)
+    flags.DEFINE_string("image", None, "image; none: scikit-image's", **defined)
     flags.DEFINE_string("model", backbones.DEFAULT_VARIANT, "backbone", **defined)
     flags.DEFINE_string("method", DEFAULT_METHOD, "how regions are found", **defined)
     flags.DEFINE_list("forwards", [], "backbones whose forward to time", **defined)
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> None:
     positional = values(argv)[1:]
     if positional:
         raise flags.UnparsedFlagAccessError(
-            f"expected flags only, but got {' '.join(positional)}; name a picture "
+            f"expected flags only, but got {' '.join(positional)}; name an image "
             "with --image"
         )
     if values.help:
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
         return
     report = _forwards(values) if values.forwards else _stages(values)
     if values.json:
-        with writing_aside(values.json) as aside:
+        with atomic_write(values.json) as aside:
             aside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
@@ -73,8 +73,8 @@ def _forwards(values: flags.FlagValues) -> dict[str, Any]:
 
 def _stages(values: flags.FlagValues) -> dict[str, Any]:
     segmenter = Segmenter.create(method=values.method, model=values.model)
-    picture = Path(values.image) if values.image else None
-    report, pixels = reports.time_stages(segmenter, picture, repeats=values.repeats)
+    photograph = Path(values.image) if values.image else None
+    report, pixels = reports.time_stages(segmenter, photograph, repeats=values.repeats)
     if values.anchors:
         rivals = reports.time_rivals(
             segmenter,

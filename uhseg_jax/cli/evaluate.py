@@ -5,7 +5,7 @@ Usage: uhseg-evaluate --config=FILE --data_dir=DIR [--manual_dir=DIR] --output=D
 
 The first form takes a file of configs/, prepares its dataset from the original files
 in --manual_dir if --data_dir does not hold it yet (--data_dir alone may hold the
-original files too), and scores it. The second scores a folder of pictures against a
+original files too), and scores it. The second scores a folder of images against a
 folder of index PNGs as they lie there. Stopped at any moment, the same command goes on
 where it was. --config.NAME=VALUE replaces what the file says, as in
 --config.model=dinov2_vitb14_reg and --config.parameters.seed=3.
@@ -115,7 +115,7 @@ def _evaluate(
         segmenter, source, version=uhseg_jax.__version__, scoring=scoring
     )
     share = len(range(hosts.index(), len(source), hosts.count()))
-    with tqdm(total=share, unit="picture", dynamic_ncols=True) as bar:
+    with tqdm(total=share, unit="image", dynamic_ncols=True) as bar:
 
         def on_image(name: str, scores: dict[str, float]) -> None:
             del name

@@ -1,4 +1,4 @@
-"""`uhseg-evaluate` with a method that learns from all the pictures together."""
+"""`uhseg-evaluate` with a method that learns from all the images together."""
 
 import json
 from pathlib import Path
@@ -59,9 +59,9 @@ def evaluate(
         version=uhseg_jax.__version__,
     )
     total = 2 * _NUM_SEEDS * len(source)
-    with tqdm(total=total, unit="picture", dynamic_ncols=True) as bar:
+    with tqdm(total=total, unit="image", dynamic_ncols=True) as bar:
 
-        def on_picture(seed: int, stage: str, index: int) -> None:
+        def on_image(seed: int, stage: str, index: int) -> None:
             bar.set_postfix_str(f"seed {seed}, {stage} {index + 1}", refresh=False)
             rounds = 2 * (seed - extractor.config.seed) + (stage == "regions")
             bar.update(rounds * len(source) + index + 1 - bar.n)
@@ -74,7 +74,7 @@ def evaluate(
             settings=settings,
             num_seeds=_NUM_SEEDS,
             overwrite=values.overwrite,
-            on_picture=on_picture,
+            on_image=on_image,
         )
     print(json.dumps(metrics, indent=2))
     print(f"Written to {values.output}: metrics.json, and seed-N.json for each seed.")

@@ -85,7 +85,7 @@ def _require_sense(
     if positional:
         raise UsageError(
             f"expected flags alone, but got {' '.join(positional)}; a folder of "
-            "pictures goes with --images. See uhseg-evaluate --help."
+            "images goes with --images. See uhseg-evaluate --help."
         )
     if not values.config:
         if overrides:
@@ -126,8 +126,8 @@ def _define() -> flags.FlagValues:
          "--config.parameters.NAME=VALUE replace what it says.")  # fmt: skip
     text("data_dir", "Folder of prepared datasets; as TFDS has it by default.")
     text("manual_dir", "Folder of the dataset's original files.")
-    text("images", "Folder of pictures, instead of a config.")
-    text("masks", "Folder of index PNGs with the names of the pictures.")
+    text("images", "Folder of images, instead of a config.")
+    text("masks", "Folder of index PNGs with the names of the images.")
     text("names", "Text file with the names to take, one a line; all by default.")
     text("taxonomy", "Label hierarchy of the masks; by default 0 is background, 255 is "
          "ignored and every other id a class.")  # fmt: skip
@@ -147,12 +147,12 @@ def _define() -> flags.FlagValues:
         "--taxonomy too: absent classes count).",
         flag_values=values,
     )
-    whole("crop", "Score the middle squares of the pictures, brought to this side; "
+    whole("crop", "Score the middle squares of the images, brought to this side; "
           "zero-shot segmenters take 512.")  # fmt: skip
     whole("num_regions", "With --protocol=hungarian: cut trees to at most so many "
           "segments; their leaves by default.")  # fmt: skip
     switch("boundaries", "Score the boundaries between classes too, as BSDS does "
-           "(BSDS has them anyway); a second or two for every picture.")  # fmt: skip
+           "(BSDS has them anyway); a second or two for every image.")  # fmt: skip
     switch("distributed", "One of several processes (jax.distributed); a cluster's own "
            "settings are found, or give the next three.")  # fmt: skip
     text("coordinator", "HOST:PORT of the first process.")

@@ -1,4 +1,4 @@
-"""The pictures that `uhseg-evaluate` scores: a config's dataset, or two folders."""
+"""The images that `uhseg-evaluate` scores: a config's dataset, or two folders."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def of_config(config: Experiment, values: flags.FlagValues) -> datasets.Source:
 
 
 def of_folders(values: flags.FlagValues) -> datasets.Source:
-    """The pictures of ``--images`` with the index PNGs of ``--masks``."""
+    """The images of ``--images`` with the index PNGs of ``--masks``."""
     return datasets.FolderSource(
         values.images,
         values.masks,

@@ -30,7 +30,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "min_area",
         default.min_area,
-        "Share of the picture below which a connected piece of a leaf goes to the "
+        "Share of the image below which a connected piece of a leaf goes to the "
         "regions around it.",
         lower_bound=0.0,
         upper_bound=1.0,

@@ -1,11 +1,11 @@
 """`uhseg-segment`: photographs in, trees of nested regions out.
 
-Usage: uhseg-segment [PICTURE, FOLDER or PATTERN]... [--output=DIR] [flags]
+Usage: uhseg-segment [IMAGE, FOLDER or PATTERN]... [--output=DIR] [flags]
 
-Writes for every picture NAME.npz (the tree) and NAME.png (the picture beside several
+Writes for every image NAME.npz (the tree) and NAME.png (the image beside several
 levels of its tree), and for all together coco.json and index.html, which opens in a
 browser without a server. The same command again goes on where a run was stopped.
-With --method=multilevel_clustering the pictures are one collection: their objects are
+With --method=multilevel_clustering the images are one collection: their objects are
 found and sorted into categories, which index.html shows.
 """
 
@@ -23,13 +23,13 @@ from uhseg_jax.pipeline import Segmenter
 
 
 def main(argv: Sequence[str]) -> int:
-    """Segments the pictures that a command line names.
+    """Segments the images that a command line names.
 
     Args:
       argv: the command line, with the name of the command first.
 
     Returns:
-      Exit status: 0, 1 if a picture or the whole run failed, 2 for a command line that
+      Exit status: 0, 1 if an image or the whole run failed, 2 for a command line that
       makes no sense, 130 if interrupted.
     """
     try:
@@ -66,13 +66,13 @@ def _has_empty_output(argv: Sequence[str]) -> bool:
 
 def _segment(options: Options) -> runs.Report:
     if options.images:
-        pictures = runs.find_pictures(options.images, output=options.output)
+        photographs = runs.find_run_images(options.images, output=options.output)
     else:
-        pictures = [runs.demo_picture()]
-        title = pictures[0].title
-        print(f"No picture was named; taking scikit-image's {title}.", file=sys.stderr)
+        photographs = [runs.demo_run_image()]
+        title = photographs[0].title
+        print(f"No image was named; taking scikit-image's {title}.", file=sys.stderr)
     if methods.get_method(options.method).of_collections:
-        return segment_collection(options, pictures)
+        return segment_collection(options, photographs)
     segmenter = Segmenter.create(
         method=options.method,
         model=options.model,
@@ -84,21 +84,21 @@ def _segment(options: Options) -> runs.Report:
         options.output,
         runs.Settings.of(segmenter, max_regions=options.max_regions),
         files=runs.result_files(
-            options.output, [x.name for x in pictures], formats=options.formats
+            options.output, [x.name for x in photographs], formats=options.formats
         ),
         overwrite=options.overwrite,
     )
-    with tqdm(total=len(pictures), unit="picture", dynamic_ncols=True) as bar:
+    with tqdm(total=len(photographs), unit="image", dynamic_ncols=True) as bar:
 
-        def on_done(picture: runs.Picture, failure: str) -> None:
+        def on_done(image: runs.RunImage, failure: str) -> None:
             if failure:
                 bar.write(failure, file=sys.stderr)
-            bar.set_postfix_str(picture.title[-40:], refresh=False)
+            bar.set_postfix_str(image.title[-40:], refresh=False)
             bar.update()
 
-        return runs.segment_pictures(
+        return runs.segment_images(
             segmenter,
-            pictures,
+            photographs,
             options.output,
             since=None if options.overwrite else since,
             formats=options.formats,
@@ -117,7 +117,7 @@ def _conclude(report: runs.Report, options: Options) -> int:
     if "html" in options.formats and done:
         print(f"Open {(options.output / 'index.html').absolute()} in a browser.")
     if report.failures:
-        print("These pictures have no result:", file=sys.stderr)
+        print("These images have no result:", file=sys.stderr)
         for failure in report.failures:
             print(f"  {failure.reason}", file=sys.stderr)
     return 1 if report.failures else 0

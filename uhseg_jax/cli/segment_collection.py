@@ -1,4 +1,4 @@
-"""`uhseg-segment` with a method that learns from all the pictures together."""
+"""`uhseg-segment` with a method that learns from all the images together."""
 
 import sys
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from tqdm import tqdm
 from uhseg_jax import runs
 from uhseg_jax.cli.segment_flags import Options, UsageError
 from uhseg_jax.discovery import Extractor
-from uhseg_jax.runs.collection import discover_pictures, settings_of
+from uhseg_jax.runs.collection import discover_images, settings_of
 
 __all__ = ["segment_collection"]
 
@@ -16,7 +16,7 @@ _PASSES = ("features", "regions", "files")
 
 
 def segment_collection(
-    options: Options, pictures: Sequence[runs.Picture]
+    options: Options, images: Sequence[runs.RunImage]
 ) -> runs.Report:
     """Finds the regions and categories that a command line asks for.
 
@@ -36,26 +36,26 @@ def segment_collection(
     )
     since = runs.claim(
         options.output,
-        settings_of(extractor, options.refinement, pictures),
+        settings_of(extractor, options.refinement, images),
         files=runs.result_files(
-            options.output, [x.name for x in pictures], formats=options.formats
+            options.output, [x.name for x in images], formats=options.formats
         ),
         overwrite=options.overwrite,
     )
-    total = len(_PASSES) * len(pictures)
-    with tqdm(total=total, unit="picture", dynamic_ncols=True) as bar:
+    total = len(_PASSES) * len(images)
+    with tqdm(total=total, unit="image", dynamic_ncols=True) as bar:
 
-        def on_picture(stage: str, index: int) -> None:
-            bar.set_postfix_str(f"{stage}: {pictures[index].title[-40:]}", False)
-            bar.update(_PASSES.index(stage) * len(pictures) + index + 1 - bar.n)
+        def on_image(stage: str, index: int) -> None:
+            bar.set_postfix_str(f"{stage}: {images[index].title[-40:]}", False)
+            bar.update(_PASSES.index(stage) * len(images) + index + 1 - bar.n)
 
-        return discover_pictures(
+        return discover_images(
             extractor,
-            pictures,
+            images,
             options.output,
             refinement=options.refinement,
             since=None if options.overwrite else since,
             formats=options.formats,
-            on_picture=on_picture,
+            on_image=on_image,
             on_failure=lambda reason: bar.write(reason, file=sys.stderr),
         )

@@ -35,7 +35,7 @@ class Options:
       max_regions: leaves to prune trees to, where the config has no field for it.
       formats: of `runs.FORMATS`.
       levels: numbers of regions in the overlays.
-      batch_size: pictures at once.
+      batch_size: images at once.
       checkpoint_dir: folder of converted weights, or None.
       overwrite: do again what was done.
     """
@@ -126,7 +126,7 @@ def _define() -> flags.FlagValues:
         flags.DEFINE_multi_string,
         "images",
         [],
-        "A picture, a folder (searched with those below it) or a quoted pattern such "
+        "An image, a folder (searched with those below it) or a quoted pattern such "
         "as 'photos/**/*.jpg'. Paths without the flag are taken too. A demonstration "
         "photograph if there are none",
     )
@@ -135,8 +135,8 @@ def _define() -> flags.FlagValues:
         flags.DEFINE_list,
         "format",
         ["npz", "png", "coco", "html"],
-        "What to write. For every picture: npz (the tree; without it nothing is "
-        "skipped later), png (the picture beside its regions), labels (PNG of leaf "
+        "What to write. For every image: npz (the tree; without it nothing is "
+        "skipped later), png (the image beside its regions), labels (PNG of leaf "
         "ids). For all together: coco (coco.json), html (index.html).",
     )
     define(
@@ -160,7 +160,7 @@ def _define() -> flags.FlagValues:
         "method",
         DEFAULT_METHOD,
         f"How regions are found: {', '.join(methods.METHODS)}. The last learns "
-        "categories from all the pictures together.",
+        "categories from all the images together.",
     )
     define(
         flags.DEFINE_string,
@@ -168,14 +168,14 @@ def _define() -> flags.FlagValues:
         "default",
         "Named parameters of the method; recursive_spectral has default, release (the "
         "authors' public code) and paper, diffusion_walk default, automatic (the bound "
-        "on cuts found for every picture) and random_walk.",
+        "on cuts found for every image) and random_walk.",
     )
     define(
         flags.DEFINE_string,
         "image_size",
         None,
-        "Side, or HEIGHTxWIDTH, in pixels to which pictures are resized for the model; "
-        "results keep the size of the picture. That of the method by default: 60 "
+        "Side, or HEIGHTxWIDTH, in pixels to which images are resized for the model; "
+        "results keep the size of the image. That of the method by default: 60 "
         "patches, or 37 for diffusion_walk; of a diffusion model, what it was trained "
         "on.",
     )
@@ -190,13 +190,13 @@ def _define() -> flags.FlagValues:
         flags.DEFINE_bool,
         "overwrite",
         False,
-        "Do pictures again that were done, and replace results of other settings.",
+        "Do images again that were done, and replace results of other settings.",
     )
     define(
         flags.DEFINE_integer,
         "batch_size",
         None,
-        "Pictures that are on the device at once; results do not depend on it. 1 on a "
+        "Images that are on the device at once; results do not depend on it. 1 on a "
         "CPU and 8 on accelerators by default.",
         lower_bound=1,
     )

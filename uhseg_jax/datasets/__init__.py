@@ -1,4 +1,4 @@
-"""Pictures with ground truth: folders of files, and TFDS builders (one folder each)."""
+"""Images with ground truth: folders of files, and TFDS builders (one folder each)."""
 
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.prepared import PreparedSource, load

@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from uhseg_jax.datasets import masks
+from uhseg_jax.datasets.images import encode_image
 from uhseg_jax.datasets.pairs import Pair, require_sizes
-from uhseg_jax.datasets.pictures import encode_picture
 from uhseg_jax.datasets.problems import stop_at
 from uhseg_jax.datasets.source import DatasetError
 from uhseg_jax.taxonomy import NO_ID, Taxonomy
@@ -55,7 +55,7 @@ class SegmentationBuilder(
     tfds.core.GeneratorBasedBuilder,
     skip_registration=True,  # type: ignore[call-arg]
 ):
-    """A dataset of pictures and label maps, prepared from its original files.
+    """A dataset of images and label maps, prepared from its original files.
 
     Prepared as it stands, it writes every split whose files are there. `preparation`
     prepares one split in parts, so that an interrupted run goes on.
@@ -241,7 +241,7 @@ class SegmentationBuilder(
         extras = self.read_extras(pair)
         return {
             "name": pair.name,
-            "image": encode_picture(pair.image, label.shape),
+            "image": encode_image(pair.image, label.shape),
             "label": masks.encode_mask(label.astype(self.LABEL_DTYPE)),
             **{key: masks.encode_mask(extras[key]) for key in self.EXTRAS},
         }

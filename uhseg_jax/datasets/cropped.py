@@ -1,9 +1,9 @@
-"""The middle square of every picture, brought to one size.
+"""The middle square of every image, brought to one size.
 
 How zero-shot segmenters are scored: Tian et al., "Diffuse, Attend, and Segment", CVPR
 2024, in the order and with the sampling of its release (``data/coco/coco_data.py`` and
 ``data/cityscapes/cityscapes_data.py``): first the crop, then the new size. PiCIE (Cho
-et al., CVPR 2021), whose list of pictures that protocol takes, resizes first and with
+et al., CVPR 2021), whose list of images that protocol takes, resizes first and with
 antialiasing.
 """
 
@@ -23,10 +23,10 @@ __all__ = ["CroppedSource"]
 
 
 class CroppedSource:
-    """Another source's pictures and labels, cropped to squares of one size.
+    """Another source's images and labels, cropped to squares of one size.
 
     The square is as long as the shorter side and lies in the middle; of an odd rest the
-    larger half is below or to the right of it. Pictures are sampled by bilinear
+    larger half is below or to the right of it. Images are sampled by bilinear
     interpolation without antialiasing and rounded to whole numbers (the release keeps
     fractions); labels, instances and annotations take the nearest pixel, so ids stay
     what they are.
@@ -87,7 +87,7 @@ def _middle(pixels: np.ndarray) -> np.ndarray:
 def _sampled(
     square: UInt8[np.ndarray, "n n 3"], side: int
 ) -> UInt8[np.ndarray, "s s 3"]:
-    """A square picture of another size, by bilinear interpolation of points."""
+    """A square image of another size, by bilinear interpolation of points."""
     taps = make_taps(square.shape[0], side, kernel="bilinear")
 
     def along(

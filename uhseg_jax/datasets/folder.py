@@ -1,4 +1,4 @@
-"""A folder of pictures and a folder of masks, scored as they lie there."""
+"""A folder of images and a folder of masks, scored as they lie there."""
 
 import hashlib
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from uhseg_jax.datasets.image_files import read_pixels
 from uhseg_jax.datasets.masks import read_mask
 from uhseg_jax.datasets.pairs import find_pairs, read_names, require_sizes
-from uhseg_jax.datasets.pictures import read_picture
 from uhseg_jax.datasets.problems import stop_at
 from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.taxonomy import Case, Taxonomy
@@ -24,11 +24,11 @@ _BACKGROUND, _IGNORE = 0, 255  # of the taxonomy that is made where none is give
 
 
 class FolderSource:
-    """Pictures and index masks in two folders, paired by their names.
+    """Images and index masks in two folders, paired by their names.
 
     ``images/a/b.jpg`` and ``masks/a/b.png`` are the pair ``a/b``; the order is that of
     the names. Masks are palette PNGs or grey ones of up to 16 bits; colour masks are
-    refused. Missing masks and pictures and differing sizes are found when the source is
+    refused. Missing masks and images and differing sizes are found when the source is
     made, ids that the taxonomy does not know when a mask is read, or all at once by
     `check`.
 
@@ -49,7 +49,7 @@ class FolderSource:
         """Finds the pairs and checks their sizes.
 
         Args:
-          images: folder of pictures, searched with the folders below it.
+          images: folder of images, searched with the folders below it.
           masks: folder of masks of the same structure, suffix ``.png``.
           taxonomy: the label hierarchy or its file. By default all masks are read once:
             id 0 is background, 255 is ignored, and every other id that occurs is a
@@ -59,7 +59,7 @@ class FolderSource:
           name: what to call the dataset.
 
         Raises:
-          DatasetError: a folder is missing or empty, pictures and masks do not pair,
+          DatasetError: a folder is missing or empty, images and masks do not pair,
             sizes differ, the list of names is missing, empty or repeats itself (the
             message names the first 16 files and counts the rest), or the taxonomy
             file cannot be read.
@@ -105,7 +105,7 @@ class FolderSource:
         pair = self._pairs[index]
         labels = read_mask(pair.mask)
         self._require_known(labels, pair.mask)
-        return Example(pair.name, read_picture(pair.image, labels.shape), labels)
+        return Example(pair.name, read_pixels(pair.image, labels.shape), labels)
 
     def check(self) -> None:
         """Reads all masks and checks their ids.

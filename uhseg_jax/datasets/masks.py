@@ -21,14 +21,14 @@ _SPREAD = {"L;2": 85, "L;4": 17}
 def read_mask(path: str | os.PathLike[str]) -> Integer[np.ndarray, "H W"]:
     """Reads the ids of a label map.
 
-    Palette pictures give their indices (whatever the colours), grey pictures of 1, 2, 4
+    Palette images give their indices (whatever the colours), grey images of 1, 2, 4
     and 8 bits their values as stored, 16-bit ones too.
 
     Returns:
       ``[H, W]``, uint8 or uint16.
 
     Raises:
-      DatasetError: the file is missing, damaged or no picture, or it holds colours.
+      DatasetError: the file is missing, damaged or no image, or it holds colours.
     """
     try:
         with Image.open(path) as image:
@@ -48,7 +48,7 @@ def read_colors(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
     """Reads a map that keeps numbers in its colour channels, as they are stored.
 
     Raises:
-      DatasetError: the file cannot be read or is no RGB picture.
+      DatasetError: the file cannot be read or is no RGB image.
     """
     try:
         with Image.open(path) as image:
@@ -95,14 +95,14 @@ def _ids(image: Image.Image, name: str) -> Integer[np.ndarray, "H W"]:
             )
         return ids.astype(np.uint16)
     raise DatasetError(
-        f"{name}: expected an index mask (a palette or grey picture, one id a pixel), "
+        f"{name}: expected an index mask (a palette or grey image, one id a pixel), "
         f"but its mode is {image.mode}, and colours are no ids; convert it to an index "
         f"PNG{_stem_hint(name)}."
     )
 
 
 def _stem_hint(name: str) -> str:
-    """Where a dataset keeps colour pictures beside the ids, which file was meant."""
+    """Where a dataset keeps colour images beside the ids, which file was meant."""
     return (
         ", or give the ids beside it (labelIds, labelTrainIds)"
         if Path(name).stem.endswith("_color")

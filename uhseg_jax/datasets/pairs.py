@@ -1,4 +1,4 @@
-"""Pictures and masks as pairs of files: found, listed, checked before any is read."""
+"""Images and masks as pairs of files: found, listed, checked before any is read."""
 
 import collections
 import dataclasses
@@ -10,10 +10,10 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from uhseg_jax.datasets.pictures import possible_sizes
+from uhseg_jax.datasets.image_files import possible_sizes
 from uhseg_jax.datasets.problems import stop_at
 from uhseg_jax.datasets.source import DatasetError
-from uhseg_jax.images import PICTURE_SUFFIXES
+from uhseg_jax.images import IMAGE_SUFFIXES
 
 __all__ = [
     "Pair",
@@ -30,11 +30,11 @@ _MANY = 500  # pairs from which on looking at headers shows its progress
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """A picture and its ground truth.
+    """An image and its ground truth.
 
     Attributes:
       name: unique in the dataset, with ``/`` between folders.
-      image: the picture.
+      image: the image.
       mask: the file with its ground truth.
       note: what else the dataset says of it, outside of both files.
     """
@@ -50,25 +50,25 @@ def find_pairs(
     masks: Path,
     *,
     names: Sequence[str] | None = None,
-    image_endings: Sequence[str] = PICTURE_SUFFIXES,
+    image_endings: Sequence[str] = IMAGE_SUFFIXES,
     mask_endings: Sequence[str] = (".png",),
 ) -> list[Pair]:
-    """Pairs the pictures and masks in two folders and below, by their paths in them.
+    """Pairs the images and masks in two folders and below, by their paths in them.
 
     Args:
-      images: folder of pictures.
+      images: folder of images.
       masks: folder of masks, of the same structure.
       names: the pairs to take, in this order; by default all, by name. What is not
         named need not pair.
-      image_endings: how names of pictures end; what comes before it is the pair's name.
+      image_endings: how names of images end; what comes before it is the pair's name.
       mask_endings: the same for masks.
 
     Raises:
-      DatasetError: a folder is missing or empty, a picture has no mask or a mask no
-        picture, two files have the same name, or a name is listed twice.
+      DatasetError: a folder is missing or empty, an image has no mask or a mask no
+        image, two files have the same name, or a name is listed twice.
     """
     problems: list[str] = []
-    found_images = _walk(images, image_endings, "pictures", problems)
+    found_images = _walk(images, image_endings, "images", problems)
     found_masks = _walk(masks, mask_endings, "masks", problems)
     if names is None:
         names = sorted(found_images.keys() | found_masks.keys())
@@ -76,14 +76,12 @@ def find_pairs(
         if name not in found_masks:
             problems.append(f"{found_images.get(name, name)}: has no mask in {masks}")
         if name not in found_images:
-            problems.append(
-                f"{found_masks.get(name, name)}: has no picture in {images}"
-            )
+            problems.append(f"{found_masks.get(name, name)}: has no image in {images}")
     problems += _repeated(names)
     stop_at(
         problems,
         where=f"{images} and {masks}",
-        advice="Every picture needs a mask of the same name, and every mask a picture",
+        advice="Every image needs a mask of the same name, and every mask an image",
     )
     return [Pair(name, found_images[name], found_masks[name]) for name in names]
 
@@ -99,7 +97,7 @@ def list_pairs(
 
     Args:
       names: of the pairs, in order.
-      image: path of the picture of a name.
+      image: path of the image of a name.
       mask: path of the mask of a name.
       where: what the list is called in errors.
 
@@ -110,13 +108,13 @@ def list_pairs(
     problems = [
         f"{path}: the {what} is missing"
         for pair in pairs
-        for what, path in (("picture", pair.image), ("mask", pair.mask))
+        for what, path in (("image", pair.image), ("mask", pair.mask))
         if not path.is_file()
     ]
     problems += _repeated([pair.name for pair in pairs])
     stop_at(problems, where=where, advice="Put the files there, or mend the list")
     if not pairs:
-        raise DatasetError(f"{where}: the list is empty; name at least one picture.")
+        raise DatasetError(f"{where}: the list is empty; name at least one image.")
     return pairs
 
 
@@ -162,19 +160,19 @@ def select(pairs: Sequence[Pair], names: Sequence[str], *, where: object) -> lis
 
 
 def require_sizes(pairs: Sequence[Pair], *, where: object) -> None:
-    """Checks from the headers that pictures and masks have the same size.
+    """Checks from the headers that images and masks have the same size.
 
-    Masks that are no pictures (.mat files) are left to the one who reads them.
+    Masks that are no images (.mat files) are left to the one who reads them.
 
     Raises:
-      DatasetError: sizes differ, or a file is no picture.
+      DatasetError: sizes differ, or a file is no image.
     """
     problems = []
     bar = tqdm(pairs, desc="sizes", unit="image", disable=len(pairs) < _MANY or None)
     for pair in bar:
         try:
             sizes = possible_sizes(pair.image)
-            if pair.mask.suffix.lower() not in PICTURE_SUFFIXES:
+            if pair.mask.suffix.lower() not in IMAGE_SUFFIXES:
                 continue
             with Image.open(pair.mask) as mask:
                 size = (mask.height, mask.width)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PAIRS_PER_PART", "find_parts", "prepare", "stem_of"]
 
-PAIRS_PER_PART = 500  # about 5 s of work for pictures of 500 x 400
+PAIRS_PER_PART = 500  # about 5 s of work for images of 500 x 400
 # TFDS gathers a part in memory, and beyond 1 GB wants TensorFlow to go on. What is not
 # plain JPEG or PNG grows when it is encoded anew.
 BYTES_PER_PART = 2**27
@@ -99,7 +99,7 @@ def prepare(
         for index in set(range(len(paths))) - set(missing):
             _require_same(paths[index], _part(paths[index], split, slices[index]))
         # All sizes first: they are known from headers, and nobody wants to hear of the
-        # last picture after an hour.
+        # last image after an hour.
         require_sizes([x for i in missing for x in slices[i]], where=builder.name)
         done = sum(len(x) for i, x in enumerate(slices) if i not in missing)
         name = f"{builder.name} {split}"
@@ -148,7 +148,7 @@ def _require_same(path: Path, part: "Part") -> None:
         found = None
     if found != part.digest():
         raise DatasetError(
-            f"{path} was prepared from other files: the pictures and masks of "
+            f"{path} was prepared from other files: the images and masks of "
             f"{len(part.pairs)} examples from {part.pairs[0].name} on have other names "
             "or sizes now; remove the folder to prepare it anew, give another folder "
             "for prepared datasets (data_dir), or leave out the original files."

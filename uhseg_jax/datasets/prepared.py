@@ -13,8 +13,8 @@ import numpy as np
 
 from uhseg_jax.datasets import masks, preparation
 from uhseg_jax.datasets.flattened import FlattenedSource
+from uhseg_jax.datasets.images import decode_image
 from uhseg_jax.datasets.pairs import read_names, select
-from uhseg_jax.datasets.pictures import decode_picture
 from uhseg_jax.datasets.registry import DATASETS, Entry
 from uhseg_jax.datasets.source import DatasetError, Example, Source
 from uhseg_jax.taxonomy import Taxonomy
@@ -195,7 +195,7 @@ def _decode(features: dict[str, Any]) -> Example:
     name = features["name"]
     return Example(
         name.decode() if isinstance(name, bytes) else str(name),
-        decode_picture(features["image"]),
+        decode_image(features["image"]),
         labels,
         annotations,
         instances,

@@ -17,13 +17,13 @@ class DatasetError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """One picture with its ground truth.
+    """One image with its ground truth.
 
     Attributes:
-      name: unique in its dataset; names the picture in reports.
+      name: unique in its dataset; names the image in reports.
       image: uint8 ``[H, W, 3]``.
       labels: raw ids of the dataset, ``[H, W]``, as its taxonomy lists them.
-      annotations: where several people annotated the picture, ``[a, H, W]``: the region
+      annotations: where several people annotated the image, ``[a, H, W]``: the region
         of every pixel by each of them (BSDS500), of which ``labels`` is the first.
       instances: where single objects are told apart, ``[H, W]``: ids from 1, 0 where
         there is none, -1 where a pixel does not count (COCO, KITTI-STEP).

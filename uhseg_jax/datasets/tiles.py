@@ -1,4 +1,4 @@
-"""Aerial pictures of ISPRS, cut into tiles as MMSegmentation's tools write them."""
+"""Aerial images of ISPRS, cut into tiles as MMSegmentation's tools write them."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -22,7 +22,7 @@ class IsprsTiles(SegmentationBuilder):
 
     @classmethod
     def split_path(cls, root: Path, split: str) -> Path:
-        """The folder of pictures."""
+        """The folder of images."""
         folder = first_existing(root, f"{cls.PLACE}/img_dir", "img_dir")
         return folder if split == "tiles" else folder / split
 

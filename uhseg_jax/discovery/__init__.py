@@ -1,4 +1,4 @@
-"""Categories found over a collection of pictures: the passes over its pictures."""
+"""Categories found over a collection of images: the passes over its images."""
 
 from uhseg_jax.discovery.discover import Discovery, discover
 from uhseg_jax.discovery.extractor import Extractor

@@ -1,9 +1,9 @@
-"""The passes over a collection: from pictures to regions with categories.
+"""The passes over a collection: from images to regions with categories.
 
-The first pass gives a sample of patches and the class tokens of all pictures, from
-which the upper two levels are learned; the second finds the foreground of every picture
-and its regions; the class tokens of these are clustered. One picture is in memory at a
-time, and what a pass found is saved picture by picture, so a run that was stopped goes
+The first pass gives a sample of patches and the class tokens of all images, from
+which the upper two levels are learned; the second finds the foreground of every image
+and its regions; the class tokens of these are clustered. One image is in memory at a
+time, and what a pass found is saved image by image, so a run that was stopped goes
 on where it was.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 from uhseg_jax import images
 from uhseg_jax.discovery import regions
 from uhseg_jax.discovery.categories import find_categories
-from uhseg_jax.discovery.extractor import Extractor, PictureFeatures
+from uhseg_jax.discovery.extractor import Extractor, ImageFeatures
 from uhseg_jax.discovery.levels import Levels, Sample, fit_levels
 from uhseg_jax.discovery.store import FeatureStore, read_arrays, write_arrays
 from uhseg_jax.hierarchy.tree import RegionTree
@@ -33,7 +33,7 @@ from uhseg_jax.refinement.refine import refine
 from uhseg_jax.segmenter import jitted_trees
 from uhseg_jax.types import Bool, Float, Int, UInt8
 
-__all__ = ["Discovery", "PictureRegions", "discover", "find_regions"]
+__all__ = ["Discovery", "ImageRegions", "discover", "find_regions"]
 
 _FIELDS = ("labels", "boxes", "tokens", "levels")
 LEVELS = ("dataset", "category", "image", "final")
@@ -42,8 +42,8 @@ Read = Callable[[int], UInt8[np.ndarray, "H W 3"]]
 
 
 @dataclasses.dataclass(frozen=True)
-class PictureRegions:
-    """The regions of one picture.
+class ImageRegions:
+    """The regions of one image.
 
     Attributes:
       labels: int32 ``[H, W]``, 0 for the background and regions from 1.
@@ -64,73 +64,74 @@ class Discovery:
 
     Attributes:
       count: categories, numbered from 1.
-      numbers: for every picture the category of its regions, in their order; empty for
-        a picture that could not be read.
-      distances: for every picture the distance of each region from the centroid of its
+      numbers: for every image the category of its regions, in their order; empty for
+        an image that could not be read.
+      distances: for every image the distance of each region from the centroid of its
         category.
-      failures: sentences for the pictures that could not be read, by their index.
-      regions: reads the regions of a picture back.
+      failures: sentences for the images that could not be read, by their index.
+      regions: reads the regions of an image back.
     """
 
     count: int
     numbers: tuple[Int[np.ndarray, " _"], ...]
     distances: tuple[Float[np.ndarray, " _"], ...]
     failures: dict[int, str]
-    regions: Callable[[int], PictureRegions]
+    regions: Callable[[int], ImageRegions]
 
-    def categories(self, picture: int) -> Int[np.ndarray, "H W"]:
+    def categories(self, image: int) -> Int[np.ndarray, "H W"]:
         """The category of every pixel, 0 for the background."""
-        table = np.concatenate([[0], self.numbers[picture]])
-        return table[self.regions(picture).labels].astype(np.int32)
+        table = np.concatenate([[0], self.numbers[image]])
+        return table[self.regions(image).labels].astype(np.int32)
 
-    def tree(self, picture: int) -> tuple[RegionTree, Int[np.ndarray, " n"]]:
+    def tree(self, image: int) -> tuple[RegionTree, Int[np.ndarray, " n"]]:
         """The regions as a tree, and the category of every node.
 
         The first level is the background and the regions. The category is 0 for the
         background and for a root that has children.
         """
-        tree, label = regions.flat_tree(self.regions(picture).labels)
-        table = np.concatenate([[0], self.numbers[picture]])
+        tree, label = regions.flat_tree(self.regions(image).labels)
+        table = np.concatenate([[0], self.numbers[image]])
         return tree, np.where(label > 0, table[np.maximum(label, 0)], 0)
 
 
 def discover(
     extractor: Extractor,
-    pictures: Sequence[images.PathLike | UInt8[np.ndarray, "_ _ 3"]] | tuple[Read, int],
+    photographs: Sequence[images.PathLike | UInt8[np.ndarray, "_ _ 3"]]
+    | tuple[Read, int],
     *,
     refinement: Refinement | None = None,
     folder: Path | None = None,
     features: Path | None = None,
-    on_picture: Callable[[str, int], None] = lambda stage, index: None,
+    on_image: Callable[[str, int], None] = lambda stage, index: None,
 ) -> Discovery:
     """Finds the foreground, the regions and the categories of a collection.
 
     Args:
       extractor: the backbone with the config.
-      pictures: paths or pixels; or a function that reads the picture of an index, and
+      photographs: paths or pixels; or a function that reads the image of an index, and
         how many there are.
       refinement: from patches to pixels; None: interpolated (`upsample`).
-      folder: where what is found of every picture is kept, for this collection and
+      folder: where what is found of every image is kept, for this collection and
         these parameters alone; a call with a folder that holds some of it goes on from
         there. None for a temporary folder, which goes with the returned object.
       features: folder of saved features, which may be shared; None for one in
         ``folder``. Nothing is saved there if the config says not to keep features.
-      on_picture: called with "features" or "regions" and the index after each picture
+      on_image: called with "features" or "regions" and the index after each image
         of each pass, failed or not.
 
     Returns:
-      The categories; pictures that cannot be read are reported there.
+      The categories; images that cannot be read are reported there.
 
     Raises:
-      images.ImageError: there are no pictures, or not one of them can be read.
+      images.ImageError: there are no images, or not one of them can be read.
       OSError: a file cannot be written.
     """
     config = extractor.config
     refinement = Refinement("upsample") if refinement is None else refinement
-    read, count = _reader(pictures)
+    read, count = _reader(photographs)
     if count == 0:
         raise images.ImageError(
-            "expected at least one picture to find categories in, but got none."
+            "expected at least one image to find categories in, but got none."
         )
     if folder is None:
         with contextlib.ExitStack() as stack:
@@ -138,11 +139,11 @@ def discover(
             stack.callback(shutil.rmtree, scratch, ignore_errors=True)
             found = discover(
                 extractor,
-                pictures,
+                photographs,
                 refinement=refinement,
                 folder=scratch,
                 features=features,
-                on_picture=on_picture,
+                on_image=on_image,
             )
             # The folder goes with what reads from it.
             weakref.finalize(found.regions, stack.pop_all().close)
@@ -156,7 +157,7 @@ def discover(
         for index in waiting:
             _try_to_read(read, index, failures)
     if len(failures) < len(waiting):
-        levels = _learn(store, read, count, failures, config, on_picture)
+        levels = _learn(store, read, count, failures, config, on_image)
         for index in waiting:
             pixels = None
             if index not in failures:
@@ -168,31 +169,35 @@ def discover(
                 write_arrays(
                     path_of[index], **{name: getattr(one, name) for name in _FIELDS}
                 )
-            on_picture("regions", index)
+            on_image("regions", index)
 
-    def regions_of(index: int) -> PictureRegions:
+    def regions_of(index: int) -> ImageRegions:
         arrays = read_arrays(path_of[index], _FIELDS)
         if arrays is None:
             raise FileNotFoundError(
-                f"{path_of[index]}: expected the regions of a picture, but the file is "
+                f"{path_of[index]}: expected the regions of an image, but the file is "
                 "gone or damaged; delete it and find them again."
             )
-        return PictureRegions(**arrays)
+        return ImageRegions(**arrays)
 
     return _categorised(regions_of, count, failures, config)
 
 
-def _reader(pictures: object) -> tuple[Read, int]:
-    if isinstance(pictures, tuple) and len(pictures) == 2 and callable(pictures[0]):
-        return pictures[0], int(pictures[1])
-    sources = list(pictures)  # type: ignore[call-overload]
+def _reader(photographs: object) -> tuple[Read, int]:
+    if (
+        isinstance(photographs, tuple)
+        and len(photographs) == 2
+        and callable(photographs[0])
+    ):
+        return photographs[0], int(photographs[1])
+    sources = list(photographs)  # type: ignore[call-overload]
     return (lambda index: images.read_image(sources[index])), len(sources)
 
 
 def _try_to_read(
     read: Read, index: int, failures: dict[int, str]
 ) -> UInt8[np.ndarray, "H W 3"] | None:
-    """A picture; if it cannot be read, None, and the failures say why."""
+    """An image; if it cannot be read, None, and the failures say why."""
     try:
         return read(index)
     except (images.ImageError, OSError) as error:
@@ -206,18 +211,18 @@ def _learn(
     count: int,
     failures: dict[int, str],
     config: method.Config,
-    on_picture: Callable[[str, int], None],
+    on_image: Callable[[str, int], None],
 ) -> Levels:
-    """The first pass; adds the pictures that cannot be read to the failures."""
+    """The first pass; adds the images that cannot be read to the failures."""
     sample = Sample(count, config)
     for index in range(count):
         pixels = _try_to_read(read, index, failures)
         if pixels is not None:
             sample.add(index, store(pixels))
-        on_picture("features", index)
+        on_image("features", index)
     if not len(sample):
         raise images.ImageError(
-            f"not one of the {count} pictures could be read; the first: {failures[0]}"
+            f"not one of the {count} images could be read; the first: {failures[0]}"
         )
     return fit_levels(sample, config, count=count)
 
@@ -225,19 +230,19 @@ def _learn(
 def find_regions(
     extractor: Extractor,
     pixels: UInt8[np.ndarray, "H W 3"],
-    features: PictureFeatures,
+    features: ImageFeatures,
     levels: Levels,
     index: int,
     refinement: Refinement,
-) -> PictureRegions:
-    """The regions of one picture of a collection, with their class tokens.
+) -> ImageRegions:
+    """The regions of one image of a collection, with their class tokens.
 
     Args:
       extractor: the backbone with the config.
-      pixels: the picture.
+      pixels: the image.
       features: of its patches.
       levels: of the collection.
-      index: of the picture in it.
+      index: of the image in it.
       refinement: from patches to pixels.
     """
     config = extractor.config
@@ -264,13 +269,13 @@ def find_regions(
     boxes = regions.boxes(labels)
     tokens = extractor.class_tokens([regions.crop(pixels, box) for box in boxes])
     masks = np.stack([np.asarray(getattr(found, name)) > 0 for name in LEVELS])
-    return PictureRegions(labels, boxes, tokens, masks)
+    return ImageRegions(labels, boxes, tokens, masks)
 
 
 def _cut(
     extractor: Extractor, pixels: UInt8[np.ndarray, "H W 3"], refinement: Refinement
 ) -> Int[np.ndarray, "H W"]:
-    """The regions of the picture's own tree, at its pixels."""
+    """The regions of the image's own tree, at its pixels."""
     features = extractor.tree_features(pixels)
     config = recursive_spectral.default()
     trees = jitted_trees(
@@ -283,7 +288,7 @@ def _cut(
 
 
 def _categorised(
-    regions_of: Callable[[int], PictureRegions],
+    regions_of: Callable[[int], ImageRegions],
     count: int,
     failures: dict[int, str],
     config: method.Config,

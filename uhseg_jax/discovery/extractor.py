@@ -14,12 +14,12 @@ from uhseg_jax.methods import multilevel_clustering
 from uhseg_jax.spectral import numerics
 from uhseg_jax.types import Array, Float, UInt8
 
-__all__ = ["Extractor", "PictureFeatures"]
+__all__ = ["Extractor", "ImageFeatures"]
 
 
 @dataclasses.dataclass(frozen=True)
-class PictureFeatures:
-    """What is kept of one picture between the passes.
+class ImageFeatures:
+    """What is kept of one image between the passes.
 
     Half precision, whether saved or computed again, so that results do not depend on
     which.
@@ -76,18 +76,18 @@ class Extractor:
         backbones.check_image_size(spec, *image_sides(config.image_size))
         backbones.check_image_size(spec, config.crop_size, config.crop_size)
         found = cls(backbone, config)
-        requests = (*found._picture_requests, found._class_request)
+        requests = (*found._image_requests, found._class_request)
         if config.regions == "tree":
             requests += found._tree_requests
         for request in requests:
             backbones.resolve_request(request, spec)
         return found
 
-    def picture(self, pixels: UInt8[np.ndarray, "_ _ 3"]) -> PictureFeatures:
-        """The features of a picture of any size."""
+    def image(self, pixels: UInt8[np.ndarray, "_ _ 3"]) -> ImageFeatures:
+        """The features of an image of any size."""
         resized = images.resize(pixels, image_sides(self.config.image_size))
-        patches, attention, token = self._forward(resized, self._picture_requests)
-        return PictureFeatures(
+        patches, attention, token = self._forward(resized, self._image_requests)
+        return ImageFeatures(
             np.asarray(_units(patches)),
             np.asarray(jnp.mean(attention, axis=0)),
             np.asarray(token),
@@ -96,7 +96,7 @@ class Extractor:
     def tree_features(
         self, pixels: UInt8[np.ndarray, "_ _ 3"]
     ) -> Float[Array, "h w d"]:
-        """What the tree of a picture is made from, at this config's image size."""
+        """What the tree of an image is made from, at this config's image size."""
         resized = images.resize(pixels, image_sides(self.config.image_size))
         found = self._forward(resized, self._tree_requests)
         return side_by_side(tuple(x[None] for x in found))[0]
@@ -123,7 +123,7 @@ class Extractor:
         )
 
     @property
-    def _picture_requests(self) -> tuple[backbones.FeatureRequest, ...]:
+    def _image_requests(self) -> tuple[backbones.FeatureRequest, ...]:
         config = self.config
         return (
             backbones.FeatureRequest(config.facet, config.block, config.normed),
@@ -141,7 +141,7 @@ class Extractor:
         pixels: UInt8[np.ndarray, "H W 3"],
         requests: tuple[backbones.FeatureRequest, ...],
     ) -> tuple[Array, ...]:
-        """One picture by itself: products of other shapes round differently."""
+        """One image by itself: products of other shapes round differently."""
         found = backbones.forward_features(
             self.backbone, pixels[None], requests=requests
         )

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.discovery.extractor import PictureFeatures
+from uhseg_jax.discovery.extractor import ImageFeatures
 from uhseg_jax.methods import foreground_levels
 from uhseg_jax.methods.foreground_levels import Level
 from uhseg_jax.methods.multilevel_clustering import Config, border
@@ -25,24 +25,24 @@ class Levels:
 
     Attributes:
       dataset: the level of the dataset.
-      categories: that of every group of pictures.
-      group: int ``[pictures]``, the group of every picture; -1 for those not read.
+      categories: that of every group of images.
+      group: int ``[images]``, the group of every image; -1 for those not read.
     """
 
     dataset: Level
     categories: tuple[Level, ...]
     group: Int[np.ndarray, " p"]
 
-    def category_of(self, picture: int) -> Level:
-        """The category level that a picture belongs to."""
-        return self.categories[int(self.group[picture])]
+    def category_of(self, image: int) -> Level:
+        """The category level that an image belongs to."""
+        return self.categories[int(self.group[image])]
 
 
 class Sample:
-    """Patches drawn from every picture in turn, and the class tokens of all.
+    """Patches drawn from every image in turn, and the class tokens of all.
 
-    Every picture gives the same number of patches, so memory does not grow with the
-    collection. Patches are drawn by the seed and the number of the picture alone.
+    Every image gives the same number of patches, so memory does not grow with the
+    collection. Patches are drawn by the seed and the number of the image alone.
     """
 
     def __init__(self, count: int, config: Config):
@@ -51,10 +51,10 @@ class Sample:
         self._rows: list[tuple[np.ndarray, ...]] = []
         self._tokens: dict[int, np.ndarray] = {}
 
-    def add(self, picture: int, features: PictureFeatures) -> None:
-        """Draws from one picture."""
+    def add(self, image: int, features: ImageFeatures) -> None:
+        """Draws from one image."""
         h, w, d = features.patches.shape
-        rng = np.random.default_rng([self._config.seed, picture])
+        rng = np.random.default_rng([self._config.seed, image])
         drawn = rng.choice(h * w, size=min(self._share, h * w), replace=False)
         drawn.sort()
         self._rows.append(
@@ -62,24 +62,24 @@ class Sample:
                 features.patches.reshape(h * w, d)[drawn],
                 features.attention.reshape(h * w)[drawn],
                 np.asarray(border(h, w)).reshape(h * w)[drawn],
-                np.full(drawn.size, picture),
+                np.full(drawn.size, image),
             )
         )
-        self._tokens[picture] = features.class_token
+        self._tokens[image] = features.class_token
 
     def __len__(self) -> int:
-        """Pictures drawn from."""
+        """Images drawn from."""
         return len(self._rows)
 
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """Patches, attention, whether on the border, and picture, of all drawn."""
+        """Patches, attention, whether on the border, and image, of all drawn."""
         patches, attention, on_border, owners = map(
             np.concatenate, zip(*self._rows, strict=True)
         )
         return patches, attention, on_border, owners
 
     def class_tokens(self) -> tuple[Int[np.ndarray, " r"], Float[np.ndarray, "r e"]]:
-        """The numbers of the pictures and their class tokens."""
+        """The numbers of the images and their class tokens."""
         return np.array(list(self._tokens)), np.stack(list(self._tokens.values()))
 
 
@@ -87,9 +87,9 @@ def fit_levels(sample: Sample, config: Config, *, count: int) -> Levels:
     """Learns the dataset and the category level.
 
     Args:
-      sample: of at least one picture.
+      sample: of at least one image.
       config: the parameters.
-      count: pictures of the collection, those not read included.
+      count: images of the collection, those not read included.
     """
     patches, attention, on_border, owners = sample.arrays()
     group_key, category_key = jax.random.split(jax.random.key(config.seed))
@@ -105,9 +105,9 @@ def fit_levels(sample: Sample, config: Config, *, count: int) -> Levels:
     in_mask = np.asarray(foreground_levels.margins(units, dataset) > 0)
     rows = np.asarray(units)
 
-    pictures, tokens = sample.class_tokens()
+    images, tokens = sample.class_tokens()
     group = np.full(count, -1)
-    group[pictures] = _groups(group_key, tokens, config)
+    group[images] = _groups(group_key, tokens, config)
     of_patch = group[owners]
     categories = []
     for index in range(int(group.max()) + 1):
@@ -143,7 +143,7 @@ def fit_levels(sample: Sample, config: Config, *, count: int) -> Levels:
 def _groups(
     key: Key[jax.Array, ""], tokens: Float[np.ndarray, "r e"], config: Config
 ) -> Int[np.ndarray, " r"]:
-    """The group of every picture, numbered without gaps."""
+    """The group of every image, numbered without gaps."""
     units, mask = padded(unit_rows(tokens))
     k = min(config.num_groups, len(tokens))
     centroids = _centroids(key, units, mask, k, config)

@@ -1,4 +1,4 @@
-"""From the foreground of a picture to its regions, and what stands for each."""
+"""From the foreground of an image to its regions, and what stands for each."""
 
 import math
 
@@ -18,7 +18,7 @@ def components(
 
     Args:
       foreground: the mask; pixels that touch at a corner belong together.
-      min_area: share of the picture below which a piece is dropped.
+      min_area: share of the image below which a piece is dropped.
     """
     pieces = label_components(foreground.astype(np.int32))
     return _numbered(np.where(foreground, pieces + 1, 0), min_area)
@@ -37,7 +37,7 @@ def tree_regions(
       regions: of every pixel, not negative.
       foreground: the mask.
       majority: share of a region that must lie in it.
-      min_area: share of the picture below which a region is dropped.
+      min_area: share of the image below which a region is dropped.
     """
     areas = np.bincount(regions.ravel())
     inside = np.bincount(regions.ravel(), weights=foreground.ravel())
@@ -83,7 +83,7 @@ def flat_tree(
 
     Returns:
       The tree, with numpy arrays, and the label of every node, -1 for the root. A
-      picture that is one region, or all background, is a root alone with its label.
+      image that is one region, or all background, is a root alone with its label.
     """
     present, index = np.unique(labels, return_inverse=True)
     index = index.reshape(labels.shape)

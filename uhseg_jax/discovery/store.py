@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from uhseg_jax.discovery.extractor import Extractor, PictureFeatures
-from uhseg_jax.files import writing_aside
+from uhseg_jax.discovery.extractor import Extractor, ImageFeatures
+from uhseg_jax.files import atomic_write
 from uhseg_jax.types import UInt8
 
 __all__ = ["FeatureStore", "read_arrays", "write_arrays"]
@@ -27,11 +27,11 @@ _PARAMETERS = (
 
 
 class FeatureStore:
-    """The features of pictures, from a folder where they are there already.
+    """The features of images, from a folder where they are there already.
 
     A file is named after the pixels that the backbone saw and what it was asked for,
-    so a picture that changed, or another model, never finds those of before; two equal
-    pictures share one.
+    so an image that changed, or another model, never finds those of before; two equal
+    images share one.
 
     Args:
       extractor: what computes them.
@@ -48,19 +48,19 @@ class FeatureStore:
         }
         self._asked = json.dumps(asked, sort_keys=True).encode()
 
-    def __call__(self, pixels: UInt8[np.ndarray, "H W 3"]) -> PictureFeatures:
-        """The features of a picture.
+    def __call__(self, pixels: UInt8[np.ndarray, "H W 3"]) -> ImageFeatures:
+        """The features of an image.
 
         Raises:
           OSError: they cannot be saved.
         """
         if self._folder is None:
-            return self._extractor.picture(pixels)
+            return self._extractor.image(pixels)
         path = self._folder / f"{self._digest(pixels)}.npz"
         arrays = read_arrays(path, _FIELDS)
         if arrays is not None:
-            return PictureFeatures(**arrays)
-        found = self._extractor.picture(pixels)
+            return ImageFeatures(**arrays)
+        found = self._extractor.image(pixels)
         write_arrays(path, **{name: getattr(found, name) for name in _FIELDS})
         return found
 
@@ -77,7 +77,7 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
     Raises:
       OSError: it cannot be written; the message names it.
     """
-    with writing_aside(path) as aside, open(aside, "wb") as file:
+    with atomic_write(path) as aside, open(aside, "wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 

@@ -33,7 +33,7 @@ class AnnotatorScores:
 
 
 class AnnotatorScorer:
-    """Scores the cuts of trees against all annotators of a picture."""
+    """Scores the cuts of trees against all annotators of an image."""
 
     def empty(self) -> AnnotatorScores:
         """The scores of no image."""
@@ -48,12 +48,12 @@ class AnnotatorScorer:
     def score(
         self, grid: RegionTree, full: RegionTree, example: Example
     ) -> tuple[AnnotatorScores, dict[str, float]]:
-        """Scores one tree, refined to the picture's size."""
+        """Scores one tree, refined to the image's size."""
         del grid
         if example.annotations is None:
             raise DatasetError(
                 f"{example.name}: expected the regions of several people, as the other "
-                "pictures of this dataset have them, but found none."
+                "images of this dataset have them, but found none."
             )
         people = list(example.annotations.astype(np.int64))
         tree = at_size(full, people[0].shape)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from uhseg_jax.datasets.source import Example
-from uhseg_jax.evaluation.places import PLACES, at_both_sizes
+from uhseg_jax.evaluation.resolutions import RESOLUTIONS, at_both_resolutions
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import boundary
 from uhseg_jax.metrics.boundary import BoundaryState
@@ -66,18 +66,18 @@ class ClassScorer:
         """The scores of no image, on the grid and at full size."""
         return {
             place: self._nothing(boundaries=self._boundaries and place == "full")
-            for place in PLACES
+            for place in RESOLUTIONS
         }
 
     def score(
         self, grid: RegionTree, full: RegionTree, example: Example
     ) -> tuple[dict[str, Scores], dict[str, float]]:
-        """Scores one tree, on the patch grid and refined to the picture's size.
+        """Scores one tree, on the patch grid and refined to the image's size.
 
         Raises:
           DatasetError: the labels hold ids that the taxonomy does not know.
         """
-        pairs = at_both_sizes(grid, full, example, self._classes)
+        pairs = at_both_resolutions(grid, full, example, self._classes)
         states: dict[str, Scores] = {}
         rows: dict[str, float] = {}
         for place, (resized, truth) in pairs.items():

@@ -64,7 +64,7 @@ def evaluate_collection(
     settings: dict[str, Any],
     num_seeds: int = 5,
     overwrite: bool = False,
-    on_picture: Callable[[int, str, int], None] = lambda seed, stage, index: None,
+    on_image: Callable[[int, str, int], None] = lambda seed, stage, index: None,
 ) -> dict[str, float]:
     """Discovers the categories of a dataset with several seeds and scores them.
 
@@ -73,13 +73,13 @@ def evaluate_collection(
 
     Args:
       extractor: the backbone with the config, whose seed is the first.
-      source: pictures with ground truth.
+      source: images with ground truth.
       output: the folder for results.
       refinement: from patches to pixels.
       settings: from `settings_of_collection`; results of others are not mixed.
       num_seeds: how many seeds, one after the other.
       overwrite: forget what was scored before.
-      on_picture: called with the seed, the pass and the index after every picture.
+      on_image: called with the seed, the pass and the index after every image.
 
     Returns:
       What ``metrics.json`` holds: the means of `score_discovery` over the seeds, and
@@ -102,7 +102,7 @@ def evaluate_collection(
                 refinement=refinement,
                 folder=output / "passes" / f"seed-{seed}",
                 features=output / _FEATURES,
-                on_picture=lambda stage, i, seed=seed: on_picture(seed, stage, i),
+                on_image=lambda stage, i, seed=seed: on_image(seed, stage, i),
             )
             if found.failures:
                 raise DatasetError(next(iter(found.failures.values())))
@@ -123,15 +123,15 @@ def score_discovery(
     """Scores the categories found in a dataset, in fractions of 1.
 
     Args:
-      found: of the pictures of the source, in its order.
-      source: pictures with ground truth.
+      found: of the images of the source, in its order.
+      source: images with ground truth.
       num_categories: that were asked for; with the background, as many as classes.
 
     Returns:
       ``full/miou`` and ``full/pacc`` of the matching; ``foreground/PLACE_iou``, summed
       over the set, of the mask of each level on the patch grid brought to full size by
-      nearest neighbour, of the regions in pixels ("refined") and of the whole picture
-      ("everything"), and ``..._iou_per_picture``, the mean over pictures;
+      nearest neighbour, of the regions in pixels ("refined") and of the whole image
+      ("everything"), and ``..._iou_per_picture``, the mean over images;
       ``images``, ``skipped``, ``mean_regions`` and ``categories``.
     """
     classes = source.taxonomy.flat()

@@ -1,4 +1,4 @@
-"""The worst and the best pictures of an evaluation beside their ground truth."""
+"""The worst and the best images of an evaluation beside their ground truth."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from uhseg_jax.types import Integer
 __all__ = ["draw_extremes"]
 
 # The first one that the rows have. Of matched segments the share of pixels: every spare
-# segment lowers a picture's mIoU, so that would rank by the number of segments.
+# segment lowers an image's mIoU, so that would rank by the number of segments.
 _KEYS = ("full/nmcovering", "full/covering", "full/hungarian_pacc")
 
 
@@ -28,14 +28,14 @@ def draw_extremes(
     levels: Sequence[int] = (8, 32),
     count: int = 4,
 ) -> list[Path]:
-    """Draws the pictures that score lowest and highest.
+    """Draws the images that score lowest and highest.
 
     Args:
       segmenter: what made the trees; it makes those few again.
       source: the dataset.
       entries: its images with their scores.
       folder: for ``worst-1.png``, ... and ``best-1.png``, ...; the captions of each
-        are the picture, its ground truth and its regions.
+        are the image, its ground truth and its regions.
       levels: numbers of regions to show.
       count: how many of each at the most.
 

@@ -19,7 +19,7 @@ from uhseg_jax.evaluation.score_files import (
     write_scores,
 )
 from uhseg_jax.evaluation.scoring import Scoring
-from uhseg_jax.files import writing_aside
+from uhseg_jax.files import atomic_write
 from uhseg_jax.metrics import states
 from uhseg_jax.pipeline import Segmenter
 
@@ -37,9 +37,9 @@ def settings_of(
 
     Args:
       segmenter: the backbone and method.
-      source: pictures with ground truth.
+      source: images with ground truth.
       version: of this package.
-      scoring: how the pictures are prepared and scored; None for the default.
+      scoring: how the images are prepared and scored; None for the default.
     """
     return describe(
         source,
@@ -63,22 +63,22 @@ def evaluate(
 ) -> dict[str, float]:
     """Scores a method on a dataset, on the patch grid and at full resolution.
 
-    How is in the settings (`scoring.Scoring`). By default a dataset whose pictures
+    How is in the settings (`scoring.Scoring`). By default a dataset whose images
     several people cut into regions is scored as BSDS does, at full resolution
     (`annotator_scores`), all others by the best region for every class
     (`class_scores`). Stopped at any moment, the same call goes on where it was and ends
     in the same scores. Writes ``metrics.json``, ``per_image.csv``,
-    ``settings.json`` and, in ``pictures``, the worst and best with their ground truth.
+    ``settings.json`` and, in ``images``, the worst and best with their ground truth.
 
-    Several processes of `jax.distributed` each take every so many-th picture and merge
-    their scores; the devices of the segmenter's mesh take the pictures of a batch. The
+    Several processes of `jax.distributed` each take every so many-th image and merge
+    their scores; the devices of the segmenter's mesh take the images of a batch. The
     scores are the same to the last digit however many there are. A process writes a
     journal of its own, so they may share ``output`` or not; the table of images is that
     of the journals which the first process sees.
 
     Args:
       segmenter: the backbone and method.
-      source: pictures with ground truth.
+      source: images with ground truth.
       output: the folder for results.
       settings: from `settings_of`; results of other settings are not mixed.
       overwrite: forget what was scored before.
@@ -123,9 +123,9 @@ def evaluate(
         states.merge_all(states.from_words(words, empty) for words in gathered)
     )
     hosts.first_then_others(lambda: _report(output, metrics), name="report")
-    pictures = output / "pictures"
-    if hosts.index() == 0 and (waiting or not pictures.is_dir()):
-        _draw(segmenter, source, _entries(output), pictures, scoring.levels)
+    images = output / "images"
+    if hosts.index() == 0 and (waiting or not images.is_dir()):
+        _draw(segmenter, source, _entries(output), images, scoring.levels)
     return metrics
 
 
@@ -142,7 +142,7 @@ def _draw(
         draw_extremes(alone, source, entries, folder, levels=levels)
     except (OSError, ValueError) as error:
         print(
-            f"{folder}: the scores are complete, but the pictures could not be drawn "
+            f"{folder}: the scores are complete, but the images could not be drawn "
             f"({error}).",
             file=sys.stderr,
         )
@@ -182,7 +182,7 @@ def _read_ahead(
 def _write_table(path: Path, entries: Sequence[Entry]) -> None:
     names = list(dict.fromkeys(name for entry in entries for name in entry.row))
     with (
-        writing_aside(path) as aside,
+        atomic_write(path) as aside,
         open(aside, "w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.DictWriter(file, ["name", *names])

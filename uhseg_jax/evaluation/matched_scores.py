@@ -1,20 +1,20 @@
 """Scores of flat segmentations whose segments are matched one to one with classes.
 
 The protocol of zero-shot segmenters (Tian et al., "Diffuse, Attend, and Segment", CVPR
-2024): Hungarian matching in every picture, pixels summed over pictures. Unlike the best
+2024): Hungarian matching in every image, pixels summed over images. Unlike the best
 region for every class (`class_scores`) it is no upper bound that finer trees raise:
 spare segments are false positives of absent classes. Never set the two side by side.
 
 Which absent class a spare segment falls to is a tie that scipy's solver settles by the
 order of the classes and of the segments. Accuracy does not depend on it but mIoU does,
-much where pictures are few, so a taxonomy must list the classes in the order of the
+much where images are few, so a taxonomy must list the classes in the order of the
 protocol that is followed, absent ones too.
 """
 
 import numpy as np
 
 from uhseg_jax.datasets.source import Example
-from uhseg_jax.evaluation.places import PLACES, at_both_sizes
+from uhseg_jax.evaluation.resolutions import RESOLUTIONS, at_both_resolutions
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import states
 from uhseg_jax.metrics.matching import ImageMatchingState, match_image
@@ -54,19 +54,20 @@ class MatchedScorer:
         """The scores of no image, on the grid and at full size."""
         matching = ImageMatchingState.empty(self._classes.num_classes)
         return {
-            place: MatchedScores(matching, np.zeros((), np.int64)) for place in PLACES
+            place: MatchedScores(matching, np.zeros((), np.int64))
+            for place in RESOLUTIONS
         }
 
     def score(
         self, grid: RegionTree, full: RegionTree, example: Example
     ) -> tuple[dict[str, MatchedScores], dict[str, float]]:
-        """Scores one tree, on the patch grid and refined to the picture's size.
+        """Scores one tree, on the patch grid and refined to the image's size.
 
         Raises:
           DatasetError: the labels hold ids that the taxonomy does not know.
         """
         scores, row = self.empty(), dict[str, float]()
-        pairs = at_both_sizes(grid, full, example, self._classes)
+        pairs = at_both_resolutions(grid, full, example, self._classes)
         for place, (tree, truth) in pairs.items():
             segments = self._segments(tree)
             found = match_image(segments, truth, num_classes=self._classes.num_classes)
@@ -84,7 +85,7 @@ class MatchedScorer:
 
         ``mean_leaves`` is the mean number of segments at full size.
         """
-        found = {place: state[place].matching.compute() for place in PLACES}
+        found = {place: state[place].matching.compute() for place in RESOLUTIONS}
         full = state["full"]
         return {
             **{

@@ -10,7 +10,7 @@ import jax
 
 from uhseg_jax import backbones
 from uhseg_jax.datasets.source import Source
-from uhseg_jax.files import writing_aside
+from uhseg_jax.files import atomic_write
 
 __all__ = ["EvaluationError", "claim", "describe", "write_scores"]
 
@@ -27,7 +27,7 @@ def describe(
     """What scores depend on, JSON-ready.
 
     Args:
-      source: pictures with ground truth.
+      source: images with ground truth.
       backbone: of the method.
       version: of this package.
       others: the method, its config and whatever else.
@@ -89,12 +89,12 @@ def claim(
     for pattern in stale:
         for old in output.glob(pattern):
             old.unlink(missing_ok=True)
-    with writing_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def write_scores(path: Path, scores: Mapping[str, float]) -> None:
     """Writes scores; JSON has no NaN, so a score of nothing is null."""
-    with writing_aside(path) as aside:
+    with atomic_write(path) as aside:
         known = {k: None if math.isnan(v) else v for k, v in scores.items()}
         aside.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")

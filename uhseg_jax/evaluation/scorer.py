@@ -23,8 +23,8 @@ class Scorer(Protocol):
 
         Args:
           grid: the tree on the patch grid.
-          full: the same, refined to the size of the picture.
-          example: the picture with its ground truth.
+          full: the same, refined to the size of the image.
+          example: the image with its ground truth.
         """
         ...
 

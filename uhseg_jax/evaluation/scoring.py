@@ -21,7 +21,7 @@ _OPTIONAL_WHOLE = config_checks.optional(config_checks.whole(1))
 
 @dataclasses.dataclass(frozen=True)
 class Scoring:
-    """How pictures are prepared and their trees scored.
+    """How images are prepared and their trees scored.
 
     Attributes:
       protocol: "best_region": every class takes its best region of the tree, as the
@@ -29,7 +29,7 @@ class Scoring:
         some, as BSDS does; "hungarian": the segments of one flat segmentation are
         matched with the classes one to one, as zero-shot segmenters are scored.
       crop: score the middle squares of this side, in pixels (DiffSeg: 512); None for
-        the pictures as they are.
+        the images as they are.
       num_regions: with "hungarian", cut trees to at most so many segments; None for
         their leaves.
       boundaries: with "best_region", score those between classes too, as BSDS does;
@@ -64,7 +64,7 @@ class Scoring:
             )
 
     def view(self, source: Source) -> Source:
-        """The pictures as they are scored."""
+        """The images as they are scored."""
         return source if self.crop is None else CroppedSource(source, side=self.crop)
 
     def scorer(self, source: Source) -> Scorer:

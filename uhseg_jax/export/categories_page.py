@@ -17,7 +17,7 @@ from PIL import Image
 
 from uhseg_jax.export.category_overlay import category_colors
 from uhseg_jax.export.colors import hex_colors
-from uhseg_jax.files import writing_aside
+from uhseg_jax.files import atomic_write
 from uhseg_jax.images import resize
 from uhseg_jax.types import Bool, UInt8
 
@@ -35,13 +35,13 @@ class Category:
     Attributes:
       name: in its heading.
       num_regions: how many it has.
-      num_pictures: in how many pictures.
-      crops: pictures' names and thumbnails (`thumbnail`), in the order to show them.
+      num_images: in how many images.
+      crops: images' names and thumbnails (`thumbnail`), in the order to show them.
     """
 
     name: str
     num_regions: int
-    num_pictures: int
+    num_images: int
     crops: Sequence[tuple[str, bytes]]
 
 
@@ -63,7 +63,7 @@ def save_categories_page(
     categories: Sequence[Category],
     *,
     title: str = "Categories found",
-    num_pictures: int,
+    num_images: int,
 ) -> None:
     """Writes the page; a reader never sees half of it.
 
@@ -71,7 +71,7 @@ def save_categories_page(
       path: the file to write; ``.html``.
       categories: in the order of their numbers, from 1.
       title: in its heading and in the browser's tab.
-      num_pictures: of the collection.
+      num_images: of the collection.
     """
     page = importlib.resources.files(__package__) / "categories.html"
     head, tail = page.read_text("utf-8").split("{{categories}}")
@@ -79,12 +79,12 @@ def save_categories_page(
     regions = sum(x.num_regions for x in categories)
     summary = (
         f"{_counted(len(categories), 'category', 'categories')} from "
-        f"{_counted(regions, 'region')} in {_counted(num_pictures, 'picture')}"
+        f"{_counted(regions, 'region')} in {_counted(num_images, 'picture')}"
     )
     head = head.replace("{{summary}}", summary)
     colors = hex_colors(category_colors(len(categories)))[1:]
     with (
-        writing_aside(path) as aside,
+        atomic_write(path) as aside,
         # File names may hold bytes that are no text; they become question marks.
         open(aside, "w", encoding="utf-8", errors="replace") as file,
     ):
@@ -92,7 +92,7 @@ def save_categories_page(
         for category, color in zip(categories, colors, strict=True):
             file.write(_section(category, color))
         if not categories:
-            file.write('<p class="quiet">No picture has a foreground.</p>\n')
+            file.write('<p class="quiet">No image has a foreground.</p>\n')
         file.write(tail)
 
 
@@ -108,7 +108,7 @@ def _section(category: Category, color: str) -> str:
         f'<section>\n<h2><span class="mark" style="background:{color}"></span>'
         f"{html.escape(category.name)}</h2>\n"
         f'<p class="quiet">{_counted(category.num_regions, "region")} in '
-        f"{_counted(category.num_pictures, 'picture')}</p>\n"
+        f"{_counted(category.num_images, 'picture')}</p>\n"
         f'<div class="crops">\n{figures}\n</div>\n{rest}</section>\n'
     )
 

@@ -1,4 +1,4 @@
-"""Categories that were found, over a picture and as label maps: one colour for each."""
+"""Categories that were found, over an image and as label maps: one colour for each."""
 
 import os
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 from uhseg_jax.export.colors import node_colors
 from uhseg_jax.export.panels import boundaries, fit
-from uhseg_jax.files import writing_aside
+from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree
 from uhseg_jax.types import Integer, UInt8
 
@@ -22,7 +22,7 @@ _DIMMED = 0.45  # brightness that is left to the background
 def category_colors(count: int) -> UInt8[np.ndarray, "n 3"]:
     """Black for the background, and one colour for every category from 1.
 
-    Depends on the number of categories alone: they are the same in every picture.
+    Depends on the number of categories alone: they are the same in every image.
     """
     n = count + 1
     flat = RegionTree(
@@ -44,10 +44,10 @@ def paint_categories(
     *,
     count: int,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture beside itself with its regions in the colours of their categories.
+    """The image beside itself with its regions in the colours of their categories.
 
     Args:
-      image: the picture.
+      image: the image.
       categories: of every pixel, 0 for the background, which is dimmed.
       regions: of every pixel; lines are drawn between them.
       count: categories that there are.
@@ -84,9 +84,9 @@ def save_category_map(
             f"number, but there are {count}."
         )
     if count < 256:
-        picture = Image.fromarray(categories.astype(np.uint8), "L")
-        picture.putpalette(category_colors(count).tobytes())
+        photograph = Image.fromarray(categories.astype(np.uint8), "L")
+        photograph.putpalette(category_colors(count).tobytes())
     else:
-        picture = Image.fromarray(categories.astype(np.uint16))
-    with writing_aside(path) as aside:
-        picture.save(aside, "PNG")
+        photograph = Image.fromarray(categories.astype(np.uint16))
+    with atomic_write(path) as aside:
+        photograph.save(aside, "PNG")

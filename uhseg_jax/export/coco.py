@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from uhseg_jax.export.streaming import StreamingFile
-from uhseg_jax.files import writing_aside
+from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree
 from uhseg_jax.types import Bool, Int
 
@@ -22,9 +22,9 @@ _CELLS_AT_ONCE = 2**22  # of a label map, when its runs are sought
 
 
 class CocoWriter(StreamingFile):
-    """Writes one COCO file for many pictures, one picture in memory at a time.
+    """Writes one COCO file for many images, one image in memory at a time.
 
-    Every node of a tree becomes an annotation, the root (the whole picture) included,
+    Every node of a tree becomes an annotation, the root (the whole image) included,
     with the fields of COCO, ``iscrowd`` 0 and the mask as compressed RLE, and besides:
 
         parent_id  id of the parent's annotation; null for the root
@@ -59,11 +59,11 @@ class CocoWriter(StreamingFile):
         *,
         category_ids: Int[np.ndarray, " n"] | None = None,
     ) -> None:
-        """Writes a picture and all regions of its tree; all of it or nothing.
+        """Writes an image and all regions of its tree; all of it or nothing.
 
         Args:
           image_name: what ``file_name`` shall be, usually the path below the folder.
-          image_size: height and width of the picture file, upright, in pixels.
+          image_size: height and width of the image file, upright, in pixels.
           tree: its tree, with labels at that size.
           category_ids: of every node; nodes with 0 are left out, and ``parent_id`` is
             null where the parent is. None: all nodes, of category `CATEGORY_ID`.
@@ -108,7 +108,7 @@ class CocoWriter(StreamingFile):
     @contextlib.contextmanager
     def _write(self) -> Iterator[None]:
         with (
-            writing_aside(self._path) as aside,
+            atomic_write(self._path) as aside,
             open(aside, "w", encoding="utf-8") as self._file,
             # Images are listed after the annotations; until then they wait on disk.
             tempfile.TemporaryFile("w+", encoding="utf-8") as self._images,

@@ -7,7 +7,7 @@ from PIL import Image
 
 from uhseg_jax.export.colors import node_colors
 from uhseg_jax.export.panels import visible_nodes
-from uhseg_jax.files import writing_aside
+from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy.tree import RegionTree
 
 __all__ = ["save_labels"]
@@ -40,9 +40,9 @@ def save_labels(
     if num_regions is not None:
         labels = visible_nodes(tree, num_regions)[labels]
     if count <= 256:
-        picture = Image.fromarray(labels.astype(np.uint8), "L")
-        picture.putpalette(node_colors(tree)[:count].tobytes())
+        image = Image.fromarray(labels.astype(np.uint8), "L")
+        image.putpalette(node_colors(tree)[:count].tobytes())
     else:
-        picture = Image.fromarray(labels.astype(np.uint16))
-    with writing_aside(path) as aside:
-        picture.save(aside, "PNG")
+        image = Image.fromarray(labels.astype(np.uint16))
+    with atomic_write(path) as aside:
+        image.save(aside, "PNG")

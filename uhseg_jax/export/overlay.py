@@ -1,4 +1,4 @@
-"""The picture beside several levels of its tree, as one picture."""
+"""The image beside several levels of its tree, as one image."""
 
 import math
 import os
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from uhseg_jax.export.colors import node_colors
 from uhseg_jax.export.panels import boundaries, fit, require_same_size, visible_nodes
-from uhseg_jax.files import writing_aside
+from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy.tree import NO_PARENT, ROOT, RegionTree
 from uhseg_jax.types import Int, Integer, UInt8
 
@@ -33,7 +33,7 @@ def overlay(
     levels: Sequence[int] = (4, 8, 16),
     truth: Integer[np.ndarray, "H W"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Draws the picture and, beside it, its regions at several levels.
+    """Draws the image and, beside it, its regions at several levels.
 
     A region has the same colour at every level that shows it whole, and its parts have
     colours near its own. Captions give the number of regions that are really there,
@@ -43,7 +43,7 @@ def overlay(
       image: uint8 ``[H, W, 3]``.
       tree: its tree, with labels at image size.
       levels: numbers of regions, one panel each, as `RegionTree.cut` takes them.
-      truth: class of every pixel, drawn after the picture if given; negative where
+      truth: class of every pixel, drawn after the image if given; negative where
         nothing is known.
 
     Returns:
@@ -56,7 +56,7 @@ def overlay(
     colors = node_colors(tree)
     leaves = np.unique(np.asarray(tree.labels))
     sizes = {"longest": _LONGEST, "shortest": _SHORTEST}
-    panels, captions = [fit(image, np.asarray(tree.labels), **sizes)[0]], ["Picture"]
+    panels, captions = [fit(image, np.asarray(tree.labels), **sizes)[0]], ["Image"]
     if truth is not None:
         panels.append(_paint_truth(*fit(image, np.asarray(truth, np.int32), **sizes)))
         captions.append("Ground truth")
@@ -69,16 +69,18 @@ def overlay(
     return _sheet(panels, captions)
 
 
-def save_png(path: str | os.PathLike[str], picture: UInt8[np.ndarray, "h w 3"]) -> None:
-    """Writes a picture as PNG; a reader never sees half of it."""
-    with writing_aside(path) as aside:
-        Image.fromarray(picture).save(aside, "PNG")
+def save_png(
+    path: str | os.PathLike[str], photograph: UInt8[np.ndarray, "h w 3"]
+) -> None:
+    """Writes an image as PNG; a reader never sees half of it."""
+    with atomic_write(path) as aside:
+        Image.fromarray(photograph).save(aside, "PNG")
 
 
 def _paint_truth(
     image: UInt8[np.ndarray, "h w 3"], truth: Int[np.ndarray, "h w"]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Classes as the children of one root; the picture where nothing is known."""
+    """Classes as the children of one root; the image where nothing is known."""
     classes, index = np.unique(truth, return_inverse=True)
     n = classes.size + 1
     labels = index.reshape(truth.shape).astype(np.int32) + 1
@@ -98,7 +100,7 @@ def _paint(
     regions: Int[np.ndarray, "h w"],
     colors: UInt8[np.ndarray, "n 3"],
 ) -> UInt8[np.ndarray, "h w 3"]:
-    # Over a pale grey picture: its own colours would be mistaken for those of regions,
+    # Over a pale grey image: its own colours would be mistaken for those of regions,
     # and black would swallow them.
     grey = np.asarray(Image.fromarray(image).convert("L"), np.float32)[..., None]
     pale = _BLACK + (1 - _BLACK / 255) * grey

@@ -12,7 +12,7 @@ __all__ = ["boundaries", "fit", "require_same_size", "visible_nodes"]
 
 
 def require_same_size(
-    image: UInt8[np.ndarray, "H W 3"], tree: RegionTree, name: str = "the picture"
+    image: UInt8[np.ndarray, "H W 3"], tree: RegionTree, name: str = "the image"
 ) -> None:
     """Raises ValueError unless the tree labels the pixels of this image."""
     if image.shape[:2] != tuple(tree.labels.shape):
@@ -26,7 +26,7 @@ def require_same_size(
 def visible_nodes(tree: RegionTree, num_regions: int) -> Int[np.ndarray, " n"]:
     """The node as which every leaf is seen in ``tree.cut(num_regions=num_regions)``.
 
-    A cut of the leaves instead of the pixels, so it costs nothing on large pictures;
+    A cut of the leaves instead of the pixels, so it costs nothing on large images;
     ``visible_nodes(tree, k)[tree.labels]`` is the cut itself. Inner nodes and padding
     hold values without meaning.
     """
@@ -42,9 +42,9 @@ def fit(
     longest: int,
     shortest: int = 1,
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Int[np.ndarray, "h w"]]:
-    """Brings a picture and its labels to a size for showing, keeping the aspect.
+    """Brings an image and its labels to a size for showing, keeping the aspect.
 
-    Pictures with a side above ``longest`` are reduced (labels by nearest neighbour);
+    Images with a side above ``longest`` are reduced (labels by nearest neighbour);
     those with no side as long as ``shortest`` are enlarged by a whole factor, so that
     their pixels stay squares.
     """

@@ -1,4 +1,4 @@
-"""Files that are written picture by picture and appear only when they are whole."""
+"""Files that are written image by image and appear only when they are whole."""
 
 import abc
 import contextlib
@@ -12,7 +12,7 @@ Writer = TypeVar("Writer", bound="StreamingFile")
 
 
 class StreamingFile(abc.ABC):
-    """A file for many pictures, with one of them in memory at a time.
+    """A file for many images, with one of them in memory at a time.
 
     It appears under its name when the block ends without an exception, and not before.
     """
@@ -23,7 +23,7 @@ class StreamingFile(abc.ABC):
 
     @abc.abstractmethod
     def _write(self) -> contextlib.AbstractContextManager[Any]:
-        """Opens ``self._file``; writes what stands before and after the pictures."""
+        """Opens ``self._file``; writes what stands before and after the images."""
 
     def __enter__(self: Writer) -> Writer:
         self._block = self._write()

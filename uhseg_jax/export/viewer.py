@@ -1,8 +1,8 @@
 """One HTML page in which trees are looked at: no server, no network, one file.
 
-The page is `viewer.html` with `viewer.css` and `viewer.js` put into it. Every picture
+The page is `viewer.html` with `viewer.css` and `viewer.js` put into it. Every image
 is a script element of its own that holds JSON, so the browser parses the one that is
-shown and no other. In the JSON a picture is a JPEG, and the labels are runs of node ids
+shown and no other. In the JSON an image is a JPEG, and the labels are runs of node ids
 rather than an image: browsers that protect from fingerprinting alter pixels read back.
 """
 
@@ -22,20 +22,20 @@ from PIL import Image
 from uhseg_jax.export.colors import hex_colors, node_colors
 from uhseg_jax.export.panels import fit, require_same_size
 from uhseg_jax.export.streaming import StreamingFile
-from uhseg_jax.files import writing_aside
+from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import resize
 from uhseg_jax.types import Int, UInt8
 
 __all__ = ["ViewerWriter"]
 
-_LONGEST = 900  # pixels of the long side of a picture in the page
+_LONGEST = 900  # pixels of the long side of an image in the page
 _THUMBNAIL = 112
 _QUALITY, _THUMBNAIL_QUALITY = 82, 70  # of JPEG
 
 
 class ViewerWriter(StreamingFile):
-    """Writes the page for many pictures, one picture in memory at a time.
+    """Writes the page for many images, one image in memory at a time.
 
     It appears under its name when the block ends without an exception, and not before:
 
@@ -56,10 +56,10 @@ class ViewerWriter(StreamingFile):
     def add(
         self, name: str, image: UInt8[np.ndarray, "H W 3"], tree: RegionTree
     ) -> None:
-        """Writes a picture and its tree into the page.
+        """Writes an image and its tree into the page.
 
         Args:
-          name: what the picture is called in the page, usually its file name.
+          name: what the image is called in the page, usually its file name.
           image: uint8 ``[H, W, 3]``; shown at most 900 pixels long.
           tree: its tree, with labels at image size.
 
@@ -90,7 +90,7 @@ class ViewerWriter(StreamingFile):
         small = max(1, round(height * scale)), max(1, round(width * scale))
         thumbnail = _jpeg(resize(shown, small), _THUMBNAIL_QUALITY)
         file.write(
-            f'<script type="application/json" class="picture" '
+            f'<script type="application/json" class="image" '
             f'data-name="{html.escape(name)}" data-thumbnail="{thumbnail}">'
             f"{text}</script>\n"
         )
@@ -102,11 +102,11 @@ class ViewerWriter(StreamingFile):
             (folder / f"viewer.{kind}").read_text("utf-8")
             for kind in ("html", "css", "js")
         )
-        head, tail = page.split("{{pictures}}")
+        head, tail = page.split("{{images}}")
         head = head.replace("{{style}}", style)
         head = head.replace("{{title}}", html.escape(self._title))
         with (
-            writing_aside(self._path) as aside,
+            atomic_write(self._path) as aside,
             # File names may hold bytes that are no text; they become question marks.
             open(aside, "w", encoding="utf-8", errors="replace") as self._file,
         ):

@@ -25,7 +25,7 @@ __all__ = [
     "open_by_depth",
     "open_by_num_regions",
     "prune",
-    "split_prices",
+    "split_costs",
     "visible_ancestors",
 ]
 
@@ -41,7 +41,7 @@ def num_children(parents: Int[Array, " n"]) -> Int[Array, " n"]:
     return jnp.zeros((n,), jnp.int32).at[slots].add(1, mode="drop")
 
 
-def split_prices(
+def split_costs(
     parents: Int[Array, " n"], costs: Float[Array, " n"]
 ) -> Float[Array, " n"]:
     """Price of splitting each node, the mean cost of its children; inf for leaves."""
@@ -83,7 +83,7 @@ def entry_ranks(
     lower node id). The root enters at 0, its children at 1; padding holds ``n``.
     """
     n = parents.shape[0]
-    prices = split_prices(parents, costs)
+    prices = split_costs(parents, costs)
     ids = jnp.arange(n, dtype=jnp.int32)
     first = jnp.where((ids == ROOT) & (num_nodes > 0), 0, n).astype(jnp.int32)
 
@@ -158,7 +158,7 @@ def open_by_cost(
 ) -> Bool[Array, " n"]:
     """Opens every split cheaper than ``cost`` whose ancestors are open."""
     del depths, num_nodes
-    cheap = split_prices(parents, costs) < cost
+    cheap = split_costs(parents, costs) < cost
     # A node is open if no node from the root down to it is dear.
     contains = ancestry(parents)
     return ~jnp.any(contains & ~cheap[:, None], axis=0)

@@ -1,7 +1,7 @@
 """A hierarchy of regions as plain arrays.
 
 Nodes are numbered so that parents come before children: node 0 is the whole
-picture, the leaves partition it, and an inner node is the union of its children.
+image, the leaves partition it, and an inner node is the union of its children.
 Arrays are preallocated and padded, so a tree can leave a jitted function, be mapped
 over a batch, be saved, and be cut at any granularity without solving anything again.
 """
@@ -157,7 +157,7 @@ class RegionTree:
         Args:
           num_regions: open the cheapest split whose ancestors are open, again and
             again, as long as at most this many regions result; at least 1.
-          depth: open every split above this depth; 0 is the whole picture.
+          depth: open every split above this depth; 0 is the whole image.
           cost: open every split cheaper than this whose ancestors are open.
 
         Returns:

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from uhseg_jax.files import writing_aside
+from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy.cuts import NO_PARENT
 
 __all__ = ["TreeFileError", "read", "write"]
@@ -23,7 +23,7 @@ def write(path: str | os.PathLike[str], **arrays: np.ndarray) -> None:
     Raises:
       OSError: the file cannot be written; the message names it.
     """
-    with writing_aside(path) as aside, open(aside, "wb") as file:
+    with atomic_write(path) as aside, open(aside, "wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 

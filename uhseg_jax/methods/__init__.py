@@ -25,10 +25,10 @@ class Method:
         (``image_size``, ``facet``, ``blocks``, ``normed``).
       presets: makers of named configs; "default" is ours.
       segment: ``(features [h, w, d], config)`` to an output with a ``tree``; None for a
-        method that learns from a collection of pictures (`uhseg_jax.discovery`).
+        method that learns from a collection of images (`uhseg_jax.discovery`).
       check: raises ValueError for finite features ``[..., h, w, d]`` that the method
         cannot work on.
-      refiner: how its regions follow the picture's edges where nothing is said.
+      refiner: how its regions follow the image's edges where nothing is said.
     """
 
     name: str
@@ -40,15 +40,15 @@ class Method:
 
     @property
     def of_collections(self) -> bool:
-        """Whether the method learns from a collection of pictures."""
+        """Whether the method learns from a collection of images."""
         return self.segment is None
 
-    def require_one_picture(self) -> None:
-        """ValueError for a method that does not segment pictures one by one."""
+    def require_one_image(self) -> None:
+        """ValueError for a method that does not segment images one by one."""
         if self.of_collections:
             raise ValueError(
                 f"method {self.name!r} learns its categories from a collection of "
-                "pictures and has nothing to say about one alone; run uhseg-segment "
+                "images and has nothing to say about one alone; run uhseg-segment "
                 f"--method={self.name} FOLDER, or call "
                 "uhseg_jax.discovery.discover."
             )

@@ -1,4 +1,4 @@
-"""Which bound on the normalised cut suits a picture: the rules that are compared.
+"""Which bound on the normalised cut suits an image: the rules that are compared.
 
 Ivanova et al. (WACV 2026) find it for every image and call their criterion the minimum
 average node cut; its formula is not known to us. `least_escape` is our reading of it,
@@ -21,11 +21,11 @@ __all__ = [
     "largest_eigengap",
     "least_escape",
     "most_stable",
-    "opening_prices",
+    "opening_costs",
 ]
 
 
-def opening_prices(
+def opening_costs(
     parents: Int[Array, " n"], costs: Float[Array, " n"]
 ) -> Float[Array, " n"]:
     """The bound at which each node divides: the dearest split from the root to it.
@@ -33,7 +33,7 @@ def opening_prices(
     inf for leaves and padding.
     """
     above = cuts.ancestry(parents)
-    prices = cuts.split_prices(parents, costs)
+    prices = cuts.split_costs(parents, costs)
     return jnp.max(jnp.where(above, prices[:, None], -jnp.inf), axis=0)
 
 
@@ -57,7 +57,7 @@ class LeafSets:
     def of(cls, tree: RegionTree) -> "LeafSets":
         """Those of one tree."""
         parents, costs = jnp.asarray(tree.parents), jnp.asarray(tree.costs)
-        prices = opening_prices(parents, costs)
+        prices = opening_costs(parents, costs)
         entered = jnp.where(parents == NO_PARENT, -jnp.inf, prices[parents])
         nodes = jnp.arange(parents.shape[0]) < tree.num_nodes
         shown = (entered[None, :] <= prices[:, None]) & nodes[None, :]

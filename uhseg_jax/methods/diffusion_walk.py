@@ -2,10 +2,10 @@
 
 Ivanova, Aversa, Henderson and Williamson, "Unsupervised Segmentation by Diffusing,
 Walking and Cutting", arXiv 2412.04678. Zero-shot: the self-attention of a diffusion
-model is the transition matrix of a random walk between the cells of the picture, and
-the picture is divided in two by normalised cuts, again and again, on the graph of the
+model is the transition matrix of a random walk between the cells of the image, and
+the image is divided in two by normalised cuts, again and again, on the graph of the
 walk or on that of the likeness of its rows. Longer walks see larger regions, and the
-bound at which cutting stops is found for every picture.
+bound at which cutting stops is found for every image.
 
 What the abstracts state is done as they state it. Layers, weights of the resolutions,
 lengths of the walk and the formula of the automatic bound were not to be found; what
@@ -75,12 +75,12 @@ class Config:
     """Every parameter of the method; the numbers are ours where nothing is said.
 
     Attributes:
-      image_size: side to which pictures are resized, or (height, width), in pixels;
+      image_size: side to which images are resized, or (height, width), in pixels;
         the aspect ratio is not kept.
       facet: what the backbone gives; "attention".
       blocks: of a Vision Transformer, whose attention is averaged over heads and these
         blocks, negative from the end. A diffusion model gives that of all its layers.
-      passes: how a diffusion model looks at the picture. "inversion": DDIM inversion
+      passes: how a diffusion model looks at the image. "inversion": DDIM inversion
         and the way back, attention taken on the latter; "single": one pass.
       inversion_steps: of "inversion"; the paper's 10, second-hand.
       schedule_steps: into which its schedule is divided; the paper's 50, second-hand.
@@ -93,7 +93,7 @@ class Config:
       teleport: probability of a uniform jump, so that there is one stationary law.
       exponent: to which cosines are raised, of "rows" (DiffCut: 10).
       stretched: whether cosines are first stretched to [0, 1], of "rows" (DiffCut).
-      threshold_rule: "fixed", or for every picture by itself: "escape" (our reading of
+      threshold_rule: "fixed", or for every image by itself: "escape" (our reading of
         the paper's minimum average node cut), "relative_escape", "stability" or
         "eigengap" (`automatic_threshold`).
       threshold: bound on ``cut / vol(A) + cut / vol(B)``. Of "fixed" the bound itself,
@@ -148,7 +148,7 @@ def default() -> Config:
 
 
 def automatic() -> Config:
-    """The bound found for every picture, for one flat segmentation.
+    """The bound found for every image, for one flat segmentation.
 
     Markov stability was chosen among the rules. The least chance of escape, our reading
     of the paper's criterion, almost always keeps two regions: on photographs of one
@@ -175,18 +175,18 @@ class Output:
         was kept; 0 where none was.
       split_residuals: ``[n]``, ``|M x - x value|`` of the eigenpairs that decided on
         each node of the whole tree, before any was undone; 0 where none was solved.
-      law_residual: ``[]``, the mass that one more step of the walk would move from the
+      stationary_residual: ``[]``, the mass that one more step would move from the
         stationary law; a few roundings, but more of walks that hardly mix.
     """
 
     tree: RegionTree
     threshold: Scalar
     split_residuals: Float[Array, " n"]
-    law_residual: Scalar
+    stationary_residual: Scalar
 
 
 def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
-    """The tree of regions of one picture's attention.
+    """The tree of regions of one image's attention.
 
     Pure; jits with ``config`` static.
 
@@ -205,7 +205,7 @@ def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
     # Walk: the chain, which may jump anywhere now and then, and its stationary law.
     transitions = walk.transition_matrix(attention.reshape(n, n))
     chain = walk.mix(transitions, config.teleport)
-    stationary = walk.stationary_law(chain)
+    stationary = walk.stationary_distribution(chain)
     law = stationary.law
     affinity = walk.WalkAffinity(chain, law, config.steps)
     graph = _graph(affinity, config)
@@ -234,7 +234,7 @@ def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
     )
 
     # Bound: of a tree that was grown to a generous one, the splits that suit the
-    # picture.
+    # image.
     match config.threshold_rule:
         case "escape" | "relative_escape" as rule:
             relative = rule == "relative_escape"
@@ -256,7 +256,7 @@ def _graph(affinity: walk.WalkAffinity, config: Config) -> DenseAffinity:
     """The graph that is cut, of k steps of the walk."""
     if config.graph == "walk":
         return affinity.dense()
-    return walk.row_likeness(
+    return walk.row_similarity(
         walk.power(affinity.transitions, affinity.steps),
         exponent=config.exponent,
         stretched=config.stretched,
@@ -283,7 +283,7 @@ def _eigenvalues(graph: DenseAffinity) -> Float[Array, " q"]:
 
 def _dearest_split(tree: RegionTree) -> Scalar:
     """Ncut(A, B) of the dearest split of a tree; 0 where there is none."""
-    prices = automatic_threshold.opening_prices(
+    prices = automatic_threshold.opening_costs(
         jnp.asarray(tree.parents), jnp.asarray(tree.costs)
     )
     return 2 * jnp.max(jnp.where(jnp.isfinite(prices), prices, 0))

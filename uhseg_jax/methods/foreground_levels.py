@@ -62,7 +62,7 @@ def foreground_by_evidence(
       assignment: cluster of every patch.
       k: number of clusters.
       attention: of the class token to every patch, mean over the heads.
-      on_border: whether a patch touches the border of its picture.
+      on_border: whether a patch touches the border of its image.
       mask: the patches that count.
     """
     groups = _groups(assignment, k, mask)

@@ -1,12 +1,12 @@
 """Lightweight multilevel clustering (Cheung, Chen, Yang and Zhao, 2023).
 
 "A Lightweight Clustering Framework for Unsupervised Semantic Segmentation",
-arXiv 2311.18628. Training-free, and over a collection of pictures: patch features are
-clustered into few groups at the level of the dataset, of categories of pictures and of
-the single picture; at each level some groups are foreground. The foreground of a
-picture becomes regions, and regions are given a category by their class tokens.
+arXiv 2311.18628. Training-free, and over a collection of images: patch features are
+clustered into few groups at the level of the dataset, of categories of images and of
+the single image; at each level some groups are foreground. The foreground of a
+image becomes regions, and regions are given a category by their class tokens.
 
-Here is what concerns one picture or one set of centroids, as pure functions; the passes
+Here is what concerns one image or one set of centroids, as pure functions; the passes
 over a collection are in `uhseg_jax.discovery`. The abstract states the three levels,
 their consistency and the labelling by class tokens; every number and rule marked
 "ours" is a choice of this package.
@@ -82,32 +82,32 @@ class Config:
     """Every parameter of the method; the numbers are ours where nothing is said.
 
     Attributes:
-      image_size: side to which pictures are resized, or (height, width), in pixels;
+      image_size: side to which images are resized, or (height, width), in pixels;
         the aspect ratio is not kept (ours).
       facet: of the patches: "token", "query", "key" or "value". The paper studies it;
         keys are ours.
       block: of the backbone that gives it, negative from the end.
       normed: tokens through the final norm; None: for the last block only.
       attention_block: whose class attention tells foreground from background.
-      class_block: whose class token stands for pictures and regions.
+      class_block: whose class token stands for images and regions.
       class_normed: class token through the final norm; None: for the last block only.
       consistency: how the three levels are kept consistent (both readings ours).
         "chain": the clusters of a level are foreground by the mask of the level above.
         "vote": every level decides by itself, and two of three decide on a patch.
       dataset_clusters: K of the dataset level.
-      num_groups: categories of pictures at the category level, 20 for VOC.
+      num_groups: categories of images at the category level, 20 for VOC.
       category_clusters: K within each of them.
-      image_clusters: K within a picture.
+      image_clusters: K within an image.
       majority: share of a cluster that must lie in the mask of the level above.
-      max_foreground: share of a picture above which a mask counts as failed, as an
+      max_foreground: share of an image above which a mask counts as failed, as an
         empty one does; then the level above decides.
       temperature: of the soft score; a cosine by which a patch is nearer to foreground
         multiplies its odds by e.
       sample_size: patches that the upper two levels are learned from, at the most;
-        every picture gives as many.
-      kmeans_restarts: seedings of every clustering but those of single pictures.
+        every image gives as many.
+      kmeans_restarts: seedings of every clustering but those of single images.
       kmeans_iterations: Lloyd steps of each at the most.
-      min_area: share of a picture below which a region is dropped.
+      min_area: share of an image below which a region is dropped.
       regions: "components" (connected components of the foreground) or "tree" (the
         regions of a tree of `recursive_spectral` that lie in the foreground).
       tree_blocks: blocks whose tokens the tree is made from.
@@ -117,7 +117,7 @@ class Config:
         quarter of the number of regions; 0: none, and nothing is whitened.
       num_categories: clusters of regions, 20 for VOC and 80 for COCO.
       keep_features: save the features of the first pass for the second and for later
-        runs (2.8 MB a picture by default) rather than compute them again. Changes
+        runs (2.8 MB an image by default) rather than compute them again. Changes
         no result.
       seed: of the random keys; the same seed gives the same categories.
 
@@ -164,7 +164,7 @@ def default() -> Config:
 
 @pytree_dataclass
 class Foreground:
-    """The foreground of one picture on the patch grid, at every level.
+    """The foreground of one image on the patch grid, at every level.
 
     A margin is how much nearer a patch is, in cosine, to the nearest foreground
     centroid than to the nearest of the background; masks are where it is above 0.
@@ -198,14 +198,14 @@ def find_foreground(
     category: Level,
     config: Config,
 ) -> Foreground:
-    """The foreground of one picture at the three levels.
+    """The foreground of one image at the three levels.
 
     Args:
-      key: random key for the clusters of the picture.
+      key: random key for the clusters of the image.
       features: of its patches, of any length.
       attention: of the class token to the patches, mean over the heads.
       dataset: the level of the dataset.
-      category: the level of the picture's category.
+      category: the level of the image's category.
       config: the parameters.
     """
     h, w, d = features.shape

@@ -63,7 +63,7 @@ class Config:
     """Every parameter of the method; `paper` and `release` are the published sets.
 
     Attributes:
-      image_size: side to which pictures are resized, or (height, width), in pixels;
+      image_size: side to which images are resized, or (height, width), in pixels;
         the aspect ratio is not kept.
       facet: what the backbone gives: "token", "query", "key" or "value".
       blocks: blocks of the backbone, negative from the end; the features of several
@@ -196,7 +196,7 @@ class Output:
 
 
 def segment(features: Float[Array, "h w d"], config: Config) -> Output:
-    """The tree of regions of one picture's features.
+    """The tree of regions of one image's features.
 
     Pure, for finite features without zero rows; jits with ``config`` static.
 
@@ -247,7 +247,7 @@ def segment_graph(
         max_children=2 if config.rule == "two_way" else config.max_children,
     )
 
-    # Tree: a node is the union of its leaves, and the leaves partition the picture.
+    # Tree: a node is the union of its leaves, and the leaves partition the image.
     tree = RegionTree(
         labels=grown.leaves[coarse.assignment].reshape(grid),
         parents=grown.parents,

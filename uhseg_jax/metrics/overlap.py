@@ -68,7 +68,7 @@ def score_image(
     num_classes: int,
     budgets: tuple[int, ...] = BUDGETS,
 ) -> ImageOverlap:
-    """Scores one tree against one picture's ground truth.
+    """Scores one tree against one image's ground truth.
 
     Args:
       tree: one tree; its labels are of the ground truth's size.

@@ -36,7 +36,7 @@ def cut_maps(
     """
     if num_regions is not None and costs is not None:
         raise ValueError("give num_regions or costs for the scales, not both.")
-    # A picture with one cell for every node: cutting it costs nothing.
+    # An image with one cell for every node: cutting it costs nothing.
     nodes = np.arange(tree.parents.shape[0], dtype=np.int32)[None, :]
     small = dataclasses.replace(tree, labels=nodes)
     if costs is not None:

@@ -48,7 +48,7 @@ class ImageTreeOverlap:
 def score_image(
     tree: RegionTree, classes: Integer[np.ndarray, "h w"], hierarchy: ClassTree
 ) -> ImageTreeOverlap:
-    """Scores one tree against one picture's ground truth and its class hierarchy.
+    """Scores one tree against one image's ground truth and its class hierarchy.
 
     Args:
       tree: one tree; its labels are of the ground truth's size.

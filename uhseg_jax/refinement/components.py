@@ -4,7 +4,7 @@ import numpy as np
 
 from uhseg_jax.types import Int, Integer
 
-__all__ = ["absorb_specks", "label_components"]
+__all__ = ["absorb_small_components", "label_components"]
 
 
 def label_components(
@@ -20,7 +20,7 @@ def label_components(
     return np.asarray(found, np.int64) - 1
 
 
-def absorb_specks(
+def absorb_small_components(
     labels: Integer[np.ndarray, "H W"], min_area: int
 ) -> Integer[np.ndarray, "H W"]:
     """Gives every small connected piece to the regions around it.

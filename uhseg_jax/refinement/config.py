@@ -47,8 +47,8 @@ class Refinement:
         the paper's formula, in which far leaves count as much as near ones.
       color_sigma: of "joint": distance in colour, of 255 on each channel.
       max_megapixels: all but "none" and "upsample" work on a smaller copy of larger
-        pictures, and their probabilities are interpolated.
-      min_area: share of the picture below which a connected piece of a leaf goes to the
+        images, and their probabilities are interpolated.
+      min_area: share of the image below which a connected piece of a leaf goes to the
         regions around it.
       connected: make a leaf in several pieces the parent of these.
       pamr: constants of "pamr".

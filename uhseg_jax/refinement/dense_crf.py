@@ -1,4 +1,4 @@
-"""Labels that follow the edges of a picture: a fully connected CRF, by mean field.
+"""Labels that follow the edges of an image: a fully connected CRF, by mean field.
 
 Kraehenbuehl & Koltun, "Efficient Inference in Fully Connected CRFs with Gaussian Edge
 Potentials", NeurIPS 2011. Any two pixels of different labels pay for being close, and
@@ -83,7 +83,7 @@ def mean_field(
 ) -> Float[Array, "H W k"]:
     """Marginals of the labels of every pixel (Algorithm 1, Potts model).
 
-    Under `jax.vmap` pictures are gone through one after the other.
+    Under `jax.vmap` images are gone through one after the other.
 
     Args:
       unary: float32 ``[H, W, k]``, what every label costs a pixel: minus its log
@@ -96,7 +96,7 @@ def mean_field(
       float32 ``[H, W, k]``; sums over k to 1, or 0 for pixels that are not there.
 
     Raises:
-      ValueError: the standard deviations are so small, and the picture so large, that
+      ValueError: the standard deviations are so small, and the image so large, that
         the lattice's vertices cannot be numbered in 32 bits.
     """
     mask = jnp.ones(unary.shape[:2], bool) if mask is None else mask

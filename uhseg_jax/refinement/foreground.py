@@ -10,7 +10,7 @@ from uhseg_jax import images
 from uhseg_jax.interpolation import Taps, read_taps, with_margin
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.refinement.labels import resize_labels
-from uhseg_jax.refinement.points import Points, padded_taps, working_size
+from uhseg_jax.refinement.pixel_grid import PixelGrid, padded_taps, working_size
 from uhseg_jax.refinement.sharpening import sharpen
 from uhseg_jax.types import Array, Bool, Float, UInt8
 
@@ -21,10 +21,10 @@ _LEAST = 1e-5  # probability
 
 def refine_foreground(
     probability: Float[Array | np.ndarray, "h w"],
-    picture: UInt8[np.ndarray, "H W 3"],
+    image: UInt8[np.ndarray, "H W 3"],
     refinement: Refinement,
 ) -> Bool[np.ndarray, "H W"]:
-    """The foreground of a picture at its pixels.
+    """The foreground of an image at its pixels.
 
     The probability is interpolated bilinearly; PAMR and the dense CRF then treat
     foreground and background as two labels, with the constants that leaves of a tree
@@ -32,19 +32,19 @@ def refine_foreground(
 
     Args:
       probability: of foreground at every patch.
-      picture: RGB pixels, of any size and aspect.
+      image: RGB pixels, of any size and aspect.
       refinement: how; its ``kernel``, ``temperature``, ``locality``, ``min_area`` and
         ``connected`` are of trees and not looked at.
     """
-    size = picture.shape[:2]
+    size = image.shape[:2]
     coarse = np.asarray(probability, np.float32)
     if refinement.refiner == "none":
         return resize_labels((coarse > 0.5).astype(np.int32), size).astype(bool)
     height, width = size
     if refinement.refiner != "upsample":
         height, width = working_size(size, refinement.max_megapixels)
-        working = images.resize(picture, (height, width))
-        points = Points.of(working, coarse.shape, kernel="bilinear")
+        working = images.resize(image, (height, width))
+        points = PixelGrid.of(working, coarse.shape, kernel="bilinear")
         fine = _refined(jnp.asarray(coarse), points, refinement=refinement)
         coarse = np.asarray(fine)[:height, :width]
         if (height, width) == size:
@@ -66,7 +66,7 @@ def _interpolated(
 
 @functools.partial(jax.jit, static_argnames="refinement")
 def _refined(
-    probability: Float[Array, "h w"], points: Points, *, refinement: Refinement
+    probability: Float[Array, "h w"], points: PixelGrid, *, refinement: Refinement
 ) -> Float[Array, "H W"]:
     """The probability of foreground after PAMR, the CRF or both."""
     foreground = _interpolated(probability, points.rows, points.columns)

@@ -1,4 +1,4 @@
-"""Interpolation that the picture guides: cells of another colour count less.
+"""Interpolation that the image guides: cells of another colour count less.
 
 Kopf, Cohen, Lischinski and Uyttendaele, "Joint Bilateral Upsampling", SIGGRAPH 2007.
 """

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 
-from uhseg_jax.hierarchy.closing import close_up
+from uhseg_jax.hierarchy.collapse import collapse_empty
 from uhseg_jax.hierarchy.cuts import NO_PARENT
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.refinement.components import label_components
@@ -13,7 +13,7 @@ from uhseg_jax.types import Array, Integer
 
 __all__ = ["at_size", "divide_into_pieces", "relabel", "resize_labels"]
 
-# Pieces of one leaf lie apart in the picture; no cut told them from one another. The
+# Pieces of one leaf lie apart in the image; no cut told them from one another. The
 # largest normalised cut there is, so that they are the last that a cut opens.
 _PIECE_COST = 1.0
 
@@ -39,7 +39,7 @@ def relabel(tree: RegionTree, labels: Integer[np.ndarray, "H W"]) -> RegionTree:
     """The tree over other cells, without the leaves that have lost all of theirs.
 
     Parents are the unions of their leaves, so regions are nested whatever the labels
-    are; see `hierarchy.closing.close_up` for the nodes that go.
+    are; see `hierarchy.collapse.collapse_empty` for the nodes that go.
 
     Args:
       tree: one tree, numpy.
@@ -56,7 +56,7 @@ def relabel(tree: RegionTree, labels: Integer[np.ndarray, "H W"]) -> RegionTree:
 
     areas = np.bincount(labels.ravel(), minlength=n).astype(np.int32)
     closed = jax.device_get(
-        close_up(
+        collapse_empty(
             pad(tree.parents, NO_PARENT),
             pad(tree.costs, 0),
             np.asarray(tree.num_nodes, np.int32),

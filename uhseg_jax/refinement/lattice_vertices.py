@@ -46,7 +46,7 @@ class VertexKeys:
             raise ValueError(
                 "expected points whose lattice has fewer than 2^32 vertices, but these "
                 f"range over {', '.join(widths)} standard deviations; raise the "
-                "standard deviations, or filter a smaller picture."
+                "standard deviations, or filter a smaller image."
             )
 
     def pack(self, coordinates: Sequence[Int[Array, "..."]]) -> Array:

@@ -68,7 +68,7 @@ def refine(
       probabilities: of the k labels at every pixel.
       image: RGB colours.
       config: the constants.
-      mask: the pixels of the picture; all, if None. The others have no influence, and
+      mask: the pixels of the image; all, if None. The others have no influence, and
         come out as they went in; so does a pixel without a neighbour.
 
     Returns:

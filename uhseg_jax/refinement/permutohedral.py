@@ -33,7 +33,7 @@ __all__ = ["Lattice", "build_lattice", "filter_values"]
 
 # Rows of a table that one step of a loop computes.
 _BLOCK = 16384
-# Points that one row of the splat adds up; a vertex of more points has more rows.
+# PixelGrid that one row of the splat adds up; a vertex of more points has more rows.
 _FAN_IN = 4
 # Values of vertices that a filter holds at once; of more, some columns after others.
 _MAX_VALUES = 2**24

@@ -52,7 +52,7 @@ def leaf_prototypes(
 
 @pytree_dataclass
 class LeafEvidence:
-    """What the patch grid says about the leaf of any point of the picture.
+    """What the patch grid says about the leaf of any point of the image.
 
     Attributes:
       products: ``[h + 4, w + 4, k]``, unit features times prototypes, the border cells

@@ -10,12 +10,12 @@ import numpy as np
 from uhseg_jax import images
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.interpolation import Taps, read_taps, with_margin
-from uhseg_jax.refinement.components import absorb_specks
+from uhseg_jax.refinement.components import absorb_small_components
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.refinement.joint import joint_weights
 from uhseg_jax.refinement.labels import divide_into_pieces, relabel, resize_labels
-from uhseg_jax.refinement.points import (
-    Points,
+from uhseg_jax.refinement.pixel_grid import (
+    PixelGrid,
     map_bands,
     padded_taps,
     working_size,
@@ -32,10 +32,10 @@ _MIN_SLOTS = 8
 def refine(
     tree: RegionTree,
     features: Float[Array | np.ndarray, "h w d"],
-    picture: UInt8[np.ndarray, "H W 3"],
+    image: UInt8[np.ndarray, "H W 3"],
     refinement: Refinement,
 ) -> RegionTree:
-    """The tree with its leaves at the pixels of the picture.
+    """The tree with its leaves at the pixels of the image.
 
     Only the leaves are refined; their parents are unions of them, so regions stay
     nested. Leaves that lose all their pixels are removed and the tree is closed up.
@@ -43,7 +43,7 @@ def refine(
     Args:
       tree: one tree on the patch grid.
       features: of the patches, finite and of any length.
-      picture: RGB pixels, of any size and aspect.
+      image: RGB pixels, of any size and aspect.
       refinement: how.
 
     Returns:
@@ -58,14 +58,16 @@ def refine(
             f"expected features on the tree's grid of {on_grid.shape[0]} x "
             f"{on_grid.shape[1]} cells, but got {tuple(features.shape)}."
         )
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     leaves, slots = np.unique(on_grid, return_inverse=True)
     if refinement.refiner == "none" or len(leaves) == 1:
         labels = resize_labels(on_grid, (height, width))
     else:
         slots = slots.reshape(on_grid.shape).astype(np.int32)
-        labels = leaves[_refined_slots(features, slots, picture, refinement)]
-    specks = absorb_specks(labels, math.ceil(refinement.min_area * labels.size))
+        labels = leaves[_refined_slots(features, slots, image, refinement)]
+    specks = absorb_small_components(
+        labels, math.ceil(refinement.min_area * labels.size)
+    )
     refined = relabel(tree, specks)
     return divide_into_pieces(refined) if refinement.connected else refined
 
@@ -73,21 +75,21 @@ def refine(
 def _refined_slots(
     features: Float[Array | np.ndarray, "h w d"],
     slots: Int[np.ndarray, "h w"],
-    picture: UInt8[np.ndarray, "H W 3"],
+    image: UInt8[np.ndarray, "H W 3"],
     refinement: Refinement,
 ) -> Integer[np.ndarray, "H W"]:
     """The slot of the best leaf at every pixel."""
     num_leaves = np.asarray(int(slots.max()) + 1, np.int32)
     num_slots = max(_MIN_SLOTS, 1 << int(num_leaves - 1).bit_length())
     evidence = _evidence(jnp.asarray(features), slots, num_slots=num_slots)
-    size = picture.shape[:2]
+    size = image.shape[:2]
     if refinement.refiner == "upsample":
-        points = Points.of(picture, slots.shape, kernel=refinement.kernel)
+        points = PixelGrid.of(image, slots.shape, kernel=refinement.kernel)
         best = _best_by_evidence(evidence, points, num_leaves, refinement=refinement)
         return np.asarray(best)[: size[0], : size[1]]
     height, width = working_size(size, refinement.max_megapixels)
-    working = images.resize(picture, (height, width))
-    points = Points.of(working, slots.shape, kernel=refinement.kernel)
+    working = images.resize(image, (height, width))
+    points = PixelGrid.of(working, slots.shape, kernel=refinement.kernel)
     probabilities = _refined_probabilities(
         evidence, points, num_leaves, refinement=refinement
     )
@@ -108,7 +110,7 @@ def _evidence(features: Array, slots: Array, *, num_slots: int) -> LeafEvidence:
 
 def _log_probabilities(
     evidence: LeafEvidence,
-    points: Points,
+    points: PixelGrid,
     num_leaves: Int[Array, ""],
     refinement: Refinement,
 ) -> Float[Array, "H W k"]:
@@ -138,14 +140,14 @@ def _log_probabilities(
 @functools.partial(jax.jit, static_argnames="refinement")
 def _best_by_evidence(
     evidence: LeafEvidence,
-    points: Points,
+    points: PixelGrid,
     num_leaves: Int[Array, ""],
     *,
     refinement: Refinement,
 ) -> Int[Array, "H W"]:
     """The likeliest leaf at every pixel."""
 
-    def band_fn(band: Points) -> Int[Array, "rows W"]:
+    def band_fn(band: PixelGrid) -> Int[Array, "rows W"]:
         log_p = _log_probabilities(evidence, band, num_leaves, refinement)
         return jnp.argmax(log_p, axis=-1)
 
@@ -166,7 +168,7 @@ def _best_by_interpolation(
 @functools.partial(jax.jit, static_argnames="refinement")
 def _refined_probabilities(
     evidence: LeafEvidence,
-    points: Points,
+    points: PixelGrid,
     num_leaves: Int[Array, ""],
     *,
     refinement: Refinement,

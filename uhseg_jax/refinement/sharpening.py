@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from uhseg_jax.refinement import dense_crf, pamr
 from uhseg_jax.refinement.config import Refinement
-from uhseg_jax.refinement.points import Points
+from uhseg_jax.refinement.pixel_grid import PixelGrid
 from uhseg_jax.types import Array, Float, Int
 
 __all__ = ["sharpen"]
@@ -15,7 +15,7 @@ _LEAST = 1e-5  # probability
 
 def sharpen(
     log_p: Float[Array, "H W k"],
-    points: Points,
+    points: PixelGrid,
     num_labels: Int[Array, ""] | int,
     refinement: Refinement,
 ) -> Float[Array, "H W k"]:

@@ -1,20 +1,20 @@
-"""Segmenting many pictures into a folder: what to read, write, skip and resume."""
+"""Segmenting many images into a folder: what to read, write, skip and resume."""
 
-from uhseg_jax.runs.pictures import Picture, demo_picture, find_pictures
+from uhseg_jax.runs.images import RunImage, demo_run_image, find_run_images
 from uhseg_jax.runs.results import FORMATS, result_files
-from uhseg_jax.runs.segmentation import Failure, Report, segment_pictures
+from uhseg_jax.runs.segmentation import Failure, Report, segment_images
 from uhseg_jax.runs.settings import RunError, Settings, claim
 
 __all__ = [
     "FORMATS",
     "Failure",
-    "Picture",
     "Report",
     "RunError",
+    "RunImage",
     "Settings",
     "claim",
-    "demo_picture",
-    "find_pictures",
+    "demo_run_image",
+    "find_run_images",
     "result_files",
-    "segment_pictures",
+    "segment_images",
 ]

@@ -21,27 +21,27 @@ from uhseg_jax.export.overlay import save_png
 from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.runs import results
-from uhseg_jax.runs.pictures import Picture
+from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.segmentation import Failure, Report
 from uhseg_jax.runs.settings import Settings, naming_the_file
 from uhseg_jax.types import Int, UInt8
 
-__all__ = ["category_names", "discover_pictures", "settings_of"]
+__all__ = ["category_names", "discover_images", "settings_of"]
 
 _CROPS = 40  # of a category on the page
 _PASSES, _FEATURES = "passes", "features"  # folders of what the passes keep
 
 
 def settings_of(
-    extractor: Extractor, refinement: Refinement, pictures: Sequence[Picture]
+    extractor: Extractor, refinement: Refinement, photographs: Sequence[RunImage]
 ) -> Settings:
-    """The settings of a run: categories depend on all the pictures as well."""
+    """The settings of a run: categories depend on all the images as well."""
     config = dataclasses.asdict(extractor.config)
     del config["keep_features"]  # changes no result
     digest = hashlib.sha256()
-    for picture in pictures:
-        digest.update(f"{picture.name}\0{_identity(picture)}\0".encode())
-    config["pictures"] = f"{len(pictures)} ({digest.hexdigest()[:12]})"
+    for image in photographs:
+        digest.update(f"{image.name}\0{_identity(image)}\0".encode())
+    config["images"] = f"{len(photographs)} ({digest.hexdigest()[:12]})"
     return Settings(
         version=uhseg_jax.__version__,
         model=extractor.backbone.name,
@@ -60,20 +60,20 @@ def category_names(count: int) -> list[str]:
 
 
 @naming_the_file()
-def discover_pictures(
+def discover_images(
     extractor: Extractor,
-    pictures: Sequence[Picture],
+    photographs: Sequence[RunImage],
     output: Path,
     *,
     refinement: Refinement,
     since: int | None = None,
     formats: Collection[str] = ("npz", "png", "coco", "html"),
-    on_picture: Callable[[str, int], None] = lambda stage, index: None,
+    on_image: Callable[[str, int], None] = lambda stage, index: None,
     on_failure: Callable[[str], None] = lambda reason: None,
 ) -> Report:
     """Finds the categories of a collection and writes them into a folder.
 
-    For every picture NAME.npz (a tree whose first level is the background and the
+    For every image NAME.npz (a tree whose first level is the background and the
     regions, and ``categories``, one for each node), NAME.png and, if asked for,
     NAME.labels.png (category ids); ``coco.json`` and ``index.html`` for all. What the
     passes found lies in ``passes``, and in ``features`` if the config keeps them, so
@@ -81,21 +81,21 @@ def discover_pictures(
 
     Args:
       extractor: the backbone with the config.
-      pictures: under distinct names.
+      photographs: under distinct names.
       output: the folder; see `settings.claim`.
       refinement: from patches to pixels.
       since: time in ns from which files there are used; None: do all again, but for
         kept features, which are known by the pixels they were made from.
       formats: of `results.FORMATS`.
-      on_picture: called with "features", "regions" or "files" and an index after each
-        picture of each pass.
-      on_failure: called with a sentence for every picture that could not be read.
+      on_image: called with "features", "regions" or "files" and an index after each
+        image of each pass.
+      on_failure: called with a sentence for every image that could not be read.
 
     Returns:
-      The numbers of pictures done, and the failures.
+      The numbers of images done, and the failures.
 
     Raises:
-      images.ImageError: not one picture can be read.
+      images.ImageError: not one image can be read.
       RunError: a file cannot be written. What is finished stays.
     """
     passes = output / _PASSES
@@ -103,16 +103,16 @@ def discover_pictures(
         shutil.rmtree(passes)
     found = discover(
         extractor,
-        (lambda index: images.read_image(pictures[index].source), len(pictures)),
+        (lambda index: images.read_image(photographs[index].source), len(photographs)),
         refinement=refinement,
         folder=passes,
         features=output / _FEATURES,
-        on_picture=on_picture,
+        on_image=on_image,
     )
     failures = []
 
     def fail(index: int, reason: str) -> None:
-        failures.append(Failure(pictures[index].title, reason))
+        failures.append(Failure(photographs[index].title, reason))
         on_failure(reason)
 
     for index, reason in found.failures.items():
@@ -125,35 +125,35 @@ def discover_pictures(
             names = category_names(found.count)
             writer = CocoWriter(output / "coco.json", categories=names)
             coco = stack.enter_context(writer)
-        for index, picture in enumerate(pictures):
+        for index, image in enumerate(photographs):
             pixels = None
             if index not in found.failures:
                 try:
-                    pixels = images.read_image(picture.source)
+                    pixels = images.read_image(image.source)
                 except (images.ImageError, OSError) as error:  # gone meanwhile
                     fail(index, str(error))
             if pixels is not None:
                 tree, categories = found.tree(index)
                 counts[
-                    _write(output, picture.name, pixels, found, index, formats, since)
+                    _write(output, image.name, pixels, found, index, formats, since)
                 ] += 1
                 if coco:
                     size = pixels.shape[:2]
-                    coco.add(picture.title, size, tree, category_ids=categories)
+                    coco.add(image.title, size, tree, category_ids=categories)
                 if "html" in formats:
-                    page.add(index, picture.title, pixels)
-            on_picture("files", index)
+                    page.add(index, image.title, pixels)
+            on_image("files", index)
     if "html" in formats:
-        page.save(output / "index.html", num_pictures=len(pictures) - len(failures))
+        page.save(output / "index.html", num_images=len(photographs) - len(failures))
     return Report(counts[False], counts[True], tuple(failures))
 
 
-def _identity(picture: Picture) -> str:
-    """Tells a picture file from what it may become."""
-    if not isinstance(picture.source, Path):
-        return hashlib.sha256(picture.source.tobytes()).hexdigest()
+def _identity(image: RunImage) -> str:
+    """Tells an image file from what it may become."""
+    if not isinstance(image.source, Path):
+        return hashlib.sha256(image.source.tobytes()).hexdigest()
     try:
-        stat = picture.source.stat()
+        stat = image.source.stat()
     except OSError:
         return "absent"
     return f"{stat.st_size} {stat.st_mtime_ns}"
@@ -168,7 +168,7 @@ def _write(
     formats: Collection[str],
     since: int | None,
 ) -> bool:
-    """Writes the files of one picture, the npz last; whether that was there."""
+    """Writes the files of one image, the npz last; whether that was there."""
     drawn, labelled = results.png_paths(output, name)
     archive = output / f"{name}.npz"
 
@@ -206,7 +206,7 @@ class _Page:
         self._found = found
         numbers, distances = map(np.concatenate, (found.numbers, found.distances))
         sizes = [len(x) for x in found.numbers]
-        self._picture = np.repeat(np.arange(len(sizes)), sizes)
+        self._image = np.repeat(np.arange(len(sizes)), sizes)
         self._region = np.concatenate([np.arange(size) for size in sizes])
         self._number = numbers
         self._chosen: dict[int, Int[np.ndarray, " c"]] = {}
@@ -217,11 +217,11 @@ class _Page:
         self._wanted = collections.defaultdict(list)
         for chosen in self._chosen.values():
             for row in chosen.tolist():
-                self._wanted[int(self._picture[row])].append(row)
+                self._wanted[int(self._image[row])].append(row)
         self._crops: dict[int, tuple[str, bytes]] = {}
 
     def add(self, index: int, title: str, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
-        """Takes the crops that the page shows of a picture."""
+        """Takes the crops that the page shows of an image."""
         rows = self._wanted.get(index, [])
         if not rows:
             return
@@ -233,7 +233,7 @@ class _Page:
             inside = regions.labels[top:bottom, left:right] == region + 1
             self._crops[row] = title, thumbnail(crop(pixels, box), inside)
 
-    def save(self, path: Path, *, num_pictures: int) -> None:
+    def save(self, path: Path, *, num_images: int) -> None:
         """Writes the page."""
         categories = []
         for number, name in enumerate(category_names(self._found.count), start=1):
@@ -243,8 +243,8 @@ class _Page:
                 Category(
                     name,
                     members.size,
-                    np.unique(self._picture[members]).size,
+                    np.unique(self._image[members]).size,
                     [self._crops[x] for x in chosen if x in self._crops],
                 )
             )
-        save_categories_page(path, categories, num_pictures=num_pictures)
+        save_categories_page(path, categories, num_images=num_images)

@@ -1,4 +1,4 @@
-"""The files of one picture: which are there, and how they are written.
+"""The files of one image: which are there, and how they are written.
 
 Overlays and label maps carry a mark, a PNG text chunk that names this package and how
 they were made. So they are never taken for photographs, wherever they lie, and are
@@ -14,7 +14,7 @@ import numpy as np
 
 from uhseg_jax.export.label_png import save_labels
 from uhseg_jax.export.overlay import overlay, save_png
-from uhseg_jax.files import writing_aside
+from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy.tree import RegionTree, TreeFileError
 from uhseg_jax.types import UInt8
 
@@ -36,14 +36,14 @@ _HEAD = 4096  # bytes in which the mark is looked for
 
 
 def png_paths(output: Path, name: str) -> tuple[Path, Path]:
-    """The overlay and the label map of a picture."""
+    """The overlay and the label map of an image."""
     return output / f"{name}.png", output / f"{name}.labels.png"
 
 
 def result_files(
     output: Path, names: Iterable[str], *, formats: Collection[str]
 ) -> Iterator[Path]:
-    """All files that a run over pictures of these names writes, but ``run.json``."""
+    """All files that a run over images of these names writes, but ``run.json``."""
     for kind, name in (("coco", "coco.json"), ("html", "index.html")):
         if kind in formats:
             yield output / name
@@ -67,9 +67,9 @@ def load_tree(
 
     Args:
       output: the folder of the run.
-      name: of the picture.
+      name: of the image.
       size: height and width that its labels must have.
-      since: time in ns; older files are of other settings or another picture.
+      since: time in ns; older files are of other settings or another image.
 
     Returns:
       The tree; None if there is none, or it is older, damaged or of another size.
@@ -94,14 +94,14 @@ def write_files(
     levels: Sequence[int],
     keep_since: int | None = None,
 ) -> None:
-    """Writes the files of one picture, the npz last: where it is, the rest is too.
+    """Writes the files of one image, the npz last: where it is, the rest is too.
 
     Args:
       output: the folder of the run; created if need be.
-      name: of the picture.
-      pixels: the picture.
+      name: of the image.
+      pixels: the image.
       tree: its tree, with labels at image size.
-      formats: of `FORMATS`; those that are no file of one picture are ignored.
+      formats: of `FORMATS`; those that are no file of one image are ignored.
       levels: numbers of regions in the overlay.
       keep_since: time in ns from which files are kept that are there already (the tree
         was loaded from one of them); None: write all.
@@ -163,7 +163,7 @@ def _chunk(text: bytes) -> bytes:
 
 def _write_marked(path: Path, mark: bytes, save: Callable[[Path], None]) -> None:
     """Saves a PNG with the mark behind its header."""
-    with writing_aside(path) as aside:
+    with atomic_write(path) as aside:
         save(aside)
         content = aside.read_bytes()
         with open(aside, "r+b") as file:

@@ -1,4 +1,4 @@
-"""The loop over the pictures of a run, one batch after the other."""
+"""The loop over the images of a run, one batch after the other."""
 
 import collections
 import concurrent.futures
@@ -29,11 +29,11 @@ from uhseg_jax.export.viewer import ViewerWriter
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs import results
-from uhseg_jax.runs.pictures import Picture
+from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.settings import naming_the_file
 from uhseg_jax.types import UInt8
 
-__all__ = ["Failure", "Report", "segment_pictures"]
+__all__ = ["Failure", "Report", "segment_images"]
 
 _STALE_AFTER = 3600.0  # seconds; files being written change more often than that
 _LEFT_ASIDE = re.compile(r"\..+\.(npz|png|json|html)\.\w{8}\.part")
@@ -41,7 +41,7 @@ _LEFT_ASIDE = re.compile(r"\..+\.(npz|png|json|html)\.\w{8}\.part")
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """A picture without a result: its title, and a sentence on why."""
+    """An image without a result: its title, and a sentence on why."""
 
     title: str
     reason: str
@@ -52,9 +52,9 @@ class Report:
     """What a run did.
 
     Attributes:
-      segmented: pictures whose trees were computed.
-      skipped: pictures whose trees were there.
-      failures: pictures without a tree.
+      segmented: images whose trees were computed.
+      skipped: images whose trees were there.
+      failures: images without a tree.
     """
 
     segmented: int
@@ -64,9 +64,9 @@ class Report:
 
 @dataclasses.dataclass(frozen=True)
 class _Item:
-    """A picture on its way: its pixels and then its tree, or why there are none."""
+    """An image on its way: its pixels and then its tree, or why there are none."""
 
-    picture: Picture
+    image: RunImage
     pixels: UInt8[np.ndarray, "H W 3"] | None = None
     tree: RegionTree | None = None
     was_there: bool = False
@@ -74,9 +74,9 @@ class _Item:
 
 
 @naming_the_file()
-def segment_pictures(
+def segment_images(
     segmenter: Segmenter,
-    pictures: Sequence[Picture],
+    photographs: Sequence[RunImage],
     output: Path,
     *,
     since: int | None = None,
@@ -84,28 +84,28 @@ def segment_pictures(
     levels: Sequence[int] = (4, 8, 16),
     max_regions: int | None = None,
     batch_size: int = 1,
-    on_done: Callable[[Picture, str], None] = lambda picture, failure: None,
+    on_done: Callable[[RunImage, str], None] = lambda image, failure: None,
 ) -> Report:
-    """Segments pictures into a folder, except for those whose trees are there.
+    """Segments images into a folder, except for those whose trees are there.
 
     Trees do not depend on the batch size. Two batches are in memory at most, the next
     being read by a thread; ``coco.json`` and ``index.html`` appear at the end and cover
-    every picture that could be read. Killed at any moment, the run leaves whole files
+    every image that could be read. Killed at any moment, the run leaves whole files
     only and can be taken up again.
 
     Args:
       segmenter: what makes the trees.
-      pictures: under distinct names.
+      photographs: under distinct names.
       output: the folder; see `settings.claim`.
       since: time in ns from which trees there are used; None: compute all.
       formats: of `results.FORMATS`. Without ``npz`` nothing can be skipped later.
       levels: numbers of regions in the overlays.
       max_regions: prune trees to so many leaves; None: leave them.
-      batch_size: pictures that are handed to the device before a result is fetched.
-      on_done: called after every picture with it and, if it failed, a sentence.
+      batch_size: images that are handed to the device before a result is fetched.
+      on_done: called after every image with it and, if it failed, a sentence.
 
     Returns:
-      The numbers of pictures done, and the failures.
+      The numbers of images done, and the failures.
 
     Raises:
       RunError: a file cannot be written. What is finished stays.
@@ -120,15 +120,15 @@ def segment_pictures(
         enter = stack.enter_context
         coco = enter(CocoWriter(output / "coco.json")) if "coco" in formats else None
         page = enter(ViewerWriter(output / "index.html")) if "html" in formats else None
-        items = enter(contextlib.closing(_ahead(prepare, pictures, batch_size)))
+        items = enter(contextlib.closing(_ahead(prepare, photographs, batch_size)))
         for item in _with_trees(segmenter, items, batch_size, max_regions):
-            picture, pixels, tree = item.picture, item.pixels, item.tree
+            image, pixels, tree = item.image, item.pixels, item.tree
             reason = item.failure
             if pixels is not None and tree is not None:
                 try:
                     results.write_files(
                         output,
-                        picture.name,
+                        image.name,
                         pixels,
                         tree,
                         formats=formats,
@@ -137,49 +137,49 @@ def segment_pictures(
                     )
                 except OSError as error:
                     if error.errno != errno.ENAMETOOLONG:
-                        raise  # a full disk would fail the next picture as well
-                    reason = f"{picture.title}: the name is too long for its results."
+                        raise  # a full disk would fail the next image as well
+                    reason = f"{image.title}: the name is too long for its results."
             if reason:
-                failures.append(Failure(picture.title, reason))
+                failures.append(Failure(image.title, reason))
             elif pixels is not None and tree is not None:
                 counts[item.was_there] += 1
                 if coco:
-                    coco.add(picture.title, pixels.shape[:2], tree)
+                    coco.add(image.title, pixels.shape[:2], tree)
                 if page:
-                    page.add(picture.title, pixels, tree)
-            on_done(picture, reason)
+                    page.add(image.title, pixels, tree)
+            on_done(image, reason)
     return Report(counts[False], counts[True], tuple(failures))
 
 
-def _read(picture: Picture, *, output: Path, since: int | None) -> _Item:
-    """Decodes a picture and loads its tree if that is still good."""
+def _read(image: RunImage, *, output: Path, since: int | None) -> _Item:
+    """Decodes an image and loads its tree if that is still good."""
     try:
-        pixels = images.read_image(picture.source)
+        pixels = images.read_image(image.source)
     except (images.ImageError, OSError) as error:
-        return _Item(picture, failure=str(error))
+        return _Item(image, failure=str(error))
     except MemoryError:
         return _Item(
-            picture, failure=f"{picture.source}: too large for the memory there is."
+            image, failure=f"{image.source}: too large for the memory there is."
         )
     if since is None:
-        return _Item(picture, pixels)
-    if isinstance(picture.source, Path):
-        changed = picture.source.stat().st_mtime_ns
-        # Cameras with wrong clocks date pictures into the future: no reason to redo.
+        return _Item(image, pixels)
+    if isinstance(image.source, Path):
+        changed = image.source.stat().st_mtime_ns
+        # Cameras with wrong clocks date images into the future: no reason to redo.
         since = max(since, changed if changed < time.time_ns() else 0)
-    tree = results.load_tree(output, picture.name, size=pixels.shape[:2], since=since)
-    return _Item(picture, pixels, tree, was_there=tree is not None)
+    tree = results.load_tree(output, image.name, size=pixels.shape[:2], since=since)
+    return _Item(image, pixels, tree, was_there=tree is not None)
 
 
 def _ahead(
-    function: Callable[[Picture], _Item], pictures: Iterable[Picture], count: int
+    function: Callable[[RunImage], _Item], photographs: Iterable[RunImage], count: int
 ) -> Generator[_Item, None, None]:
     """Maps in order, in a thread that is at most ``count`` results ahead."""
     pool = concurrent.futures.ThreadPoolExecutor(1, "uhseg-read")
     waiting: collections.deque[concurrent.futures.Future[_Item]] = collections.deque()
     try:
-        for picture in pictures:
-            waiting.append(pool.submit(function, picture))
+        for image in photographs:
+            waiting.append(pool.submit(function, image))
             if len(waiting) > count:
                 yield waiting.popleft().result()
         while waiting:
@@ -196,7 +196,7 @@ def _with_trees(
 ) -> Iterator[_Item]:
     """Computes the trees that are missing, a batch at a time; keeps the order."""
     while batch := list(itertools.islice(items, batch_size)):
-        # A picture goes through the model by itself: products of other shapes round
+        # An image goes through the model by itself: products of other shapes round
         # otherwise, and then trees would depend on the batch. The whole batch is handed
         # to the device before the first result is waited for.
         waiting: collections.deque[tuple[Any, RegionTree]] = collections.deque()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import uhseg_jax
-from uhseg_jax.files import writing_aside
+from uhseg_jax.files import atomic_write
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs import results
 
@@ -45,7 +45,7 @@ def naming_the_file() -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the trees of a run depend on, pictures aside.
+    """What the trees of a run depend on, images aside.
 
     Attributes:
       version: of this package.
@@ -121,7 +121,7 @@ def claim(
                 "replace them with --overwrite."
             )
     if renew:
-        with writing_aside(path) as aside:
+        with atomic_write(path) as aside:
             aside.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
     return path.stat().st_mtime_ns
 

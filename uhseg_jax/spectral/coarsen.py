@@ -15,7 +15,7 @@ __all__ = ["CoarseGraph", "over_cluster", "sharpen"]
 
 @pytree_dataclass
 class CoarseGraph:
-    """A graph of m superpixels (clusters of vertices, not connected in the picture).
+    """A graph of m superpixels (clusters of vertices, not connected in the image).
 
     Attributes:
       weights: ``[m, m]``, summed affinity between superpixels, zero diagonal.

@@ -1,4 +1,4 @@
-"""Attention as a random walk between the cells of a picture, and the graphs it gives.
+"""Attention as a random walk between the cells of an image, and the graphs it gives.
 
 A row of an attention map is a distribution over cells, so a map is the transition
 matrix P of a Markov chain: Ivanova, Aversa, Henderson and Williamson, "Unsupervised
@@ -25,9 +25,9 @@ __all__ = [
     "escape_probabilities",
     "mix",
     "power",
-    "row_likeness",
+    "row_similarity",
     "stabilities",
-    "stationary_law",
+    "stationary_distribution",
     "transition_matrix",
 ]
 
@@ -96,7 +96,7 @@ class StationaryOutput:
     iterations: Int[Array, ""]
 
 
-def stationary_law(
+def stationary_distribution(
     transitions: Float[Array, "n n"], *, max_iterations: int = _MAX_ITERATIONS
 ) -> StationaryOutput:
     """Power iteration from the uniform law until float accuracy or the last step.
@@ -200,7 +200,7 @@ class WalkAffinity:
         return x
 
 
-def row_likeness(
+def row_similarity(
     transitions: Float[Array, "n n"], *, exponent: float, stretched: bool
 ) -> DenseAffinity:
     """The graph of the cosines between rows of P^k.

@@ -59,11 +59,11 @@ def equation_12(latents, prediction, *, source: float, target: float, rule: str)
     """One step between two levels of abar, in float64."""
     if rule == "epsilon":
         noise = prediction
-        picture = (latents - (1 - source) ** 0.5 * noise) / source**0.5
+        image = (latents - (1 - source) ** 0.5 * noise) / source**0.5
     else:
-        picture = source**0.5 * latents - (1 - source) ** 0.5 * prediction
+        image = source**0.5 * latents - (1 - source) ** 0.5 * prediction
         noise = (1 - source) ** 0.5 * latents + source**0.5 * prediction
-    return target**0.5 * picture + (1 - target) ** 0.5 * noise
+    return target**0.5 * image + (1 - target) ** 0.5 * noise
 
 
 def test_noise_only_grows():
@@ -120,7 +120,7 @@ def test_a_step_up_and_its_way_back_cancel(rule):
     after = np.asarray(scanned(latents, predictions, up))
     before = np.concatenate([latents[None], after[:-1]])
     if rule == "v":
-        # The same picture and noise have another velocity after the step: both turn.
+        # The same image and noise have another velocity after the step: both turn.
         cosine, sine = (
             np.asarray(factor)[:, None, None, None, None]
             for factor in (up.latents_factor, up.prediction_factor)

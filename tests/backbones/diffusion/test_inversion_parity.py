@@ -96,7 +96,7 @@ def schedulers(spec, dtype):
 
 @torch.no_grad()
 def torch_inversion(spec, models, dtype):
-    """Latents of the picture, after every step, and the mean map of each resolution."""
+    """Latents of the image, after every step, and the mean map of each resolution."""
     models = {name: copy.deepcopy(model).to(dtype) for name, model in models.items()}
     pixels = torch.tensor(PIXELS.transpose(0, 3, 1, 2).copy()).to(dtype)
     latents = models["vae"].encode(pixels / 127.5 - 1).latent_dist.mean

@@ -1,4 +1,4 @@
-"""The whole model: its parts, pictures, prompts; and which backbone is for what."""
+"""The whole model: its parts, images, prompts; and which backbone is for what."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from diffusers_folder import MICRO, MICRO_TWO, params_of
 from uhseg_jax.backbones import (
     VARIANTS,
     Backbone,
-    check_picture_size,
+    check_image_sides,
     forward_features,
     load_backbone,
     num_parameters,
@@ -84,7 +84,7 @@ def test_random_parameters_are_whole_and_the_same_every_time():
     assert all(np.ptp(leaf) > 0 for leaf in jax.tree.leaves(first) if leaf.size > 1)
 
 
-def test_pictures_become_scaled_means():
+def test_images_become_scaled_means():
     params = params_of(MICRO)
 
     @jax.jit
@@ -120,7 +120,7 @@ def test_two_encoders_stand_side_by_side_and_the_second_is_pooled():
         apply(TWO, params, ids[:1], method="read")
 
 
-def test_one_prompt_goes_with_every_picture():
+def test_one_prompt_goes_with_every_image():
     params, rng = params_of(TWO), np.random.default_rng(0)
 
     def normal(*shape):
@@ -128,7 +128,7 @@ def test_one_prompt_goes_with_every_picture():
 
     latents, one = normal(2, 4, 6, 4), Prompt(normal(1, 5, 20), normal(1, 6))
     each = Prompt(*(jnp.repeat(x, 2, axis=0) for x in one))
-    # Rows and columns of the picture, no crop, the same size wanted.
+    # Rows and columns of the image, no crop, the same size wanted.
     sizes = jnp.array([[8.0, 12, 0, 0, 8, 12]] * 2)
 
     @jax.jit
@@ -152,15 +152,15 @@ def test_one_prompt_goes_with_every_picture():
     assert np.ptp(expected) > 0
 
 
-def test_a_picture_that_cannot_be_halved_is_refused_with_the_nearest_size():
+def test_a_image_that_cannot_be_halved_is_refused_with_the_nearest_size():
     spec = VARIANTS["sd_v1_4"].spec
-    check_picture_size(spec, 512, 64)
+    check_image_sides(spec, 512, 64)
     with pytest.raises(ValueError, match="64 x 64 pixels, which do not tile 500 x 30"):
-        check_picture_size(spec, 500, 30)
+        check_image_sides(spec, 500, 30)
     with pytest.raises(ValueError, match="nearest size that fits is 512 x 64"):
-        check_picture_size(spec, 500, 30)
+        check_image_sides(spec, 500, 30)
     with pytest.raises(ValueError, match="0 x 512"):
-        check_picture_size(spec, 0, 512)
+        check_image_sides(spec, 0, 512)
     with pytest.raises(ValueError, match="which do not tile 8 x 10"):
         apply(MICRO, params_of(MICRO), PIXELS[:, :, :10], method="encode")
 

@@ -53,7 +53,7 @@ def backbone() -> Backbone:
 
 @functools.cache
 def maps(name: str):
-    """Those of the pictures one by one; DiffSeg's of all at once."""
+    """Those of the images one by one; DiffSeg's of all at once."""
     if name == "diffseg":
         return at_once(backbone().diffusion, DIFFSEG)
     return self_attention_maps(backbone(), PIXELS, request=REQUESTS[name])
@@ -156,7 +156,7 @@ def test_a_single_forward_is_told_the_timestep_and_sees_clean_latents():
 
 
 def noised_maps(seed: int) -> dict[tuple[int, int], np.ndarray]:
-    """Those of the pictures with the noise of timestep 50."""
+    """Those of the images with the noise of timestep 50."""
     noise = jax.random.normal(jax.random.key(seed), (1, 4, 8, 4))
     share = alphas_cumprod(SPEC.schedule)[50]
     latents = np.sqrt(share) * encoded() + np.sqrt(1 - share) * np.asarray(noise)
@@ -170,7 +170,7 @@ def test_a_noised_forward_has_the_noise_of_its_timestep_and_seed():
 
 
 @pytest.mark.parametrize("name", ["inversion", "diffcut"])
-def test_a_picture_does_not_depend_on_its_neighbours(name):
+def test_a_image_does_not_depend_on_its_neighbours(name):
     turned = np.stack([PIXELS[1], 255 - PIXELS[0], PIXELS[1]])
     found = self_attention_maps(backbone(), turned, request=REQUESTS[name])
     for cells, map_ in found.items():
@@ -245,6 +245,6 @@ def test_requests_are_values():
         (PIXELS, AttentionRequest(schedule_steps=1001), "from 1 to 1000"),
     ],
 )
-def test_pictures_and_requests_that_do_not_fit_are_refused(pixels, request_, sentence):
+def test_images_and_requests_that_do_not_fit_are_refused(pixels, request_, sentence):
     with pytest.raises(ValueError, match=sentence):
         inspect.unwrap(self_attention_maps)(backbone(), pixels, request=request_)

@@ -34,8 +34,8 @@ def test_norms_keep_the_digits_of_channels_with_a_large_mean():
     np.testing.assert_allclose(found, expected, rtol=0, atol=8 * 1000 * EPS)
 
 
-def test_a_halved_picture_has_zeros_around_it_on_every_side():
-    # The sum of 3 x 3 cells about every other cell, of a picture of ones: the corner
+def test_a_halved_image_has_zeros_around_it_on_every_side():
+    # The sum of 3 x 3 cells about every other cell, of an image of ones: the corner
     # misses a row and a column, which a border on the right alone would not.
     ones = jnp.ones((1, 4, 6, 1))
     params = {"conv": {"kernel": jnp.ones((3, 3, 1, 1)), "bias": jnp.zeros(1)}}

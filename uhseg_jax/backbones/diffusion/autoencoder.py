@@ -27,7 +27,7 @@ _LOG_VARIANCES = (-30.0, 20.0)
 
 
 class LatentDistribution(NamedTuple):
-    """The normal distribution that the encoder makes of a picture, float32.
+    """The normal distribution that the encoder makes of an image, float32.
 
     Attributes:
       mean: of every cell and channel.
@@ -80,7 +80,7 @@ class Autoencoder(nn.Module):
 
     @nn.compact
     def __call__(self, pixels: Float[Array, "b H W 3"]) -> LatentDistribution:
-        """Encodes pictures.
+        """Encodes images.
 
         Args:
           pixels: RGB from -1 to 1 (`scale_pixels`); every level but the last halves

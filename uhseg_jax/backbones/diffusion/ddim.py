@@ -52,7 +52,7 @@ class Steps(NamedTuple):
 
 
 def alphas_cumprod(schedule: ScheduleSpec) -> Float[np.ndarray, " timesteps"]:
-    """The share of the picture in the variance of latents, abar, of every timestep.
+    """The share of the image in the variance of latents, abar, of every timestep.
 
     Args:
       schedule: how noise was added in training.

@@ -2,7 +2,7 @@
 
 Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (2022);
 residual blocks as in Dhariwal & Nichol, "Diffusion Models Beat GANs" (2021), Appendix.
-Pictures are [b, h, w, d]. Convolutions and products run in the dtype of the model;
+Images are [b, h, w, d]. Convolutions and products run in the dtype of the model;
 parameters, norms, softmax and the residual stream are float32. Names of submodules are
 those of diffusers, with the index of a list joined by "_", and part of every
 checkpoint.
@@ -117,14 +117,14 @@ class ResidualBlock(nn.Module):
     def __call__(
         self, x: Float[Array, "b h w c"], time: Float[Array, "b t"] | None = None
     ) -> Float[Array, "b h w d"]:
-        """Maps a picture.
+        """Maps an image.
 
         Args:
-          x: the picture.
+          x: the image.
           time: embedding of the timestep; None in the autoencoder.
 
         Returns:
-          The picture with the residual added, float32.
+          The image with the residual added, float32.
         """
 
         def normed(x: Array, name: str) -> Array:
@@ -159,7 +159,7 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """A convolution of a picture whose cells stand twice in both directions."""
+    """A convolution of an image whose cells stand twice in both directions."""
 
     dtype: Any
 

@@ -65,7 +65,7 @@ class Diffusion(nn.Module):
             self.text_encoder_2 = TextEncoder(spec.text_encoders[1], self.dtype)
 
     def encode(self, pixels: UInt8[Array, "b H W 3"]) -> Float[Array, "b h w c"]:
-        """Makes latents of pictures.
+        """Makes latents of images.
 
         Args:
           pixels: RGB; the sides are multiples of ``spec.multiple``.
@@ -76,7 +76,7 @@ class Diffusion(nn.Module):
         Raises:
           ValueError: a side cannot be halved as often as the model does.
         """
-        check_picture_size(self.spec, pixels.shape[1], pixels.shape[2])
+        check_image_sides(self.spec, pixels.shape[1], pixels.shape[2])
         return scale_latents(self.vae(scale_pixels(pixels)), self.spec.autoencoder)
 
     def read(self, ids: Sequence[Integer[Array, "b length"]]) -> Prompt:
@@ -115,7 +115,7 @@ class Diffusion(nn.Module):
     ) -> tuple[Float[Array, "b h w c"], AttentionRecord]:
         """One forward of the U-Net, all latents at the same timestep.
 
-        The models of SDXL are told that the pictures are whole and of their own size.
+        The models of SDXL are told that the images are whole and of their own size.
 
         Args:
           latents: scaled latents.
@@ -161,13 +161,13 @@ class Diffusion(nn.Module):
         return prediction
 
 
-def check_picture_size(spec: DiffusionSpec, height: int, width: int) -> None:
-    """Refuses a picture whose sides the model cannot halve as often as it does.
+def check_image_sides(spec: DiffusionSpec, height: int, width: int) -> None:
+    """Refuses an image whose sides the model cannot halve as often as it does.
 
     Args:
       spec: the model.
-      height: rows of the picture, in pixels.
-      width: columns of the picture, in pixels.
+      height: rows of the image, in pixels.
+      width: columns of the image, in pixels.
 
     Raises:
       ValueError: a side is no multiple of ``spec.multiple``; the nearest are named.
@@ -180,7 +180,7 @@ def check_picture_size(spec: DiffusionSpec, height: int, width: int) -> None:
         return max(1, round(side / multiple)) * multiple
 
     raise ValueError(
-        "The model halves the sides of a picture until one cell stands for "
+        "The model halves the sides of an image until one cell stands for "
         f"{multiple} x {multiple} pixels, which do not tile {height} x {width} "
         f"(height x width). The nearest size that fits is {nearest(height)} x "
         f"{nearest(width)}."

@@ -15,7 +15,7 @@ from uhseg_jax.backbones.convert import Naming
 from uhseg_jax.backbones.rename_tables import Transform
 
 # What the folders hold that our model leaves out: the way back from latents to
-# pictures, and constants that old releases of transformers kept among the weights.
+# images, and constants that old releases of transformers kept among the weights.
 _LEFT_OUT = re.compile(
     r"vae\.(?:decoder\..+|post_quant_conv\..+)"
     r"|text_encoder(?:_2)?\.(?:text_model\.)?embeddings\.position_ids"

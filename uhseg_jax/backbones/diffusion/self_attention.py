@@ -1,7 +1,7 @@
-"""The self-attention of a diffusion model while it looks at a picture.
+"""The self-attention of a diffusion model while it looks at an image.
 
 Three ways to look. Ivanova et al., "Unsupervised Segmentation by Diffusing, Walking and
-Cutting" (2024): the picture's latents are inverted step by step towards noise, and
+Cutting" (2024): the image's latents are inverted step by step towards noise, and
 attention is taken on the way back. Tian et al., "Diffuse, Attend, and Segment" (2024):
 from one forward of the latents as they are. Couairon et al., "DiffCut" (2024): from one
 forward of slightly noised latents. Whichever it is, the maps of a resolution are the
@@ -24,11 +24,11 @@ from uhseg_jax.backbones.diffusion.ddim import (
     inversion_steps,
     take_step,
 )
-from uhseg_jax.backbones.diffusion.model import Diffusion, Prompt, check_picture_size
+from uhseg_jax.backbones.diffusion.model import Diffusion, Prompt, check_image_sides
 from uhseg_jax.backbones.diffusion.prompts import read_prompt
 from uhseg_jax.backbones.diffusion.recording import AttentionRecord, empty_sums
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
-from uhseg_jax.backbones.features import check_pictures
+from uhseg_jax.backbones.features import check_images
 from uhseg_jax.config_checks import check_fields, one_of, whole
 from uhseg_jax.types import Array, Float, UInt8
 
@@ -38,7 +38,7 @@ ATTENTION_SOURCES: tuple[str, ...] = get_args(AttentionSource)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AttentionRequest:
-    """How a model looks at a picture.
+    """How a model looks at an image.
 
     Attributes:
       source: ``"inversion"``: latents go up the ladder of noise by DDIM inversion and
@@ -48,7 +48,7 @@ class AttentionRequest:
       schedule_steps: rungs of the whole ladder, of which ``num_steps`` are taken.
       timestep: that a single forward is told.
       noise: whether a single forward has its latents noised as that timestep says.
-      seed: of the noise; it is the same for every picture.
+      seed: of the noise; it is the same for every image.
 
     Raises:
       ValueError: a field is out of range.
@@ -123,7 +123,7 @@ def compute_self_attention(
       module: the model; static.
       params: its parameters.
       pixels: RGB whose sides are multiples of ``spec.multiple``.
-      prompt: one for all pictures, or one for each.
+      prompt: one for all images, or one for each.
       request: how to look; static.
 
     Returns:
@@ -259,13 +259,13 @@ def _jitted_maps(
     *,
     request: AttentionRequest,
 ) -> dict[tuple[int, int], Array]:
-    def of_one(picture: Array) -> dict[tuple[int, int], Array]:
+    def of_one(image: Array) -> dict[tuple[int, int], Array]:
         maps = compute_self_attention(
-            module, params, picture[None], prompt, request=request
+            module, params, image[None], prompt, request=request
         )
         return {cells: x[0] for cells, x in maps.items()}
 
-    # One picture after the other: maps are large, and so is what makes them.
+    # One image after the other: maps are large, and so is what makes them.
     return jax.lax.map(of_one, pixels)
 
 
@@ -276,7 +276,7 @@ def self_attention_maps(
     prompt: str = "",
     request: AttentionRequest = AttentionRequest(),
 ) -> dict[tuple[int, int], Float[Array, "b n n"]]:
-    """Self-attention maps of a batch of pictures, which are gone through one by one.
+    """Self-attention maps of a batch of images, which are gone through one by one.
 
     Compiled once for each shape, model and request.
 
@@ -284,22 +284,22 @@ def self_attention_maps(
       backbone: a diffusion model, from `load_backbone`.
       images: RGB pixels whose sides are multiples of ``spec.multiple`` (64 for Stable
         Diffusion 1 and 2).
-      prompt: what the pictures are said to show; the empty one needs no files.
-      request: how the model looks at a picture.
+      prompt: what the images are said to show; the empty one needs no files.
+      request: how the model looks at an image.
 
     Returns:
       For every resolution (h, w) of the U-Net that has self-attention, float32 maps,
       the mean over heads, layers and steps; see `compute_self_attention`. At 512 x 512
-      pixels the finest of Stable Diffusion 1 takes 67 MB for each picture.
+      pixels the finest of Stable Diffusion 1 takes 67 MB for each image.
 
     Raises:
-      ValueError: the backbone is no diffusion model, the pictures are no uint8 RGB
+      ValueError: the backbone is no diffusion model, the images are no uint8 RGB
         batch, their sides or the request do not fit the model, or the prompt is not
         empty and the weights came without the files of a tokenizer.
     """
     module = backbone.diffusion
-    check_pictures(images)
-    check_picture_size(module.spec, images.shape[1], images.shape[2])
+    check_images(images)
+    check_image_sides(module.spec, images.shape[1], images.shape[2])
     check_request(request, module.spec)
     return _jitted_maps(
         module,

@@ -11,7 +11,7 @@ PREDICTION_RULES: tuple[str, ...] = get_args(PredictionRule)
 TextMlpRule = Literal["quick_gelu", "gelu"]
 TEXT_MLP_RULES: tuple[str, ...] = get_args(TextMlpRule)
 
-# SDXL is told the size of the picture, where it was cropped and the size wanted: pairs
+# SDXL is told the size of the image, where it was cropped and the size wanted: pairs
 # of rows and columns.
 NUM_SIZES = 6
 
@@ -310,7 +310,7 @@ class DiffusionSpec:
 
     Attributes:
       unet: the U-Net.
-      autoencoder: what makes latents of pictures.
+      autoencoder: what makes latents of images.
       text_encoders: one; SDXL's models have two, whose tokens stand side by side.
       schedule: of the noise.
       image_size: side in pixels that the model was trained on.

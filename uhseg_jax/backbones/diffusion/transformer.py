@@ -1,4 +1,4 @@
-"""Transformers over the cells of a picture, which see a text as well.
+"""Transformers over the cells of an image, which see a text as well.
 
 Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (2022),
 section 3.3; gated GELU from Shazeer, "GLU Variants Improve Transformer" (2020).
@@ -178,7 +178,7 @@ class TransformerBlock(nn.Module):
 
 
 class CellTransformer(nn.Module):
-    """Transformer blocks over the cells of a picture, as one residual branch."""
+    """Transformer blocks over the cells of an image, as one residual branch."""
 
     depth: int
     heads: int
@@ -197,17 +197,17 @@ class CellTransformer(nn.Module):
         place: str,
         recording: RecordingRule,
     ) -> tuple[Float[Array, "b h w d"], AttentionRecord]:
-        """Maps a picture.
+        """Maps an image.
 
         Args:
-          x: the picture.
+          x: the image.
           context: tokens of the text.
           record: of the self-attention before.
           place: of the module in the parameter tree.
           recording: what is recorded of self-attention.
 
         Returns:
-          The picture after the blocks, float32, and the record with theirs.
+          The image after the blocks, float32, and the record with theirs.
         """
         batch, height, width, channels = x.shape
 

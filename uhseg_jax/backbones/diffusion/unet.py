@@ -38,7 +38,7 @@ class AddedCondition(NamedTuple):
 
     Attributes:
       pooled: the pooled text.
-      sizes: rows and columns of the picture before it was resized, of where it was
+      sizes: rows and columns of the image before it was resized, of where it was
         cropped, and of the size wanted, in pixels.
     """
 
@@ -101,7 +101,7 @@ class DownStage(_Stage):
         *,
         recording: RecordingRule,
     ) -> tuple[Array, list[Array], AttentionRecord]:
-        """Returns the picture, what the way up will need of it, and the record."""
+        """Returns the image, what the way up will need of it, and the record."""
         skips = []
         for index, depth in enumerate(self.spec.down_depths[self.level]):
             x = self.resnet(index, x, time)
@@ -126,7 +126,7 @@ class MiddleStage(_Stage):
         *,
         recording: RecordingRule,
     ) -> tuple[Array, AttentionRecord]:
-        """Returns the picture and the record."""
+        """Returns the image and the record."""
         x = self.resnet(0, x, time)
         depth = self.spec.middle_depth
         if depth is None:
@@ -149,7 +149,7 @@ class UpStage(_Stage):
         *,
         recording: RecordingRule,
     ) -> tuple[Array, AttentionRecord]:
-        """Returns the picture and the record; takes what it needs off the skips."""
+        """Returns the image and the record; takes what it needs off the skips."""
         depths = self.spec.up_depths[len(self.spec.channels) - 1 - self.level]
         for index, depth in enumerate(depths):
             x = jnp.concatenate([x, skips.pop()], axis=-1)

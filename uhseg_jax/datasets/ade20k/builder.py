@@ -23,12 +23,12 @@ class Ade20k(SegmentationBuilder):
 
     @classmethod
     def split_path(cls, root: Path, split: str) -> Path:
-        """The folder of pictures."""
+        """The folder of images."""
         return _data(root) / "images" / _FOLDERS[split]
 
     @classmethod
     def split_pairs(cls, root: Path, split: str) -> list[Pair]:
-        """Pictures and masks of the same name."""
+        """Images and masks of the same name."""
         masks = _data(root) / "annotations" / _FOLDERS[split]
         return find_pairs(cls.split_path(root, split), masks)
 

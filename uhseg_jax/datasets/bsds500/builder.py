@@ -18,7 +18,7 @@ _MAX_REGIONS = 1024  # of one person; the most in train and val is well below
 
 
 class Bsds500(SegmentationBuilder):
-    """BSDS500: every picture cut into regions by 4 to 9 people.
+    """BSDS500: every image cut into regions by 4 to 9 people.
 
     ``annotations`` holds all of them, ``label`` the first. Regions have no classes:
     the ids, from 1, only tell them apart.
@@ -36,12 +36,12 @@ class Bsds500(SegmentationBuilder):
 
     @classmethod
     def split_path(cls, root: Path, split: str) -> Path:
-        """The folder of pictures."""
+        """The folder of images."""
         return _data(root) / "images" / split
 
     @classmethod
     def split_pairs(cls, root: Path, split: str) -> list[Pair]:
-        """Pictures and .mat files of the same name."""
+        """Images and .mat files of the same name."""
         return find_pairs(
             cls.split_path(root, split),
             _data(root) / "groundTruth" / split,

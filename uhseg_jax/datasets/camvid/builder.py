@@ -21,11 +21,11 @@ class CamVid(SegmentationBuilder):
 
     @classmethod
     def split_path(cls, root: Path, split: str) -> Path:
-        """The folder of pictures."""
+        """The folder of images."""
         return first_existing(root, f"CamVid/{split}", split)
 
     @classmethod
     def split_pairs(cls, root: Path, split: str) -> list[Pair]:
-        """Pictures and masks of the same name."""
+        """Images and masks of the same name."""
         images = cls.split_path(root, split)
         return find_pairs(images, images.with_name(f"{split}annot"))

@@ -21,12 +21,12 @@ class Cityscapes(SegmentationBuilder):
 
     @classmethod
     def split_path(cls, root: Path, split: str) -> Path:
-        """The folder of pictures."""
+        """The folder of images."""
         return root / "leftImg8bit" / split
 
     @classmethod
     def split_pairs(cls, root: Path, split: str) -> list[Pair]:
-        """Pictures and labelIds of the same city and frame."""
+        """Images and labelIds of the same city and frame."""
         return find_pairs(
             cls.split_path(root, split),
             root / "gtFine" / split,

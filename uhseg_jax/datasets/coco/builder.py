@@ -23,7 +23,7 @@ class Coco(SegmentationBuilder):
 
     From the panoptic annotations, where no two objects overlap. ``label`` holds the
     category id of things (1 to 90), 0 for stuff and 255 where nothing is labelled;
-    ``instances`` numbers the things of a picture from 1, 0 for stuff, 65535 for crowds
+    ``instances`` numbers the things of an image from 1, 0 for stuff, 65535 for crowds
     and unlabelled pixels.
     """
 
@@ -66,7 +66,7 @@ class Coco(SegmentationBuilder):
 
     @classmethod
     def read_extras(cls, pair: Pair) -> dict[str, Integer[np.ndarray, "R W"]]:
-        """The things of a picture, told apart."""
+        """The things of an image, told apart."""
         values = [
             0
             if x["category_id"] >= _LAST_THING
@@ -79,7 +79,7 @@ class Coco(SegmentationBuilder):
 
 
 def _read_list(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """The segments of every picture, by its number."""
+    """The segments of every image, by its number."""
     try:
         annotations = json.loads(path.read_text(encoding="utf-8"))["annotations"]
         return {Path(x["file_name"]).stem: x["segments_info"] for x in annotations}

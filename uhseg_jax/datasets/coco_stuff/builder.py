@@ -10,7 +10,7 @@ __all__ = ["CocoStuff"]
 
 
 class CocoStuff(SegmentationBuilder):
-    """COCO-Stuff on the pictures of COCO 2017: 91 classes of stuff, 80 of things.
+    """COCO-Stuff on the images of COCO 2017: 91 classes of stuff, 80 of things.
 
     The ids are those of the pixel maps, one less than in COCO's list: 0 to 181, and 255
     for unlabelled pixels.
@@ -25,12 +25,12 @@ class CocoStuff(SegmentationBuilder):
 
     @classmethod
     def split_path(cls, root: Path, split: str) -> Path:
-        """The folder of pictures."""
+        """The folder of images."""
         return first_existing(root, f"{split}2017", f"images/{split}2017")
 
     @classmethod
     def split_pairs(cls, root: Path, split: str) -> list[Pair]:
-        """Pictures and pixel maps of the same number."""
+        """Images and pixel maps of the same number."""
         folders = ("stuffthingmaps_trainval2017", "stuffthingmaps", "annotations")
         masks = first_existing(root, *(f"{folder}/{split}2017" for folder in folders))
         return find_pairs(cls.split_path(root, split), masks)

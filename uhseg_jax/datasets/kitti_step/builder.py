@@ -38,7 +38,7 @@ class KittiStep(SegmentationBuilder):
 
     @classmethod
     def split_pairs(cls, root: Path, split: str) -> list[Pair]:
-        """Frames by sequence; KITTI keeps the pictures of both splits together."""
+        """Frames by sequence; KITTI keeps the images of both splits together."""
         images = first_existing(
             root, "training/image_02", f"images/{split}", "data_tracking_image_2"
         )

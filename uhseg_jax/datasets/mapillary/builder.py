@@ -22,12 +22,12 @@ class _Mapillary(SegmentationBuilder):
 
     @classmethod
     def split_path(cls, root: Path, split: str) -> Path:
-        """The folder of pictures."""
+        """The folder of images."""
         return root / _FOLDERS[split] / "images"
 
     @classmethod
     def split_pairs(cls, root: Path, split: str) -> list[Pair]:
-        """Pictures and label maps of the same name."""
+        """Images and label maps of the same name."""
         _check_config(root / f"config_{cls.LABELS}.json", cls.read_taxonomy())
         places = (f"{cls.LABELS}/labels", "labels")  # older archives have the second
         masks = first_existing(root / _FOLDERS[split], *places)
@@ -48,7 +48,7 @@ class Mapillary12(_Mapillary):
 
 
 class Mapillary20(_Mapillary):
-    """Mapillary Vistas 2.0: the pictures of 1.2 with 124 classes."""
+    """Mapillary Vistas 2.0: the images of 1.2 with 124 classes."""
 
     name = "mapillary_v2_0"
     TAXONOMY = "v2_0.txt"

@@ -40,7 +40,7 @@ class PartImageNet(SegmentationBuilder):
 
     @classmethod
     def split_pairs(cls, root: Path, split: str) -> list[Pair]:
-        """The pictures that the list names, or pictures and masks of the same name."""
+        """The images that the list names, or images and masks of the same name."""
         annotations = cls.split_path(root, split)
         images = first_existing(_data(root), f"images/{split}", split)
         if annotations.suffix != ".json":

@@ -17,11 +17,11 @@ __all__ = ["Outlines", "read_outlines"]
 
 @dataclasses.dataclass(frozen=True)
 class Outlines:
-    """The parts in one picture.
+    """The parts in one image.
 
     Attributes:
-      height: of the picture.
-      width: of the picture.
+      height: of the image.
+      width: of the image.
       parts: id and segmentation, as COCO has them, of every part.
     """
 
@@ -34,7 +34,7 @@ class Outlines:
 
         Args:
           background: id of what no part claims.
-          name: what to call the picture in errors.
+          name: what to call the image in errors.
 
         Raises:
           DatasetError: a part is neither polygons nor run lengths.
@@ -64,7 +64,7 @@ class Outlines:
 
 
 def read_outlines(path: Path) -> dict[str, Outlines]:
-    """The parts of every picture that a list names, by the stem of its file.
+    """The parts of every image that a list names, by the stem of its file.
 
     Raises:
       DatasetError: the file is no such list.

@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"_\d+$")  # of wheels, windows, ...: all are one part
 
 
 class PascalPart(SegmentationBuilder):
-    """Pascal-Part: the pictures of PascalVOC2010 with the parts of their objects.
+    """Pascal-Part: the images of PascalVOC2010 with the parts of their objects.
 
     Its masks overlap. Here an object lies over a larger one, and a part over the larger
     parts of its object (eyes over the head). Numbered parts (``wheel_1``) are one part.

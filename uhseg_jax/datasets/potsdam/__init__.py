@@ -1,1 +1,1 @@
-"""ISPRS Potsdam: aerial pictures."""
+"""ISPRS Potsdam: aerial images."""

@@ -8,10 +8,10 @@ __all__ = ["Potsdam"]
 
 
 class Potsdam(IsprsTiles):
-    """ISPRS Potsdam: aerial pictures of a city, 6 classes."""
+    """ISPRS Potsdam: aerial images of a city, 6 classes."""
 
     name = "potsdam"
-    # Of 600 x 600 pixels without overlap: 24 + 14 pictures of 100 tiles each.
+    # Of 600 x 600 pixels without overlap: 24 + 14 images of 100 tiles each.
     EXPECTED: ClassVar = {"tiles": 3800, "train": 2400, "val": 1400}
     PLACE = "potsdam"
     MANUAL_DOWNLOAD_INSTRUCTIONS = """

@@ -1,1 +1,1 @@
-"""ISPRS Vaihingen: aerial pictures."""
+"""ISPRS Vaihingen: aerial images."""

@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 
 from uhseg_jax import config_checks
-from uhseg_jax.files import writing_aside
+from uhseg_jax.files import atomic_write
 from uhseg_jax.types import Float
 
 __all__ = ["Config", "PathLike", "State", "describe", "load", "save"]
@@ -27,7 +27,7 @@ class Config:
         ``"mini_batch"`` after every batch, a row by 1 / n if it is the n-th ever of its
         cluster (Bottou and Bengio 1995; Sculley, "Web-scale k-means clustering", WWW
         2010), so every centroid is the mean of all rows it was ever given. Its batches
-        should be alike: mix rows that come picture by picture.
+        should be alike: mix rows that come image by image.
       seeding: ``"k_means++"`` on a uniform sample of rows (Arthur and Vassilvitskii,
         SODA 2007, the best of 2 + log k trials for every seed), or ``"k_means||"`` over
         all rows in seven passes (Bahmani et al., "Scalable k-means++", VLDB 2012).
@@ -131,7 +131,7 @@ def describe(config: Config, start: np.ndarray | None, *, processes: int) -> str
 def save(path: PathLike, state: State, description: str) -> None:
     """Writes a state so that a kill leaves either the old file or the new one."""
     arrays = {**vars(state), "description": np.asarray(description)}
-    with writing_aside(path) as aside, open(aside, "wb") as file:
+    with atomic_write(path) as aside, open(aside, "wb") as file:
         np.savez(file, **arrays)
         file.flush()
         os.fsync(file.fileno())

@@ -1,6 +1,6 @@
-"""The pixels of a picture, and what each of them reads of the patch grid.
+"""The pixels of an image, and what each of them reads of the patch grid.
 
-Programs are compiled for whole tiles, so that pictures of many sizes share few.
+Programs are compiled for whole tiles, so that images of many sizes share few.
 """
 
 import dataclasses
@@ -17,20 +17,20 @@ from uhseg_jax.interpolation import Taps
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Int, UInt8
 
-__all__ = ["TILE", "Points", "map_bands", "padded_taps", "working_size"]
+__all__ = ["TILE", "PixelGrid", "map_bands", "padded_taps", "working_size"]
 
 TILE = 64  # pixels
 
 
 @pytree_dataclass
-class Points:
-    """The pixels of a picture and what they read of the grid, up to whole tiles.
+class PixelGrid:
+    """The pixels of an image and what they read of the grid, up to whole tiles.
 
     Attributes:
       rows, columns: taps for features.
       share_rows, share_columns: taps for the leaves of cells, not negative.
-      colors: RGB of the pixels; 0 beyond the picture.
-      inside: whether a pixel is one of the picture.
+      colors: RGB of the pixels; 0 beyond the image.
+      inside: whether a pixel is one of the image.
       cell_colors: mean RGB of the cells.
     """
 
@@ -45,13 +45,13 @@ class Points:
     @classmethod
     def of(
         cls,
-        picture: UInt8[np.ndarray, "H W 3"],
+        image: UInt8[np.ndarray, "H W 3"],
         grid: tuple[int, ...],
         *,
         kernel: str,
-    ) -> "Points":
-        """All pixels of a picture over a grid (rows, columns)."""
-        height, width, _ = picture.shape
+    ) -> "PixelGrid":
+        """All pixels of an image over a grid (rows, columns)."""
+        height, width, _ = image.shape
         of_features = "gaussian" if kernel == "joint" else kernel
         of_leaves = "bilinear" if kernel == "bicubic" else of_features
         beyond = ((0, -height % TILE), (0, -width % TILE))
@@ -60,13 +60,13 @@ class Points:
             padded_taps(grid[1], width, of_features),
             padded_taps(grid[0], height, of_leaves),
             padded_taps(grid[1], width, of_leaves),
-            jnp.asarray(np.pad(picture, (*beyond, (0, 0)))),
+            jnp.asarray(np.pad(image, (*beyond, (0, 0)))),
             jnp.asarray(np.pad(np.ones((height, width), bool), beyond)),
-            jnp.asarray(images.resize(picture, (grid[0], grid[1]))),
+            jnp.asarray(images.resize(image, (grid[0], grid[1]))),
         )
 
     def in_bands(
-        self, function: Callable[["Points"], Int[Array, "rows W"]]
+        self, function: Callable[["PixelGrid"], Int[Array, "rows W"]]
     ) -> Int[Array, "H W"]:
         """Maps bands of a tile's rows to integers.
 

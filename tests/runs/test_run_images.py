@@ -6,19 +6,19 @@ from PIL import Image
 from trees import quadrants
 
 from uhseg_jax.images import ImageError
-from uhseg_jax.runs import find_pictures
+from uhseg_jax.runs import find_run_images
 from uhseg_jax.runs.results import is_own, write_files
 
 
 @pytest.fixture
 def found(tmp_path, monkeypatch):
-    """Names of the results of pictures, by title."""
+    """Names of the results of images, by title."""
     monkeypatch.chdir(tmp_path)
 
     def find(*specs, output="out"):
-        pictures = find_pictures(specs, output=tmp_path / output)
-        assert all(".." not in picture.name for picture in pictures)
-        return {picture.title: picture.name for picture in pictures}
+        pictures = find_run_images(specs, output=tmp_path / output)
+        assert all(".." not in image.name for image in pictures)
+        return {image.title: image.name for image in pictures}
 
     return find
 
@@ -47,7 +47,7 @@ def test_names_are_paths_below_the_folder_without_suffix(found):
     assert found("photos/sub/../a.jpg") == {"a.jpg": "a"}
 
 
-def test_names_do_not_depend_on_which_pictures_are_asked_for(found):
+def test_names_do_not_depend_on_which_images_are_asked_for(found):
     touch("a.jpg", "A.png", "b.png", "c.jpg.png", "d.labels.png")
     names = found(".")
     assert names == {
@@ -61,7 +61,7 @@ def test_names_do_not_depend_on_which_pictures_are_asked_for(found):
         assert found(title) == {title: name}
 
 
-def test_pictures_of_several_folders_are_told_apart(found):
+def test_images_of_several_folders_are_told_apart(found):
     touch("p/a.jpg", "q/a.jpg", "q/b.jpg")
     assert found("p", "q") == {
         "p/a.jpg": "p/a",
@@ -73,7 +73,7 @@ def test_pictures_of_several_folders_are_told_apart(found):
         found("p", "q", "r")
 
 
-def test_a_picture_named_twice_is_taken_once(found, tmp_path):
+def test_a_image_named_twice_is_taken_once(found, tmp_path):
     touch("p/a.jpg")
     assert found("p", "./p/a.jpg", tmp_path / "p" / "*.jpg") == {"a.jpg": "a"}
 
@@ -92,7 +92,7 @@ def test_what_lies_in_an_output_folder_inside_is_left_out(found):
     assert found("p/out/copy.jpg", output="p/out") == {"copy.jpg": "copy"}
 
 
-def test_drawings_of_earlier_runs_are_no_pictures(found, tmp_path):
+def test_drawings_of_earlier_runs_are_no_images(found, tmp_path):
     touch("a.jpg")
     draw(tmp_path, "a")
     assert is_own(tmp_path / "a.png")
@@ -105,7 +105,7 @@ def test_drawings_of_earlier_runs_are_no_pictures(found, tmp_path):
         found("a.png")
 
 
-def test_a_picture_is_never_overwritten_by_an_overlay(found):
+def test_a_image_is_never_overwritten_by_an_overlay(found):
     touch("a.png")
     assert found(".", output=".") == {"a.png": "a.png"}
     touch("out/b.png", "p/b.jpg")

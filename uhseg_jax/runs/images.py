@@ -1,9 +1,9 @@
-"""Which pictures a run is over, and what their results are called.
+"""Which images a run is over, and what their results are called.
 
-A result is named after the picture's path below the folder that was given, without its
+A result is named after the image's path below the folder that was given, without its
 suffix: ``photos/sub/a.jpg`` of ``photos`` gives ``sub/a``. The whole file name is kept
-where the stem alone would be ambiguous. That depends on what lies beside the picture,
-not on which pictures were asked for, so a later run finds the results of an earlier.
+where the stem alone would be ambiguous. That depends on what lies beside the image,
+not on which images were asked for, so a later run finds the results of an earlier.
 """
 
 import collections
@@ -20,14 +20,14 @@ from uhseg_jax import images
 from uhseg_jax.runs import results
 from uhseg_jax.types import UInt8
 
-__all__ = ["Picture", "demo_picture", "find_pictures"]
+__all__ = ["RunImage", "demo_run_image", "find_run_images"]
 
 PathLike = str | os.PathLike[str]
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
-    """One picture of a run.
+class RunImage:
+    """One image of a run.
 
     Attributes:
       source: its file, or its pixels.
@@ -40,16 +40,16 @@ class Picture:
     title: str
 
 
-def demo_picture() -> Picture:
+def demo_run_image() -> RunImage:
     """The photograph that is segmented when none is named."""
     name, pixels = images.demo_image()
-    return Picture(pixels, name, name)
+    return RunImage(pixels, name, name)
 
 
-def find_pictures(specs: Sequence[PathLike], *, output: Path) -> list[Picture]:
-    """Finds the pictures of a run and names their results.
+def find_run_images(specs: Sequence[PathLike], *, output: Path) -> list[RunImage]:
+    """Finds the images of a run and names their results.
 
-    What `results.is_own` knows as drawn by an earlier run is no picture, and neither is
+    What `results.is_own` knows as drawn by an earlier run is no image, and neither is
     anything in an output folder that lies inside a folder searched.
 
     Args:
@@ -57,14 +57,14 @@ def find_pictures(specs: Sequence[PathLike], *, output: Path) -> list[Picture]:
       output: the folder that results are written to.
 
     Returns:
-      The pictures in the order of ``specs``, each file once, under distinct names that
-      stay inside the output folder and whose overlays overwrite no picture.
+      The images in the order of ``specs``, each file once, under distinct names that
+      stay inside the output folder and whose overlays overwrite no image.
 
     Raises:
-      images.ImageError: a spec stands for no picture, or two pictures would be written
+      images.ImageError: a spec stands for no image, or two images would be written
         to the same files.
     """
-    below: dict[Path, Path] = {}  # absolute path of a picture -> path below its root
+    below: dict[Path, Path] = {}  # absolute path of an image -> path below its root
     for spec in specs:
         root = _root(spec)
         for path in map(_absolute, images.find_images(spec)):
@@ -75,13 +75,13 @@ def find_pictures(specs: Sequence[PathLike], *, output: Path) -> list[Picture]:
                 below.setdefault(path, Path(path.name) if escapes else relative)
     if not below:
         raise images.ImageError(
-            f"{', '.join(map(str, specs))}: expected pictures to segment, but those "
+            f"{', '.join(map(str, specs))}: expected images to segment, but those "
             "found were written by uhseg-segment itself; give the folder of the "
             "photographs."
         )
     _tell_namesakes_apart(below, output)
     return [
-        Picture(path, _name(path, relative, output), relative.as_posix())
+        RunImage(path, _name(path, relative, output), relative.as_posix())
         for path, relative in below.items()
     ]
 
@@ -106,7 +106,7 @@ def _root(spec: PathLike) -> Path:
 
 
 def _is_result(path: Path, root: Path, output: Path) -> bool:
-    """Whether a picture that was found is a product of this command."""
+    """Whether an image that was found is a product of this command."""
     real = Path(os.path.realpath(output))
     inside = Path(os.path.realpath(root)) in real.parents
     if inside and real in Path(os.path.realpath(path)).parents:
@@ -117,10 +117,10 @@ def _is_result(path: Path, root: Path, output: Path) -> bool:
 def _name(path: Path, relative: Path, output: Path) -> str:
     stem = relative.with_suffix("").as_posix()
     ambiguous = (
-        relative.suffix.lower() not in images.PICTURE_SUFFIXES
+        relative.suffix.lower() not in images.IMAGE_SUFFIXES
         or _stems(path.parent)[path.stem.casefold()] > 1
         # These endings are those of whole file names and of label maps.
-        or stem.lower().endswith((*images.PICTURE_SUFFIXES, ".labels"))
+        or stem.lower().endswith((*images.IMAGE_SUFFIXES, ".labels"))
     )
     names = [relative.as_posix()] if ambiguous else [stem, relative.as_posix()]
     for name in names:
@@ -142,17 +142,17 @@ def _listed(folder: Path, changed: int) -> "collections.Counter[str]":
     return collections.Counter(
         path.stem.casefold()
         for path in folder.iterdir()
-        if path.suffix.lower() in images.PICTURE_SUFFIXES and not results.is_own(path)
+        if path.suffix.lower() in images.IMAGE_SUFFIXES and not results.is_own(path)
     )
 
 
 def _stems(folder: Path) -> "collections.Counter[str]":
-    """How many pictures in a folder have each stem, case aside."""
+    """How many images in a folder have each stem, case aside."""
     return _listed(folder, folder.stat().st_mtime_ns)
 
 
 def _tell_namesakes_apart(below: dict[Path, Path], output: Path) -> None:
-    """Gives pictures of one name, from several roots, paths below what they share."""
+    """Gives images of one name, from several roots, paths below what they share."""
     groups = _groups(below, output)
     for group in groups:
         shared = os.path.commonpath([path.parent for path in group])

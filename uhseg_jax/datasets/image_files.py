@@ -10,7 +10,7 @@ from uhseg_jax import images
 from uhseg_jax.datasets.source import DatasetError
 from uhseg_jax.types import UInt8
 
-__all__ = ["decode_picture", "encode_picture", "possible_sizes", "read_picture"]
+__all__ = ["decode_image", "encode_image", "possible_sizes", "read_pixels"]
 
 _ORIENTATION = 0x0112  # EXIF tag: how the camera was held
 _TURNED = (5, 6, 7, 8)  # its values that swap width and height
@@ -20,7 +20,7 @@ def possible_sizes(path: Path) -> list[tuple[int, int]]:
     """``(height, width)`` upright and as stored, from the header alone.
 
     Raises:
-      DatasetError: the file is no picture.
+      DatasetError: the file is no image.
     """
     try:
         with Image.open(path) as image:
@@ -30,23 +30,23 @@ def possible_sizes(path: Path) -> list[tuple[int, int]]:
             turned = has_exif and image.getexif().get(_ORIENTATION, 1) in _TURNED
     except Exception as error:  # decoders raise nearly anything on damaged headers
         raise DatasetError(
-            f"{path}: expected a picture, but it cannot be read ({error}); replace it."
+            f"{path}: expected an image, but it cannot be read ({error}); replace it."
         ) from error
     return [(width, height), (height, width)] if turned else [(height, width)]
 
 
-def read_picture(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "H W 3"]:
-    """The pixels of a picture in the orientation that its mask has.
+def read_pixels(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "H W 3"]:
+    """The pixels of an image in the orientation that its mask has.
 
-    Pictures are turned upright as their EXIF data say; where the mask only fits the
+    Images are turned upright as their EXIF data say; where the mask only fits the
     pixels as they are stored, people annotated those.
 
     Args:
-      path: the picture.
+      path: the image.
       size: ``(height, width)`` of the mask.
 
     Raises:
-      DatasetError: the picture cannot be read, or fits in neither orientation.
+      DatasetError: the image cannot be read, or fits in neither orientation.
     """
     try:
         pixels = images.read_image(path)
@@ -59,19 +59,19 @@ def read_picture(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "H W 3"
             return np.array(image.convert("RGB"))
     raise DatasetError(
         f"{path}: expected {size[0]} x {size[1]} pixels, as its mask has, but the "
-        f"picture has {pixels.shape[0]} x {pixels.shape[1]}; the two must be a pair."
+        f"image has {pixels.shape[0]} x {pixels.shape[1]}; the two must be a pair."
     )
 
 
-def encode_picture(path: Path, size: tuple[int, int]) -> bytes:
+def encode_image(path: Path, size: tuple[int, int]) -> bytes:
     """The bytes to keep: the original file if it is plain RGB JPEG or PNG, else a PNG.
 
-    The picture is decoded to find damage.
+    The image is decoded to find damage.
 
     Raises:
-      DatasetError: as `read_picture`.
+      DatasetError: as `read_pixels`.
     """
-    pixels = read_picture(path, size)
+    pixels = read_pixels(path, size)
     with Image.open(path) as image:
         is_plain = (
             image.mode == "RGB"
@@ -86,7 +86,7 @@ def encode_picture(path: Path, size: tuple[int, int]) -> bytes:
     return buffer.getvalue()
 
 
-def decode_picture(encoded: bytes) -> UInt8[np.ndarray, "H W 3"]:
-    """The pixels that `encode_picture` kept."""
+def decode_image(encoded: bytes) -> UInt8[np.ndarray, "H W 3"]:
+    """The pixels that `encode_image` kept."""
     with Image.open(io.BytesIO(encoded)) as image:
         return images.read_image(image)

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trees import random_tree
-from uhseg_jax.hierarchy.closing import close_up
+from uhseg_jax.hierarchy.collapse import collapse_empty
 from uhseg_jax.hierarchy.cuts import NO_PARENT
 
 N = 32  # one padded size, so that one program serves all examples
@@ -13,7 +13,7 @@ def closed(tree, areas):
     def pad(x, fill):
         return np.pad(x, (0, N - len(x)), constant_values=fill)
 
-    return close_up(
+    return collapse_empty(
         pad(tree.parents, NO_PARENT),
         pad(tree.costs, 0),
         np.asarray(tree.num_nodes),

@@ -12,11 +12,11 @@ from uhseg_jax.hierarchy.cuts import (
 )
 from uhseg_jax.types import Array, Float, Int
 
-__all__ = ["close_up"]
+__all__ = ["collapse_empty"]
 
 
 @jax.jit
-def close_up(
+def collapse_empty(
     parents: Int[Array, " n"],
     costs: Float[Array, " n"],
     num_nodes: Int[Array, ""],

@@ -8,12 +8,12 @@ from uhseg_jax.refinement.labels import at_size, resize_labels
 from uhseg_jax.taxonomy import FlatClasses
 from uhseg_jax.types import Int
 
-__all__ = ["PLACES", "at_both_sizes"]
+__all__ = ["RESOLUTIONS", "at_both_resolutions"]
 
-PLACES = ("grid", "full")
+RESOLUTIONS = ("grid", "full")
 
 
-def at_both_sizes(
+def at_both_resolutions(
     grid: RegionTree, full: RegionTree, example: Example, classes: FlatClasses
 ) -> dict[str, tuple[RegionTree, Int[np.ndarray, "_ _"]]]:
     """The tree and the class of every cell, on the patch grid and at full size.
@@ -22,8 +22,8 @@ def at_both_sizes(
 
     Args:
       grid: the tree on the patch grid.
-      full: the same, refined to the size of the picture.
-      example: the picture with its ground truth.
+      full: the same, refined to the size of the image.
+      example: the image with its ground truth.
       classes: of the dataset; class indices are negative where a pixel does not count.
 
     Raises:
