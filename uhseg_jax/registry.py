@@ -2,11 +2,12 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 __all__ = ["Named", "Registry", "suggest"]
 
 
+@runtime_checkable
 class Named(Protocol):
     """What can be registered."""
 

@@ -60,7 +60,7 @@ class Validated:
 
 
 @functools.cache
-def _validators(cls: type) -> Mapping[str, Validator]:
+def _validators(cls: Any) -> Mapping[str, Validator]:
     hints = typing.get_type_hints(cls, include_extras=True)
     return {
         name: extra
