@@ -55,7 +55,8 @@ class Validated:
     """
 
     def __post_init__(self) -> None:
-        for name, validator in _validators(type(self)).items():
+        cls: Any = type(self)
+        for name, validator in _validators(cls).items():
             object.__setattr__(self, name, check(name, getattr(self, name), validator))
 
 
