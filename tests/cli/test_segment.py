@@ -16,7 +16,7 @@ from pycocotools.coco import COCO
 
 import uhseg_jax
 from uhseg_jax import methods
-from uhseg_jax.cli.config_overrides import UsageError, override
+from uhseg_jax.cli.overrides import UsageError, override
 from uhseg_jax.cli.segment import main
 from uhseg_jax.cli.segment_flags import parse
 from uhseg_jax.hierarchy.tree import RegionTree

@@ -13,9 +13,9 @@ from uhseg_jax.evaluation.collection_scores import (
     score_discovery,
     settings_of_collection,
 )
-from uhseg_jax.evaluation.score_files import EvaluationError
 from uhseg_jax.methods import multilevel_clustering
 from uhseg_jax.refinement.config import Refinement
+from uhseg_jax.runs.record import RunError
 from uhseg_jax.taxonomy import Taxonomy
 
 UPSAMPLE = Refinement(refiner="upsample")
@@ -91,7 +91,7 @@ def test_seeds_are_averaged_and_a_second_call_changes_nothing(tmp_path):
     extractor = Extractor.create(model="dinov2_test", config=CONFIG)
     source = Squares()
     settings = settings_of_collection(
-        extractor, source, refinement=UPSAMPLE, num_seeds=2, version="test"
+        extractor, source, refinement=UPSAMPLE, num_seeds=2
     )
     seen = []
     fields = {"refinement": UPSAMPLE, "settings": settings, "num_seeds": 2}
@@ -107,7 +107,7 @@ def test_seeds_are_averaged_and_a_second_call_changes_nothing(tmp_path):
     assert evaluate_collection(extractor, source, tmp_path, **fields) == metrics
     assert not seen
     other = {**settings, "version": "other"}
-    with pytest.raises(EvaluationError, match="--overwrite"):
+    with pytest.raises(RunError, match="--overwrite"):
         evaluate_collection(
             extractor, source, tmp_path, **{**fields, "settings": other}
         )

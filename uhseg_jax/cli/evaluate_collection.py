@@ -1,16 +1,13 @@
 """`uhseg-evaluate` with a method that learns from all the images together."""
 
 import json
-from pathlib import Path
 
-from absl import flags
 from tqdm import tqdm
 
-import uhseg_jax
-from uhseg_jax import datasets, methods
-from uhseg_jax.cli import refinement_flags
+from uhseg_jax import datasets
+from uhseg_jax.cli import flags
 from uhseg_jax.cli.config_files import Experiment
-from uhseg_jax.cli.config_overrides import UsageError
+from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.discovery import Extractor
 from uhseg_jax.evaluation.collection_scores import (
     evaluate_collection,
@@ -24,7 +21,7 @@ _NUM_SEEDS = 5
 
 
 def evaluate(
-    experiment: Experiment, source: datasets.Source, values: flags.FlagValues
+    experiment: Experiment, source: datasets.Source, values: flags.Flags
 ) -> None:
     """Scores the categories that a config's method finds in its dataset.
 
@@ -43,20 +40,17 @@ def evaluate(
             "protocol of its own; leave protocol, crop, num_regions and boundaries out "
             "of its config."
         )
-    method = methods.get_method(experiment.method)
-    refinement = refinement_flags.resolve(values, default=method.refiner)
+    refinement = flags.refinement_of(values, method=experiment.method)
     extractor = Extractor.create(
         model=experiment.model,
         config=experiment.parameters,
         checkpoint_dir=values.checkpoint_dir,
     )
-    output = Path(values.output).expanduser()
     settings = settings_of_collection(
         extractor,
         source,
         refinement=refinement,
         num_seeds=_NUM_SEEDS,
-        version=uhseg_jax.__version__,
     )
     total = 2 * _NUM_SEEDS * len(source)
     with tqdm(total=total, unit="image", dynamic_ncols=True) as bar:
@@ -69,7 +63,7 @@ def evaluate(
         metrics = evaluate_collection(
             extractor,
             source,
-            output,
+            flags.output_of(values),
             refinement=refinement,
             settings=settings,
             num_seeds=_NUM_SEEDS,

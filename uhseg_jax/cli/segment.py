@@ -7,19 +7,29 @@ levels of its tree), and for all together coco.json and index.html, which opens 
 browser without a server. The same command again goes on where a run was stopped.
 With --method=multilevel_clustering the images are one collection: their objects are
 found and sorted into categories, which index.html shows.
+
+A large collection is divided among machines with one folder for the results: by
+--distributed, which JAX coordinates, or by --shard=1/100, --shard=2/100 and so on,
+which need not run at one time; then the same command with --join in place of --shard
+writes coco.json and index.html.
 """
 
-import itertools
+import contextlib
+import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from tqdm import tqdm
 
-from uhseg_jax import backbones, methods, runs
+from uhseg_jax import methods
+from uhseg_jax.cli import flags, startup
 from uhseg_jax.cli.segment_collection import segment_collection
-from uhseg_jax.cli.segment_flags import Options, UsageError, help_text, parse
-from uhseg_jax.cli.startup import keep_compilations, keep_lapack_serial, keep_quiet
-from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.cli.segment_flags import batch_size_of, config_of, parse, shard_of
+from uhseg_jax.runs import hosts, segment
+from uhseg_jax.runs.batches import segment_batch
+from uhseg_jax.runs.images import RunImage, demo_run_image, find_run_images
+from uhseg_jax.runs.record import require
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,90 +42,29 @@ def main(argv: Sequence[str]) -> int:
       Exit status: 0, 1 if an image or the whole run failed, 2 for a command line that
       makes no sense, 130 if interrupted.
     """
-    try:
-        options = parse(argv)
-        if options is None:
-            print(f"{__doc__}\nFlags:\n{help_text()}")
-            return 0
-        if _has_empty_output(argv):
-            raise UsageError(
-                "--output expects a folder for the results, but got ''; a dot stands "
-                "for the current folder."
-            )
-        return _conclude(_segment(options), options)
-    except KeyboardInterrupt:
-        message, status = "Interrupted; the same command goes on from here.", 130
-    except UsageError as error:
-        message, status = str(error), 2
-    except (ValueError, backbones.WeightsError, runs.RunError) as error:
-        message, status = str(error), 1
-    print(message, file=sys.stderr)
-    return status
+    return startup.exit_status(lambda: _run(argv))
 
 
-def _has_empty_output(argv: Sequence[str]) -> bool:
-    """Whether the folder given is the empty text, which a path takes for this one."""
-    flags = list(itertools.takewhile(lambda text: text != "--", argv))
-    pairs = itertools.pairwise([*flags, None])
-    return any(
-        text in ("--output=", "-output=")
-        or (text in ("--output", "-output") and following == "")
-        for text, following in pairs
-    )
-
-
-def _segment(options: Options) -> runs.Report:
-    if options.images:
-        photographs = runs.find_run_images(options.images, output=options.output)
+def _run(argv: Sequence[str]) -> int:
+    values = parse(argv)
+    if values.help:
+        print(f"{__doc__}\nFlags:\n{flags.help_text(values)}")
+        return 0
+    flags.join_hosts(values)
+    output = flags.output_of(values)
+    if values.images:
+        images = find_run_images(values.images, output=output)
     else:
-        photographs = [runs.demo_run_image()]
-        title = photographs[0].title
+        images = [demo_run_image()]
+        title = images[0].title
         print(f"No image was named; taking scikit-image's {title}.", file=sys.stderr)
-    if methods.get_method(options.method).of_collections:
-        return segment_collection(options, photographs)
-    segmenter = Segmenter.create(
-        method=options.method,
-        model=options.model,
-        config=options.config,
-        refine=options.refinement,
-        checkpoint_dir=options.checkpoint_dir,
-    )
-    since = runs.claim(
-        options.output,
-        runs.Settings.of(segmenter, max_regions=options.max_regions),
-        files=runs.result_files(
-            options.output, [x.name for x in photographs], formats=options.formats
-        ),
-        overwrite=options.overwrite,
-    )
-    with tqdm(total=len(photographs), unit="image", dynamic_ncols=True) as bar:
-
-        def on_done(image: runs.RunImage, failure: str) -> None:
-            if failure:
-                bar.write(failure, file=sys.stderr)
-            bar.set_postfix_str(image.title[-40:], refresh=False)
-            bar.update()
-
-        return runs.segment_images(
-            segmenter,
-            photographs,
-            options.output,
-            since=None if options.overwrite else since,
-            formats=options.formats,
-            levels=options.levels,
-            max_regions=options.max_regions,
-            batch_size=options.batch_size,
-            on_done=on_done,
-        )
-
-
-def _conclude(report: runs.Report, options: Options) -> int:
-    """Says what was done and where it is; returns the exit status."""
+    of_collections = methods.get_method(values.method).of_collections
+    report = (segment_collection if of_collections else _segment)(values, images)
     done = report.segmented + report.skipped
     counts = f"{report.segmented} segmented, {report.skipped} done before"
-    print(f"{counts}, {len(report.failures)} failed. Results are in {options.output}.")
-    if "html" in options.formats and done:
-        print(f"Open {(options.output / 'index.html').absolute()} in a browser.")
+    print(f"{counts}, {len(report.failures)} failed. Results are in {output}.")
+    if "html" in values.format and done and not values.shard:
+        print(f"Open {(output / 'index.html').absolute()} in a browser.")
     if report.failures:
         print("These images have no result:", file=sys.stderr)
         for failure in report.failures:
@@ -123,12 +72,51 @@ def _conclude(report: runs.Report, options: Options) -> int:
     return 1 if report.failures else 0
 
 
+def _segment(values: flags.Flags, images: Sequence[RunImage]) -> segment.Report:
+    segmenter = flags.segmenter_of(
+        values, model=values.model, method=values.method, config=config_of(values)
+    )
+    settings = segment.settings_of(segmenter)
+    output, shard = flags.output_of(values), shard_of(values)
+    which: dict[str, Any] = {"formats": values.format}
+    if values.join:
+        since = require(output, settings)
+        with _progress(len(images)) as on_done:
+            return segment.join_results(
+                images, output, since=since, on_done=on_done, **which
+            )
+    which |= {"shard": shard, "overwrite": values.overwrite}
+    since = segment.claim_images(output, settings, images, **which)
+    share = shard or hosts.share()
+    with _progress(len(share.of(len(images)))) as on_done:
+        return segment.segment_images(
+            functools.partial(segment_batch, segmenter),
+            images,
+            output,
+            since=since,
+            levels=tuple(map(int, values.levels)),
+            batch_size=batch_size_of(values),
+            on_done=on_done,
+            **which,
+        )
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Callable[[RunImage, str], None]]:
+    with tqdm(total=total, unit="image", dynamic_ncols=True) as bar:
+
+        def on_done(image: RunImage, failure: str) -> None:
+            if failure:
+                bar.write(failure, file=sys.stderr)
+            bar.set_postfix_str(image.title[-40:], refresh=False)
+            bar.update()
+
+        yield on_done
+
+
 def run() -> None:
     """Entry point of the installed command."""
-    keep_quiet()
-    keep_compilations()
-    keep_lapack_serial()
-    sys.exit(main(sys.argv))
+    startup.run_command(main)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
-"""The loop over a dataset: trees scored against ground truth, resumable."""
+"""What the trees of a dataset are scored by."""
 
-from uhseg_jax.evaluation.loop import evaluate, settings_of
-from uhseg_jax.evaluation.score_files import EvaluationError
 from uhseg_jax.evaluation.scoring import Scoring
 
-__all__ = ["EvaluationError", "Scoring", "evaluate", "settings_of"]
+__all__ = ["Scoring"]

@@ -13,18 +13,18 @@ import math
 import statistics
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from uhseg_jax.datasets.source import DatasetError, Source
 from uhseg_jax.discovery import Discovery, Extractor, discover
 from uhseg_jax.discovery.discover import LEVELS
-from uhseg_jax.evaluation.score_files import claim, describe, write_scores
 from uhseg_jax.metrics import states
 from uhseg_jax.metrics.matching import DatasetMatchingState
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.refinement.labels import resize_labels
+from uhseg_jax.runs.evaluate import describe_scores, write_scores
+from uhseg_jax.runs.record import Settings, claim
 from uhseg_jax.types import Bool, Int
 
 __all__ = ["evaluate_collection", "score_discovery", "settings_of_collection"]
@@ -39,15 +39,13 @@ def settings_of_collection(
     *,
     refinement: Refinement,
     num_seeds: int,
-    version: str,
-) -> dict[str, Any]:
-    """What the scores depend on, JSON-ready."""
+) -> Settings:
+    """What the scores depend on."""
     config = dataclasses.asdict(extractor.config)
     del config["keep_features"]  # changes no result
-    return describe(
+    return describe_scores(
         source,
         extractor.backbone,
-        version=version,
         method="multilevel_clustering",
         config=config,
         refinement=dataclasses.asdict(refinement),
@@ -61,7 +59,7 @@ def evaluate_collection(
     output: Path,
     *,
     refinement: Refinement,
-    settings: dict[str, Any],
+    settings: Settings,
     num_seeds: int = 5,
     overwrite: bool = False,
     on_image: Callable[[int, str, int], None] = lambda seed, stage, index: None,
@@ -69,7 +67,7 @@ def evaluate_collection(
     """Discovers the categories of a dataset with several seeds and scores them.
 
     Stopped at any moment, the same call goes on where it was. Writes ``metrics.json``,
-    ``settings.json`` and, for each seed, ``seed-N.json``.
+    ``run.json`` and, for each seed, ``seed-N.json``.
 
     Args:
       extractor: the backbone with the config, whose seed is the first.
@@ -86,11 +84,12 @@ def evaluate_collection(
       ``full/miou_std`` (NaN for one seed) and ``full/miou_seed_N``.
 
     Raises:
-      EvaluationError: the folder holds results of other settings.
+      RunError: the folder holds results of other settings.
       DatasetError: an example cannot be read.
     """
-    stale = ["seed-*.json", "passes/seed-*/*/*.npz"]
-    claim(output, settings, stale=stale, overwrite=overwrite)
+    patterns = ("seed-*.json", "passes/seed-*/*/*.npz")
+    results = [path for pattern in patterns for path in output.glob(pattern)]
+    claim(output, settings, results=results, forget=True, overwrite=overwrite)
     scores = {}
     for seed in range(extractor.config.seed, extractor.config.seed + num_seeds):
         path = output / f"seed-{seed}.json"

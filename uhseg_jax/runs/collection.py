@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-import uhseg_jax
-from uhseg_jax import images
 from uhseg_jax.discovery import Discovery, Extractor, discover
 from uhseg_jax.discovery.regions import crop
 from uhseg_jax.export.categories_page import Category, save_categories_page, thumbnail
@@ -19,11 +17,12 @@ from uhseg_jax.export.category_overlay import paint_categories, save_category_ma
 from uhseg_jax.export.coco import CocoWriter
 from uhseg_jax.export.overlay import save_png
 from uhseg_jax.hierarchy import tree_file
+from uhseg_jax.images import ImageError, read_image
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.runs import results
 from uhseg_jax.runs.images import RunImage
-from uhseg_jax.runs.segmentation import Failure, Report
-from uhseg_jax.runs.settings import Settings, naming_the_file
+from uhseg_jax.runs.record import Settings, describe, naming_the_file
+from uhseg_jax.runs.segment import Failure, Report
 from uhseg_jax.types import Int, UInt8
 
 __all__ = ["category_names", "discover_images", "settings_of"]
@@ -33,20 +32,18 @@ _PASSES, _FEATURES = "passes", "features"  # folders of what the passes keep
 
 
 def settings_of(
-    extractor: Extractor, refinement: Refinement, photographs: Sequence[RunImage]
+    extractor: Extractor, refinement: Refinement, run_images: Sequence[RunImage]
 ) -> Settings:
     """The settings of a run: categories depend on all the images as well."""
     config = dataclasses.asdict(extractor.config)
     del config["keep_features"]  # changes no result
     digest = hashlib.sha256()
-    for image in photographs:
+    for image in run_images:
         digest.update(f"{image.name}\0{_identity(image)}\0".encode())
-    config["images"] = f"{len(photographs)} ({digest.hexdigest()[:12]})"
-    return Settings(
-        version=uhseg_jax.__version__,
-        model=extractor.backbone.name,
-        weights_sha256=extractor.backbone.weights_sha256,
-        dtype=str(extractor.backbone.module.dtype),
+    config["images"] = f"{len(run_images)} ({digest.hexdigest()[:12]})"
+    return describe(
+        "segment",
+        extractor.backbone,
         method="multilevel_clustering",
         config=config,
         refinement=dataclasses.asdict(refinement),
@@ -62,7 +59,7 @@ def category_names(count: int) -> list[str]:
 @naming_the_file()
 def discover_images(
     extractor: Extractor,
-    photographs: Sequence[RunImage],
+    run_images: Sequence[RunImage],
     output: Path,
     *,
     refinement: Refinement,
@@ -81,8 +78,8 @@ def discover_images(
 
     Args:
       extractor: the backbone with the config.
-      photographs: under distinct names.
-      output: the folder; see `settings.claim`.
+      run_images: under distinct names.
+      output: the folder; see `record.claim`.
       refinement: from patches to pixels.
       since: time in ns from which files there are used; None: do all again, but for
         kept features, which are known by the pixels they were made from.
@@ -95,7 +92,7 @@ def discover_images(
       The numbers of images done, and the failures.
 
     Raises:
-      images.ImageError: not one image can be read.
+      ImageError: not one image can be read.
       RunError: a file cannot be written. What is finished stays.
     """
     passes = output / _PASSES
@@ -103,7 +100,7 @@ def discover_images(
         shutil.rmtree(passes)
     found = discover(
         extractor,
-        (lambda index: images.read_image(photographs[index].source), len(photographs)),
+        (lambda index: read_image(run_images[index].source), len(run_images)),
         refinement=refinement,
         folder=passes,
         features=output / _FEATURES,
@@ -112,7 +109,7 @@ def discover_images(
     failures = []
 
     def fail(index: int, reason: str) -> None:
-        failures.append(Failure(photographs[index].title, reason))
+        failures.append(Failure(run_images[index].title, reason))
         on_failure(reason)
 
     for index, reason in found.failures.items():
@@ -125,12 +122,12 @@ def discover_images(
             names = category_names(found.count)
             writer = CocoWriter(output / "coco.json", categories=names)
             coco = stack.enter_context(writer)
-        for index, image in enumerate(photographs):
+        for index, image in enumerate(run_images):
             pixels = None
             if index not in found.failures:
                 try:
-                    pixels = images.read_image(image.source)
-                except (images.ImageError, OSError) as error:  # gone meanwhile
+                    pixels = read_image(image.source)
+                except (ImageError, OSError) as error:  # gone meanwhile
                     fail(index, str(error))
             if pixels is not None:
                 tree, categories = found.tree(index)
@@ -144,7 +141,7 @@ def discover_images(
                     page.add(index, image.title, pixels)
             on_image("files", index)
     if "html" in formats:
-        page.save(output / "index.html", num_images=len(photographs) - len(failures))
+        page.save(output / "index.html", num_images=len(run_images) - len(failures))
     return Report(counts[False], counts[True], tuple(failures))
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from uhseg_jax.datasets.source import Example, Source
-from uhseg_jax.evaluation.journal import Entry
 from uhseg_jax.export.overlay import overlay, save_png
-from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.runs.batches import SegmentFn
+from uhseg_jax.runs.journal import Entry
 from uhseg_jax.types import Integer
 
 __all__ = ["draw_extremes"]
@@ -20,7 +20,7 @@ _KEYS = ("full/nmcovering", "full/covering", "full/hungarian_pacc")
 
 
 def draw_extremes(
-    segmenter: Segmenter,
+    segment: SegmentFn,
     source: Source,
     entries: Sequence[Entry],
     folder: Path,
@@ -31,7 +31,7 @@ def draw_extremes(
     """Draws the images that score lowest and highest.
 
     Args:
-      segmenter: what made the trees; it makes those few again.
+      segment: what made the trees; it makes those few again.
       source: the dataset.
       entries: its images with their scores.
       folder: for ``worst-1.png``, ... and ``best-1.png``, ...; the captions of each
@@ -52,10 +52,10 @@ def draw_extremes(
     paths = []
     for name, entry in chosen.items():
         example = source[entry.index]
-        tree = segmenter([example.image])[0]
+        (found,) = segment([example.image])
         truth = _truth(source, example)
         paths.append(folder / f"{name}.png")
-        sheet = overlay(example.image, tree, levels=levels, truth=truth)
+        sheet = overlay(example.image, found.full, levels=levels, truth=truth)
         save_png(paths[-1], sheet)
     return paths
 

@@ -6,12 +6,23 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from uhseg_jax.runs.record import RunError
+from uhseg_jax.runs.shards import Share
 from uhseg_jax.types import Int
 
-__all__ = ["HostsError", "count", "first_then_others", "gather", "index", "join"]
+__all__ = [
+    "HostsError",
+    "all_succeed",
+    "count",
+    "first_then_others",
+    "gather",
+    "index",
+    "join",
+    "share",
+]
 
 
-class HostsError(RuntimeError):
+class HostsError(RunError):
     """The processes cannot go on together; the message says why."""
 
 
@@ -49,7 +60,38 @@ def count() -> int:
     return jax.process_count()
 
 
-def first_then_others(action: Callable[[], None], *, name: str) -> None:
+def share() -> Share:
+    """The images of this process."""
+    return Share(index(), count())
+
+
+def all_succeed(action: Callable[[], object], *, name: str) -> None:
+    """Runs an action in every process and waits until all have finished.
+
+    Args:
+      action: what this process does.
+      name: of the action, for messages.
+
+    Raises:
+      HostsError: another process failed.
+    """
+    if count() == 1:
+        action()
+        return
+    failure: Exception | None = None
+    try:
+        action()
+    except Exception as error:  # the others must not wait for ever
+        failure = error
+    failed = gather(np.asarray([failure is not None], np.int32))
+    if failure is not None:
+        raise failure
+    if np.any(failed):
+        first = int(np.flatnonzero(failed)[0])
+        raise HostsError(f"{name}: process {first} failed; see its message.")
+
+
+def first_then_others(action: Callable[[], object], *, name: str) -> None:
     """Lets the first process act before the others do.
 
     They act on what it left: in a folder that they share they find its files, in one of
@@ -62,22 +104,8 @@ def first_then_others(action: Callable[[], None], *, name: str) -> None:
     Raises:
       HostsError: another process failed.
     """
-    if count() == 1:
-        action()
-        return
     for is_mine in (index() == 0, index() > 0):
-        failure: Exception | None = None
-        try:
-            if is_mine:
-                action()
-        except Exception as error:  # the others must not wait for ever
-            failure = error
-        failed = gather(np.asarray([failure is not None], np.int32))
-        if failure is not None:
-            raise failure
-        if np.any(failed):
-            first = int(np.flatnonzero(failed)[0])
-            raise HostsError(f"{name}: process {first} failed; see its message.")
+        all_succeed(action if is_mine else lambda: None, name=name)
 
 
 def gather(words: Int[np.ndarray, " w"]) -> Int[np.ndarray, "processes w"]:

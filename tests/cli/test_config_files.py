@@ -9,7 +9,7 @@ from PIL import Image
 
 from uhseg_jax.cli import evaluate as command
 from uhseg_jax.cli.config_files import ConfigError, read_config
-from uhseg_jax.cli.config_overrides import UsageError
+from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.evaluation import Scoring
 
 CAMVID = Path(__file__).parents[2] / "configs" / "camvid.py"
@@ -40,12 +40,12 @@ def test_the_command_scores_what_a_config_names(camvid, capsys):
     argv += [f"--data_dir={camvid / 'prepared'}", f"--manual_dir={camvid}", *SMALL]
     assert command.main(argv) == 0, capsys.readouterr().err
     assert json.loads((output / "metrics.json").read_text())["images"] == 2
-    settings = json.loads((output / "settings.json").read_text())
+    settings = json.loads((output / "run.json").read_text())
     assert (settings["dataset"], settings["model"]) == ("camvid", "dinov2_test")
     config = settings["config"]
     assert (config["image_size"], config["blocks"]) == ([84, 98], [-1])
     assert command.main([*argv, "--config.parameters.seed=1"]) == 1
-    assert "config differ" in capsys.readouterr().err
+    assert "seed 0 there and 1 now" in capsys.readouterr().err
 
 
 def test_the_data_folder_may_hold_the_original_files(camvid, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -14,19 +15,22 @@ import pytest
 from PIL import Image
 
 import uhseg_jax
-from uhseg_jax import evaluation
 from uhseg_jax.cli import evaluate as command
 from uhseg_jax.datasets.cropped import CroppedSource
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.source import DatasetError, Example
-from uhseg_jax.evaluation import gallery
-from uhseg_jax.evaluation.journal import Entry, Journal
+from uhseg_jax.evaluation.scoring import Scoring
 from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.metrics import boundary, overlap, regions, scales
 from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.matching import ImageMatchingState, match_image
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.refinement.labels import resize_labels
+from uhseg_jax.runs import gallery
+from uhseg_jax.runs.batches import segment_batch
+from uhseg_jax.runs.evaluate import evaluate, settings_of
+from uhseg_jax.runs.journal import Entry, Journal
+from uhseg_jax.runs.record import RunError
 from uhseg_jax.taxonomy import Taxonomy
 
 CONFIG = dataclasses.replace(
@@ -79,10 +83,9 @@ def segmenter():
 
 
 def run(segmenter, source, output, *, scoring=None, **kwargs):
-    settings = evaluation.settings_of(
-        segmenter, source, version="test", scoring=scoring
-    )
-    return evaluation.evaluate(segmenter, source, output, settings=settings, **kwargs)
+    settings = settings_of(segmenter, source, scoring)
+    segment = functools.partial(segment_batch, segmenter)
+    return evaluate(segment, source, output, settings=settings, **kwargs)
 
 
 def test_scores_are_those_of_the_metrics_image_by_image(segmenter, tmp_path):
@@ -112,7 +115,7 @@ def test_scores_are_those_of_the_metrics_image_by_image(segmenter, tmp_path):
 
 def test_boundaries_of_classes_are_scored_where_asked_for(segmenter, tmp_path):
     source = Shapes()
-    scoring = evaluation.Scoring(boundaries=True)
+    scoring = Scoring(boundaries=True)
     metrics = run(segmenter, source, tmp_path, scoring=scoring)
     state = BoundaryState.empty(len(scales.NUM_REGIONS))
     for index in (0, 1, 2, 4):  # no pixel of the other counts
@@ -211,7 +214,7 @@ def test_regions_of_several_people_are_scored_as_bsds_does(segmenter, tmp_path):
     assert again == metrics
 
 
-MATCHED = evaluation.Scoring("hungarian", crop=42)
+MATCHED = Scoring("hungarian", crop=42)
 
 
 def test_matched_segments_are_scored_on_the_crops(segmenter, tmp_path, monkeypatch):
@@ -246,7 +249,7 @@ def test_matching_goes_on_where_it_was_stopped(segmenter, tmp_path):
     for name in ("metrics.json", "per_image.csv"):
         ours, theirs = (tmp_path / x / name for x in ("parts", "whole"))
         assert ours.read_bytes() == theirs.read_bytes()
-    with pytest.raises(evaluation.EvaluationError, match="scoring"):
+    with pytest.raises(RunError, match="scoring"):
         run(segmenter, Shapes(), tmp_path / "whole")
 
 
@@ -321,8 +324,9 @@ def evaluated_by_the_command(folder, output, *flags, devices=1):
         import sys
         sys.path[:0] = [{os.path.dirname(__file__)!r}, {os.getcwd()!r}]
         import dataclasses, test_evaluate as t
-        method = t.command.methods.METHODS["recursive_spectral"]
-        t.command.methods.METHODS["recursive_spectral"] = dataclasses.replace(
+        from uhseg_jax import methods
+        method = methods.METHODS["recursive_spectral"]
+        methods.METHODS["recursive_spectral"] = dataclasses.replace(
             method, presets={{"small": lambda: t.CONFIG}})
         sys.exit(t.command.main(["uhseg-evaluate", *sys.argv[1:]]))
     """
@@ -368,7 +372,7 @@ def test_eight_devices_and_two_processes_give_the_scores_of_one(folder, tmp_path
 
 def test_results_of_other_settings_are_not_mixed(segmenter, tmp_path):
     run(segmenter, Shapes(2), tmp_path)
-    with pytest.raises(evaluation.EvaluationError, match="examples"):
+    with pytest.raises(RunError, match="examples"):
         run(segmenter, Shapes(3), tmp_path)
     assert run(segmenter, Shapes(3), tmp_path, overwrite=True)["images"] == 3
 
@@ -379,20 +383,20 @@ def test_scores_of_other_images_are_not_mixed(segmenter, folder, tmp_path):
         return run(segmenter, source, tmp_path / "out")
 
     evaluated("0")
-    with pytest.raises(evaluation.EvaluationError, match="fingerprint"):
+    with pytest.raises(RunError, match="fingerprint"):
         evaluated("1")
     mask = folder / "masks" / "0.png"
     stat = mask.stat()
     mask.write_bytes(mask.read_bytes())
     os.utime(mask, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
-    with pytest.raises(evaluation.EvaluationError, match="fingerprint"):
+    with pytest.raises(RunError, match="fingerprint"):
         evaluated("0")
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "{", '{"version": 1}'])
 def test_settings_that_are_none_are_said_to_differ(text, segmenter, tmp_path):
-    (tmp_path / "settings.json").write_text(text)
-    with pytest.raises(evaluation.EvaluationError, match="other settings"):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(RunError, match="other settings"):
         run(segmenter, Shapes(1), tmp_path)
 
 
@@ -444,7 +448,7 @@ def test_the_command_scores_a_folder(folder, monkeypatch, capsys):
     metrics = json.loads((folder / "out" / "metrics.json").read_text())
     assert metrics["images"] == 3
     assert f'"images": {metrics["images"]}' in capsys.readouterr().out
-    settings = json.loads((folder / "out" / "settings.json").read_text())
+    settings = json.loads((folder / "out" / "run.json").read_text())
     assert settings["version"] == uhseg_jax.__version__
     assert settings["config"]["num_superpixels"] == 12
     assert settings["refinement"]["refiner"] == "none"
@@ -454,7 +458,7 @@ def test_the_command_scores_a_folder(folder, monkeypatch, capsys):
     metrics = json.loads((folder / "matched" / "metrics.json").read_text())
     assert 0 < metrics["full/hungarian_miou"] <= 1
     assert 1 <= metrics["mean_leaves"] <= 2
-    settings = json.loads((folder / "matched" / "settings.json").read_text())
+    settings = json.loads((folder / "matched" / "run.json").read_text())
     assert settings["scoring"]["crop"] == 30
 
 
