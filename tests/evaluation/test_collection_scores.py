@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-
-from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.discovery import Discovery, Extractor
 from uhseg_jax.discovery.discover import ImageRegions
+
+from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.evaluation.collection_scores import (
     evaluate_collection,
     score_discovery,

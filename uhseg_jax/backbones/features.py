@@ -7,24 +7,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from uhseg_jax.backbones.attention import attention_weights
 from uhseg_jax.backbones.backbone import Backbone
 from uhseg_jax.backbones.layers import matmul_precision
+from uhseg_jax.backbones.requests import PATCH_FACETS
 from uhseg_jax.backbones.spec import ViTSpec, check_image_size
 from uhseg_jax.backbones.vit import ViT, ViTOutput
 from uhseg_jax.types import Array, Float, UInt8
 
-FACETS = (
-    "token",
-    "query",
-    "key",
-    "value",
-    "class_token",
-    "class_attention",
-    "attention",
-)
+FACETS = (*PATCH_FACETS, "class_token", "class_attention", "attention")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,47 +150,15 @@ def compute_features(
     return tuple(facet_of(request) for request in resolved)
 
 
-@functools.partial(jax.jit, static_argnames=("module", "requests", "mesh"))
+@functools.partial(jax.jit, static_argnames=("module", "requests"))
 def _jitted_features(
     module: ViT,
     params: Any,
     pixels: Array,
     *,
     requests: tuple[FeatureRequest, ...],
-    mesh: Mesh | None,
 ) -> tuple[Array, ...]:
-    def local_fn(params: Any, pixels: Array) -> tuple[Array, ...]:
-        return compute_features(module, params, pixels, requests=requests)
-
-    if mesh is None:
-        return local_fn(params, pixels)
-    replicated, shared = PartitionSpec(), PartitionSpec("data")
-    return jax.shard_map(
-        local_fn,
-        mesh=mesh,
-        in_specs=(replicated, shared),
-        out_specs=shared,
-        check_vma=False,  # the loops start from constants that every device has
-    )(params, pixels)
-
-
-def replicate(backbone: Backbone, mesh: Mesh) -> Backbone:
-    """Puts a copy of the parameters on every device of a mesh.
-
-    `forward_features` takes any backbone with a mesh; with one from here it has nothing
-    to copy.
-
-    Args:
-      backbone: from `load_backbone`.
-      mesh: of any shape.
-
-    Returns:
-      The same backbone with its parameters on the devices.
-    """
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    return dataclasses.replace(
-        backbone, params=jax.device_put(backbone.params, everywhere)
-    )
+    return compute_features(module, params, pixels, requests=requests)
 
 
 def check_images(images: Any) -> None:
@@ -222,46 +182,28 @@ def forward_features(
     images: UInt8[Array | np.ndarray, "b H W 3"],
     *,
     requests: tuple[FeatureRequest, ...] = (FeatureRequest(),),
-    mesh: Mesh | None = None,
 ) -> tuple[Array, ...]:
     """Features of a batch of images, all requests from one forward.
 
-    Compiled once for each shape, model, set of requests and mesh.
+    Compiled once for each shape, model and set of requests.
 
     Args:
-      backbone: from `load_backbone`, or from `replicate`.
+      backbone: from `load_backbone`.
       images: RGB pixels whose sides are multiples of the patch.
       requests: what to return.
-      mesh: devices among which the images are shared, along one axis ``"data"``; None
-        for the default device. The last image is repeated until the devices divide
-        the batch, and the repetitions are dropped.
 
     Returns:
       For each request float32 [b, h, w, d] on the patch grid, [b, d] for class tokens,
-      [b, heads, h, w] for class attention, or [b, heads, n, n] for attention. With a
-      mesh, the batch stays shared among its devices where they divide it.
+      [b, heads, h, w] for class attention, or [b, heads, n, n] for attention.
 
     Raises:
       ValueError: the backbone is no Vision Transformer, the images are no uint8 RGB
-        batch, the patch does not divide a side, a request does not fit the model, or
-        the mesh has other axes.
+        batch, the patch does not divide a side, or a request does not fit the model.
     """
     check_images(images)
     spec = backbone.vit.spec
     check_image_size(spec, images.shape[1], images.shape[2])
     resolved = tuple(resolve_request(request, spec) for request in requests)
-    missing = 0
-    if mesh is not None:
-        if mesh.axis_names != ("data",):
-            raise ValueError(
-                "Expected a mesh with the one axis 'data', along which images are "
-                f"shared; found the axes {mesh.axis_names}."
-            )
-        missing = -len(images) % mesh.size
-    pixels = jnp.asarray(images)
-    if missing:
-        pixels = jnp.concatenate([pixels, jnp.repeat(pixels[-1:], missing, axis=0)])
-    found = _jitted_features(
-        backbone.vit, backbone.params, pixels, requests=resolved, mesh=mesh
+    return _jitted_features(
+        backbone.vit, backbone.params, jnp.asarray(images), requests=resolved
     )
-    return tuple(x[: len(images)] for x in found) if missing else found

@@ -12,7 +12,7 @@ from uhseg_jax import images
 from uhseg_jax.benchmarks.stages import Calls
 from uhseg_jax.refinement import dense_crf
 from uhseg_jax.refinement.config import REFINERS
-from uhseg_jax.segmenter import Segmenter
+from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.types import Float, UInt8
 
 __all__ = ["check_agreement", "crf_problem", "mean_fields", "refiners"]

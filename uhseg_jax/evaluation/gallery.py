@@ -52,7 +52,7 @@ def draw_extremes(
     paths = []
     for name, entry in chosen.items():
         example = source[entry.index]
-        tree = segmenter([example.image])[0]
+        tree = segmenter([example.image])[0].tree
         truth = _truth(source, example)
         paths.append(folder / f"{name}.png")
         sheet = overlay(example.image, tree, levels=levels, truth=truth)

@@ -110,10 +110,10 @@ def evaluate(
     batch_size = 1 if segmenter.mesh is None else segmenter.mesh.size
     examples = _read_ahead(source, waiting)
     while batch := list(itertools.islice(examples, batch_size)):
-        found = segmenter.on_grid([example.image for _, example in batch])
-        for (index, example), (features, tree) in zip(batch, found, strict=True):
-            refined = segmenter.refine(tree, features, example.image)
-            scores, row = scorer.score(tree, refined, example)
+        pixels = [example.image for _, example in batch]
+        found = segmenter.segment([index for index, _ in batch], pixels)
+        for (index, example), one in zip(batch, found, strict=True):
+            scores, row = scorer.score(one.grid, one.tree, example)
             words = states.to_words(scores)
             journal.append(Entry(index, example.name, row, words))
             total = states.merge(total, scores)

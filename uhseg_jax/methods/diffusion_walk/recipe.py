@@ -14,22 +14,33 @@ stands for them is marked "ours". Attention of a Vision Transformer serves as we
 
 import dataclasses
 import functools
-import math
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax import config_checks
+from uhseg_jax.backbones import AttentionRequest
 from uhseg_jax.hierarchy import grow, two_way
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.methods import automatic_threshold
+from uhseg_jax.methods.diffusion_walk import threshold_rules
+from uhseg_jax.methods.method import ImageMethod
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import laplacian, walk
 from uhseg_jax.spectral.affinity import DenseAffinity
 from uhseg_jax.types import Array, Float, Scalar
+from uhseg_jax.validators import (
+    POSITIVE,
+    SEED,
+    Validated,
+    integer,
+    one_of,
+    optional,
+    real,
+)
 
 __all__ = [
+    "METHOD",
     "Config",
     "Output",
     "automatic",
@@ -41,99 +52,56 @@ __all__ = [
 
 _MOST_REGIONS = 32  # that an eigengap is looked for at
 
-_KINDS = {
-    "image_size": config_checks.IMAGE_SIZE,
-    "facet": config_checks.one_of("attention"),
-    "blocks": config_checks.WHOLES,
-    "passes": config_checks.one_of("inversion", "single"),
-    "inversion_steps": config_checks.whole(1),
-    "schedule_steps": config_checks.whole(1),
-    "timestep": config_checks.whole(0),
-    "noise": config_checks.one_of(True, False),
-    "prompt": config_checks.TEXT,
-    "graph": config_checks.one_of("walk", "rows"),
-    "steps": config_checks.whole(1, 1024),
-    "teleport": config_checks.real("a share above 0 and below 1", lambda x: 0 < x < 1),
-    "exponent": config_checks.real(
-        "a finite number above 0", lambda x: 0 < x < math.inf
-    ),
-    "stretched": config_checks.one_of(True, False),
-    "threshold_rule": config_checks.one_of(
-        "fixed", "escape", "relative_escape", "stability", "eigengap"
-    ),
-    "threshold": config_checks.real("a number from 0 to 2", lambda x: 0 <= x <= 2),
-    "num_thresholds": config_checks.whole(1, 10_000),
-    "min_size": config_checks.whole(1, 2**30),
-    "max_depth": config_checks.whole(0, 2**31 - 1),
-    "max_regions": config_checks.optional(config_checks.whole(1)),
-    "seed": config_checks.whole(0, 2**32 - 1),
-}
-
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Validated):
     """Every parameter of the method; the numbers are ours where nothing is said.
 
     Attributes:
-      image_size: side to which images are resized, or (height, width), in pixels;
-        the aspect ratio is not kept.
-      facet: what the backbone gives; "attention".
-      blocks: of a Vision Transformer, whose attention is averaged over heads and these
-        blocks, negative from the end. A diffusion model gives that of all its layers.
-      passes: how a diffusion model looks at the image. "inversion": DDIM inversion
-        and the way back, attention taken on the latter; "single": one pass.
-      inversion_steps: of "inversion"; the paper's 10, second-hand.
-      schedule_steps: into which its schedule is divided; the paper's 50, second-hand.
-      timestep: of "single" (DiffSeg: 300, DiffCut: 50).
-      noise: whether "single" adds the noise of its timestep (DiffCut) or not (DiffSeg).
-      prompt: that the diffusion model is given.
-      graph: "walk" (random-walk normalised cuts) or "rows" (likeness of the rows of
-        attention, the emphasis of the paper's second version).
+      request: the attention that is the walk.
+      graph: "walk" (random-walk normalised cuts) or "rows" (cosine similarity of the
+        rows of attention, the emphasis of the paper's second version).
       steps: k, the length of the walk P^k.
-      teleport: probability of a uniform jump, so that there is one stationary law.
+      teleport: probability of a uniform jump, so that there is one stationary
+        distribution.
       exponent: to which cosines are raised, of "rows" (DiffCut: 10).
       stretched: whether cosines are first stretched to [0, 1], of "rows" (DiffCut).
       threshold_rule: "fixed", or for every image by itself: "escape" (our reading of
         the paper's minimum average node cut), "relative_escape", "stability" or
-        "eigengap" (`automatic_threshold`).
+        "eigengap" (`threshold_rules`).
       threshold: bound on ``cut / vol(A) + cut / vol(B)``. Of "fixed" the bound itself,
         of the others that to which the tree is grown before the rule looks at it.
       num_thresholds: of the second eigenvector that are tried (DiffCut: 100), evenly
-        spaced where both sides keep `min_size` cells.
-      min_size: the fewest cells of a region.
+        spaced where both sides keep `min_size` patches.
+      min_size: the fewest patches of a region.
       max_depth: deepest level of the tree.
-      max_regions: the dearest splits are undone until at most this many leaves are
-        left; None keeps them all.
-      seed: of the random keys and the noise.
+      max_regions: the splits of highest cost are undone until at most this many leaves
+        are left; None keeps them all.
+      seed: of the random keys.
 
     Raises:
       ValueError: a field is out of its range; the message names it.
     """
 
-    image_size: int | tuple[int, int] = 518
-    facet: str = "attention"
-    blocks: tuple[int, ...] = (-2, -1)
-    passes: str = "inversion"
-    inversion_steps: int = 10
-    schedule_steps: int = 50
-    timestep: int = 300
-    noise: bool = False
-    prompt: str = ""
-    graph: str = "rows"
-    steps: int = 2
-    teleport: float = 1e-4
-    exponent: float = 10.0
-    stretched: bool = True
-    threshold_rule: str = "fixed"
-    threshold: float = 0.8
-    num_thresholds: int = 100
-    min_size: int = 8
-    max_depth: int = 10
-    max_regions: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        config_checks.check_fields(self, _KINDS)
+    request: AttentionRequest = AttentionRequest()
+    graph: Annotated[str, one_of("walk", "rows")] = "rows"
+    steps: Annotated[int, integer(1, 1024)] = 2
+    teleport: Annotated[
+        float, real("a share above 0 and below 1", lambda x: 0 < x < 1)
+    ] = 1e-4
+    exponent: Annotated[float, POSITIVE] = 10.0
+    stretched: Annotated[bool, one_of(True, False)] = True
+    threshold_rule: Annotated[
+        str, one_of("fixed", "escape", "relative_escape", "stability", "eigengap")
+    ] = "fixed"
+    threshold: Annotated[float, real("a number from 0 to 2", lambda x: 0 <= x <= 2)] = (
+        0.8
+    )
+    num_thresholds: Annotated[int, integer(1, 10_000)] = 100
+    min_size: Annotated[int, integer(1, 2**30)] = 8
+    max_depth: Annotated[int, integer(0, 2**31 - 1)] = 10
+    max_regions: Annotated[int | None, optional(integer(1))] = None
+    seed: Annotated[int, SEED] = 0
 
 
 def default() -> Config:
@@ -194,7 +162,7 @@ def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
       attention: what every cell of the grid takes from each of the ``n = h * w`` cells,
         not negative, row by row. Rows need not sum to one; one of zeros keeps its
         walker.
-      config: the parameters; those of the backbone are not looked at.
+      config: the parameters; its ``request`` is not looked at.
 
     Returns:
       The tree on the grid ``[h, w]``. Attention whose rows are all the same, and not
@@ -238,14 +206,12 @@ def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
     match config.threshold_rule:
         case "escape" | "relative_escape" as rule:
             relative = rule == "relative_escape"
-            price = automatic_threshold.least_escape(tree, chain, relative=relative)
+            price = threshold_rules.least_escape(tree, chain, relative=relative)
             tree = _opened_up_to(tree, price)
         case "stability":
-            tree = _opened_up_to(
-                tree, automatic_threshold.most_stable(tree, chain, law)
-            )
+            tree = _opened_up_to(tree, threshold_rules.most_stable(tree, chain, law))
         case "eigengap":
-            count = automatic_threshold.largest_eigengap(_eigenvalues(graph))
+            count = threshold_rules.largest_eigengap(_eigenvalues(graph))
             tree = tree.prune(num_regions=count)
     if config.max_regions is not None:
         tree = tree.prune(num_regions=config.max_regions)
@@ -283,7 +249,7 @@ def _eigenvalues(graph: DenseAffinity) -> Float[Array, " q"]:
 
 def _dearest_split(tree: RegionTree) -> Scalar:
     """Ncut(A, B) of the dearest split of a tree; 0 where there is none."""
-    prices = automatic_threshold.opening_costs(
+    prices = threshold_rules.opening_costs(
         jnp.asarray(tree.parents), jnp.asarray(tree.costs)
     )
     return 2 * jnp.max(jnp.where(jnp.isfinite(prices), prices, 0))
@@ -308,3 +274,17 @@ def check_attention(attention: Float[np.ndarray | Array, "*b h w n"]) -> None:
             f"expected attention, which is not negative, but the least of its entries "
             f"is {float(xp.min(attention)):.3g}; take it after the softmax."
         )
+
+
+METHOD = ImageMethod(
+    name="diffusion_walk",
+    summary="two-way cuts of attention as a random walk (Ivanova et al., 2026)",
+    config=Config,
+    presets={
+        "default": default,
+        "automatic": automatic,
+        "random_walk": random_walk,
+    },
+    segment_fn=segment,
+    check_fn=check_attention,
+)

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 
-from uhseg_jax.discovery.levels import padded, unit_rows
+from uhseg_jax.methods.multilevel_clustering.upper_levels import padded, unit_rows
 from uhseg_jax.spectral.kmeans import best_k_means
 from uhseg_jax.types import Float, Int
 

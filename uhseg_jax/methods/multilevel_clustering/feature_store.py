@@ -1,5 +1,6 @@
 """Features of the first pass: kept in a folder, or computed again."""
 
+import dataclasses
 import hashlib
 import json
 import zipfile
@@ -7,46 +8,41 @@ from pathlib import Path
 
 import numpy as np
 
-from uhseg_jax.discovery.extractor import Extractor, ImageFeatures
+from uhseg_jax.backbones import Backbone
 from uhseg_jax.files import atomic_write
+from uhseg_jax.methods.multilevel_clustering.config import Config
+from uhseg_jax.methods.multilevel_clustering.features import (
+    ImageFeatures,
+    image_features,
+)
 from uhseg_jax.types import UInt8
 
 __all__ = ["FeatureStore", "read_arrays", "write_arrays"]
 
 _FIELDS = ("patches", "attention", "class_token")
-# What the features depend on; the other parameters can change and find them there.
-_PARAMETERS = (
-    "image_size",
-    "facet",
-    "block",
-    "normed",
-    "attention_block",
-    "class_block",
-    "class_normed",
-)
 
 
 class FeatureStore:
     """The features of images, from a folder where they are there already.
 
-    A file is named after the pixels that the backbone saw and what it was asked for,
+    A file is named after the pixels that the backbone saw and the request,
     so an image that changed, or another model, never finds those of before; two equal
     images share one.
 
     Args:
-      extractor: what computes them.
+      backbone: the model.
+      config: of the method.
       folder: for the files; None to keep nothing.
     """
 
-    def __init__(self, extractor: Extractor, folder: Path | None):
-        self._extractor, self._folder = extractor, folder
-        backbone, config = extractor.backbone, extractor.config
-        asked = {name: getattr(config, name) for name in _PARAMETERS}
-        asked |= {
+    def __init__(self, backbone: Backbone, config: Config, folder: Path | None):
+        self._backbone, self._config, self._folder = backbone, config, folder
+        identity = {
+            "request": dataclasses.asdict(config.request),
             "weights": backbone.weights_sha256,
             "dtype": str(backbone.module.dtype),
         }
-        self._asked = json.dumps(asked, sort_keys=True).encode()
+        self._identity = json.dumps(identity, sort_keys=True).encode()
 
     def __call__(self, pixels: UInt8[np.ndarray, "H W 3"]) -> ImageFeatures:
         """The features of an image.
@@ -55,17 +51,17 @@ class FeatureStore:
           OSError: they cannot be saved.
         """
         if self._folder is None:
-            return self._extractor.image(pixels)
+            return image_features(self._backbone, pixels, self._config)
         path = self._folder / f"{self._digest(pixels)}.npz"
         arrays = read_arrays(path, _FIELDS)
         if arrays is not None:
             return ImageFeatures(**arrays)
-        found = self._extractor.image(pixels)
+        found = image_features(self._backbone, pixels, self._config)
         write_arrays(path, **{name: getattr(found, name) for name in _FIELDS})
         return found
 
     def _digest(self, pixels: UInt8[np.ndarray, "H W 3"]) -> str:
-        digest = hashlib.sha256(self._asked)
+        digest = hashlib.sha256(self._identity)
         digest.update(repr(pixels.shape).encode())
         digest.update(pixels.tobytes())
         return digest.hexdigest()[:32]

@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.discovery.extractor import ImageFeatures
-from uhseg_jax.methods import foreground_levels
-from uhseg_jax.methods.foreground_levels import Level
-from uhseg_jax.methods.multilevel_clustering import Config, border
+from uhseg_jax.methods.multilevel_clustering import cluster_levels
+from uhseg_jax.methods.multilevel_clustering.cluster_levels import Level
+from uhseg_jax.methods.multilevel_clustering.config import Config
+from uhseg_jax.methods.multilevel_clustering.features import ImageFeatures
+from uhseg_jax.methods.multilevel_clustering.foreground import border
 from uhseg_jax.spectral import numerics, streamed_kmeans
 from uhseg_jax.spectral.kmeans import best_k_means
 from uhseg_jax.types import Bool, Float, Int, Key
@@ -95,14 +96,14 @@ def fit_levels(sample: Sample, config: Config, *, count: int) -> Levels:
     group_key, category_key = jax.random.split(jax.random.key(config.seed))
     units, mask = padded(patches)
     centroids = _dataset_centroids(patches, config)
-    dataset = foreground_levels.evidence_level(
+    dataset = cluster_levels.evidence_level(
         centroids,
         units,
         _padded_as(attention, mask),
         _padded_as(on_border, mask),
         mask,
     )
-    in_mask = np.asarray(foreground_levels.margins(units, dataset) > 0)
+    in_mask = np.asarray(cluster_levels.margins(units, dataset) > 0)
     rows = np.asarray(units)
 
     images, tokens = sample.class_tokens()
@@ -121,7 +122,7 @@ def fit_levels(sample: Sample, config: Config, *, count: int) -> Levels:
             config,
         )
         if config.consistency == "chain":
-            level = foreground_levels.majority_level(
+            level = cluster_levels.majority_level(
                 found,
                 points,
                 _padded_as(in_mask[chosen], there),
@@ -129,7 +130,7 @@ def fit_levels(sample: Sample, config: Config, *, count: int) -> Levels:
                 majority=config.majority,
             )
         else:
-            level = foreground_levels.evidence_level(
+            level = cluster_levels.evidence_level(
                 found,
                 points,
                 _padded_as(attention[chosen], there),
@@ -147,7 +148,7 @@ def _groups(
     units, mask = padded(unit_rows(tokens))
     k = min(config.num_groups, len(tokens))
     centroids = _centroids(key, units, mask, k, config)
-    found = np.asarray(foreground_levels.nearest_centroids(units, centroids))[
+    found = np.asarray(cluster_levels.nearest_centroids(units, centroids))[
         : len(tokens)
     ]
     return np.unique(found, return_inverse=True)[1]
