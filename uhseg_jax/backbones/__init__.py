@@ -6,7 +6,6 @@ from uhseg_jax.backbones.backbone import (
     default_dtype,
     load_backbone,
 )
-from uhseg_jax.backbones.checkpoints import checkpoint_directory, is_cached
 from uhseg_jax.backbones.diffusion.model import Diffusion, check_image_sides
 from uhseg_jax.backbones.diffusion.prompts import prompt_ids, read_prompt
 from uhseg_jax.backbones.diffusion.self_attention import (
@@ -17,7 +16,6 @@ from uhseg_jax.backbones.diffusion.self_attention import (
     self_attention_maps,
 )
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
-from uhseg_jax.backbones.errors import WeightsError
 from uhseg_jax.backbones.families import num_parameters
 from uhseg_jax.backbones.features import (
     FACETS,
@@ -27,12 +25,14 @@ from uhseg_jax.backbones.features import (
     replicate,
     resolve_request,
 )
-from uhseg_jax.backbones.positions import POSITION_RULES, resize_positions
-from uhseg_jax.backbones.rotary import ROTARY_RULES
-from uhseg_jax.backbones.spec import MLP_RULES, ViTSpec, check_image_size
 from uhseg_jax.backbones.variant import Variant
 from uhseg_jax.backbones.variants import DEFAULT_VARIANT, VARIANTS, get_variant
-from uhseg_jax.backbones.vit import BlockOutput, ViT, ViTOutput
+from uhseg_jax.backbones.vit.model import BlockOutput, ViT, ViTOutput
+from uhseg_jax.backbones.vit.positions import POSITION_RULES, resize_positions
+from uhseg_jax.backbones.vit.rotary import ROTARY_RULES
+from uhseg_jax.backbones.vit.spec import MLP_RULES, ViTSpec, check_image_size
+from uhseg_jax.backbones.weights.checkpoints import checkpoint_directory, is_cached
+from uhseg_jax.backbones.weights.errors import WeightsError
 
 __all__ = [
     "ATTENTION_SOURCES",

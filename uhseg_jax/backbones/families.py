@@ -8,15 +8,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax.backbones import vit
-from uhseg_jax.backbones.attention import AttentionRule
-from uhseg_jax.backbones.convert import VIT_NAMING, Naming
 from uhseg_jax.backbones.diffusion import model
 from uhseg_jax.backbones.diffusion.model import Diffusion
 from uhseg_jax.backbones.diffusion.names import DIFFUSION_NAMING
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.variant import Spec
-from uhseg_jax.backbones.vit import ViT
+from uhseg_jax.backbones.vit import model as vit
+from uhseg_jax.backbones.vit.attention import AttentionRule
+from uhseg_jax.backbones.vit.model import ViT
+from uhseg_jax.backbones.weights.convert import VIT_NAMING, Naming
 
 Module = ViT | Diffusion
 

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from uhseg_jax.backbones.attention import attention_weights
 from uhseg_jax.backbones.backbone import Backbone
-from uhseg_jax.backbones.layers import matmul_precision
-from uhseg_jax.backbones.spec import ViTSpec, check_image_size
-from uhseg_jax.backbones.vit import ViT, ViTOutput
+from uhseg_jax.backbones.vit.attention import attention_weights
+from uhseg_jax.backbones.vit.layers import matmul_precision
+from uhseg_jax.backbones.vit.model import ViT, ViTOutput
+from uhseg_jax.backbones.vit.spec import ViTSpec, check_image_size
 from uhseg_jax.types import Array, Float, UInt8
 
 FACETS = (
@@ -146,8 +146,8 @@ def compute_features(
         block = out.blocks[request.block]
         if request.facet == "attention":
             return attention_weights(
-                block.turned_query,
-                block.turned_key,
+                block.rotated_query,
+                block.rotated_key,
                 heads=module.spec.heads,
                 precision=matmul_precision(module.dtype),
             )

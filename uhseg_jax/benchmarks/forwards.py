@@ -19,8 +19,8 @@ import numpy as np
 
 from uhseg_jax import backbones, extraction
 from uhseg_jax.backbones import DiffusionSpec, ViTSpec
-from uhseg_jax.backbones.attention import default_attention
 from uhseg_jax.backbones.families import abstract_params, module_of
+from uhseg_jax.backbones.vit.attention import default_attention
 from uhseg_jax.benchmarks.stages import Calls
 
 __all__ = ["forwards", "peak_memory", "usual_side"]
