@@ -1,7 +1,6 @@
 """Vision Transformers, latent diffusion models, and the weights they run on."""
 
 from uhseg_jax.backbones.backbone import Backbone, Extractor
-from uhseg_jax.backbones.checkpoints import checkpoint_directory, is_cached
 from uhseg_jax.backbones.diffusion.model import Diffusion, check_image_sides
 from uhseg_jax.backbones.diffusion.prompts import prompt_ids, read_prompt
 from uhseg_jax.backbones.diffusion.self_attention import (
@@ -10,14 +9,6 @@ from uhseg_jax.backbones.diffusion.self_attention import (
     self_attention_maps,
 )
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
-from uhseg_jax.backbones.errors import WeightsError
-from uhseg_jax.backbones.features import (
-    FACETS,
-    FeatureRequest,
-    compute_features,
-    forward_features,
-    resolve_request,
-)
 from uhseg_jax.backbones.loading import (
     convert_variant,
     default_dtype,
@@ -25,7 +16,6 @@ from uhseg_jax.backbones.loading import (
     load_backbone,
     num_parameters,
 )
-from uhseg_jax.backbones.positions import POSITION_RULES, resize_positions
 from uhseg_jax.backbones.requests import (
     ATTENTION_SOURCES,
     PATCH_FACETS,
@@ -36,11 +26,21 @@ from uhseg_jax.backbones.requests import (
     Request,
     grid_shape,
 )
-from uhseg_jax.backbones.rotary import ROTARY_RULES
-from uhseg_jax.backbones.spec import MLP_RULES, ViTSpec, check_image_size
 from uhseg_jax.backbones.variant import Variant
 from uhseg_jax.backbones.variants import DEFAULT_VARIANT, VARIANTS, get_variant
-from uhseg_jax.backbones.vit import BlockOutput, ViT, ViTOutput
+from uhseg_jax.backbones.vit.features import (
+    FACETS,
+    FeatureRequest,
+    compute_features,
+    forward_features,
+    resolve_request,
+)
+from uhseg_jax.backbones.vit.model import BlockOutput, ViT, ViTOutput
+from uhseg_jax.backbones.vit.positions import POSITION_RULES, resize_positions
+from uhseg_jax.backbones.vit.rotary import ROTARY_RULES
+from uhseg_jax.backbones.vit.spec import MLP_RULES, ViTSpec, check_image_size
+from uhseg_jax.backbones.weights.checkpoints import checkpoint_directory, is_cached
+from uhseg_jax.backbones.weights.errors import WeightsError
 
 __all__ = [
     "ATTENTION_SOURCES",

@@ -10,12 +10,12 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from uhseg_jax.backbones.attention import AttentionRule
-from uhseg_jax.backbones.convert import Naming
 from uhseg_jax.backbones.diffusion.model import Diffusion
 from uhseg_jax.backbones.requests import Request
 from uhseg_jax.backbones.variant import Spec
-from uhseg_jax.backbones.vit import ViT
+from uhseg_jax.backbones.vit.attention import AttentionRule
+from uhseg_jax.backbones.vit.model import ViT
+from uhseg_jax.backbones.weights.convert import Naming
 from uhseg_jax.batches import map_images, on_all_devices
 from uhseg_jax.images import resize
 from uhseg_jax.types import Array, UInt8

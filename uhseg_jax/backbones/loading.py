@@ -12,27 +12,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.backbones.attention import default_attention
 from uhseg_jax.backbones.backbone import Backbone, Family
-from uhseg_jax.backbones.checkpoints import (
+from uhseg_jax.backbones.diffusion.family import DiffusionModels
+from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
+from uhseg_jax.backbones.variant import Spec, Variant
+from uhseg_jax.backbones.variants import get_variant
+from uhseg_jax.backbones.vit.attention import default_attention
+from uhseg_jax.backbones.vit.family import VisionTransformers
+from uhseg_jax.backbones.vit.spec import ViTSpec
+from uhseg_jax.backbones.weights.checkpoints import (
     checkpoint_directory,
     is_cached,
     restore_params,
     save_params,
 )
-from uhseg_jax.backbones.convert import convert_tensors
-from uhseg_jax.backbones.diffusion.family import DiffusionModels
-from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
-from uhseg_jax.backbones.digests import params_digest
-from uhseg_jax.backbones.errors import WeightsError
-from uhseg_jax.backbones.readers import LazyArrays, read_diffusers, read_tensors
-from uhseg_jax.backbones.readers.flax_files import own_params, torch_layout
-from uhseg_jax.backbones.sources import TOKENIZER_FILES
-from uhseg_jax.backbones.spec import ViTSpec
-from uhseg_jax.backbones.variant import Spec, Variant
-from uhseg_jax.backbones.variants import get_variant
-from uhseg_jax.backbones.vit_family import VisionTransformers
-from uhseg_jax.backbones.weights import obtain_weight_file, parts_of, weights_sha256
+from uhseg_jax.backbones.weights.convert import convert_tensors
+from uhseg_jax.backbones.weights.digests import params_digest
+from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.obtain import (
+    obtain_weight_file,
+    parts_of,
+    weights_sha256,
+)
+from uhseg_jax.backbones.weights.readers import LazyArrays, read_diffusers, read_tensors
+from uhseg_jax.backbones.weights.readers.flax_files import own_params, torch_layout
+from uhseg_jax.backbones.weights.sources import TOKENIZER_FILES
 
 TOKENIZER = "tokenizer"  # the folder of its files, in a checkpoint and in diffusers
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from uhseg_jax import backbones
 from uhseg_jax.backbones import ViTSpec
-from uhseg_jax.backbones.attention import default_attention
+from uhseg_jax.backbones.vit.attention import default_attention
 from uhseg_jax.benchmarks.stages import Calls
 
 __all__ = ["forwards", "peak_memory", "usual_side"]

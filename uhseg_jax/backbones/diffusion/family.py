@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from uhseg_jax.backbones.attention import AttentionRule
 from uhseg_jax.backbones.diffusion import model
 from uhseg_jax.backbones.diffusion.model import Diffusion, check_image_sides
 from uhseg_jax.backbones.diffusion.names import DIFFUSION_NAMING
@@ -13,6 +12,7 @@ from uhseg_jax.backbones.diffusion.self_attention import (
 )
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.requests import AttentionRequest, Request, grid_shape
+from uhseg_jax.backbones.vit.attention import AttentionRule
 from uhseg_jax.spectral import aggregation
 from uhseg_jax.types import Array, Float, UInt8
 

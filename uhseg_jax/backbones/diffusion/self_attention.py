@@ -27,8 +27,8 @@ from uhseg_jax.backbones.diffusion.model import Diffusion, Prompt, check_image_s
 from uhseg_jax.backbones.diffusion.prompts import read_prompt
 from uhseg_jax.backbones.diffusion.recording import AttentionRecord, empty_sums
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
-from uhseg_jax.backbones.features import check_images
 from uhseg_jax.backbones.requests import AttentionRequest
+from uhseg_jax.backbones.vit.features import check_images
 from uhseg_jax.types import Array, Float, UInt8
 
 _INVERSION = AttentionRequest()
