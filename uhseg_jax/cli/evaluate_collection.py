@@ -12,11 +12,11 @@ from uhseg_jax.cli import refinement_flags
 from uhseg_jax.cli.config_files import Experiment
 from uhseg_jax.cli.config_overrides import UsageError
 from uhseg_jax.discovery import Extractor
-from uhseg_jax.evaluation.collection_scores import (
+from uhseg_jax.protocols.collection import (
     evaluate_collection,
     settings_of_collection,
 )
-from uhseg_jax.evaluation.scoring import Scoring
+from uhseg_jax.protocols.scoring import Scoring
 
 __all__ = ["evaluate"]
 

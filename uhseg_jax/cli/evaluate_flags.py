@@ -10,8 +10,8 @@ from absl import flags
 from uhseg_jax import backbones
 from uhseg_jax.cli import refinement_flags
 from uhseg_jax.cli.config_overrides import UsageError
-from uhseg_jax.evaluation.scoring import PROTOCOLS, Scoring
 from uhseg_jax.pipeline import DEFAULT_METHOD
+from uhseg_jax.protocols.scoring import PROTOCOLS, Scoring
 
 __all__ = ["help_text", "parse", "scoring_of"]
 

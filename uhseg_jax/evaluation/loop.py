@@ -11,17 +11,17 @@ from typing import Any
 
 from uhseg_jax.datasets.source import Example, Source
 from uhseg_jax.evaluation import hosts
-from uhseg_jax.evaluation.gallery import draw_extremes
 from uhseg_jax.evaluation.journal import Entry, Journal
 from uhseg_jax.evaluation.score_files import (
     claim,
     describe,
     write_scores,
 )
-from uhseg_jax.evaluation.scoring import Scoring
 from uhseg_jax.files import atomic_write
 from uhseg_jax.metrics import states
 from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.protocols.gallery import draw_extremes
+from uhseg_jax.protocols.scoring import Scoring
 
 __all__ = ["evaluate", "settings_of"]
 

@@ -5,10 +5,10 @@ import dataclasses
 from uhseg_jax import config_checks
 from uhseg_jax.datasets.cropped import CroppedSource
 from uhseg_jax.datasets.source import DatasetError, Source
-from uhseg_jax.evaluation.annotator_scores import AnnotatorScorer
-from uhseg_jax.evaluation.class_scores import ClassScorer
-from uhseg_jax.evaluation.matched_scores import MatchedScorer
-from uhseg_jax.evaluation.scorer import Scorer
+from uhseg_jax.protocols.annotators import AnnotatorScorer
+from uhseg_jax.protocols.classes import ClassScorer
+from uhseg_jax.protocols.matched import MatchedScorer
+from uhseg_jax.protocols.protocol import Scorer
 
 __all__ = ["PROTOCOLS", "Scoring"]
 

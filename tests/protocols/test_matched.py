@@ -9,9 +9,9 @@ from scipy.optimize import linear_sum_assignment
 from trees import make_tree, random_tree
 
 from uhseg_jax.datasets.source import DatasetError, Example
-from uhseg_jax.evaluation.matched_scores import MatchedScorer
-from uhseg_jax.evaluation.scorer import Scorer
 from uhseg_jax.metrics import states
+from uhseg_jax.protocols.matched import MatchedScorer
+from uhseg_jax.protocols.protocol import Scorer
 from uhseg_jax.taxonomy import Taxonomy
 
 NAMES = ("one", "two", "three", "four", "five", "six")

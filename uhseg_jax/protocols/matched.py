@@ -14,10 +14,10 @@ protocol that is followed, absent ones too.
 import numpy as np
 
 from uhseg_jax.datasets.source import Example
-from uhseg_jax.evaluation.resolutions import RESOLUTIONS, at_both_resolutions
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import states
 from uhseg_jax.metrics.matching import ImageMatchingState, match_image
+from uhseg_jax.protocols.resolutions import RESOLUTIONS, at_both_resolutions
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Int

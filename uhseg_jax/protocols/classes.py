@@ -6,7 +6,6 @@ import numpy as np
 from scipy import ndimage
 
 from uhseg_jax.datasets.source import Example
-from uhseg_jax.evaluation.resolutions import RESOLUTIONS, at_both_resolutions
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import boundary
 from uhseg_jax.metrics.boundary import BoundaryState
@@ -15,6 +14,7 @@ from uhseg_jax.metrics.overlap import score_image as score_flat
 from uhseg_jax.metrics.scales import NUM_REGIONS, cut_stack
 from uhseg_jax.metrics.tree_overlap import TreeOverlapState
 from uhseg_jax.metrics.tree_overlap import score_image as score_tree
+from uhseg_jax.protocols.resolutions import RESOLUTIONS, at_both_resolutions
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Int

@@ -8,13 +8,13 @@ import pytest
 from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.discovery import Discovery, Extractor
 from uhseg_jax.discovery.discover import ImageRegions
-from uhseg_jax.evaluation.collection_scores import (
+from uhseg_jax.evaluation.score_files import EvaluationError
+from uhseg_jax.methods import multilevel_clustering
+from uhseg_jax.protocols.collection import (
     evaluate_collection,
     score_discovery,
     settings_of_collection,
 )
-from uhseg_jax.evaluation.score_files import EvaluationError
-from uhseg_jax.methods import multilevel_clustering
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.taxonomy import Taxonomy
 

@@ -6,9 +6,9 @@ import pytest
 from uhseg_jax.datasets.cropped import CroppedSource
 from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.evaluation import Scoring
-from uhseg_jax.evaluation.annotator_scores import AnnotatorScorer
-from uhseg_jax.evaluation.class_scores import ClassScorer
-from uhseg_jax.evaluation.matched_scores import MatchedScorer
+from uhseg_jax.protocols.annotators import AnnotatorScorer
+from uhseg_jax.protocols.classes import ClassScorer
+from uhseg_jax.protocols.matched import MatchedScorer
 from uhseg_jax.taxonomy import Taxonomy
 
 

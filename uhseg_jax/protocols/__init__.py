@@ -1,0 +1,1 @@
+"""Ways to score trees against ground truth, one file for each."""
