@@ -1,3 +1,5 @@
+"""Categories scored against the classes of a dataset."""
+
 import dataclasses
 import json
 import math
@@ -6,28 +8,18 @@ import numpy as np
 import pytest
 
 from uhseg_jax.datasets.source import DatasetError, Example
-from uhseg_jax.discovery import Discovery, Extractor
-from uhseg_jax.discovery.discover import ImageRegions
+from uhseg_jax.discovery import Extractor
+from uhseg_jax.discovery.regions import flat_tree
+from uhseg_jax.evaluation.collection import evaluate_collection, settings_of_collection
 from uhseg_jax.evaluation.score_files import EvaluationError
+from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.methods import multilevel_clustering
-from uhseg_jax.protocols.collection import (
-    evaluate_collection,
-    score_discovery,
-    settings_of_collection,
-)
+from uhseg_jax.metrics import states
+from uhseg_jax.protocols import Scoring, average_seeds
+from uhseg_jax.protocols.collection import MASKS
+from uhseg_jax.protocols.protocol import Scorer
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.taxonomy import Taxonomy
-
-UPSAMPLE = Refinement(refiner="upsample")
-CONFIG = dataclasses.replace(
-    multilevel_clustering.default(),
-    image_size=(84, 112),
-    crop_size=28,
-    num_groups=1,
-    num_categories=2,
-    sample_size=400,
-    kmeans_restarts=1,
-)
 
 
 class Squares:
@@ -52,77 +44,112 @@ class Squares:
         return Example(str(index), colors[labels % 255].astype(np.uint8), labels)
 
 
-def perfect(source, *, swapped=(), numbers=(2, 1, 2)):
-    """What a method would find that knows where the squares are."""
+def perfect(example, category, masks=MASKS):
+    """What a method would find that knows where the square is."""
+    labels = (example.labels % 255 > 0).astype(np.int32)
+    tree, region = flat_tree(labels)
+    grid = labels[2::5, 2::5] > 0
+    categories = np.where(region > 0, category, 0)
+    return Segmentation(tree, tree, categories, dict.fromkeys(masks, grid))
 
-    def regions(index):
-        labels = (source[index].labels % 255 > 0).astype(np.int32)
-        grid = labels[2::5, 2::5] > 0
-        boxes, tokens = np.array([[15, 20, 45, 50]]), np.zeros((1, 4), np.float32)
-        return ImageRegions(labels, boxes, tokens, np.stack([grid] * 4))
 
-    kinds = tuple(
-        np.array([3 - x if i in swapped else x]) for i, x in enumerate(numbers)
+def scored(categories, **kwargs):
+    """Scores of perfect squares under numbers, and the rows of images."""
+    source = Squares()
+    scorer = Scoring("collection").scorer(source, num_categories=2)
+    assert isinstance(scorer, Scorer)
+    parts, rows = zip(
+        *(
+            scorer.score(perfect(source[i], number, **kwargs), source[i])
+            for i, number in enumerate(categories)
+        ),
+        strict=True,
     )
-    return Discovery(
-        2, kinds, tuple(np.zeros(1, np.float32) for _ in kinds), {}, regions
-    )
+    whole = scorer.compute(states.merge_all([scorer.empty(), *parts]))
+    travelled = [states.from_words(states.to_words(x), parts[0]) for x in parts]
+    again = scorer.compute(states.merge_all(travelled[::-1]))
+    assert json.dumps(again) == json.dumps(whole)  # NaN too
+    return whole, rows
 
 
 def test_perfect_categories_score_one_whatever_their_numbers():
-    scores = score_discovery(perfect(Squares()), Squares(), 2)
+    scores, rows = scored([2, 1, 2])
     assert scores["full/miou"] == scores["full/pacc"] == 1
-    for level in ("dataset", "category", "image", "final", "refined"):
+    for level in (*MASKS, "refined"):
         assert scores[f"foreground/{level}_iou"] == 1
-        assert scores[f"foreground/{level}_iou_per_picture"] == 1
+        assert scores[f"foreground/{level}_iou_per_image"] == 1
+        assert [row[f"foreground/{level}_iou"] for row in rows] == [1] * 3
     share = 30 * 30 / (57 * 80)
     assert scores["foreground/everything_iou"] == pytest.approx(share)
-    assert (scores["images"], scores["mean_regions"]) == (3, 1)
+    assert scores["foreground/everything_iou_per_image"] == pytest.approx(share)
+    assert (scores["images"], scores["skipped"], scores["mean_regions"]) == (3, 0, 1)
+    assert scores["categories"] == 2
+    # A method without masks has no foreground on the grid.
+    scores, rows = scored([1, 1, 1], masks=())
+    assert math.isnan(scores["foreground/image_iou"])
+    assert "foreground/image_iou" not in rows[0]
+    assert scores["categories"] == 1
 
 
 def test_one_matching_serves_the_whole_set():
-    # With one assignment an image, this would score 1.
-    scores = score_discovery(perfect(Squares(), swapped=[2]), Squares(), 2)
-    # Red is in the first and the last image: each cluster holds one of the two.
-    assert scores["full/miou"] == pytest.approx((1 + 1 / 2 + 1 / 2) / 3)
+    # With one assignment an image, this would score 1. Red is in the first and the last
+    # image: each cluster holds one of the two.
+    assert scored([2, 1, 1])[0]["full/miou"] == pytest.approx((1 + 1 / 2 + 1 / 2) / 3)
 
 
-def test_seeds_are_averaged_and_a_second_call_changes_nothing(tmp_path):
-    extractor = Extractor.create(model="dinov2_test", config=CONFIG)
-    source = Squares()
+def test_what_cannot_be_scored_is_named():
+    source, scorer = Squares(), Scoring("collection").scorer(Squares())
+    good, example = perfect(source[0], 1), source[0]
+    odd = dataclasses.replace(example, labels=example.labels + 7)
+    with pytest.raises(DatasetError, match=r"^0: "):
+        scorer.score(good, odd)
+    with pytest.raises(ValueError, match="expected a category for every region"):
+        scorer.score(dataclasses.replace(good, categories=None), example)
+    with pytest.raises(ValueError, match="below 3 for the rows"):
+        scorer.score(perfect(example, 3), example)
+
+
+def test_seeds_are_averaged():
+    one, other = {"full/miou": 0.25, "a": None}, {"full/miou": 0.75, "a": 1}
+    metrics = average_seeds({4: one, 7: other})
+    assert math.isnan(metrics.pop("a"))
+    each = {"full/miou_seed_4": 0.25, "full/miou_seed_7": 0.75}
+    spread = {"full/miou": 0.5, "full/miou_std": pytest.approx(0.5 / 2**0.5)}
+    assert metrics == {**spread, **each}
+    assert math.isnan(average_seeds({0: other})["full/miou_std"])
+
+
+def test_a_second_call_changes_nothing(tmp_path):
+    config = dataclasses.replace(
+        multilevel_clustering.default(),
+        image_size=(84, 112),
+        crop_size=28,
+        num_groups=1,
+        num_categories=2,
+        sample_size=400,
+        kmeans_restarts=1,
+    )
+    extractor = Extractor.create(model="dinov2_test", config=config)
+    source, upsample = Squares(), Refinement(refiner="upsample")
     settings = settings_of_collection(
-        extractor, source, refinement=UPSAMPLE, num_seeds=2, version="test"
+        extractor, source, refinement=upsample, num_seeds=2, version="test"
     )
     seen = []
-    fields = {"refinement": UPSAMPLE, "settings": settings, "num_seeds": 2}
+    fields = {"refinement": upsample, "settings": settings, "num_seeds": 2}
     metrics = evaluate_collection(
         extractor, source, tmp_path, on_image=lambda *x: seen.append(x), **fields
     )
     assert len(seen) == 2 * 2 * 3
     each = [metrics[f"full/miou_seed_{seed}"] for seed in (0, 1)]
     assert metrics["full/miou"] == pytest.approx(np.mean(each))
-    assert metrics["full/miou_std"] == pytest.approx(np.std(each, ddof=1))
     assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
     seen.clear()
     assert evaluate_collection(extractor, source, tmp_path, **fields) == metrics
     assert not seen
-    other = {**settings, "version": "other"}
+    other = {**fields, "settings": {**settings, "version": "other"}}
     with pytest.raises(EvaluationError, match="--overwrite"):
-        evaluate_collection(
-            extractor, source, tmp_path, **{**fields, "settings": other}
-        )
+        evaluate_collection(extractor, source, tmp_path, **other)
     alone = {**fields, "settings": {**settings, "num_seeds": 1}, "num_seeds": 1}
     one = evaluate_collection(extractor, source, tmp_path, overwrite=True, **alone)
-    assert math.isnan(one["full/miou_std"])
     assert one["full/miou"] == pytest.approx(each[0])
     assert json.loads((tmp_path / "metrics.json").read_text())["full/miou_std"] is None
-
-
-def test_ids_that_the_taxonomy_does_not_know_are_named():
-    class Odd(Squares):
-        def __getitem__(self, index):
-            example = super().__getitem__(index)
-            return dataclasses.replace(example, labels=example.labels + 7)
-
-    with pytest.raises(DatasetError, match=r"^0: "):
-        score_discovery(perfect(Squares()), Odd(), 2)

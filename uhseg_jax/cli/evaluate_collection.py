@@ -12,7 +12,7 @@ from uhseg_jax.cli import refinement_flags
 from uhseg_jax.cli.config_files import Experiment
 from uhseg_jax.cli.config_overrides import UsageError
 from uhseg_jax.discovery import Extractor
-from uhseg_jax.protocols.collection import (
+from uhseg_jax.evaluation.collection import (
     evaluate_collection,
     settings_of_collection,
 )

@@ -1,71 +1,68 @@
 """The worst and the best images of an evaluation beside their ground truth."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from uhseg_jax.datasets.source import Example, Source
-from uhseg_jax.evaluation.journal import Entry
+from uhseg_jax.datasets.source import Example
 from uhseg_jax.export.overlay import overlay, save_png
-from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.hierarchy.segmentation import Segmentation
+from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Integer
 
-__all__ = ["draw_extremes"]
-
-# The first one that the rows have. Of matched segments the share of pixels: every spare
-# segment lowers an image's mIoU, so that would rank by the number of segments.
-_KEYS = ("full/nmcovering", "full/covering", "full/hungarian_pacc")
+__all__ = ["choose_extremes", "draw_beside_truth"]
 
 
-def draw_extremes(
-    segmenter: Segmenter,
-    source: Source,
-    entries: Sequence[Entry],
-    folder: Path,
-    *,
-    levels: Sequence[int] = (8, 32),
-    count: int = 4,
-) -> list[Path]:
-    """Draws the images that score lowest and highest.
+def choose_extremes(
+    rows: Mapping[int, Mapping[str, float]], *, ranked_by: str, count: int = 4
+) -> dict[str, int]:
+    """The images that score lowest and highest, by what they are called.
 
     Args:
-      segmenter: what made the trees; it makes those few again.
-      source: the dataset.
-      entries: its images with their scores.
-      folder: for ``worst-1.png``, ... and ``best-1.png``, ...; the captions of each
-        are the image, its ground truth and its regions.
-      levels: numbers of regions to show.
+      rows: the scores of images, by their index in the dataset.
+      ranked_by: the score that counts (`Scorer.ranked_by`); images without it, or with
+        NaN, are left out.
       count: how many of each at the most.
 
     Returns:
-      The files, worst first.
+      Indices for ``worst-1``, ``worst-2``, ..., then ``best-1``, ...; no image is both.
     """
     scored = [
-        (score, entry) for entry in entries if not math.isnan(score := _score(entry))
+        (score, index)
+        for index, row in rows.items()
+        if not math.isnan(score := row.get(ranked_by, math.nan))
     ]
-    ranked = [entry for _, entry in sorted(scored, key=lambda x: (x[0], x[1].index))]
+    ranked = [index for _, index in sorted(scored)]
     count = min(count, len(ranked) // 2)
-    chosen = {f"worst-{i + 1}": ranked[i] for i in range(count)}
-    chosen |= {f"best-{i + 1}": ranked[-1 - i] for i in range(count)}
-    paths = []
-    for name, entry in chosen.items():
-        example = source[entry.index]
-        tree = segmenter([example.image])[0]
-        truth = _truth(source, example)
-        paths.append(folder / f"{name}.png")
-        sheet = overlay(example.image, tree, levels=levels, truth=truth)
-        save_png(paths[-1], sheet)
-    return paths
+    worst = {f"worst-{i + 1}": ranked[i] for i in range(count)}
+    return worst | {f"best-{i + 1}": ranked[-1 - i] for i in range(count)}
 
 
-def _score(entry: Entry) -> float:
-    return next((entry.row[key] for key in _KEYS if key in entry.row), math.nan)
+def draw_beside_truth(
+    path: Path,
+    result: Segmentation,
+    example: Example,
+    taxonomy: Taxonomy,
+    *,
+    levels: tuple[int, ...],
+) -> None:
+    """Draws an image, its ground truth and its regions side by side.
+
+    Args:
+      path: of the PNG.
+      result: what a method found in the image.
+      example: the image with its ground truth.
+      taxonomy: of the ground truth.
+      levels: numbers of regions to show (`Scorer.levels`).
+    """
+    truth = _truth(example, taxonomy)
+    save_png(path, overlay(example.image, result.tree, levels=levels, truth=truth))
 
 
-def _truth(source: Source, example: Example) -> Integer[np.ndarray, "H W"]:
+def _truth(example: Example, taxonomy: Taxonomy) -> Integer[np.ndarray, "H W"]:
     """Class indices, negative where nothing counts; or the regions of one person."""
     if example.annotations is not None:
         return example.labels
-    return source.taxonomy.flat().encode(example.labels)
+    return taxonomy.flat().encode(example.labels)

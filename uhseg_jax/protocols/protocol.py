@@ -1,33 +1,68 @@
-"""What the loop asks of a way to score."""
+"""What the protocols share: how one is described, and what scores a dataset by it."""
 
-from typing import Any, Protocol, runtime_checkable
+import dataclasses
+import typing
+from collections.abc import Callable
+from typing import Any
 
 from uhseg_jax.datasets.source import Example
-from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.hierarchy.segmentation import Segmentation
 
-__all__ = ["Scorer"]
+__all__ = ["ALL_LEAVES", "Protocol", "Scorer"]
+
+ALL_LEAVES = 2**31 - 1  # regions; no tree has as many
 
 
-@runtime_checkable
-class Scorer(Protocol):
-    """Scores trees one by one; the states of images add up (`metrics.states`)."""
+@typing.runtime_checkable
+class Scorer(typing.Protocol):
+    """Scores the images of one dataset; their states add up (`metrics.states`)."""
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Numbers of regions to draw of an image."""
+        ...
+
+    @property
+    def ranked_by(self) -> str:
+        """The score of a row by which images are called best and worst."""
+        ...
 
     def empty(self) -> Any:
         """The state of no image."""
         ...
 
     def score(
-        self, grid: RegionTree, full: RegionTree, example: Example
+        self, result: Segmentation, example: Example
     ) -> tuple[Any, dict[str, float]]:
-        """The state of one image, and its scores in words for a table of images.
+        """The state of one image, and its scores for a table of images.
 
         Args:
-          grid: the tree on the patch grid.
-          full: the same, refined to the size of the image.
+          result: what a method found in the image.
           example: the image with its ground truth.
+
+        Raises:
+          DatasetError: the ground truth is not as the protocol needs it.
         """
         ...
 
     def compute(self, state: Any) -> dict[str, float]:
-        """The keys of ``metrics.json``, in fractions of 1 unless said."""
+        """The keys of ``metrics.json``, in fractions of 1 unless said otherwise."""
         ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """A way to score segmentations.
+
+    Attributes:
+      name: under which users choose it.
+      summary: what it does, one line for help texts.
+      scorer: makes the `Scorer` of a `Source`, which comes first, from `options`, which
+        are keywords; DatasetError if the dataset cannot be scored so.
+      options: names of the keywords that it understands.
+    """
+
+    name: str
+    summary: str
+    scorer: Callable[..., Scorer]
+    options: tuple[str, ...] = ()
