@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from uhseg_jax import methods
 from uhseg_jax.cli.config_overrides import UsageError, override
-from uhseg_jax.evaluation.scoring import Scoring
+from uhseg_jax.protocols.scoring import Scoring
 
 __all__ = ["ConfigError", "Experiment", "freeze", "read_config"]
 

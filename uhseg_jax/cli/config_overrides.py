@@ -27,7 +27,8 @@ def override(config: Any, assignments: Sequence[str], *, flag: str = "--config")
     Raises:
       UsageError: a field is unknown or cannot have the value.
     """
-    fields = {field.name: field.type for field in dataclasses.fields(config)}
+    hints = typing.get_type_hints(type(config))  # without validators
+    fields = {field.name: hints[field.name] for field in dataclasses.fields(config)}
     changes: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")

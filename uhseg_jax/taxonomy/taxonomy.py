@@ -1,6 +1,6 @@
 """Label hierarchies: which raw ids are which classes, and which classes hold which.
 
-Read from text files (`taxonomy_lines` gives the format), held as plain arrays, and
+Read from text files (`lines` gives the format), held as plain arrays, and
 scored in two views. The *flat* view has one class for every foreground id, and one that
 merges all background ids. The *hierarchy* has a node for every foreground line, inner
 ones too, and one for the background; a node holds the pixels of everything below it.
@@ -14,8 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from uhseg_jax import taxonomy_lines
-from uhseg_jax.taxonomy_lines import NO_ID, NO_PARENT, Case, Row, TaxonomyError
+from uhseg_jax.taxonomy.lines import (
+    NO_ID,
+    NO_PARENT,
+    Case,
+    Row,
+    TaxonomyError,
+    link_lines,
+    parse_lines,
+    write_lines,
+)
 from uhseg_jax.types import Bool, Int, Integer
 
 __all__ = [
@@ -142,7 +150,7 @@ class Taxonomy:
 
     @classmethod
     def parse(cls, text: str, *, source: str = "the taxonomy") -> "Taxonomy":
-        """Reads the text format of `taxonomy_lines`.
+        """Reads the text format of `lines`.
 
         Args:
           text: the lines.
@@ -152,7 +160,7 @@ class Taxonomy:
           TaxonomyError: a line breaks a rule of the format; the message gives its
             number and says how to mend it.
         """
-        return cls._linked(taxonomy_lines.parse(text, source=source), source=source)
+        return cls._linked(parse_lines(text, source=source), source=source)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Taxonomy":
@@ -174,7 +182,7 @@ class Taxonomy:
     def to_text(self) -> str:
         """The lines that `parse` reads back into the same taxonomy."""
         columns = (self.names, self.ids, self.cases, self.depths)
-        return taxonomy_lines.write(
+        return write_lines(
             [
                 Row("", name, int(raw_id), Case(case), int(depth))
                 for name, raw_id, case, depth in zip(*columns, strict=True)
@@ -187,7 +195,7 @@ class Taxonomy:
 
     @classmethod
     def _linked(cls, rows: Sequence[Row], *, source: str) -> "Taxonomy":
-        parents = taxonomy_lines.link(rows, source=source)
+        parents = link_lines(rows, source=source)
         return cls(
             tuple(row.name for row in rows),
             np.array([row.raw_id for row in rows], np.int32),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from uhseg_jax.datasets.source import DatasetError, Example
-from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.metrics import boundary, regions
 from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.regions import RegionState
@@ -35,6 +35,9 @@ class AnnotatorScores:
 class AnnotatorScorer:
     """Scores the cuts of trees against all annotators of an image."""
 
+    levels = (8, 32)
+    ranked_by = "full/covering"
+
     def empty(self) -> AnnotatorScores:
         """The scores of no image."""
         zero = np.zeros((), np.int64)
@@ -46,17 +49,16 @@ class AnnotatorScorer:
         )
 
     def score(
-        self, grid: RegionTree, full: RegionTree, example: Example
+        self, result: Segmentation, example: Example
     ) -> tuple[AnnotatorScores, dict[str, float]]:
-        """Scores one tree, refined to the image's size."""
-        del grid
+        """Scores the tree at the image's size."""
         if example.annotations is None:
             raise DatasetError(
                 f"{example.name}: expected the regions of several people, as the other "
                 "images of this dataset have them, but found none."
             )
         people = list(example.annotations.astype(np.int64))
-        tree = at_size(full, people[0].shape)
+        tree = at_size(result.tree, people[0].shape)
         covered = regions.score_tree(tree, people)
         matched = boundary.score_stack(cut_stack(tree), people)
         none = self.empty()

@@ -9,9 +9,10 @@ from scipy.optimize import linear_sum_assignment
 from trees import make_tree, random_tree
 
 from uhseg_jax.datasets.source import DatasetError, Example
-from uhseg_jax.evaluation.matched_scores import MatchedScorer
-from uhseg_jax.evaluation.scorer import Scorer
+from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.metrics import states
+from uhseg_jax.protocols.matched import MatchedScorer
+from uhseg_jax.protocols.protocol import Scorer
 from uhseg_jax.taxonomy import Taxonomy
 
 NAMES = ("one", "two", "three", "four", "five", "six")
@@ -61,7 +62,10 @@ def classes_of(labels):
 
 def scored(scorer, trees_and_examples):
     """Scores over several images."""
-    parts = [scorer.score(*trees, image)[0] for trees, image in trees_and_examples]
+    parts = [
+        scorer.score(Segmentation(full, grid), image)[0]
+        for (grid, full), image in trees_and_examples
+    ]
     return scorer.compute(states.merge_all([scorer.empty(), *parts]))
 
 
@@ -180,7 +184,7 @@ def test_states_add_up_in_any_order_and_travel_as_words():
     parts, rows = [], []
     for index in range(5):
         tree = random_tree(index, num_splits=6)
-        part, row = scorer.score(tree, tree, example(rng, (24, 32)))
+        part, row = scorer.score(Segmentation(tree, tree), example(rng, (24, 32)))
         parts.append(states.from_words(states.to_words(part), scorer.empty()))
         rows.append(row)
     whole = scorer.compute(states.merge_all(parts))
@@ -199,4 +203,4 @@ def test_unknown_ids_name_the_image():
     labels = np.full((24, 32), 7, np.uint8)
     image = Example("strange", np.zeros((24, 32, 3), np.uint8), labels)
     with pytest.raises(DatasetError, match=r"strange: .*7 \(768 pixels\)"):
-        MatchedScorer(TAXONOMY).score(tree, tree, image)
+        MatchedScorer(TAXONOMY).score(Segmentation(tree, tree), image)

@@ -30,9 +30,9 @@ __all__ = [
     "Case",
     "Row",
     "TaxonomyError",
-    "link",
-    "parse",
-    "write",
+    "link_lines",
+    "parse_lines",
+    "write_lines",
 ]
 
 NO_ID = -1  # id of a line that only groups
@@ -65,7 +65,7 @@ class Row:
     depth: int
 
 
-def parse(text: str, *, source: str) -> list[Row]:
+def parse_lines(text: str, *, source: str) -> list[Row]:
     """The lines of a text, without empty ones and comments, each checked by itself.
 
     Raises:
@@ -80,8 +80,8 @@ def parse(text: str, *, source: str) -> list[Row]:
     return rows
 
 
-def write(rows: Sequence[Row]) -> str:
-    """The text that `parse` reads back into the same lines."""
+def write_lines(rows: Sequence[Row]) -> str:
+    """The text that `parse_lines` reads back into the same lines."""
     lines = []
     for row in rows:
         ending = "" if row.raw_id == NO_ID else f" = {row.raw_id}"
@@ -119,7 +119,7 @@ def _parse_line(where: str, content: str) -> Row:
     return Row(where, name, int(raw_id), cases[case or "foreground"], depth)
 
 
-def link(rows: Sequence[Row], *, source: str) -> list[int]:
+def link_lines(rows: Sequence[Row], *, source: str) -> list[int]:
     """Checks the lines against one another and gives the parent of each.
 
     Raises:

@@ -5,10 +5,10 @@ import pytest
 
 from uhseg_jax.datasets.cropped import CroppedSource
 from uhseg_jax.datasets.source import DatasetError, Example
-from uhseg_jax.evaluation import Scoring
-from uhseg_jax.evaluation.annotator_scores import AnnotatorScorer
-from uhseg_jax.evaluation.class_scores import ClassScorer
-from uhseg_jax.evaluation.matched_scores import MatchedScorer
+from uhseg_jax.protocols import Scoring
+from uhseg_jax.protocols.annotators import AnnotatorScorer
+from uhseg_jax.protocols.classes import ClassScorer
+from uhseg_jax.protocols.matched import MatchedScorer
 from uhseg_jax.taxonomy import Taxonomy
 
 
@@ -46,8 +46,8 @@ def test_zero_shot_segmenters_are_matched_on_crops():
     assert isinstance(scoring.view(plain), CroppedSource)
     assert scoring.view(plain)[0].labels.shape == (4, 4)
     assert isinstance(scoring.scorer(plain), MatchedScorer)
-    assert scoring.levels[0] > 10**6  # all leaves
-    assert Scoring("hungarian", num_regions=5).levels == (5,)
+    assert scoring.scorer(plain).levels[0] > 10**6  # all leaves
+    assert Scoring("hungarian", num_regions=5).scorer(plain).levels == (5,)
 
 
 def test_regions_of_people_have_no_classes_to_match():
@@ -58,11 +58,14 @@ def test_regions_of_people_have_no_classes_to_match():
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"protocol": "greedy"}, "protocol must be 'best_region' or 'hungarian'"),
-        ({"crop": 0}, "crop must be a whole number of at least 1 or None"),
+        ({"protocol": "greedy"}, "protocol must be 'best_region', 'hungarian' or"),
+        ({"crop": 0}, "crop must be an integer of at least 1 or None"),
         ({"protocol": "hungarian", "num_regions": -1}, "num_regions must be"),
-        ({"num_regions": 4}, "num_regions cuts trees for the protocol 'hungarian'"),
-        ({"protocol": "hungarian", "boundaries": True}, "boundaries are scored with"),
+        ({"num_regions": 4}, "'best_region' takes no num_regions, .* 'hungarian' only"),
+        (
+            {"protocol": "hungarian", "boundaries": True},
+            "'hungarian' takes no boundaries, .* 'best_region'",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(fields, words):

@@ -2,7 +2,7 @@
 
 The protocol of zero-shot segmenters (Tian et al., "Diffuse, Attend, and Segment", CVPR
 2024): Hungarian matching in every image, pixels summed over images. Unlike the best
-region for every class (`class_scores`) it is no upper bound that finer trees raise:
+region for every class (`classes`) it is no upper bound that finer trees raise:
 spare segments are false positives of absent classes. Never set the two side by side.
 
 Which absent class a spare segment falls to is a tie that scipy's solver settles by the
@@ -13,16 +13,22 @@ protocol that is followed, absent ones too.
 
 import numpy as np
 
-from uhseg_jax.datasets.source import Example
-from uhseg_jax.evaluation.resolutions import RESOLUTIONS, at_both_resolutions
+from uhseg_jax.datasets.source import DatasetError, Example, Source
+from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import states
 from uhseg_jax.metrics.matching import ImageMatchingState, match_image
+from uhseg_jax.protocols.protocol import ALL_LEAVES
+from uhseg_jax.protocols.resolutions import (
+    RESOLUTIONS,
+    at_both_resolutions,
+    encode_labels,
+)
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Int
 
-__all__ = ["MatchedScorer", "MatchedScores"]
+__all__ = ["MatchedScorer", "MatchedScores", "matched_scorer"]
 
 
 @pytree_dataclass
@@ -46,9 +52,14 @@ class MatchedScorer:
       num_regions: cut every tree to at most so many regions; None for its leaves.
     """
 
+    # Not the mIoU: every spare segment lowers that of its image, so it would rank by
+    # the number of segments.
+    ranked_by = "full/hungarian_pacc"
+
     def __init__(self, taxonomy: Taxonomy, *, num_regions: int | None = None):
         self._classes = taxonomy.flat()
         self._num_regions = num_regions
+        self.levels = (num_regions or ALL_LEAVES,)
 
     def empty(self) -> dict[str, MatchedScores]:
         """The scores of no image, on the grid and at full size."""
@@ -59,15 +70,15 @@ class MatchedScorer:
         }
 
     def score(
-        self, grid: RegionTree, full: RegionTree, example: Example
+        self, result: Segmentation, example: Example
     ) -> tuple[dict[str, MatchedScores], dict[str, float]]:
-        """Scores one tree, on the patch grid and refined to the image's size.
+        """Scores one image, on the patch grid and at its own size.
 
         Raises:
           DatasetError: the labels hold ids that the taxonomy does not know.
         """
         scores, row = self.empty(), dict[str, float]()
-        pairs = at_both_resolutions(grid, full, example, self._classes)
+        pairs = at_both_resolutions(result, encode_labels(example, self._classes))
         for place, (tree, truth) in pairs.items():
             segments = self._segments(tree)
             found = match_image(segments, truth, num_classes=self._classes.num_classes)
@@ -101,3 +112,17 @@ class MatchedScorer:
         if self._num_regions is None:
             return np.asarray(tree.labels)
         return np.asarray(tree.cut(num_regions=self._num_regions))
+
+
+def matched_scorer(source: Source, *, num_regions: int | None) -> MatchedScorer:
+    """The scorer of a dataset; looks at its first example.
+
+    Raises:
+      DatasetError: it has the regions of several people and no classes.
+    """
+    if len(source) and source[0].annotations is not None:
+        raise DatasetError(
+            f"{source.name}: expected classes to match segments with, but it holds the "
+            "regions of several people; score it by the protocol 'best_region'."
+        )
+    return MatchedScorer(source.taxonomy, num_regions=num_regions)
