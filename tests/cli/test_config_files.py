@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from uhseg_jax.evaluation import Scoring
 
 from uhseg_jax.cli import evaluate as command
 from uhseg_jax.cli.config_files import ConfigError, read_config
 from uhseg_jax.cli.overrides import UsageError
-from uhseg_jax.evaluation import Scoring
 
 CAMVID = Path(__file__).parents[2] / "configs" / "camvid.py"
 SMALL = [

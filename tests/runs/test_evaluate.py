@@ -1,6 +1,5 @@
 import csv
 import dataclasses
-import functools
 import json
 import os
 import shutil
@@ -15,28 +14,26 @@ import pytest
 from PIL import Image
 
 import uhseg_jax
+from uhseg_jax.backbones import PatchRequest
 from uhseg_jax.cli import evaluate as command
 from uhseg_jax.datasets.cropped import CroppedSource
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.source import DatasetError, Example
-from uhseg_jax.evaluation.scoring import Scoring
 from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.metrics import boundary, overlap, regions, scales
 from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.matching import ImageMatchingState, match_image
 from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.protocols import Scoring, gallery
 from uhseg_jax.refinement.labels import resize_labels
-from uhseg_jax.runs import gallery
-from uhseg_jax.runs.batches import segment_batch
-from uhseg_jax.runs.evaluate import evaluate, settings_of
+from uhseg_jax.runs.evaluate import evaluate
 from uhseg_jax.runs.journal import Entry, Journal
 from uhseg_jax.runs.record import RunError
 from uhseg_jax.taxonomy import Taxonomy
 
 CONFIG = dataclasses.replace(
     recursive_spectral.default(),
-    image_size=84,
-    blocks=(-1,),
+    request=PatchRequest(grid=6, blocks=(-1,)),
     num_superpixels=12,
     num_vectors=4,
 )
@@ -83,9 +80,7 @@ def segmenter():
 
 
 def run(segmenter, source, output, *, scoring=None, **kwargs):
-    settings = settings_of(segmenter, source, scoring)
-    segment = functools.partial(segment_batch, segmenter)
-    return evaluate(segment, source, output, settings=settings, **kwargs)
+    return evaluate(segmenter, source, output, scoring=scoring, **kwargs)
 
 
 def test_scores_are_those_of_the_metrics_image_by_image(segmenter, tmp_path):

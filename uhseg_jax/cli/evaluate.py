@@ -11,20 +11,17 @@ where it was. --config.NAME=VALUE replaces what the file says, as in
 --config.model=dinov2_vitb14_reg and --config.parameters.seed=3.
 """
 
-import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 from tqdm import tqdm
 
-from uhseg_jax import methods
-from uhseg_jax.cli import evaluate_collection, flags, startup
+from uhseg_jax.cli import flags, startup
 from uhseg_jax.cli.evaluate_flags import parse, scoring_of
 from uhseg_jax.cli.evaluate_sources import experiment_of, source_of
 from uhseg_jax.runs import hosts
-from uhseg_jax.runs.batches import segment_batch
-from uhseg_jax.runs.evaluate import evaluate, settings_of
+from uhseg_jax.runs.evaluate import evaluate
 
 _SHOWN = (
     *("grid/nmcovering", "full/nmcovering", "full/covering_ods", "mean_nodes"),
@@ -54,29 +51,32 @@ def _run(argv: Sequence[str]) -> int:
     experiment = experiment_of(values)
     scoring = scoring_of(values, experiment.scoring)
     source = source_of(experiment, values)
-    if methods.get_method(experiment.method).of_collections:
-        evaluate_collection.evaluate(experiment, source, values)
-        return 0
     segmenter = flags.segmenter_of(
         values,
         model=experiment.model,
         method=experiment.method,
         config=experiment.parameters,
     )
-    share = hosts.share().of(len(source))
-    with tqdm(total=len(share), unit="image", dynamic_ncols=True) as bar:
+    first, passes = segmenter.config.seed, segmenter.method.passes
+    share = len(hosts.share().of(len(source)))
+    of_seed = len(passes) * len(source) + share
+    total = scoring.num_seeds * of_seed
+    with tqdm(total=total, unit="image", dynamic_ncols=True) as bar:
 
-        def on_image(name: str, scores: dict[str, float]) -> None:
-            del name
+        def on_image(
+            seed: int, stage: str, done: int, scores: Mapping[str, float]
+        ) -> None:
             shown = (f"{key} {scores[key]:.3f}" for key in _SHOWN if key in scores)
-            bar.set_postfix_str(", ".join(shown), refresh=False)
-            bar.update(scores["images"] + scores["skipped"] - bar.n)
+            bar.set_postfix_str(", ".join(shown) or stage, refresh=False)
+            before = passes.index(stage) if stage in passes else len(passes)
+            finished = (seed - first) * of_seed + before * len(source) + done
+            bar.update(finished - bar.n)
 
         metrics = evaluate(
-            functools.partial(segment_batch, segmenter),
+            segmenter,
             source,
             flags.output_of(values),
-            settings=settings_of(segmenter, source, scoring),
+            scoring=scoring,
             batch_size=jax.local_device_count(),
             overwrite=values.overwrite,
             on_image=on_image,

@@ -7,12 +7,17 @@ from typing import Any
 
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.overrides import UsageError
-from uhseg_jax.evaluation.scoring import PROTOCOLS, Scoring
+from uhseg_jax.protocols import PROTOCOLS, Scoring
 
 __all__ = ["parse", "scoring_of"]
 
 _OVERRIDE = re.compile(r"^--?config\.", re.DOTALL)
-_SCORING = ("protocol", "crop", "num_regions")  # what configs say for themselves
+_SCORING = (
+    "protocol",
+    "crop",
+    "num_regions",
+    "num_seeds",
+)  # what configs say for themselves
 _FOR_FOLDERS = ("images", "masks", "taxonomy", "model", "method", "preset", *_SCORING)
 _FOR_CONFIGS = ("data_dir", "manual_dir")
 _AS_OVERRIDE = {"preset": "parameters.NAME"} | {x: x for x in ("model", *_SCORING)}
@@ -34,16 +39,20 @@ _FLAGS: list[flags.Flag] = [
      "every other id a class."),
     ("string", "output", "scores", "Folder for the scores."),
     ("bool", "overwrite", False, "Forget what was scored before."),
-    ("enum", "protocol", PROTOCOLS[0],
-     "How trees are scored: every class by its best region, or as flat segmentations "
-     "whose segments are matched one to one with the classes (give --taxonomy too: "
-     "absent classes count).", {"enum_values": PROTOCOLS}),
+    ("enum", "protocol", Scoring.protocol,
+     "How trees are scored: "
+     + "; ".join(f"{x.name}, {x.summary}" for x in PROTOCOLS.values())
+     + ". Give --taxonomy with hungarian: absent classes count.",
+     {"enum_values": list(PROTOCOLS)}),
     ("integer", "crop", None,
      "Score the middle squares of the images, brought to this side; zero-shot "
      "segmenters take 512.", {"lower_bound": 1}),
     ("integer", "num_regions", None,
      "With --protocol=hungarian: cut trees to at most so many segments; their leaves "
      "by default.", {"lower_bound": 1}),
+    ("integer", "num_seeds", None,
+     "Average over runs with so many consecutive seeds of the method.",
+     {"lower_bound": 1}),
     ("bool", "boundaries", False,
      "Score the boundaries between classes too, as BSDS does (BSDS has them anyway); "
      "a second or two for every image."),

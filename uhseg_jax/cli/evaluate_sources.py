@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from uhseg_jax import backbones, datasets, extraction, methods
+from uhseg_jax import backbones, datasets
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.config_files import Experiment, read_config
-from uhseg_jax.evaluation.scoring import Scoring
+from uhseg_jax.methods import METHODS
+from uhseg_jax.protocols import Scoring
 
 __all__ = ["experiment_of", "source_of"]
 
@@ -16,18 +17,16 @@ def experiment_of(values: flags.Flags) -> Experiment:
     Raises:
       ConfigError: the file is no config.
       UsageError: an override names no field or has a value that it cannot have.
-      ValueError: there is no such model, method or preset.
+      ValueError: there is no such method or preset.
     """
     if values.config:
         return read_config(values.config, values.override)
-    preset = methods.get_method(values.method).preset(values.preset)
-    spec = backbones.get_variant(values.model).spec
     return Experiment(
         dataset="",
         split="",
         model=values.model,
         method=values.method,
-        parameters=extraction.for_backbone(preset, spec),
+        parameters=METHODS.find(values.method).preset(values.preset),
         scoring=Scoring(),
         names=values.names,
     )

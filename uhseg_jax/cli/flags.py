@@ -10,9 +10,10 @@ import jax
 import numpy as np
 from absl import flags
 
-from uhseg_jax import backbones, methods
+from uhseg_jax import backbones
 from uhseg_jax.cli.overrides import UsageError, override
-from uhseg_jax.pipeline import DEFAULT_METHOD, Segmenter
+from uhseg_jax.methods import DEFAULT_METHOD, METHODS
+from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.refinement.config import REFINERS, Refinement
 from uhseg_jax.runs import hosts
 
@@ -36,14 +37,10 @@ _SHARED: list[Flag] = [
     ("bool", "help", False, "Show this and exit."),
     ("string", "model", backbones.DEFAULT_VARIANT,
      f"Backbone: {', '.join(backbones.VARIANTS)}."),
-    ("string", "method", DEFAULT_METHOD,
-     "How regions are found: " + ", ".join(
-         name + " (learns categories from all the images together)"
-         * method.of_collections for name, method in methods.METHODS.items()) + "."),
-    ("string", "preset", "default",
-     "Named parameters of the method: " + "; ".join(
-         f"{name} has {', '.join(method.presets)}"
-         for name, method in methods.METHODS.items()) + "."),
+    ("string", "method", DEFAULT_METHOD, "How regions are found: "
+     + "; ".join(f"{x.name}, {x.summary}" for x in METHODS.values()) + "."),
+    ("string", "preset", "default", "Named parameters of the method: " + "; ".join(
+        f"{x.name} has {', '.join(x.presets)}" for x in METHODS.values()) + "."),
     ("enum", "refine", None,
      "How leaves of patches become leaves of pixels: none (whole patches), upsample "
      "(features interpolated), and on top of that pamr (pixel-adaptive mask "
@@ -137,7 +134,7 @@ def refinement_of(values: Flags, *, method: str) -> Refinement:
     """
     named = dataclasses.replace(
         Refinement(),
-        refiner=values.refine or methods.get_method(method).refiner,
+        refiner=values.refine or METHODS.find(method).refiner,
         min_area=values.min_area,
         connected=values.connected,
     )

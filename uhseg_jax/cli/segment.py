@@ -15,19 +15,15 @@ writes coco.json and index.html.
 """
 
 import contextlib
-import functools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tqdm import tqdm
 
-from uhseg_jax import methods
 from uhseg_jax.cli import flags, startup
-from uhseg_jax.cli.segment_collection import segment_collection
 from uhseg_jax.cli.segment_flags import batch_size_of, config_of, parse, shard_of
 from uhseg_jax.runs import hosts, segment
-from uhseg_jax.runs.batches import segment_batch
 from uhseg_jax.runs.images import RunImage, demo_run_image, find_run_images
 from uhseg_jax.runs.record import require
 
@@ -58,8 +54,7 @@ def _run(argv: Sequence[str]) -> int:
         images = [demo_run_image()]
         title = images[0].title
         print(f"No image was named; taking scikit-image's {title}.", file=sys.stderr)
-    of_collections = methods.get_method(values.method).of_collections
-    report = (segment_collection if of_collections else _segment)(values, images)
+    report = _segment(values, images)
     done = report.segmented + report.skipped
     counts = f"{report.segmented} segmented, {report.skipped} done before"
     print(f"{counts}, {len(report.failures)} failed. Results are in {output}.")
@@ -76,42 +71,49 @@ def _segment(values: flags.Flags, images: Sequence[RunImage]) -> segment.Report:
     segmenter = flags.segmenter_of(
         values, model=values.model, method=values.method, config=config_of(values)
     )
-    settings = segment.settings_of(segmenter)
+    settings = segment.settings_of(segmenter, images)
     output, shard = flags.output_of(values), shard_of(values)
     which: dict[str, Any] = {"formats": values.format}
     if values.join:
         since = require(output, settings)
-        with _progress(len(images)) as on_done:
+        with _progress(len(images), ()) as callbacks:
+            del callbacks["on_pass"]
             return segment.join_results(
-                images, output, since=since, on_done=on_done, **which
+                images, output, since=since, **which, **callbacks
             )
     which |= {"shard": shard, "overwrite": values.overwrite}
     since = segment.claim_images(output, settings, images, **which)
-    share = shard or hosts.share()
-    with _progress(len(share.of(len(images)))) as on_done:
+    share = (shard or hosts.share()).of(len(images))
+    with _progress(len(share), segmenter.method.passes) as callbacks:
         return segment.segment_images(
-            functools.partial(segment_batch, segmenter),
+            segmenter,
             images,
             output,
             since=since,
             levels=tuple(map(int, values.levels)),
             batch_size=batch_size_of(values),
-            on_done=on_done,
             **which,
+            **callbacks,
         )
 
 
 @contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[RunImage, str], None]]:
+def _progress(count: int, passes: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """A bar over passes and then the files of so many images, and what moves it."""
+    total = (len(passes) + 1) * count
     with tqdm(total=total, unit="image", dynamic_ncols=True) as bar:
+
+        def on_pass(stage: str, index: int) -> None:
+            bar.set_postfix_str(stage, refresh=False)
+            bar.update(passes.index(stage) * count + index + 1 - bar.n)
 
         def on_done(image: RunImage, failure: str) -> None:
             if failure:
                 bar.write(failure, file=sys.stderr)
             bar.set_postfix_str(image.title[-40:], refresh=False)
-            bar.update()
+            bar.update(max(1, len(passes) * count + 1 - bar.n))
 
-        yield on_done
+        yield {"on_pass": on_pass, "on_done": on_done}
 
 
 def run() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import jax
 
-from uhseg_jax import backbones, extraction, methods
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.overrides import UsageError, override
+from uhseg_jax.methods import METHODS
 from uhseg_jax.runs.results import FORMATS
 from uhseg_jax.runs.shards import Share
 
@@ -28,10 +28,10 @@ _FLAGS: list[flags.Flag] = [
     ("integer", "max_regions", None,
      "At most so many leaves in a tree. As many as are found by default.",
      {"lower_bound": 1}),
-    ("string", "image_size", None,
-     "Side, or HEIGHTxWIDTH, in pixels to which images are resized for the model; "
-     "results keep the size of the image. That of the method by default: 60 patches, "
-     "or 37 for diffusion_walk; of a diffusion model, what it was trained on."),
+    ("string", "grid", None,
+     "Patches along a side, or ROWSxCOLUMNS, of the image that the model sees; results "
+     "keep the size of the image. By default the method's: 60, or 37 for attention; of "
+     "a diffusion model, the size it was trained on."),
     ("multi_string", "config", [],
      "A parameter of the method, as in --config.contrast=4"),
     ("bool", "overwrite", False,
@@ -61,6 +61,8 @@ def parse(argv: Sequence[str]) -> flags.Flags:
     values = flags.define(*_FLAGS)
     positional = flags.parse(values, argv, dotted=("config", "refinement"))
     values["images"].value = [*values.images, *positional]
+    if values.help:
+        return values
     shard_of(values)
     if not values.levels or not all(x.isdecimal() and int(x) for x in values.levels):
         raise UsageError(
@@ -79,6 +81,11 @@ def parse(argv: Sequence[str]) -> flags.Flags:
     if values.join and values.overwrite:
         raise UsageError(
             "--join does not go with --overwrite; give that to the shards."
+        )
+    if divided and METHODS.find(values.method).passes:
+        raise UsageError(
+            f"--{divided[0]} does not go with --method={values.method}, which learns "
+            "from all images together, in one process."
         )
     if divided and "npz" not in values.format:
         raise UsageError(
@@ -113,11 +120,9 @@ def config_of(values: flags.Flags) -> Any:
 
     Raises:
       UsageError: a parameter is unknown or has a value it cannot have.
-      ValueError: no such model or method; the known ones are named.
+      ValueError: no such method or preset; the known ones are named.
     """
-    variant = backbones.get_variant(values.model)
-    method = methods.get_method(values.method)
-    preset = extraction.for_backbone(method.preset(values.preset), variant.spec)
-    named = {name: values[name].value for name in ("image_size", "max_regions")}
-    named = {name: value for name, value in named.items() if value is not None}
-    return override(preset, [*values.config, *(f"{k}={v}" for k, v in named.items())])
+    preset = METHODS.find(values.method).preset(values.preset)
+    named = {"request.grid": values.grid, "max_regions": values.max_regions}
+    assigned = [f"{k}={v}" for k, v in named.items() if v is not None]
+    return override(preset, [*values.config, *assigned])

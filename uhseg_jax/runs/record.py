@@ -5,14 +5,15 @@ result older than it belongs to earlier settings and does not count.
 """
 
 import contextlib
+import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import uhseg_jax
-from uhseg_jax.backbones import Backbone
 from uhseg_jax.files import remove_stale_parts, write_json
+from uhseg_jax.pipeline import Segmenter
 
 __all__ = ["RunError", "Settings", "claim", "describe", "naming_the_file", "require"]
 
@@ -48,34 +49,28 @@ def naming_the_file() -> Iterator[None]:
 
 
 def describe(
-    kind: str,
-    backbone: Backbone,
-    *,
-    method: str,
-    config: dict[str, Any],
-    refinement: dict[str, Any],
-    **others: Any,
+    kind: str, segmenter: Segmenter, identities: Sequence[str], **others: Any
 ) -> Settings:
     """The settings of a run.
 
     Args:
       kind: "segment" or "evaluate", whose results never share a folder.
-      backbone: the model; its name, weights and dtype are recorded. Accelerators have
-        another default dtype than CPUs.
-      method: name of the method.
-      config: of the method.
-      refinement: from patches to pixels.
+      segmenter: the model, the method and the refinement. Accelerators have another
+        default dtype than CPUs, so that is recorded as well.
+      identities: texts that tell the images apart from others, for methods that learn
+        from all of them.
       others: whatever else results of this kind depend on.
     """
+    backbone = segmenter.backbone
     settings = {
         "kind": kind,
         "version": uhseg_jax.__version__,
         "model": backbone.name,
         "weights_sha256": backbone.weights_sha256,
         "dtype": str(backbone.module.dtype),
-        "method": method,
-        "config": config,
-        "refinement": refinement,
+        "method": segmenter.method.name,
+        "config": segmenter.method.settings(segmenter.config, identities),
+        "refinement": dataclasses.asdict(segmenter.refinement),
         **others,
     }
     return json.loads(json.dumps(settings))  # tuples become lists, as in the file

@@ -5,22 +5,24 @@ import contextlib
 import dataclasses
 import errno
 import functools
+import hashlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from uhseg_jax.export.coco import CocoWriter
 from uhseg_jax.export.viewer import ViewerWriter
-from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError, read_image
+from uhseg_jax.methods.method import Collection, Fitted
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs import hosts, results
-from uhseg_jax.runs.batches import SegmentFn, read_ahead
 from uhseg_jax.runs.images import RunImage
+from uhseg_jax.runs.read_ahead import read_ahead
 from uhseg_jax.runs.record import RunError, Settings, claim, describe, naming_the_file
 from uhseg_jax.runs.shards import Share
 from uhseg_jax.types import UInt8
@@ -63,24 +65,39 @@ class Report:
 
 @dataclasses.dataclass(frozen=True)
 class _Item:
-    """An image on its way: its pixels and then its tree, or why there are none."""
+    """An image on its way.
 
+    Attributes:
+      index: in the run.
+      image: of that index.
+      pixels: None if the image failed.
+      found: the regions, once they are known.
+      was_there: whether the results are there.
+      failure: a sentence on why there are no pixels or regions; empty if there are.
+    """
+
+    index: int
     image: RunImage
     pixels: UInt8[np.ndarray, "H W 3"] | None = None
-    tree: RegionTree | None = None
+    found: Segmentation | None = None
     was_there: bool = False
     failure: str = ""
 
 
-def settings_of(segmenter: Segmenter) -> Settings:
-    """What the trees of a run depend on, images aside."""
-    return describe(
-        "segment",
-        segmenter.backbone,
-        method=segmenter.method.name,
-        config=dataclasses.asdict(segmenter.config),
-        refinement=dataclasses.asdict(segmenter.refinement),
-    )
+def settings_of(segmenter: Segmenter, images: Sequence[RunImage]) -> Settings:
+    """What the results of a run depend on."""
+    return describe("segment", segmenter, [f"{x.name}\0{_identity(x)}" for x in images])
+
+
+def _identity(image: RunImage) -> str:
+    """Tells an image file from what it may become."""
+    if not isinstance(image.source, Path):
+        return hashlib.sha256(image.source.tobytes()).hexdigest()
+    try:
+        stat = image.source.stat()
+    except OSError:
+        return "absent"
+    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 def claim_images(
@@ -88,7 +105,7 @@ def claim_images(
     settings: Settings,
     images: Sequence[RunImage],
     *,
-    formats: Collection[str] = _ALL,
+    formats: Sequence[str] = _ALL,
     shard: Share | None = None,
     overwrite: bool = False,
 ) -> int:
@@ -115,16 +132,17 @@ def claim_images(
 
 
 def segment_images(
-    segment: SegmentFn,
+    segmenter: Segmenter,
     images: Sequence[RunImage],
     output: Path,
     *,
     since: int,
     overwrite: bool = False,
     shard: Share | None = None,
-    formats: Collection[str] = _ALL,
+    formats: Sequence[str] = _ALL,
     levels: Sequence[int] = (4, 8, 16),
     batch_size: int = 1,
+    on_pass: Callable[[str, int], None] = lambda stage, index: None,
     on_done: Callable[[RunImage, str], None] = lambda image, failure: None,
 ) -> Report:
     """Segments images into a folder, except for those whose trees are there.
@@ -138,7 +156,7 @@ def segment_images(
     finished, the first joins the results. Those of a shard are left for `join_results`.
 
     Args:
-      segment: what makes the trees.
+      segmenter: what makes the trees.
       images: all images of the run, under distinct names.
       output: the folder, shared by all processes.
       since: from `claim_images`; trees from then on are used.
@@ -148,6 +166,8 @@ def segment_images(
       formats: of `results.FORMATS`. Without ``npz`` nothing can be skipped later.
       levels: numbers of regions in the overlays.
       batch_size: images that are handed to the devices before a result is fetched.
+      on_pass: called with the name of a pass and an index after every image, where a
+        method learns from all images first.
       on_done: called after every image with it and, if it failed, a sentence.
 
     Returns:
@@ -156,42 +176,53 @@ def segment_images(
     Raises:
       RunError: a file cannot be written, or another process failed. What is finished
         stays.
+      ImageError: a method learns from all images, and not one can be read.
     """
     share = shard or hosts.share()
-    prepare = functools.partial(
-        _read,
-        output=output,
-        formats=formats,
-        since=since if "npz" in formats and not overwrite else None,
-    )
     counts: collections.Counter[bool] = collections.Counter()
     failures = []
 
     @naming_the_file()
     def segment_share() -> None:
-        alone = formats if share.count == 1 else ()
-        wanted = [images[i] for i in share.of(len(images))]
+        fitted = segmenter.fit(
+            Collection(
+                read=lambda index: read_image(images[index].source),
+                count=len(images),
+                folder=output,
+                is_fresh=overwrite,
+                is_share=share.count > 1,
+                on_image=on_pass,
+            )
+        )
+        prepare = functools.partial(
+            _read,
+            images,
+            output=output,
+            formats=formats,
+            since=since if "npz" in formats and not overwrite else None,
+            load=fitted.num_categories is None,
+        )
+        wanted = share.of(len(images))
         with (
-            _files_for_all(output, alone) as add,
+            _files_for_all(output, formats if share.count == 1 else ()) as add,
             contextlib.closing(read_ahead(prepare, wanted, batch_size)) as items,
         ):
-            for item in _with_trees(segment, items, batch_size):
-                image, pixels, tree = item.image, item.pixels, item.tree
-                if pixels is not None and tree is not None:
+            for item in _segmented(fitted, items, batch_size):
+                if item.pixels is not None and item.found is not None:
                     results.write_files(
                         output,
-                        image.name,
-                        pixels,
-                        tree,
+                        item.image.name,
+                        item.pixels,
+                        item.found.tree,
                         formats=formats,
                         levels=levels,
                         keep_since=since if item.was_there else None,
                     )
-                    add(image, pixels, tree)
+                    add(item.image, item.pixels, item.found)
                     counts[item.was_there] += 1
                 else:
-                    failures.append(Failure(image.title, item.failure))
-                on_done(image, item.failure)
+                    failures.append(Failure(item.image.title, item.failure))
+                on_done(item.image, item.failure)
 
     def join() -> None:
         if hosts.index() == 0:
@@ -209,7 +240,7 @@ def join_results(
     output: Path,
     *,
     since: int,
-    formats: Collection[str] = _ALL,
+    formats: Sequence[str] = _ALL,
     on_done: Callable[[RunImage, str], None] = lambda image, failure: None,
 ) -> Report:
     """Writes what covers all images, from the results of every one.
@@ -231,19 +262,21 @@ def join_results(
     """
     if not set(_FOR_ALL) & set(formats):
         return Report(0, 0, ())
-    prepare = functools.partial(_read, output=output, formats=formats, since=since)
+    prepare = functools.partial(
+        _read, images, output=output, formats=formats, since=since, load=True
+    )
     missing, failures = [], []
     with (
         _files_for_all(output, formats) as add,
-        contextlib.closing(read_ahead(prepare, images, 1)) as items,
+        contextlib.closing(read_ahead(prepare, range(len(images)), 1)) as items,
     ):
         for item in items:
             if item.failure:
                 failures.append(Failure(item.image.title, item.failure))
-            elif item.pixels is None or item.tree is None:
+            elif item.pixels is None or item.found is None:
                 missing.append(item.image.title)
             elif not missing:
-                add(item.image, item.pixels, item.tree)
+                add(item.image, item.pixels, item.found)
             on_done(item.image, item.failure)
         if missing:
             raise RunError(
@@ -263,8 +296,8 @@ def _results_in(output: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _files_for_all(
-    output: Path, formats: Collection[str]
-) -> Iterator[Callable[[RunImage, UInt8[np.ndarray, "H W 3"], RegionTree], None]]:
+    output: Path, formats: Sequence[str]
+) -> Iterator[Callable[[RunImage, UInt8[np.ndarray, "H W 3"], Segmentation], None]]:
     """Opens the files that cover all images and yields what adds one to them."""
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
@@ -272,40 +305,51 @@ def _files_for_all(
         page = enter(ViewerWriter(output / "index.html")) if "html" in formats else None
 
         def add(
-            image: RunImage, pixels: UInt8[np.ndarray, "H W 3"], tree: RegionTree
+            image: RunImage, pixels: UInt8[np.ndarray, "H W 3"], found: Segmentation
         ) -> None:
             if coco:
-                coco.add(image.title, pixels.shape[:2], tree)
+                coco.add(image.title, pixels.shape[:2], found.tree)
             if page:
-                page.add(image.title, pixels, tree)
+                page.add(image.title, pixels, found.tree)
 
         yield add
 
 
 def _read(
-    image: RunImage, *, output: Path, formats: Collection[str], since: int | None
+    images: Sequence[RunImage],
+    index: int,
+    *,
+    output: Path,
+    formats: Sequence[str],
+    since: int | None,
+    load: bool,
 ) -> _Item:
-    """Decodes an image and loads its tree if that is still good."""
+    """Decodes an image, and loads its tree if asked to and that is still good."""
+    image = images[index]
+    item = _Item(index, image)
     try:
         pixels = read_image(image.source)
     except (ImageError, OSError) as error:
-        return _Item(image, failure=str(error))
+        return dataclasses.replace(item, failure=str(error))
     except MemoryError:
-        return _Item(
-            image, failure=f"{image.source}: too large for the memory there is."
-        )
-    if any(map(_is_too_long, results.result_files(output, [image.name], formats))):
-        return _Item(
-            image, failure=f"{image.title}: the name is too long for its results."
-        )
+        sentence = f"{image.source}: too large for the memory there is."
+        return dataclasses.replace(item, failure=sentence)
+    files = results.result_files(output, [image.name], formats=formats)
+    if any(map(_is_too_long, files)):
+        sentence = f"{image.title}: the name is too long for its results."
+        return dataclasses.replace(item, failure=sentence)
+    item = dataclasses.replace(item, pixels=pixels)
     if since is None:
-        return _Item(image, pixels)
+        return item
     if isinstance(image.source, Path):
         changed = image.source.stat().st_mtime_ns
         # Cameras with wrong clocks date images into the future: no reason to redo.
         since = max(since, changed if changed < time.time_ns() else 0)
     tree = results.load_tree(output, image.name, size=pixels.shape[:2], since=since)
-    return _Item(image, pixels, tree, was_there=tree is not None)
+    if tree is None:
+        return item
+    found = Segmentation(tree=tree, grid=tree) if load else None
+    return dataclasses.replace(item, found=found, was_there=True)
 
 
 def _is_too_long(path: Path) -> bool:
@@ -317,20 +361,27 @@ def _is_too_long(path: Path) -> bool:
     return False
 
 
-def _with_trees(
-    segment: SegmentFn, items: Iterable[_Item], batch_size: int
+def _segmented(
+    fitted: Fitted, items: Iterable[_Item], batch_size: int
 ) -> Iterator[_Item]:
-    """Computes the trees that are missing, a batch at a time; keeps the order."""
+    """Segments the images that are not yet, a batch at a time; keeps the order."""
     items = iter(items)
     while batch := list(itertools.islice(items, batch_size)):
-        found = iter(
-            segment(
-                [x.pixels for x in batch if x.pixels is not None and x.tree is None]
-            )
-        )
+        waiting = [x for x in batch if x.pixels is not None and x.found is None]
+
+        def segment_rest(waiting: list[_Item] = waiting) -> Iterator[Segmentation]:
+            indices, pixels = [x.index for x in waiting], [x.pixels for x in waiting]
+            return iter(fitted.segment(indices, pixels))
+
+        found = segment_rest()
         batch.reverse()
         while batch:
             item = batch.pop()  # what has been written is not kept in memory
-            if item.pixels is not None and item.tree is None:
-                item = dataclasses.replace(item, tree=next(found).full)
+            if waiting and item is waiting[0]:
+                waiting.pop(0)
+                try:
+                    item = dataclasses.replace(item, found=next(found))
+                except ImageError as error:  # it could not be read by a pass before
+                    item = dataclasses.replace(item, failure=str(error))
+                    found = segment_rest()
             yield item
