@@ -56,6 +56,7 @@ def _run(argv: Sequence[str]) -> int:
         model=experiment.model,
         method=experiment.method,
         config=experiment.parameters,
+        refinement=flags.refinement_of(values, method=experiment.method),
     )
     first, passes = segmenter.config.seed, segmenter.method.passes
     share = len(hosts.share().of(len(source)))

@@ -141,8 +141,10 @@ def refinement_of(values: Flags, *, method: str) -> Refinement:
     return override(named, values.refinement, flag="--refinement")
 
 
-def segmenter_of(values: Flags, *, model: str, method: str, config: Any) -> Segmenter:
-    """What makes trees on the devices of this process."""
+def segmenter_of(
+    values: Flags, *, model: str, method: str, config: Any, refinement: Refinement
+) -> Segmenter:
+    """What makes trees, on the devices of this process."""
     devices = jax.local_devices()
     mesh = None
     if len(devices) > 1:
@@ -151,7 +153,7 @@ def segmenter_of(values: Flags, *, model: str, method: str, config: Any) -> Segm
         method=method,
         model=model,
         config=config,
-        refine=refinement_of(values, method=method),
+        refine=refinement,
         checkpoint_dir=values.checkpoint_dir,
         mesh=mesh,
     )

@@ -46,6 +46,10 @@ def _run(argv: Sequence[str]) -> int:
     if values.help:
         print(f"{__doc__}\nFlags:\n{flags.help_text(values)}")
         return 0
+    chosen = {
+        "config": config_of(values),
+        "refinement": flags.refinement_of(values, method=values.method),
+    }
     flags.join_hosts(values)
     output = flags.output_of(values)
     if values.images:
@@ -54,7 +58,7 @@ def _run(argv: Sequence[str]) -> int:
         images = [demo_run_image()]
         title = images[0].title
         print(f"No image was named; taking scikit-image's {title}.", file=sys.stderr)
-    report = _segment(values, images)
+    report = _segment(values, images, **chosen)
     done = report.segmented + report.skipped
     counts = f"{report.segmented} segmented, {report.skipped} done before"
     print(f"{counts}, {len(report.failures)} failed. Results are in {output}.")
@@ -67,9 +71,11 @@ def _run(argv: Sequence[str]) -> int:
     return 1 if report.failures else 0
 
 
-def _segment(values: flags.Flags, images: Sequence[RunImage]) -> segment.Report:
+def _segment(
+    values: flags.Flags, images: Sequence[RunImage], **chosen: Any
+) -> segment.Report:
     segmenter = flags.segmenter_of(
-        values, model=values.model, method=values.method, config=config_of(values)
+        values, model=values.model, method=values.method, **chosen
     )
     settings = segment.settings_of(segmenter, images)
     output, shard = flags.output_of(values), shard_of(values)

@@ -1,7 +1,7 @@
 "use strict";
 (() => {
 const $ = (id) => document.getElementById(id);
-const scripts = [...document.querySelectorAll("script.picture")];
+const scripts = [...document.querySelectorAll("script.image")];
 const FIRST_REGIONS = 8;
 const MOST_PIXELS = 3e6; // of the canvas: what a phone redraws while a slider moves
 const ROOT = 0;
