@@ -4,7 +4,9 @@ import threading
 
 import numpy as np
 import pytest
-from uhseg_jax.evaluation import hosts
+
+from uhseg_jax.runs import hosts
+from uhseg_jax.runs.shards import Share
 
 
 @pytest.fixture
@@ -45,8 +47,8 @@ def play(monkeypatch):
 
 def test_the_first_acts_before_the_others(play):
     order = []
-    assert play(lambda: order.append(hosts.index())) == [None, None]
-    assert order == [0, 1]
+    assert play(lambda: order.append(hosts.share())) == [None, None]
+    assert order == [Share(0, 2), Share(1, 2)]
 
 
 @pytest.mark.parametrize("culprit", [0, 1])
