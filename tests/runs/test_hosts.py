@@ -68,6 +68,7 @@ def test_a_lost_process_is_a_hosts_error(monkeypatch):
         raise RuntimeError("connection reset")
 
     monkeypatch.setattr(hosts, "count", lambda: 2)
+    monkeypatch.setattr(hosts, "_wait_for_all", lambda: None)
     monkeypatch.setattr(hosts.multihost_utils, "process_allgather", process_allgather)
     with pytest.raises(hosts.HostsError, match="connection reset"):
         hosts.gather(np.zeros(1, np.int32))

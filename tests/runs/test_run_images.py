@@ -6,7 +6,7 @@ from PIL import Image
 from trees import quadrants
 
 from uhseg_jax.images import ImageError
-from uhseg_jax.runs import find_run_images
+from uhseg_jax.runs.images import find_run_images
 from uhseg_jax.runs.results import is_own, write_files
 
 
@@ -16,9 +16,9 @@ def found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def find(*specs, output="out"):
-        pictures = find_run_images(specs, output=tmp_path / output)
-        assert all(".." not in image.name for image in pictures)
-        return {image.title: image.name for image in pictures}
+        images = find_run_images(specs, output=tmp_path / output)
+        assert all(".." not in image.name for image in images)
+        return {image.title: image.name for image in images}
 
     return find
 
@@ -73,7 +73,7 @@ def test_images_of_several_folders_are_told_apart(found):
         found("p", "q", "r")
 
 
-def test_a_image_named_twice_is_taken_once(found, tmp_path):
+def test_an_image_named_twice_is_taken_once(found, tmp_path):
     touch("p/a.jpg")
     assert found("p", "./p/a.jpg", tmp_path / "p" / "*.jpg") == {"a.jpg": "a"}
 
@@ -105,7 +105,7 @@ def test_drawings_of_earlier_runs_are_no_images(found, tmp_path):
         found("a.png")
 
 
-def test_a_image_is_never_overwritten_by_an_overlay(found):
+def test_an_image_is_never_overwritten_by_an_overlay(found):
     touch("a.png")
     assert found(".", output=".") == {"a.png": "a.png"}
     touch("out/b.png", "p/b.jpg")

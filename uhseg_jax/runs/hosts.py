@@ -1,5 +1,6 @@
 """The processes of `jax.distributed`: who does what, and waiting for each other."""
 
+import itertools
 from collections.abc import Callable
 
 import jax
@@ -20,6 +21,10 @@ __all__ = [
     "join",
     "share",
 ]
+
+
+_FOREVER = 2**31 - 1  # milliseconds, the most that a barrier takes: 24 days
+_barriers = itertools.count()
 
 
 class HostsError(RunError):
@@ -109,10 +114,25 @@ def first_then_others(action: Callable[[], object], *, name: str) -> None:
 
 
 def gather(words: Int[np.ndarray, " w"]) -> Int[np.ndarray, "processes w"]:
-    """The int32 vectors of all processes, in the order of their numbers."""
+    """The int32 vectors of all processes, in the order of their numbers.
+
+    Waits until all are there, be it for days: shares of images are unequal.
+
+    Raises:
+      HostsError: another process ended.
+    """
     if count() == 1:
         return words[None]
     try:
+        _wait_for_all()
         return np.asarray(multihost_utils.process_allgather(words))
     except RuntimeError as error:
         raise HostsError(f"another process cannot be reached ({error}).") from error
+
+
+def _wait_for_all() -> None:
+    """A barrier; collectives of JAX give up after half a minute on CPUs."""
+    from orbax.checkpoint import multihost
+
+    key = f"uhseg_jax {next(_barriers)}"
+    multihost.get_barrier_sync_fn()(key=key, timeout_ms=_FOREVER)
