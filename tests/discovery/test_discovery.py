@@ -52,7 +52,7 @@ class ColorExtractor(Extractor):
 
     calls: list = dataclasses.field(default_factory=list)
 
-    def picture(self, pixels):
+    def image(self, pixels):
         self.calls.append("image")
         small = images.resize(pixels, (12, 16)).astype(np.float32) / 255
         units = small / np.linalg.norm(small, axis=-1, keepdims=True)
