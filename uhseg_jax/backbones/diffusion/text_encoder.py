@@ -14,9 +14,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax.backbones.diffusion.layers import dense
 from uhseg_jax.backbones.diffusion.spec import TextEncoderSpec
-from uhseg_jax.backbones.vit.layers import Mlp, layer_norm, matmul_precision
+from uhseg_jax.backbones.vit.layers import Mlp, dense, layer_norm, matmul_precision
 from uhseg_jax.types import Array, Float, Integer
 
 # Every text encoder of CLIP and OpenCLIP widens by it in its MLPs.
@@ -144,9 +143,7 @@ class TextBlock(nn.Module):
         attention = CausalAttention(spec, self.dtype, name="self_attn")
         attended = attention(layer_norm(spec.norm_epsilon, "layer_norm1")(x))
         x = x + attended.astype(jnp.float32)
-        mlp = Mlp(
-            rule=spec.mlp, hidden=_MLP_RATIO * spec.width, dtype=self.dtype, name="mlp"
-        )
+        mlp = Mlp(spec.mlp, _MLP_RATIO * spec.width, self.dtype, name="mlp")
         return x + mlp(layer_norm(spec.norm_epsilon, "layer_norm2")(x)).astype(
             jnp.float32
         )
