@@ -8,6 +8,7 @@ import pytest
 import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from uhseg_jax.backbones.vit.features import normalise_pixels
 
 from uhseg_jax.backbones import (
     FACETS,
@@ -21,7 +22,6 @@ from uhseg_jax.backbones import (
     load_backbone,
     resolve_request,
 )
-from uhseg_jax.backbones.features import normalise_pixels
 from uhseg_jax.backbones.vit.attention import (
     attend,
     attention_weights,

@@ -82,7 +82,7 @@ def convert_tensors(
     Args:
       tensors: arrays by the checkpoint's names. It may read each as it is asked for:
         each is asked for once, and those that no backbone needs are not.
-      abstract: the parameter tree to fill, as shapes (`families.abstract_params`).
+      abstract: the parameter tree to fill, as shapes (`backbone.Family`).
       naming: of the family that the model belongs to.
 
     Returns:
