@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import scipy.special
 
-from uhseg_jax.backbones.diffusion.architectures import SD_TEST, SD_V1, SSD_1B
 from uhseg_jax.backbones.diffusion.recording import (
     _rows,
     attend_and_add,
@@ -16,6 +15,7 @@ from uhseg_jax.backbones.diffusion.recording import (
     empty_record,
     empty_sums,
 )
+from uhseg_jax.backbones.diffusion.variants import SD_TEST, SD_V1, SSD_1B
 
 EPS = float(np.finfo(np.float32).eps)
 HIGHEST = jax.lax.Precision.HIGHEST

@@ -6,12 +6,6 @@ import numpy as np
 import pytest
 from abstract_unets import abstract_unet
 
-from uhseg_jax.backbones.diffusion.architectures import (
-    SD_V1,
-    SD_V2,
-    SSD_1B,
-    SSD_TEST,
-)
 from uhseg_jax.backbones.diffusion.recording import (
     AttentionRecord,
     attention_layers,
@@ -21,6 +15,12 @@ from uhseg_jax.backbones.diffusion.recording import (
 from uhseg_jax.backbones.diffusion.spec import UNetSpec
 from uhseg_jax.backbones.diffusion.transformer import CellTransformer
 from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
+from uhseg_jax.backbones.diffusion.variants import (
+    SD_V1,
+    SD_V2,
+    SSD_1B,
+    SSD_TEST,
+)
 
 EPS = float(np.finfo(np.float32).eps)
 SPEC = UNetSpec(
