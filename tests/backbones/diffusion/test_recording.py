@@ -66,7 +66,7 @@ def test_values_are_the_same_whatever_is_recorded(rule):
         mixed, record = attend_recorded(
             *arrays,
             empty_record(),
-            place="here",
+            path="here",
             grid=(4, 5),
             recording=recording,
             heads=HEADS,
@@ -88,7 +88,7 @@ def test_unknown_recording_is_refused():
         attend_recorded.__wrapped__(
             *arrays,
             empty_record(),
-            place="here",
+            path="here",
             grid=(4, 5),
             recording="everything",
             heads=HEADS,

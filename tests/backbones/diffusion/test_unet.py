@@ -13,7 +13,7 @@ from uhseg_jax.backbones.diffusion.recording import (
     empty_sums,
 )
 from uhseg_jax.backbones.diffusion.spec import UNetSpec
-from uhseg_jax.backbones.diffusion.transformer import CellTransformer
+from uhseg_jax.backbones.diffusion.transformer import SpatialTransformer
 from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
 from uhseg_jax.backbones.diffusion.variants import (
     SD_V1,
@@ -166,7 +166,7 @@ def test_images_of_a_batch_do_not_see_one_another():
 
 
 def test_a_transformer_compiled_and_eager_agrees():
-    module = CellTransformer(
+    module = SpatialTransformer(
         depth=1,
         heads=2,
         groups=4,
@@ -178,7 +178,7 @@ def test_a_transformer_compiled_and_eager_agrees():
     rng = np.random.default_rng(2)
     cells = jnp.asarray(rng.normal(size=(1, 3, 5, 16)), jnp.float32)
     eager = functools.partial(
-        module.apply, record=empty_record(), place="here", recording="layers"
+        module.apply, record=empty_record(), path="here", recording="layers"
     )
     arguments = ({"params": params}, cells, inputs(1)[2])
     expected, kept = jax.jit(eager)(*arguments)

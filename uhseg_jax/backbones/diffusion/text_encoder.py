@@ -90,7 +90,7 @@ class TextTransformer(nn.Module):
     def __call__(
         self, ids: Integer[Array, "b length"]
     ) -> tuple[Float[Array, "b length d"], Float[Array, "b length d"]]:
-        """Returns the tokens that the spec asks for, and the last after their norm."""
+        """Returns the tokens that the U-Net reads, and the last after their norm."""
         spec = self.spec
         x = TextEmbeddings(spec, name="embeddings")(ids)
         stages = TextBlocks(spec, self.dtype, name="encoder")(x)
@@ -99,7 +99,7 @@ class TextTransformer(nn.Module):
 
 
 class TextEmbeddings(nn.Module):
-    """One vector for each token plus one for its place."""
+    """One vector for each token plus one for its position."""
 
     spec: TextEncoderSpec
 

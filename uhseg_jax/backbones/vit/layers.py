@@ -20,7 +20,7 @@ from uhseg_jax.types import Array, Float
 
 
 def matmul_precision(dtype: Any) -> jax.lax.Precision:
-    """Full precision where float32 is asked for: accelerators would round to TF32."""
+    """Full precision for float32, which accelerators would round to TF32."""
     if jnp.dtype(dtype) == jnp.float32:
         return jax.lax.Precision.HIGHEST
     return jax.lax.Precision.DEFAULT

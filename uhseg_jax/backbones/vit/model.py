@@ -1,8 +1,8 @@
 """One Vision Transformer for every backbone, with every intermediate in reach.
 
 Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021); register tokens from Darcet
-et al., "Vision Transformers Need Registers" (2024). Models of all families are this
-module; they differ by the fields of a `ViTSpec`.
+et al., "Vision Transformers Need Registers" (2024). All variants are this module;
+they differ by the fields of a `ViTSpec`.
 """
 
 from typing import Any, NamedTuple
@@ -39,8 +39,8 @@ class BlockOutput(NamedTuple):
         less than one over them: the class token and the registers have the rest.
       rotated_query: queries of all n tokens as they enter the attention, after the
         rotation where there is one, in the dtype of the model. With ``rotated_key``
-        all that `attention.attention_weights` needs; the matrix itself is only made
-        for who asks for it.
+        all that `attention.attention_weights` needs; the matrix itself is made only
+        where a request is for it.
       rotated_key: keys, likewise.
     """
 

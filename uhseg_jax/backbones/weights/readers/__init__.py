@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 from uhseg_jax.backbones.weights.readers.diffusers import part_files
 from uhseg_jax.backbones.weights.readers.flax_files import read_msgpack, read_orbax
 from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError
@@ -55,7 +55,7 @@ def has_known_suffix(path: Path) -> bool:
 
 
 def read_tensors(path: Path) -> LazyArrays:
-    """Opens a weight file; its arrays are read one by one, when they are asked for.
+    """Opens a weight file; its arrays are read one by one, on access.
 
     Args:
       path: a file of one of `SUFFIXES`, an ``.index.json`` beside the files that it
@@ -86,13 +86,10 @@ def read_tensors(path: Path) -> LazyArrays:
         raise WeightsError(f"{path} was not read: {error}") from error
     except Exception as error:
         # A damaged file can make its parser raise anything, MemoryError included.
-        reason = (" ".join(str(error).split()) or type(error).__name__)[:500].rstrip(
-            "."
-        )
         raise WeightsError(
-            f"{path} could not be read as {kind}: {reason}. Expected one whole file "
-            f"that holds all weights; found {_appearance(path)}, maybe cut short or "
-            "damaged. Fetch it again."
+            f"{path} could not be read as {kind}: {reason_of(error)}. Expected one "
+            f"whole file that holds all weights; found {_appearance(path)}, maybe cut "
+            "short or damaged. Fetch it again."
         ) from error
     if not arrays:
         raise WeightsError(f"{path} holds no arrays; expected those of a model.")

@@ -55,7 +55,7 @@ def torch_layout(arrays: LazyArrays) -> LazyArrays:
       arrays: from `read_msgpack` or `read_orbax`.
 
     Returns:
-      The same arrays, still read when they are asked for.
+      The same arrays, still read on access.
     """
     readers = {}
     for path in arrays:
