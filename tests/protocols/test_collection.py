@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import pytest
-
-from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.discovery import Extractor
 from uhseg_jax.discovery.regions import flat_tree
 from uhseg_jax.evaluation.collection import evaluate_collection, settings_of_collection
+
+from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.evaluation.score_files import EvaluationError
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.methods import multilevel_clustering

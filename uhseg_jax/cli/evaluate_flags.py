@@ -10,7 +10,7 @@ from absl import flags
 from uhseg_jax import backbones
 from uhseg_jax.cli import refinement_flags
 from uhseg_jax.cli.config_overrides import UsageError
-from uhseg_jax.pipeline import DEFAULT_METHOD
+from uhseg_jax.methods import DEFAULT_METHOD
 from uhseg_jax.protocols.scoring import PROTOCOLS, Scoring
 
 __all__ = ["help_text", "parse", "scoring_of"]

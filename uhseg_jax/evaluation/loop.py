@@ -18,7 +18,6 @@ from uhseg_jax.evaluation.score_files import (
     write_scores,
 )
 from uhseg_jax.files import atomic_write
-from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.metrics import states
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols.gallery import choose_extremes, draw_beside_truth
@@ -112,10 +111,10 @@ def evaluate(
     batch_size = 1 if segmenter.mesh is None else segmenter.mesh.size
     examples = _read_ahead(source, waiting)
     while batch := list(itertools.islice(examples, batch_size)):
-        found = segmenter.on_grid([example.image for _, example in batch])
-        for (index, example), (features, tree) in zip(batch, found, strict=True):
-            refined = segmenter.refine(tree, features, example.image)
-            scores, row = scorer.score(Segmentation(refined, tree), example)
+        pixels = [example.image for _, example in batch]
+        found = segmenter.segment([index for index, _ in batch], pixels)
+        for (index, example), one in zip(batch, found, strict=True):
+            scores, row = scorer.score(one, example)
             words = states.to_words(scores)
             journal.append(Entry(index, example.name, row, words))
             total = states.merge(total, scores)
@@ -145,10 +144,9 @@ def _draw(
         extremes = choose_extremes(rows, ranked_by=scorer.ranked_by)
         for name, index in extremes.items():
             example = source[index]
-            tree = alone([example.image])[0]
             draw_beside_truth(
                 folder / f"{name}.png",
-                Segmentation(tree, tree),
+                next(iter(alone.segment([index], [example.image]))),
                 example,
                 source.taxonomy,
                 levels=scorer.levels,
