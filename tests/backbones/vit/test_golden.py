@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import skimage.data
-from uhseg_jax.backbones.vit.features import normalise_pixels
 
 from uhseg_jax.backbones import Backbone, load_backbone
+from uhseg_jax.backbones.vit.features import normalise_pixels
 
 GOLDEN = (
     Path(__file__).resolve().parents[2] / "golden" / "dinov2_vits14_focus_features.npz"

@@ -8,7 +8,6 @@ import pytest
 import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from uhseg_jax.backbones.vit.features import normalise_pixels
 
 from uhseg_jax.backbones import (
     FACETS,
@@ -27,6 +26,7 @@ from uhseg_jax.backbones.vit.attention import (
     attention_weights,
     class_attention,
 )
+from uhseg_jax.backbones.vit.features import normalise_pixels
 
 # The package keeps four backbones in memory; making random weights takes seconds.
 loaded = functools.cache(load_backbone)
