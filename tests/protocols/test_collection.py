@@ -45,7 +45,7 @@ def perfect(example, category, masks=MASKS):
     tree, region = flat_tree(labels)
     grid = labels[2::5, 2::5] > 0
     categories = np.where(region > 0, category, 0)
-    return Segmentation(tree, tree, categories, dict.fromkeys(masks, grid))
+    return Segmentation(tree, tree, categories, masks=dict.fromkeys(masks, grid))
 
 
 def scored(categories, **kwargs):
