@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trees import make_tree, on_device, quadrants, random_tree
 
-from uhseg_jax.methods import automatic_threshold
+from uhseg_jax.methods.diffusion_walk import threshold_rules
 
 HEIGHT, WIDTH = 2, 4
 CELLS = HEIGHT * WIDTH
@@ -112,10 +112,10 @@ def check_best(tree, price, score):
     assert score(chosen) <= min(map(score, rivals)) + 1e-5
 
 
-least_escape = jax.jit(automatic_threshold.least_escape, static_argnames="relative")
-most_stable = jax.jit(automatic_threshold.most_stable)
-opening_costs = jax.jit(automatic_threshold.opening_costs)
-leaf_sets_of = jax.jit(automatic_threshold.LeafSets.of)
+least_escape = jax.jit(threshold_rules.least_escape, static_argnames="relative")
+most_stable = jax.jit(threshold_rules.most_stable)
+opening_costs = jax.jit(threshold_rules.opening_costs)
+leaf_sets_of = jax.jit(threshold_rules.LeafSets.of)
 
 
 @few
@@ -262,7 +262,7 @@ def test_rules_map_over_a_batch():
     batch = jax.tree.map(lambda *x: jnp.stack(x), *map(on_device, trees))
 
     def price_of(tree, chain):
-        return automatic_threshold.least_escape(tree, chain, relative=True)
+        return threshold_rules.least_escape(tree, chain, relative=True)
 
     prices = jax.jit(jax.vmap(price_of))(batch, jnp.asarray(chains))
     for tree, chain, price in zip(trees, chains, prices, strict=True):
@@ -283,6 +283,6 @@ def test_rules_map_over_a_batch():
     ],
 )
 def test_the_eigengap_counts_regions_from_two(eigenvalues, regions):
-    found = automatic_threshold.largest_eigengap(jnp.asarray(eigenvalues, jnp.float32))
+    found = threshold_rules.largest_eigengap(jnp.asarray(eigenvalues, jnp.float32))
     assert int(found) == regions
     assert found.dtype == jnp.int32

@@ -1,18 +1,13 @@
 import dataclasses
-import inspect
-import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import uhseg_jax
-from uhseg_jax import methods
-from uhseg_jax.methods import foreground_levels
-from uhseg_jax.methods import multilevel_clustering as method
+from uhseg_jax.methods.multilevel_clustering import cluster_levels, default, foreground
 
-CONFIG = dataclasses.replace(method.default(), image_clusters=2, kmeans_iterations=20)
+CONFIG = dataclasses.replace(default(), image_clusters=2, kmeans_iterations=20)
 H, W = 6, 8
 KEY = jax.random.key(0)
 
@@ -29,7 +24,7 @@ def scene(*, foreground=(slice(1, 4), slice(2, 6)), noise=0.05, seed=0):
 
 
 def level(*foreground, axes=(0, 1)):
-    return foreground_levels.Level(
+    return cluster_levels.Level(
         jnp.eye(5)[jnp.array(axes)],
         jnp.array([axis in foreground for axis in axes]),
         jnp.ones(len(axes)),
@@ -38,7 +33,7 @@ def level(*foreground, axes=(0, 1)):
 
 def find(features, attention, dataset, category, **changes):
     config = dataclasses.replace(CONFIG, **changes)
-    found = method.find_foreground(
+    found = foreground.find_foreground(
         KEY, jnp.asarray(features), jnp.asarray(attention), dataset, category, config
     )
     names = ("dataset", "category", "image", "final")
@@ -48,7 +43,7 @@ def find(features, attention, dataset, category, **changes):
 def evidence(assignment, attention, on_border, k, mask=None):
     mask = np.ones(len(assignment), bool) if mask is None else mask
     return np.asarray(
-        foreground_levels.foreground_by_evidence(
+        cluster_levels.foreground_by_evidence(
             jnp.asarray(assignment, jnp.int32),
             k,
             jnp.asarray(attention, jnp.float32),
@@ -81,7 +76,7 @@ def test_empty_clusters_and_hidden_patches_have_no_say():
     mask = np.array([True, True, True, True, False])
     found = evidence(assignment, attention, on_border, 4, mask)
     assert found.tolist() == [True, False, False, False]
-    majority = foreground_levels.foreground_by_majority(
+    majority = cluster_levels.foreground_by_majority(
         jnp.asarray(assignment, jnp.int32),
         4,
         jnp.asarray([True, False, False, False, True]),
@@ -114,16 +109,16 @@ def test_margins_are_differences_of_nearest_cosines():
     expected = np.maximum(units[:, 0], units[:, 2]) - units[:, 1]
     points = jnp.asarray(units, jnp.float32)
     np.testing.assert_allclose(
-        foreground_levels.margins(points, three), expected, atol=1e-6
+        cluster_levels.margins(points, three), expected, atol=1e-6
     )
     # A cluster without points is nobody's nearest.
     gone = dataclasses.replace(three, sizes=jnp.array([1.0, 1.0, 0.0]))
     expected = units[:, 0] - units[:, 1]
     np.testing.assert_allclose(
-        foreground_levels.margins(points, gone), expected, atol=1e-6
+        cluster_levels.margins(points, gone), expected, atol=1e-6
     )
-    assert (np.asarray(foreground_levels.margins(points, level())) == -2).all()
-    assert (np.asarray(foreground_levels.margins(points, level(0, 1))) == 2).all()
+    assert (np.asarray(cluster_levels.margins(points, level())) == -2).all()
+    assert (np.asarray(cluster_levels.margins(points, level(0, 1))) == 2).all()
 
 
 @pytest.mark.parametrize("consistency", ["chain", "vote"])
@@ -132,7 +127,7 @@ def test_levels_that_agree_give_the_object(consistency):
     found = find(features, attention, level(0), level(0), consistency=consistency)
     for margin in found.values():
         np.testing.assert_array_equal(margin > 0, inside)
-    soft = method.probabilities(jnp.asarray(found["final"]), temperature=0.1)
+    soft = foreground.probabilities(jnp.asarray(found["final"]), temperature=0.1)
     np.testing.assert_array_equal(np.asarray(soft) > 0.5, inside)
 
 
@@ -184,50 +179,5 @@ def test_images_of_one_colour_and_of_few_patches_are_no_problem():
 def test_the_border_is_one_cell_wide():
     expected = np.ones((4, 5), bool)
     expected[1:-1, 1:-1] = False
-    np.testing.assert_array_equal(method.border(4, 5), expected)
-    assert np.asarray(method.border(1, 3)).all()
-
-
-def unchecked_config(**fields):
-    """A config made as users make it, without the type checks of the tests."""
-    config = object.__new__(method.Config)
-    inspect.unwrap(method.Config.__init__)(config, **fields)
-    return config
-
-
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("image_size", [0, (60,), "840"]),
-        ("facet", ["tokens", "class_attention", None]),
-        ("consistency", ["both", None]),
-        ("regions", ["trees"]),
-        ("dataset_clusters", [0, 2.5, True]),
-        ("num_categories", [0]),
-        ("majority", [-0.1, 1.1, float("nan")]),
-        ("temperature", [0, float("inf")]),
-        ("whitened", [-1]),
-        ("tree_blocks", [(), "-1"]),
-        ("seed", [-1]),
-    ],
-)
-def test_fields_out_of_their_range_are_named(name, values):
-    for value in values:
-        with pytest.raises(ValueError, match=f"^{name} must be"):
-            unchecked_config(**{name: value})
-
-
-def test_every_field_is_described():
-    described = set(re.findall(r"^ +(\w+): ", inspect.getdoc(method.Config), re.M))
-    assert {field.name for field in dataclasses.fields(method.Config)} <= described
-
-
-def test_one_image_alone_is_answered_with_what_to_do():
-    assert methods.get_method("multilevel_clustering").of_collections
-    pixels = np.zeros((20, 20, 3), np.uint8)
-    with pytest.raises(ValueError, match="uhseg-segment --method=multilevel"):
-        uhseg_jax.segment(pixels, method="multilevel_clustering", model="dinov2_test")
-    with pytest.raises(ValueError, match=r"discovery\.discover"):
-        uhseg_jax.segment_features(
-            np.ones((2, 2, 3), np.float32), method="multilevel_clustering"
-        )
+    np.testing.assert_array_equal(foreground.border(4, 5), expected)
+    assert np.asarray(foreground.border(1, 3)).all()
