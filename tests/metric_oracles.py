@@ -36,7 +36,7 @@ def all_candidates(tree):
 
 
 def first_nodes(tree, budget):
-    """The nodes that enter within a budget, cheapest open split first."""
+    """The nodes that enter within a budget, the open split of lowest cost first."""
     parents = np.asarray(tree.parents)[: int(tree.num_nodes)]
     children = {v: [int(c) for c in np.flatnonzero(parents == v)] for v in parents}
     entered, frontier = [], [0]
@@ -44,20 +44,20 @@ def first_nodes(tree, budget):
         splits = [v for v in frontier if children.get(v)]
         if not splits:
             break
-        # Prices in float32: ties must fall as they do in the tree.
-        price = {
+        # Costs in float32: ties must fall as they do in the tree.
+        cost = {
             v: np.float32(
                 np.sum([np.float32(tree.costs[c]) for c in children[v]], dtype="f4")
             )
             / np.float32(len(children[v]))
             for v in splits
         }
-        cheapest = min(splits, key=lambda v: (price[v], v))
-        if len(entered) + len(children[cheapest]) > budget:
+        lowest = min(splits, key=lambda v: (cost[v], v))
+        if len(entered) + len(children[lowest]) > budget:
             break
-        entered += children[cheapest]
-        frontier.remove(cheapest)
-        frontier += children[cheapest]
+        entered += children[lowest]
+        frontier.remove(lowest)
+        frontier += children[lowest]
     return entered or [0]
 
 

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageCms
 
-from uhseg_jax import images
-from uhseg_jax.images import ImageError, demo_image, find_images, read_image, resize
+from uhseg_jax.images import MAX_MEGAPIXELS, ImageError, demo_image, read_image, resize
 
 COLOURS = np.array(
     [
@@ -288,7 +287,7 @@ def test_bad_files_are_named_in_a_sentence(tmp_path, make, words):
     cut=st.floats(0, 1),
     flips=st.lists(st.tuples(st.floats(0, 0.999), st.integers(1, 255)), max_size=4),
 )
-def test_damage_gives_a_image_or_an_image_error(tmp_path_factory, kind, cut, flips):
+def test_damage_gives_an_image_or_an_image_error(tmp_path_factory, kind, cut, flips):
     file = io.BytesIO()
     Image.fromarray(ramp()).save(file, kind)
     data = bytearray(file.getvalue())
@@ -338,7 +337,7 @@ def test_too_many_megapixels_are_refused_before_decoding(tmp_path, side):
         read_image(tmp_path / "huge.png")
 
 
-def test_a_image_of_100_megapixels_is_read_without_warnings(tmp_path):
+def test_an_image_of_100_megapixels_is_read_without_warnings(tmp_path):
     Image.new("1", (10_000, 10_000), 1).save(tmp_path / "big.png")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -348,7 +347,7 @@ def test_a_image_of_100_megapixels_is_read_without_warnings(tmp_path):
 
 
 def test_pillows_own_limit_is_above_ours():
-    assert images.MAX_MEGAPIXELS * 1e6 < 2 * Image.MAX_IMAGE_PIXELS
+    assert MAX_MEGAPIXELS * 1e6 < 2 * Image.MAX_IMAGE_PIXELS
 
 
 # -- resizing ------------------------------------------------------------------------
@@ -371,75 +370,6 @@ def test_strong_reduction_averages():
 def test_resizing_to_nothing_is_refused():
     with pytest.raises(ImageError, match="at least 1"):
         resize(ramp(), (0, 5))
-
-
-# -- finding -------------------------------------------------------------------------
-
-
-@pytest.fixture
-def folder(tmp_path):
-    names = "b.PNG a.jpg notes.txt sub/c.Jpeg sub/deep/d.tif .hidden.png .cache/e.png"
-    for name in [*names.split(), "odd[1].jpg", "sub/f,g.webp"]:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    (tmp_path / "folder.jpg").mkdir()
-    return tmp_path
-
-
-def _names(paths, folder):
-    return [path.relative_to(folder).as_posix() for path in paths]
-
-
-def test_a_folder_gives_its_images_sorted_and_none_that_is_hidden(folder):
-    expected = ["a.jpg", "b.PNG", "odd[1].jpg"]
-    below = ["sub/c.Jpeg", "sub/deep/d.tif", "sub/f,g.webp"]
-    assert _names(find_images(folder), folder) == expected + below
-    assert _names(find_images(str(folder)), folder) == expected + below
-
-
-def test_patterns_give_images_only(folder):
-    assert _names(find_images(f"{folder}/*"), folder) == [
-        "a.jpg",
-        "b.PNG",
-        "odd[1].jpg",
-    ]
-    assert _names(find_images(f"{folder}/**/*.tif"), folder) == ["sub/deep/d.tif"]
-
-
-def test_files_are_taken_as_they_are_named(folder):
-    wanted = ["odd[1].jpg", "notes.txt", "sub/f,g.webp"]
-    assert _names(find_images([folder / name for name in wanted]), folder) == wanted
-
-
-def test_several_keep_their_order_without_repetition(folder):
-    found = find_images(
-        [str(folder / "sub"), str(folder / "sub" / "c.Jpeg"), f"{folder}/a*"]
-    )
-    assert _names(found, folder)[0] == "sub/c.Jpeg"
-    assert _names(found, folder)[-1] == "a.jpg"
-    assert len(found) == 4
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("missing.jpg", "no such file or folder"),
-        (".cache/none", "no such file or folder"),
-        ("*.bmp", "pattern that matches no image"),
-        ("empty", "folder without images"),
-    ],
-)
-def test_nothing_found_is_said_by_name(folder, name, words):
-    (folder / "empty").mkdir()
-    with pytest.raises(ImageError, match=words) as caught:
-        find_images([str(folder / "a.jpg"), str(folder / name)])
-    assert name in str(caught.value)
-
-
-def test_no_specification_at_all_is_refused():
-    with pytest.raises(ImageError, match="got none"):
-        find_images([])
 
 
 @pytest.mark.parametrize("image", [None, 3, [[0]], b"photo.jpg"])

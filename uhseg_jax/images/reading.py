@@ -1,23 +1,20 @@
-"""Finding image files and reading any of them into uint8 RGB."""
+"""Reading any image into uint8 RGB."""
 
 import contextlib
-import glob
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from uhseg_jax.types import Array, UInt8
 
 __all__ = [
-    "IMAGE_SUFFIXES",
     "MAX_MEGAPIXELS",
     "ImageError",
+    "PathLike",
     "demo_image",
-    "find_images",
     "read_image",
     "resize",
 ]
@@ -26,24 +23,10 @@ __all__ = [
 # higher limit here would mean changing a setting of the whole process.
 MAX_MEGAPIXELS = 175
 
-IMAGE_SUFFIXES = (
-    *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
-    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-)
-
 PathLike = str | os.PathLike[str]
 
 _WHITE = (255, 255, 255)
-_ORIENTATION = 0x0112  # EXIF tag: how the camera was held
-_TO_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+_ORIENTATION = ExifTags.Base.Orientation  # how the camera was held
 
 
 class ImageError(ValueError):
@@ -140,32 +123,6 @@ def resize(
     return np.array(resized)
 
 
-def find_images(spec: PathLike | Sequence[PathLike]) -> list[Path]:
-    """Lists the image files that paths, patterns and folders stand for.
-
-    A file is taken whatever its suffix; a folder gives the images in it and below it,
-    sorted, hidden ones left out; a pattern (``*``, ``**``, ``?``, ``[...]``) gives the
-    images that match, sorted. Images are known by suffix (`IMAGE_SUFFIXES`).
-    ``~`` is the home folder.
-
-    Args:
-      spec: one path, pattern or folder, or several, in the order wanted.
-
-    Returns:
-      The files without repetition, in the order of ``spec``.
-
-    Raises:
-      ImageError: one of them stands for no image.
-    """
-    specs = [spec] if isinstance(spec, (str, os.PathLike)) else list(spec)
-    if not specs:
-        raise ImageError(
-            "expected at least one image, folder or pattern, but got none; "
-            "for example photo.jpg, photos/ or 'photos/*.jpg'."
-        )
-    return list(dict.fromkeys(path for one in specs for path in _find(one)))
-
-
 def demo_image() -> tuple[str, UInt8[np.ndarray, "H W 3"]]:
     """A photograph with several objects and parts, for when the user names none.
 
@@ -176,9 +133,6 @@ def demo_image() -> tuple[str, UInt8[np.ndarray, "H W 3"]]:
     import skimage.data
 
     return "astronaut", read_image(skimage.data.astronaut())
-
-
-# -- reading -------------------------------------------------------------------------
 
 
 def _from_array(array: np.ndarray) -> UInt8[np.ndarray, "H W 3"]:
@@ -210,6 +164,10 @@ def _from_pil(image: Image.Image, name: str) -> UInt8[np.ndarray, "H W 3"]:
             image.load()
             orientation = _orientation(image)
             rgb = _to_rgb(image)
+            rgb.info.clear()  # of metadata only the orientation: others may be broken
+            rgb.getexif()[_ORIENTATION] = orientation
+            ImageOps.exif_transpose(rgb, in_place=True)
+            return np.array(rgb)
     except Image.DecompressionBombError as error:
         raise _too_large(name) from error
     except (ImageError, MemoryError):
@@ -219,9 +177,6 @@ def _from_pil(image: Image.Image, name: str) -> UInt8[np.ndarray, "H W 3"]:
             f"{name}: the image is cut short or damaged ({error}); "
             "replace it with an intact copy."
         ) from error
-    if orientation in _TO_UPRIGHT:
-        rgb = rgb.transpose(_TO_UPRIGHT[orientation])
-    return np.array(rgb)
 
 
 def _check_size(width: int, height: int, name: str) -> None:
@@ -296,47 +251,3 @@ def _stretch(values: np.ndarray) -> np.ndarray:
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
     values = np.clip(np.nan_to_num(values, nan=low), low, high)
     return (values - low) * (255 / (high - low) if high > low else 0)
-
-
-# -- finding -------------------------------------------------------------------------
-
-
-def _find(spec: PathLike) -> list[Path]:
-    name = os.path.expanduser(os.fspath(spec))
-    if os.path.isfile(name):  # also one with pattern characters in its name
-        return [Path(name)]
-    if os.path.isdir(name):
-        paths = sorted(_walk(name))
-        found = "is a folder without images"
-    elif glob.has_magic(name):
-        matches = glob.glob(name, recursive=True)
-        paths = sorted(Path(x) for x in matches if _is_image(x))
-        found = "is a pattern that matches no image"
-    else:
-        raise ImageError(
-            f"{name}: there is no such file or folder; check the spelling."
-        )
-    if not paths:
-        raise ImageError(
-            f"{name}: expected images ({' '.join(IMAGE_SUFFIXES)}), but "
-            f"this {found}; give another folder or pattern, or name the files."
-        )
-    return paths
-
-
-def _walk(folder: str) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise ImageError(
-            f"{error.filename}: the folder cannot be listed ({error.strerror}); "
-            "change its permissions or give another."
-        ) from error
-
-    for parent, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and _is_image(os.path.join(parent, name)):
-                yield Path(parent, name)
-
-
-def _is_image(path: str) -> bool:
-    return Path(path).suffix.lower() in IMAGE_SUFFIXES and os.path.isfile(path)
