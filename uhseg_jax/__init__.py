@@ -4,8 +4,8 @@ A photograph goes in; a tree of nested regions comes out, found from the feature
 self-supervised backbone by recursive spectral clustering, without labels or training.
 """
 
+from uhseg_jax.api import extract_features, segment, segment_features
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.pipeline import extract_features, segment, segment_features
 
 __all__ = ["RegionTree", "extract_features", "segment", "segment_features"]
 __version__ = "0.1.0"

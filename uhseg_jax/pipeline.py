@@ -1,207 +1,157 @@
-"""From an image to its tree: image -> features -> method -> refinement.
+"""A backbone, a method and a refinement bound together, ready for many images.
 
-`segment`, `segment_features` and `extract_features` are made of the steps of a
-`segmenter.Segmenter`, which binds a backbone to a method's config.
+This is where a method is compiled; a backbone's forward is (`backbones.Extractor`).
 """
 
+import dataclasses
+import functools
 import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
+from jax.sharding import Mesh
 
-from uhseg_jax import backbones, images, methods
-from uhseg_jax.extraction import image_sides, require_dense
+from uhseg_jax import backbones, methods
+from uhseg_jax.batches import map_images
+from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.refinement.config import Refinement
-from uhseg_jax.segmenter import DEFAULT_METHOD, Segmenter, jitted_trees
-from uhseg_jax.types import Array, Float
+from uhseg_jax.methods.method import Collection, Fitted
+from uhseg_jax.refinement.config import Refinement, resolve_refinement
+from uhseg_jax.refinement.refine import refine
+from uhseg_jax.types import Array, Float, UInt8
 
-__all__ = [
-    "DEFAULT_METHOD",
-    "Segmenter",
-    "extract_features",
-    "segment",
-    "segment_features",
-]
+__all__ = ["Segmenter", "jitted_trees"]
 
-ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray | Array
+Pixels = UInt8[np.ndarray, "_ _ 3"]
 
 
-def segment(
-    image: ImageLike,
-    *,
-    method: str = DEFAULT_METHOD,
-    model: str = backbones.DEFAULT_VARIANT,
-    config: Any = None,
-    refine: str | Refinement | None = None,
-    grid: bool = False,
-    checkpoint_dir: str | os.PathLike[str] | None = None,
+@dataclasses.dataclass(frozen=True)
+class Segmenter:
+    """A backbone, a method and a refinement, ready for many images.
+
+    A tree never depends on its neighbours in a batch or on the number of devices: each
+    image goes through the same program by itself.
+
+    Attributes:
+      backbone: the model with its weights.
+      method: an entry of `methods.METHODS`.
+      config: the method's frozen config.
+      refinement: how trees on the patch grid become trees of pixels.
+      mesh: devices among which the images of a batch are shared, along one axis
+        ``"data"``; None for the default device.
+    """
+
+    backbone: backbones.Backbone
+    method: methods.Method
+    config: Any
+    refinement: Refinement = dataclasses.field(default_factory=Refinement)
+    mesh: Mesh | None = None
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        method: str = methods.DEFAULT_METHOD,
+        model: str = backbones.DEFAULT_VARIANT,
+        config: Any = None,
+        refine: Any = None,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        mesh: Mesh | None = None,
+    ) -> "Segmenter":
+        """Looks up the method and loads the model; see `api.segment`."""
+        chosen = methods.METHODS.find(method)
+        config = chosen.resolve_config(config)
+        refinement = resolve_refinement(chosen.refiner if refine is None else refine)
+        # Before gigabytes are loaded for what the model cannot do.
+        spec = backbones.get_variant(model).spec
+        backbones.family_of(spec).resolve(spec, config.request)
+        backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
+        made = cls(backbone, chosen, config, refinement, mesh)
+        made._extractor.inputs  # noqa: B018  a prompt that cannot be read fails here
+        return made
+
+    def __call__(self, images: Sequence[Pixels]) -> list[Segmentation]:
+        """Segments several images of any sizes as one collection.
+
+        Args:
+          images: RGB pixels.
+
+        Returns:
+          One segmentation for every image; none for none.
+        """
+        if not images:
+            return []
+        fitted = self.fit(Collection(images.__getitem__, len(images)))
+        return list(fitted.segment(range(len(images)), images))
+
+    def fit(self, collection: Collection) -> Fitted:
+        """Lets the method learn from a collection what it wants to know of it."""
+        return self.method.fit(self, collection)
+
+    # -- methods that segment images one by one --------------------------------------
+
+    @property
+    def num_categories(self) -> None:
+        """Images that are segmented one by one have no categories in common."""
+        return None
+
+    def segment(
+        self, indices: Sequence[int], images: Sequence[Pixels]
+    ) -> Iterator[Segmentation]:
+        """Segments some images; see `methods.method.Fitted`.
+
+        The whole batch is handed to the devices before the first result is waited for.
+        """
+        del indices
+        # Without a mesh, an image is a batch of its own: its tree never waits for the
+        # others.
+        step = 1 if self.mesh is None else max(1, len(images))
+        waiting = []
+        for start in range(0, len(images), step):
+            features = self.features(images[start : start + step])
+            waiting.append((features, self.trees(features)))
+        for start, (features, trees) in zip(
+            range(0, len(images), step), waiting, strict=True
+        ):
+            found = jax.device_get(trees)
+            for i, image in enumerate(images[start : start + step]):
+                tree = self.refine(found[i], features[i], image)
+                yield Segmentation(tree=tree, grid=found[i])
+
+    @functools.cached_property
+    def _extractor(self) -> backbones.Extractor:
+        return backbones.Extractor(self.backbone, self.config.request, self.mesh)
+
+    def features(self, images: Sequence[Pixels]) -> Float[Array, "b h w d"]:
+        """What the method asks of the backbone, for every image of a batch.
+
+        With a mesh, the last image is repeated until the devices divide the batch.
+        """
+        return self._extractor(images)
+
+    def trees(self, features: Float[Array, "b h w d"]) -> RegionTree:
+        """The method alone: a batched tree on the patch grid."""
+        return jitted_trees(
+            features, segment_fn=self.method.segment, config=self.config, mesh=self.mesh
+        )
+
+    def refine(
+        self, tree: RegionTree, features: Float[Array, "h w d"], image: Pixels
+    ) -> RegionTree:
+        """A tree of the patch grid with its labels at the image's pixels."""
+        return refine(tree, features, image, self.refinement)
+
+
+@functools.partial(jax.jit, static_argnames=("segment_fn", "config", "mesh"))
+def jitted_trees(
+    features: Array, *, segment_fn: Any, config: Any, mesh: Mesh | None = None
 ) -> RegionTree:
-    """The tree of nested regions of an image.
+    """A batched tree of features ``[b, h, w, d]``; compiled once for each config."""
 
-    The first call fetches the model's weights (cached afterwards) and compiles.
+    def tree_fn(nothing: tuple[()], features: Array) -> RegionTree:
+        del nothing
+        return segment_fn(features, config).tree
 
-        >>> import uhseg_jax
-        >>> tree = uhseg_jax.segment("photo.jpg")  # doctest: +SKIP
-        >>> tree.cut(num_regions=8)  # doctest: +SKIP
-
-    Args:
-      image: a path, a PIL image, or an array uint8 ``[H, W, 3]`` (numpy, JAX).
-      method: a name in `uhseg_jax.methods.METHODS`.
-      model: a name in `uhseg_jax.backbones.VARIANTS`.
-      config: the method's frozen config; None for its default.
-      refine: how leaves follow the image's edges: "none", "upsample", "pamr", "crf",
-        or a `Refinement` with all parameters; None for the default.
-      grid: keep the labels on the patch grid instead of the image's size.
-      checkpoint_dir: where converted weights are kept; None for the user's cache.
-
-    Returns:
-      A tree with numpy arrays; labels ``[H, W]``, or ``[h, w]`` with ``grid``.
-
-    Raises:
-      ValueError: unknown method, model or refinement, a config of another method, or
-        a method that learns from a collection of images.
-      images.ImageError: the image cannot be read.
-      backbones.WeightsError: the weights could not be had.
-    """
-    segmenter = Segmenter.create(
-        method=method,
-        model=model,
-        config=config,
-        refine=refine,
-        checkpoint_dir=checkpoint_dir,
-    )
-    return segmenter([images.read_image(image)], grid=grid)[0]
-
-
-def segment_features(
-    features: npt.ArrayLike,
-    *,
-    method: str = DEFAULT_METHOD,
-    config: Any = None,
-) -> RegionTree:
-    """The tree of regions of features that any backbone gave.
-
-        >>> import numpy as np, uhseg_jax
-        >>> halves = np.zeros((4, 6, 8), np.float32)
-        >>> halves[:, :3, 0], halves[:, 3:, 1] = 1, 1
-        >>> tree = uhseg_jax.segment_features(halves)
-        >>> sorted(np.unique(tree.cut(num_regions=2), return_counts=True)[1].tolist())
-        [12, 12]
-
-    Args:
-      features: an array ``[h, w, d]``, or ``[b, h, w, d]`` for a batch, of any
-        floating type; vectors of any length, which count by their direction. For the
-        method "diffusion_walk" attention ``[h, w, h * w]``, what every cell takes from
-        each.
-      method: a name in `uhseg_jax.methods.METHODS`.
-      config: the method's frozen config; None for its default.
-
-    Returns:
-      A tree on the grid ``[h, w]``; for a batch, a batched tree (index or iterate).
-
-    Raises:
-      ValueError: features of another shape, not finite, or such as the method cannot
-        work on: with a zero vector, or no attention.
-    """
-    chosen = methods.get_method(method)
-    chosen.require_one_image()
-    config = chosen.resolve_config(config)
-    checked = _checked_features(features)
-    chosen.check(checked)
-    batch = _at_unit_scale(checked if checked.ndim == 4 else checked[None])
-    trees = jax.device_get(
-        jitted_trees(batch, segment_fn=chosen.segment, config=config)
-    )
-    return trees if checked.ndim == 4 else trees[0]
-
-
-def extract_features(
-    image: ImageLike,
-    *,
-    model: str = backbones.DEFAULT_VARIANT,
-    facet: str = "token",
-    block: int = -1,
-    normed: bool | None = None,
-    image_size: int | tuple[int, int] | None = 840,
-    checkpoint_dir: str | os.PathLike[str] | None = None,
-) -> Float[np.ndarray, "h w d"]:
-    """Dense features of an image from any block of a backbone.
-
-    Args:
-      image: a path, a PIL image, or an array uint8 ``[H, W, 3]`` (numpy, JAX).
-      model: a name in `uhseg_jax.backbones.VARIANTS`.
-      facet: "token", "query", "key" or "value".
-      block: of the backbone; -1 is the last.
-      normed: tokens through the final norm; None: for the last block only.
-      image_size: side to which the image is resized (aspect ratio not kept), a pair
-        (height, width), or None: the image as it is.
-      checkpoint_dir: where converted weights are kept; None for the user's cache.
-
-    Returns:
-      float32 ``[h, w, d]``, one vector for every patch.
-
-    Raises:
-      ValueError: unknown model or facet, no such block, or a side that the patch does
-        not divide.
-      images.ImageError: the image cannot be read.
-      backbones.WeightsError: the weights could not be had.
-    """
-    require_dense(facet)
-    pixels = images.read_image(image)
-    if image_size is not None:
-        pixels = images.resize(pixels, image_sides(image_size))
-    backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
-    request = backbones.FeatureRequest(facet, block, normed)
-    (features,) = backbones.forward_features(
-        backbone, pixels[None], requests=(request,)
-    )
-    return np.asarray(features[0])
-
-
-def _checked_features(features: Any) -> Float[Array | np.ndarray, "*b h w d"]:
-    """Features as an array of float32 or more, or a sentence on what is wrong."""
-    if not isinstance(features, jax.Array):
-        try:
-            features = np.asarray(features)
-        except ValueError as error:  # nested lists of several lengths
-            raise ValueError(
-                f"expected features as an array [h, w, d] or [b, h, w, d], but {error}"
-            ) from error
-    if features.ndim not in (3, 4) or 0 in features.shape:
-        raise ValueError(
-            "expected features [h, w, d] or [b, h, w, d] with no empty axis, but got "
-            f"shape {features.shape}."
-        )
-    if not jnp.issubdtype(features.dtype, jnp.floating):
-        raise ValueError(
-            f"expected floating-point features, but got {features.dtype}; convert them "
-            "with .astype('float32')."
-        )
-    if features.dtype.itemsize < 4:
-        features = features.astype(np.float32)
-    xp = jnp if isinstance(features, jax.Array) else np
-    largest = xp.max(xp.abs(features), axis=-1, keepdims=True)
-    if not xp.isfinite(largest).all():
-        count = int((~xp.isfinite(largest)).sum())
-        raise ValueError(
-            f"expected finite features, but {count} of {largest.size} vectors hold NaN "
-            "or infinity; check the backbone's input and dtype."
-        )
-    return features
-
-
-def _at_unit_scale(features: Any) -> Float[Array, "b h w d"]:
-    """float32 features whose largest entries are 1 or -1; zero vectors stay.
-
-    In their own type first: features of float64, and squares of very large or small
-    ones of float32, leave float32's range.
-    """
-    xp = jnp if isinstance(features, jax.Array) else np
-    largest = xp.max(xp.abs(features), axis=-1, keepdims=True)
-    scaled = features / xp.where(largest > 0, largest, 1)
-    return jnp.asarray(scaled.astype(np.float32))
+    return map_images(tree_fn, (), features, mesh=mesh)

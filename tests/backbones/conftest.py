@@ -10,7 +10,7 @@ from hugging_face import TINY, hugging_face_tensors
 from safetensors.numpy import save
 
 from uhseg_jax.backbones import VARIANTS, Variant
-from uhseg_jax.backbones.sources import HubSource, WheelSource
+from uhseg_jax.backbones.weights.sources import HubSource, WheelSource
 
 
 @pytest.fixture

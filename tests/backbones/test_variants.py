@@ -2,8 +2,8 @@ import jax
 import pytest
 
 from uhseg_jax.backbones import VARIANTS, ViTSpec, load_backbone, num_parameters
-from uhseg_jax.backbones.sources import DiffusersSource, HubSource, UrlSource
-from uhseg_jax.backbones.vit import abstract_params
+from uhseg_jax.backbones.vit.model import abstract_params
+from uhseg_jax.backbones.weights.sources import DiffusersSource, HubSource, UrlSource
 
 # Parameters as the authors and the model cards count them, without heads. The mask
 # token of masked training is no part of ours: `masked` says whether they count it.

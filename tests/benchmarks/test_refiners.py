@@ -2,12 +2,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from uhseg_jax.segmenter import Segmenter
 
 from uhseg_jax.benchmarks import refiners
 from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.refinement.config import REFINERS, Refinement
 from uhseg_jax.refinement.dense_crf import CRFConfig
-from uhseg_jax.segmenter import Segmenter
 
 
 def image():

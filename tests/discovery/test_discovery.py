@@ -9,12 +9,12 @@ from PIL import Image
 from scipy import ndimage
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
-
-from uhseg_jax import backbones, images
 from uhseg_jax.discovery import Extractor, discover, regions, store
 from uhseg_jax.discovery.categories import find_categories, whiten
 from uhseg_jax.discovery.extractor import ImageFeatures
 from uhseg_jax.discovery.levels import Sample, fit_levels
+
+from uhseg_jax import backbones, images
 from uhseg_jax.methods import multilevel_clustering as method
 from uhseg_jax.refinement import dense_crf
 from uhseg_jax.refinement.config import Refinement

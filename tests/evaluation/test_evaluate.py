@@ -19,13 +19,13 @@ from uhseg_jax.cli import evaluate as command
 from uhseg_jax.datasets.cropped import CroppedSource
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.source import DatasetError, Example
-from uhseg_jax.evaluation import gallery
 from uhseg_jax.evaluation.journal import Entry, Journal
 from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.metrics import boundary, overlap, regions, scales
 from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.matching import ImageMatchingState, match_image
 from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.protocols import gallery
 from uhseg_jax.refinement.labels import resize_labels
 from uhseg_jax.taxonomy import Taxonomy
 

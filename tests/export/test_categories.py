@@ -8,8 +8,8 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-
 from uhseg_jax.discovery.regions import flat_tree
+
 from uhseg_jax.export.categories_page import (
     Category,
     save_categories_page,

@@ -1,53 +1,67 @@
 """Vision Transformers, latent diffusion models, and the weights they run on."""
 
-from uhseg_jax.backbones.backbone import (
-    Backbone,
-    convert_variant,
-    default_dtype,
-    load_backbone,
-)
-from uhseg_jax.backbones.checkpoints import checkpoint_directory, is_cached
+from uhseg_jax.backbones.backbone import Backbone, Extractor
 from uhseg_jax.backbones.diffusion.model import Diffusion, check_image_sides
 from uhseg_jax.backbones.diffusion.prompts import prompt_ids, read_prompt
 from uhseg_jax.backbones.diffusion.self_attention import (
-    ATTENTION_SOURCES,
-    AttentionRequest,
     check_request,
     compute_self_attention,
     self_attention_maps,
 )
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
-from uhseg_jax.backbones.errors import WeightsError
-from uhseg_jax.backbones.families import num_parameters
-from uhseg_jax.backbones.features import (
+from uhseg_jax.backbones.loading import (
+    convert_variant,
+    default_dtype,
+    family_of,
+    load_backbone,
+    num_parameters,
+)
+from uhseg_jax.backbones.requests import (
+    ATTENTION_SOURCES,
+    PATCH_FACETS,
+    AttentionRequest,
+    ClassTokenFeatures,
+    ClassTokenRequest,
+    PatchRequest,
+    Request,
+    grid_shape,
+)
+from uhseg_jax.backbones.variant import Variant
+from uhseg_jax.backbones.variants import DEFAULT_VARIANT, VARIANTS, get_variant
+from uhseg_jax.backbones.vit.features import (
     FACETS,
     FeatureRequest,
     compute_features,
     forward_features,
-    replicate,
     resolve_request,
 )
-from uhseg_jax.backbones.positions import POSITION_RULES, resize_positions
-from uhseg_jax.backbones.rotary import ROTARY_RULES
-from uhseg_jax.backbones.spec import MLP_RULES, ViTSpec, check_image_size
-from uhseg_jax.backbones.variant import Variant
-from uhseg_jax.backbones.variants import DEFAULT_VARIANT, VARIANTS, get_variant
-from uhseg_jax.backbones.vit import BlockOutput, ViT, ViTOutput
+from uhseg_jax.backbones.vit.model import BlockOutput, ViT, ViTOutput
+from uhseg_jax.backbones.vit.positions import POSITION_RULES, resize_positions
+from uhseg_jax.backbones.vit.rotary import ROTARY_RULES
+from uhseg_jax.backbones.vit.spec import MLP_RULES, ViTSpec, check_image_size
+from uhseg_jax.backbones.weights.checkpoints import checkpoint_directory, is_cached
+from uhseg_jax.backbones.weights.errors import WeightsError
 
 __all__ = [
     "ATTENTION_SOURCES",
     "DEFAULT_VARIANT",
     "FACETS",
     "MLP_RULES",
+    "PATCH_FACETS",
     "POSITION_RULES",
     "ROTARY_RULES",
     "VARIANTS",
     "AttentionRequest",
     "Backbone",
     "BlockOutput",
+    "ClassTokenFeatures",
+    "ClassTokenRequest",
     "Diffusion",
     "DiffusionSpec",
+    "Extractor",
     "FeatureRequest",
+    "PatchRequest",
+    "Request",
     "Variant",
     "ViT",
     "ViTOutput",
@@ -61,14 +75,15 @@ __all__ = [
     "compute_self_attention",
     "convert_variant",
     "default_dtype",
+    "family_of",
     "forward_features",
     "get_variant",
+    "grid_shape",
     "is_cached",
     "load_backbone",
     "num_parameters",
     "prompt_ids",
     "read_prompt",
-    "replicate",
     "resize_positions",
     "resolve_request",
     "self_attention_maps",

@@ -1,44 +1,92 @@
-"""Loading a backbone by name: fetched and converted once, then from the cache."""
+"""A backbone: a model with its weights, whatever its family, and what it answers."""
 
 import dataclasses
 import functools
-import os
-import sys
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
-from uhseg_jax.backbones.attention import default_attention
-from uhseg_jax.backbones.checkpoints import (
-    checkpoint_directory,
-    is_cached,
-    restore_params,
-    save_params,
-)
-from uhseg_jax.backbones.convert import convert_tensors
 from uhseg_jax.backbones.diffusion.model import Diffusion
-from uhseg_jax.backbones.digests import params_digest
-from uhseg_jax.backbones.errors import WeightsError
-from uhseg_jax.backbones.families import (
-    Module,
-    abstract_params,
-    module_of,
-    naming_of,
-    random_params,
-)
-from uhseg_jax.backbones.readers import LazyArrays, read_diffusers, read_tensors
-from uhseg_jax.backbones.readers.flax_files import own_params, torch_layout
-from uhseg_jax.backbones.sources import TOKENIZER_FILES
-from uhseg_jax.backbones.variant import Spec, Variant
-from uhseg_jax.backbones.variants import get_variant
-from uhseg_jax.backbones.vit import ViT
-from uhseg_jax.backbones.weights import obtain_weight_file, parts_of, weights_sha256
+from uhseg_jax.backbones.requests import Request
+from uhseg_jax.backbones.variant import Spec
+from uhseg_jax.backbones.vit.attention import AttentionRule
+from uhseg_jax.backbones.vit.model import ViT
+from uhseg_jax.backbones.weights.convert import Naming
+from uhseg_jax.batches import map_images, on_all_devices
+from uhseg_jax.images import resize
+from uhseg_jax.types import Array, UInt8
 
-TOKENIZER = "tokenizer"  # the folder of its files, in a checkpoint and in diffusers
+__all__ = ["Backbone", "Extractor", "Family", "Module"]
+
+Module = ViT | Diffusion
+
+
+@runtime_checkable
+class Family(Protocol):
+    """What a family of backbones implements: one class, and one line in `loading`.
+
+    Attributes:
+      naming: how checkpoints of the family name their arrays.
+    """
+
+    naming: Naming
+
+    def module(self, spec: Any, *, dtype: Any, attention: AttentionRule) -> Any:
+        """The Flax module without parameters.
+
+        Args:
+          spec: the architecture.
+          dtype: of matrix products and convolutions.
+          attention: how attention is evaluated (`attention.py`).
+        """
+        ...
+
+    def abstract_params(self, spec: Any) -> dict[str, Any]:
+        """The parameter tree as shapes and dtypes, without computing anything."""
+        ...
+
+    def random_params(self, spec: Any) -> Any:
+        """Weights of the test variants: the same on every run."""
+        ...
+
+    def resolve(self, spec: Any, request: Request) -> Request:
+        """A request with everything definite that the model's program depends on.
+
+        Requests that compile to the same program come out equal.
+
+        Raises:
+          ValueError: the model cannot answer it.
+        """
+        ...
+
+    def image_size(self, spec: Any, request: Request) -> tuple[int, int]:
+        """(height, width) in pixels of the images that a resolved request is for."""
+        ...
+
+    def inputs(self, backbone: "Backbone", request: Request) -> Any:
+        """What `answer` works with besides the image: parameters, a prompt.
+
+        Raises:
+          ValueError: there is a prompt, and the weights came without what reads it.
+        """
+        ...
+
+    def answer(
+        self, module: Any, inputs: Any, image: UInt8[Array, "H W 3"], request: Request
+    ) -> Any:
+        """The answer for one image; pure.
+
+        Args:
+          module: of the backbone; static.
+          inputs: from `inputs`.
+          image: RGB, of the size that `image_size` says.
+          request: resolved; static.
+        """
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +98,7 @@ class Backbone:
       module: the Flax module; holds the spec, the compute dtype and the attention rule.
       params: float32 parameters, a nested dict on the default device.
       weights_sha256: digest of the parameters (`digests.params_digest`).
+      family: that the model is of.
       tokenizer: folder of the files that read prompts, where there are such files.
     """
 
@@ -57,12 +106,29 @@ class Backbone:
     module: Module
     params: Any
     weights_sha256: str
+    family: Family
     tokenizer: Path | None = None
 
     @property
     def spec(self) -> Spec:
         """The architecture."""
         return self.module.spec
+
+    def answer(self, image: UInt8[np.ndarray, "_ _ 3"], request: Request) -> Any:
+        """What a request asks for, of one image.
+
+        Args:
+          image: RGB of any size; it is resized as the request says.
+          request: a `PatchRequest`, `AttentionRequest` or `ClassTokenRequest`.
+
+        Returns:
+          The features, as the request says.
+
+        Raises:
+          ValueError: the model cannot answer the request.
+        """
+        answers = Extractor(self, request)([image])
+        return jax.tree.map(lambda x: x[0], answers)
 
     @property
     def vit(self) -> ViT:
@@ -94,146 +160,62 @@ class Backbone:
         )
 
 
-def default_dtype() -> Any:
-    """The compute dtype that suits this platform.
+@dataclasses.dataclass(frozen=True)
+class Extractor:
+    """A backbone bound to a request, for many images.
 
-    Returns:
-      float32 on a CPU, bfloat16 on accelerators.
+    Attributes:
+      backbone: the model with its weights.
+      request: what it is asked for.
+      mesh: devices that share the images of a batch; None for the default device.
     """
-    return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
 
+    backbone: Backbone
+    request: Request
+    mesh: Mesh | None = None
 
-def load_backbone(
-    name: str,
-    *,
-    checkpoint_dir: str | os.PathLike[str] | None = None,
-    dtype: Any = None,
-) -> Backbone:
-    """Loads a backbone; the first time, fetches and converts its weights.
+    def __call__(self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> Any:
+        """The answers for several images of any sizes, one after the other.
 
-    Loaded backbones stay in memory: a second call with the same arguments is free. With
-    the checkpoint in the cache nothing touches the network.
-
-    Args:
-      name: a variant of `variants.VARIANTS`.
-      checkpoint_dir: folder of converted weights; None for ``UHSEG_CACHE`` or the
-        user's cache.
-      dtype: of matrix products; None for `default_dtype`.
-
-    Returns:
-      The backbone, its parameters on the default device.
-
-    Raises:
-      ValueError: no such variant.
-      WeightsError: the weights could not be fetched, converted, kept or verified.
-    """
-    get_variant(name)
-    dtype = jnp.dtype(default_dtype() if dtype is None else dtype)
-    return _load(name, checkpoint_directory(checkpoint_dir), dtype)
-
-
-@functools.lru_cache(maxsize=4)
-def _load(name: str, directory: Path, dtype: np.dtype) -> Backbone:
-    variant = get_variant(name)
-    module = module_of(variant.spec, dtype=dtype, attention=default_attention())
-    if variant.source is None:
-        params = random_params(variant.spec)
-        return Backbone(name, module, params, params_digest(params))
-    if not is_cached(name, directory):
-        convert_variant(variant, directory=directory)
-    params, manifest = restore_params(
-        name, abstract_params(variant.spec), directory=directory
-    )
-    return Backbone(
-        name,
-        module,
-        _placed(params),
-        manifest.params_sha256,
-        tokenizer=directory / name / TOKENIZER if manifest.beside else None,
-    )
-
-
-def _placed(params: dict[str, Any]) -> dict[str, Any]:
-    """Moves arrays to the default device one by one, within the tree.
-
-    So a model of several gigabytes never lies in memory twice.
-    """
-    for name, leaf in params.items():
-        if isinstance(leaf, dict):
-            _placed(leaf)
-        else:
-            params[name] = jax.block_until_ready(jax.device_put(leaf))
-    return params
-
-
-def convert_variant(
-    variant: Variant,
-    *,
-    directory: Path,
-    file: Path | None = None,
-    overwrite: bool = False,
-) -> Path:
-    """Fetches a variant's weights, converts them and keeps the checkpoint.
-
-    Args:
-      variant: whose weights.
-      directory: from `checkpoints.checkpoint_directory`.
-      file: a weight file, an Orbax folder or a diffusers folder that the user has,
-        instead of fetching.
-      overwrite: convert again even if the checkpoint is there.
-
-    Returns:
-      The checkpoint's folder.
-
-    Raises:
-      WeightsError: the weights could not be fetched, converted or kept.
-    """
-    if is_cached(variant.name, directory) and not overwrite:
-        return directory / variant.name
-    _require_writable(variant, directory)
-    with tempfile.TemporaryDirectory(prefix="uhseg-") as scratch:
-        path = obtain_weight_file(variant, directory=Path(scratch), file=file)
-        print(f"Converting {variant.name}", file=sys.stderr)
-        parts = parts_of(variant, path)
-        arrays = read_diffusers(path, parts) if parts else read_tensors(path)
-        params = _params_of(arrays, variant.spec)
-        return save_params(
-            params,
-            variant=variant.name,
-            source=str(variant.source) if file is None else f"file {file.name}",
-            source_sha256=weights_sha256(path, parts),
-            directory=directory,
-            beside=_tokenizer_files(path),
-            overwrite=overwrite,
+        With a mesh, the last image is repeated until the devices divide the batch.
+        """
+        family = self.backbone.family
+        size = family.image_size(self.backbone.spec, self.resolved)
+        pixels = [resize(image, size) for image in images]
+        devices = 1 if self.mesh is None else self.mesh.size
+        pixels += pixels[-1:] * (-len(pixels) % devices)
+        return _answers(
+            self.inputs,
+            np.stack(pixels),
+            family=family,
+            module=self.backbone.module,
+            request=self.resolved,
+            mesh=self.mesh,
         )
 
+    @functools.cached_property
+    def resolved(self) -> Request:
+        """The request with everything definite."""
+        return self.backbone.family.resolve(self.backbone.spec, self.request)
 
-def _params_of(arrays: LazyArrays, spec: Spec) -> Any:
-    """Parameters from any source: torch's names, Flax's, or already ours."""
-    abstract, naming = abstract_params(spec), naming_of(spec)
-    if not any("/" in name for name in arrays):
-        return convert_tensors(arrays, abstract, naming=naming)
-    params = own_params(arrays, abstract)
-    if params is None:
-        params = convert_tensors(torch_layout(arrays), abstract, naming=naming)
-    return params
-
-
-def _tokenizer_files(path: Path) -> dict[str, Path]:
-    """What reads prompts, where all of it lies in the folder of the weights."""
-    files = {f"{TOKENIZER}/{x}": path / TOKENIZER / x for x in TOKENIZER_FILES}
-    return files if all(file.is_file() for file in files.values()) else {}
+    @functools.cached_property
+    def inputs(self) -> Any:
+        """What every forward works with, on all devices from the first on."""
+        inputs = self.backbone.family.inputs(self.backbone, self.request)
+        return on_all_devices(inputs, self.mesh)
 
 
-def _require_writable(variant: Variant, directory: Path) -> None:
-    """Fails before anything is fetched that could not be kept."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        raise WeightsError(
-            f"The converted weights of {variant.name} could not be kept in "
-            f"{directory}: {error.strerror or error}. Choose another folder with "
-            "--checkpoint_dir or UHSEG_CACHE."
-        ) from error
+@functools.partial(jax.jit, static_argnames=("family", "module", "request", "mesh"))
+def _answers(
+    inputs: Any,
+    pixels: UInt8[Array, "b H W 3"],
+    *,
+    family: Family,
+    module: Any,
+    request: Request,
+    mesh: Mesh | None,
+) -> Any:
+    def answer_fn(inputs: Any, image: Array) -> Any:
+        return family.answer(module, inputs, image, request)
+
+    return map_images(answer_fn, inputs, pixels, mesh=mesh)

@@ -3,8 +3,8 @@
 import dataclasses
 
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
-from uhseg_jax.backbones.sources import Source
-from uhseg_jax.backbones.spec import ViTSpec
+from uhseg_jax.backbones.vit.spec import ViTSpec
+from uhseg_jax.backbones.weights.sources import Source
 
 Spec = ViTSpec | DiffusionSpec
 

@@ -4,9 +4,9 @@ import dataclasses
 import difflib
 
 from uhseg_jax.backbones.diffusion.variants import DIFFUSION_VARIANTS
-from uhseg_jax.backbones.sources import HubSource, UrlSource, WheelSource
-from uhseg_jax.backbones.spec import CLIP_MEAN, CLIP_STD, ViTSpec
 from uhseg_jax.backbones.variant import Variant, random_variant
+from uhseg_jax.backbones.vit.spec import CLIP_MEAN, CLIP_STD, ViTSpec
+from uhseg_jax.backbones.weights.sources import HubSource, UrlSource, WheelSource
 
 DEFAULT_VARIANT = "dinov2_vits14_focus"
 

@@ -3,7 +3,7 @@
 Weights are random: time and memory do not depend on them, and nothing is fetched.
 """
 
-import functools
+import dataclasses
 import importlib.util
 import inspect
 import re
@@ -17,13 +17,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax import backbones, extraction
-from uhseg_jax.backbones import DiffusionSpec, ViTSpec
-from uhseg_jax.backbones.attention import default_attention
-from uhseg_jax.backbones.families import abstract_params, module_of
+from uhseg_jax import backbones
+from uhseg_jax.backbones import ViTSpec
+from uhseg_jax.backbones.vit.attention import default_attention
 from uhseg_jax.benchmarks.stages import Calls
 
 __all__ = ["forwards", "peak_memory", "usual_side"]
+
+
+def usual_request(name: str) -> backbones.Request:
+    """What a variant is timed with: patches where it gives them, or its attention."""
+    spec = backbones.get_variant(name).spec
+    patches = backbones.PatchRequest(grid=60)
+    try:
+        return backbones.family_of(spec).resolve(spec, patches)
+    except ValueError:
+        single = backbones.AttentionRequest(source="single")
+        return backbones.family_of(spec).resolve(spec, single)
 
 
 def usual_side(name: str) -> int:
@@ -33,7 +43,7 @@ def usual_side(name: str) -> int:
     images of that size.
     """
     spec = backbones.get_variant(name).spec
-    return spec.image_size if isinstance(spec, DiffusionSpec) else 60 * spec.patch
+    return backbones.family_of(spec).image_size(spec, usual_request(name))[0]
 
 
 def forwards(name: str, side: int) -> Calls:
@@ -74,22 +84,20 @@ def peak_memory(name: str, side: int) -> tuple[float, float]:
 
 def _ours(name: str, side: int) -> Any:
     spec = backbones.get_variant(name).spec
-    module = module_of(
+    family = backbones.family_of(spec)
+    module = family.module(
         spec, dtype=backbones.default_dtype(), attention=default_attention()
     )
     rng = np.random.default_rng(0)
     params = jax.tree.map(
         lambda x: jnp.asarray(0.02 * rng.standard_normal(x.shape, np.float32)),
-        abstract_params(spec),
+        family.abstract_params(spec),
     )
-    pixels = jnp.asarray(rng.integers(0, 256, (side, side, 3), np.uint8))
-    asked: extraction.Asked = (backbones.FeatureRequest(),)
-    if isinstance(spec, DiffusionSpec):
-        asked = backbones.AttentionRequest(source="single")
-    backbone = backbones.Backbone(name, module, params, weights_sha256="")
-    inputs = extraction.inputs_of(None, backbone)
-    forward = jax.jit(functools.partial(extraction.grid_features, module, asked=asked))
-    return lambda: forward(inputs, pixels)
+    pixels = rng.integers(0, 256, (side, side, 3), np.uint8)
+    backbone = backbones.Backbone(name, module, params, "", family)
+    request = dataclasses.replace(usual_request(name), grid=side // spec.patch)
+    forward = backbones.Extractor(backbone, request)
+    return lambda: forward([pixels])
 
 
 def _theirs(spec: ViTSpec, side: int) -> Any:

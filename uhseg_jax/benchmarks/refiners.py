@@ -10,9 +10,9 @@ import numpy as np
 
 from uhseg_jax import images
 from uhseg_jax.benchmarks.stages import Calls
+from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.refinement import dense_crf
 from uhseg_jax.refinement.config import REFINERS
-from uhseg_jax.segmenter import Segmenter
 from uhseg_jax.types import Float, UInt8
 
 __all__ = ["check_agreement", "crf_problem", "mean_fields", "refiners"]
@@ -20,12 +20,13 @@ __all__ = ["check_agreement", "crf_problem", "mean_fields", "refiners"]
 
 def refiners(segmenter: Segmenter, image: UInt8[np.ndarray, "H W 3"]) -> Calls:
     """Every refiner, from the tree on the patch grid to the tree of pixels."""
-    ((features, tree),) = segmenter.on_grid([image])
+    features = segmenter.features([image])
+    tree = jax.device_get(segmenter.trees(features))[0]
 
     def call(name: str) -> object:
         chosen = dataclasses.replace(segmenter.refinement, refiner=name)
         named = dataclasses.replace(segmenter, refinement=chosen)
-        return named.refine(tree, features, image)
+        return named.refine(tree, features[0], image)
 
     return {f"refine: {name}": lambda name=name: call(name) for name in REFINERS}
 

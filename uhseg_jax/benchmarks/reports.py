@@ -10,7 +10,8 @@ from PIL import Image
 
 from uhseg_jax import backbones, images, methods
 from uhseg_jax.benchmarks import forwards, refiners, stages, timing
-from uhseg_jax.pipeline import DEFAULT_METHOD, Segmenter
+from uhseg_jax.methods import DEFAULT_METHOD
+from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.types import UInt8
 
 __all__ = ["time_forwards", "time_rivals", "time_stages"]

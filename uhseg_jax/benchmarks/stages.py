@@ -14,9 +14,8 @@ from uhseg_jax.backbones import ViTSpec
 from uhseg_jax.export.coco import CocoWriter
 from uhseg_jax.export.overlay import overlay, save_png
 from uhseg_jax.export.viewer import ViewerWriter
-from uhseg_jax.extraction import for_backbone
 from uhseg_jax.methods import recursive_spectral
-from uhseg_jax.segmenter import Segmenter
+from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.spectral import affinity, eigen
 from uhseg_jax.types import Array, Float
 
@@ -54,8 +53,8 @@ def stages(
     if isinstance(spec, ViTSpec):
         release = dataclasses.replace(
             segmenter,
-            method=methods.get_method("recursive_spectral"),
-            config=published or for_backbone(recursive_spectral.release(), spec),
+            method=methods.METHODS.find("recursive_spectral"),
+            config=published or recursive_spectral.release(),
         )
         tokens = release.features([pixels])
         published_rule["cut, published rule"] = lambda: release.trees(tokens)

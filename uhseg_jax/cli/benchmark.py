@@ -19,7 +19,8 @@ from uhseg_jax import backbones
 from uhseg_jax.benchmarks import reports, timing
 from uhseg_jax.cli.startup import keep_quiet
 from uhseg_jax.files import atomic_write
-from uhseg_jax.pipeline import DEFAULT_METHOD, Segmenter
+from uhseg_jax.methods import DEFAULT_METHOD
+from uhseg_jax.pipeline import Segmenter
 
 
 def _define(values: flags.FlagValues) -> None:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from uhseg_jax import methods
 from uhseg_jax.cli.config_overrides import UsageError, override
-from uhseg_jax.evaluation.scoring import Scoring
+from uhseg_jax.protocols.scoring import Scoring
 
 __all__ = ["ConfigError", "Experiment", "freeze", "read_config"]
 
@@ -79,7 +79,7 @@ def read_config(
                 f"{', '.join((*_TEXTS, _NAMES, *_SCORING))} and "
                 f"{_PARAMETERS}.PARAMETER."
             )
-    method = methods.get_method(fields["method"])
+    method = methods.METHODS.find(fields["method"])
     try:
         parameters = freeze(fields[_PARAMETERS], method.config)
         scoring = Scoring(**{n: fields[n] for n in _SCORING if n in fields})
@@ -99,19 +99,20 @@ def freeze(parameters: Mapping[str, Any] | ConfigDict, cls: type) -> Any:
     Raises:
       ValueError: the method has no such parameter, or not with such a value.
     """
-    names = [field.name for field in dataclasses.fields(cls)]
-    unknown = sorted(set(parameters) - set(names))
+    fields = {field.name: field.type for field in dataclasses.fields(cls)}
+    unknown = sorted(set(parameters) - set(fields))
     if unknown:
         raise ValueError(
-            f"the config sets {', '.join(unknown)}, but the method has the parameters "
-            f"{', '.join(names)}."
+            f"the config sets {', '.join(unknown)}, but there are the parameters "
+            f"{', '.join(fields)}."
         )
-    return cls(
-        **{
-            name: tuple(value) if isinstance(value, (list, tuple)) else value
-            for name, value in parameters.items()
-        }
-    )
+
+    def frozen(kind: Any, value: Any) -> Any:
+        if dataclasses.is_dataclass(kind) and isinstance(value, (Mapping, ConfigDict)):
+            return freeze(value, kind)  # type: ignore[arg-type]
+        return tuple(value) if isinstance(value, (list, tuple)) else value
+
+    return cls(**{name: frozen(fields[name], x) for name, x in parameters.items()})
 
 
 def _fields(path: Path) -> dict[str, Any]:

@@ -27,7 +27,8 @@ def override(config: Any, assignments: Sequence[str], *, flag: str = "--config")
     Raises:
       UsageError: a field is unknown or cannot have the value.
     """
-    fields = {field.name: field.type for field in dataclasses.fields(config)}
+    hints = typing.get_type_hints(type(config))  # without validators
+    fields = {field.name: hints[field.name] for field in dataclasses.fields(config)}
     changes: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
@@ -53,6 +54,8 @@ def override(config: Any, assignments: Sequence[str], *, flag: str = "--config")
             changes[name] = _as(fields[name], text)
         except ValueError as error:
             kind = fields[name]
+            if typing.get_origin(kind) is typing.Annotated:
+                kind = typing.get_args(kind)[0]
             expected = kind.__name__ if isinstance(kind, type) else kind
             raise UsageError(
                 f"{flag}.{name} expects {expected}, but got {text!r}."
@@ -66,6 +69,8 @@ def override(config: Any, assignments: Sequence[str], *, flag: str = "--config")
 def _as(kind: Any, text: str) -> Any:
     """A text as a value of an annotated type; ValueError if it is none."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return _as(arguments[0], text)
     if origin in (typing.Union, types.UnionType):
         # Text last: whatever is a number or None is meant as that.
         for one in sorted(arguments, key=lambda one: one is str):

@@ -23,8 +23,8 @@ from absl import flags
 from tqdm import tqdm
 
 import uhseg_jax
-from uhseg_jax import backbones, datasets, evaluation, extraction, methods
-from uhseg_jax.cli import evaluate_collection, evaluate_sources, refinement_flags
+from uhseg_jax import backbones, datasets, evaluation, methods
+from uhseg_jax.cli import evaluate_sources, refinement_flags
 from uhseg_jax.cli.config_files import Experiment, read_config
 from uhseg_jax.cli.config_overrides import UsageError
 from uhseg_jax.cli.evaluate_flags import help_text, parse, scoring_of
@@ -72,9 +72,6 @@ def main(argv: Sequence[str]) -> int:
 
 def _evaluate_config(config: Experiment, values: flags.FlagValues) -> None:
     source = evaluate_sources.of_config(config, values)
-    if methods.get_method(config.method).of_collections:
-        evaluate_collection.evaluate(config, source, values)
-        return
     chosen = {"method": config.method, "model": config.model}
     segmenter = _segmenter(values, **chosen, config=config.parameters)
     _evaluate(source, segmenter, scoring_of(values, config.scoring), values)
@@ -82,10 +79,8 @@ def _evaluate_config(config: Experiment, values: flags.FlagValues) -> None:
 
 def _evaluate_folders(values: flags.FlagValues) -> None:
     scoring, source = scoring_of(values), evaluate_sources.of_folders(values)
-    preset = methods.get_method(values.method).preset(values.preset)
-    spec = backbones.get_variant(values.model).spec
+    config = methods.METHODS.find(values.method).preset(values.preset)
     chosen = {"method": values.method, "model": values.model}
-    config = extraction.for_backbone(preset, spec)
     segmenter = _segmenter(values, **chosen, config=config)
     _evaluate(source, segmenter, scoring, values)
 
@@ -96,7 +91,7 @@ def _segmenter(values: flags.FlagValues, **chosen: Any) -> Segmenter:
     mesh = None
     if len(devices) > 1:
         mesh = jax.sharding.Mesh(np.array(devices), ("data",))
-    method = methods.get_method(chosen["method"])
+    method = methods.METHODS.find(chosen["method"])
     return Segmenter.create(
         **chosen,
         refine=refinement_flags.resolve(values, default=method.refiner),

@@ -10,8 +10,8 @@ from absl import flags
 from uhseg_jax import backbones
 from uhseg_jax.cli import refinement_flags
 from uhseg_jax.cli.config_overrides import UsageError
-from uhseg_jax.evaluation.scoring import PROTOCOLS, Scoring
-from uhseg_jax.pipeline import DEFAULT_METHOD
+from uhseg_jax.methods import DEFAULT_METHOD
+from uhseg_jax.protocols.scoring import PROTOCOLS, Scoring
 
 __all__ = ["help_text", "parse", "scoring_of"]
 
@@ -140,11 +140,11 @@ def _define() -> flags.FlagValues:
     switch("overwrite", "Forget what was scored before.")
     flags.DEFINE_enum(
         "protocol",
-        PROTOCOLS[0],
-        PROTOCOLS,
-        "How trees are scored: every class by its best region, or as flat "
-        "segmentations whose segments are matched one to one with the classes (give "
-        "--taxonomy too: absent classes count).",
+        Scoring().protocol,
+        list(PROTOCOLS),
+        "How images are scored. "
+        + " ".join(f"{x.name}: {x.summary}." for x in PROTOCOLS.values())
+        + " With folders give --taxonomy to hungarian: absent classes count.",
         flag_values=values,
     )
     whole("crop", "Score the middle squares of the images, brought to this side; "

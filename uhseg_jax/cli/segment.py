@@ -15,8 +15,7 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from uhseg_jax import backbones, methods, runs
-from uhseg_jax.cli.segment_collection import segment_collection
+from uhseg_jax import backbones, runs
 from uhseg_jax.cli.segment_flags import Options, UsageError, help_text, parse
 from uhseg_jax.cli.startup import keep_compilations, keep_lapack_serial, keep_quiet
 from uhseg_jax.pipeline import Segmenter
@@ -71,8 +70,6 @@ def _segment(options: Options) -> runs.Report:
         photographs = [runs.demo_run_image()]
         title = photographs[0].title
         print(f"No image was named; taking scikit-image's {title}.", file=sys.stderr)
-    if methods.get_method(options.method).of_collections:
-        return segment_collection(options, photographs)
     segmenter = Segmenter.create(
         method=options.method,
         model=options.model,

@@ -9,10 +9,10 @@ from typing import Any
 import jax
 from absl import flags
 
-from uhseg_jax import backbones, extraction, methods
+from uhseg_jax import backbones, methods
 from uhseg_jax.cli import refinement_flags
 from uhseg_jax.cli.config_overrides import UsageError, override
-from uhseg_jax.pipeline import DEFAULT_METHOD
+from uhseg_jax.methods import DEFAULT_METHOD
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.runs import FORMATS
 
@@ -77,12 +77,13 @@ def parse(argv: Sequence[str]) -> Options | None:
         raise UsageError(f"{error}. See uhseg-segment --help.") from error
     if values.help:
         return None
-    variant = backbones.get_variant(values.model)
-    method = methods.get_method(values.method)
-    preset = extraction.for_backbone(method.preset(values.preset), variant.spec)
+    backbones.get_variant(values.model)
+    method = methods.METHODS.find(values.method)
+    preset = method.preset(values.preset)
     config = override(preset, values.config)
-    if values.image_size is not None:
-        config = dataclasses.replace(config, image_size=_size(values.image_size))
+    if values.grid is not None:
+        request = dataclasses.replace(config.request, grid=_grid(values.grid))
+        config = dataclasses.replace(config, request=request)
     max_regions = values.max_regions
     if max_regions is not None and hasattr(config, "max_regions"):
         config = dataclasses.replace(config, max_regions=max_regions)
@@ -172,12 +173,11 @@ def _define() -> flags.FlagValues:
     )
     define(
         flags.DEFINE_string,
-        "image_size",
+        "grid",
         None,
-        "Side, or HEIGHTxWIDTH, in pixels to which images are resized for the model; "
-        "results keep the size of the image. That of the method by default: 60 "
-        "patches, or 37 for diffusion_walk; of a diffusion model, what it was trained "
-        "on.",
+        "Patches along a side, or ROWSxCOLUMNS, of the image that the model sees; "
+        "results keep the size of the image. By default the method's: 60, or 37 for "
+        "attention; of a diffusion model, the size it was trained on.",
     )
     define(
         flags.DEFINE_multi_string,
@@ -209,15 +209,15 @@ def _define() -> flags.FlagValues:
     return values
 
 
-def _size(text: str) -> int | tuple[int, int]:
+def _grid(text: str) -> int | tuple[int, int]:
     match = _SIZE.fullmatch(text.strip())
     if not match or not all(int(side) for side in match.groups(default="1")):
         raise UsageError(
-            "--image_size expects a side or HEIGHTxWIDTH in pixels, such as 840 or "
-            f"560x840, but got {text!r}."
+            "--grid expects a number of patches or ROWSxCOLUMNS, such as 60 or 40x60, "
+            f"but got {text!r}."
         )
-    height, width = match.groups()
-    return int(height) if width is None else (int(height), int(width))
+    rows, columns = match.groups()
+    return int(rows) if columns is None else (int(rows), int(columns))
 
 
 def _levels(texts: list[str]) -> tuple[int, ...]:

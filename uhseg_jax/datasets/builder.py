@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from uhseg_jax.datasets import masks
-from uhseg_jax.datasets.images import encode_image
+from uhseg_jax.datasets.image_files import encode_image
 from uhseg_jax.datasets.pairs import Pair, require_sizes
 from uhseg_jax.datasets.problems import stop_at
 from uhseg_jax.datasets.source import DatasetError

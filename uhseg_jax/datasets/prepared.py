@@ -13,7 +13,7 @@ import numpy as np
 
 from uhseg_jax.datasets import masks, preparation
 from uhseg_jax.datasets.flattened import FlattenedSource
-from uhseg_jax.datasets.images import decode_image
+from uhseg_jax.datasets.image_files import decode_image
 from uhseg_jax.datasets.pairs import read_names, select
 from uhseg_jax.datasets.registry import DATASETS, Entry
 from uhseg_jax.datasets.source import DatasetError, Example, Source

@@ -11,17 +11,18 @@ from typing import Any
 
 from uhseg_jax.datasets.source import Example, Source
 from uhseg_jax.evaluation import hosts
-from uhseg_jax.evaluation.gallery import draw_extremes
 from uhseg_jax.evaluation.journal import Entry, Journal
 from uhseg_jax.evaluation.score_files import (
     claim,
     describe,
     write_scores,
 )
-from uhseg_jax.evaluation.scoring import Scoring
 from uhseg_jax.files import atomic_write
 from uhseg_jax.metrics import states
 from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.protocols.gallery import choose_extremes, draw_beside_truth
+from uhseg_jax.protocols.protocol import Scorer
+from uhseg_jax.protocols.scoring import Scoring
 
 __all__ = ["evaluate", "settings_of"]
 
@@ -63,11 +64,11 @@ def evaluate(
 ) -> dict[str, float]:
     """Scores a method on a dataset, on the patch grid and at full resolution.
 
-    How is in the settings (`scoring.Scoring`). By default a dataset whose images
+    How is in the settings (`protocols.Scoring`). By default a dataset whose images
     several people cut into regions is scored as BSDS does, at full resolution
-    (`annotator_scores`), all others by the best region for every class
-    (`class_scores`). Stopped at any moment, the same call goes on where it was and ends
-    in the same scores. Writes ``metrics.json``, ``per_image.csv``,
+    (`protocols.annotators`), all others by the best region for every class
+    (`protocols.classes`). Stopped at any moment, the same call goes on where it was and
+    ends in the same scores. Writes ``metrics.json``, ``per_image.csv``,
     ``settings.json`` and, in ``images``, the worst and best with their ground truth.
 
     Several processes of `jax.distributed` each take every so many-th image and merge
@@ -110,10 +111,10 @@ def evaluate(
     batch_size = 1 if segmenter.mesh is None else segmenter.mesh.size
     examples = _read_ahead(source, waiting)
     while batch := list(itertools.islice(examples, batch_size)):
-        found = segmenter.on_grid([example.image for _, example in batch])
-        for (index, example), (features, tree) in zip(batch, found, strict=True):
-            refined = segmenter.refine(tree, features, example.image)
-            scores, row = scorer.score(tree, refined, example)
+        pixels = [example.image for _, example in batch]
+        found = segmenter.segment([index for index, _ in batch], pixels)
+        for (index, example), one in zip(batch, found, strict=True):
+            scores, row = scorer.score(one, example)
             words = states.to_words(scores)
             journal.append(Entry(index, example.name, row, words))
             total = states.merge(total, scores)
@@ -125,7 +126,7 @@ def evaluate(
     hosts.first_then_others(lambda: _report(output, metrics), name="report")
     images = output / "images"
     if hosts.index() == 0 and (waiting or not images.is_dir()):
-        _draw(segmenter, source, _entries(output), images, scoring.levels)
+        _draw(segmenter, source, _entries(output), images, scorer)
     return metrics
 
 
@@ -134,12 +135,22 @@ def _draw(
     source: Source,
     entries: Sequence[Entry],
     folder: Path,
-    levels: Sequence[int],
+    scorer: Scorer,
 ) -> None:
     """Draws the extremes; the scores stand even where that fails."""
     try:
         alone = dataclasses.replace(segmenter, mesh=None)
-        draw_extremes(alone, source, entries, folder, levels=levels)
+        rows = {entry.index: entry.row for entry in entries}
+        extremes = choose_extremes(rows, ranked_by=scorer.ranked_by)
+        for name, index in extremes.items():
+            example = source[index]
+            draw_beside_truth(
+                folder / f"{name}.png",
+                next(iter(alone.segment([index], [example.image]))),
+                example,
+                source.taxonomy,
+                levels=scorer.levels,
+            )
     except (OSError, ValueError) as error:
         print(
             f"{folder}: the scores are complete, but the images could not be drawn "

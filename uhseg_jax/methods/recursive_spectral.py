@@ -9,19 +9,32 @@ those is divided again and again by normalised cuts until nothing separates.
 import dataclasses
 import functools
 import math
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax import config_checks
+from uhseg_jax.backbones import PatchRequest
 from uhseg_jax.hierarchy import grow, split, two_way
 from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.methods.method import ImageMethod
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import affinity, coarsen
 from uhseg_jax.types import Array, Float
+from uhseg_jax.validators import (
+    NON_NEGATIVE,
+    POSITIVE,
+    SEED,
+    Validated,
+    integer,
+    one_of,
+    optional,
+)
 
 __all__ = [
+    "METHOD",
     "Config",
     "Output",
     "check_features",
@@ -33,42 +46,12 @@ __all__ = [
 ]
 
 
-_KINDS = {
-    "image_size": config_checks.IMAGE_SIZE,
-    "facet": config_checks.one_of("token", "query", "key", "value"),
-    "blocks": config_checks.WHOLES,
-    "normed": config_checks.one_of(None, True, False),
-    "num_superpixels": config_checks.whole(1),
-    "num_vectors": config_checks.optional(config_checks.whole(1)),
-    "kmeans_restarts": config_checks.whole(1),
-    "kmeans_iterations": config_checks.whole(1),
-    "contrast": config_checks.real(
-        "a finite number above 0", lambda x: 0 < x < math.inf
-    ),
-    "rule": config_checks.one_of("paper", "ncut", "two_way"),
-    "max_depth": config_checks.whole(0),
-    "max_children": config_checks.whole(2),
-    **dict.fromkeys(
-        ("max_ncut", "max_eigenvalue", "max_perturbation"),
-        config_checks.real("a number of at least 0", lambda x: x >= 0),
-    ),
-    "split_restarts": config_checks.whole(1),
-    "max_regions": config_checks.optional(config_checks.whole(1)),
-    "seed": config_checks.whole(0, 2**32 - 1),
-}
-
-
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Validated):
     """Every parameter of the method; `paper` and `release` are the published sets.
 
     Attributes:
-      image_size: side to which images are resized, or (height, width), in pixels;
-        the aspect ratio is not kept.
-      facet: what the backbone gives: "token", "query", "key" or "value".
-      blocks: blocks of the backbone, negative from the end; the features of several
-        are normalised and put side by side.
-      normed: tokens through the final norm; None: for the last block only.
+      request: the features of patches that are clustered.
       num_superpixels: clusters m of the over-clustering, or the number of patches
         where that is smaller.
       num_vectors: leading eigenvectors that are clustered; None for m of them.
@@ -84,8 +67,8 @@ class Config:
       max_perturbation: bound on the perturbation: p_max ("paper"), or the norm of the
         perturbation in eigengaps ("ncut").
       split_restarts: k-means seedings of a split ("paper" and "ncut").
-      max_regions: the dearest splits are undone until at most this many leaves are
-        left; None keeps them all.
+      max_regions: the splits of highest cost are undone until at most this many leaves
+        are left; None keeps them all.
       seed: of the random keys; the same seed gives the same tree.
 
     Raises:
@@ -93,38 +76,37 @@ class Config:
         lists are taken as Python's numbers and tuples.
     """
 
-    image_size: int | tuple[int, int] = 840
-    facet: str = "token"
-    blocks: tuple[int, ...] = (-4, -1)
-    normed: bool | None = None
-    num_superpixels: int = 200
-    num_vectors: int | None = 64
-    kmeans_restarts: int = 1
-    kmeans_iterations: int = 30
-    contrast: float = 10.0
-    rule: str = "two_way"
-    max_depth: int = 9
-    max_children: int = 9
-    max_ncut: float = 0.38
-    max_eigenvalue: float = 0.8
-    max_perturbation: float = 50.0
-    split_restarts: int = 10
-    max_regions: int | None = None
-    seed: int = 0
+    request: PatchRequest = PatchRequest(blocks=(-4, -1))
+    num_superpixels: Annotated[int, integer(1)] = 200
+    num_vectors: Annotated[int | None, optional(integer(1))] = 64
+    kmeans_restarts: Annotated[int, integer(1)] = 1
+    kmeans_iterations: Annotated[int, integer(1)] = 30
+    contrast: Annotated[float, POSITIVE] = 10.0
+    rule: Annotated[str, one_of("paper", "ncut", "two_way")] = "two_way"
+    max_depth: Annotated[int, integer(0)] = 9
+    max_children: Annotated[int, integer(2)] = 9
+    max_ncut: Annotated[float, NON_NEGATIVE] = 0.38
+    max_eigenvalue: Annotated[float, NON_NEGATIVE] = 0.8
+    max_perturbation: Annotated[float, NON_NEGATIVE] = 50.0
+    split_restarts: Annotated[int, integer(1)] = 10
+    max_regions: Annotated[int | None, optional(integer(1))] = None
+    seed: Annotated[int, SEED] = 0
 
-    def __post_init__(self) -> None:
-        config_checks.check_fields(self, _KINDS)
+
+_PUBLISHED: Mapping[str, Any] = {
+    "request": PatchRequest(blocks=(-1,)),
+    "num_vectors": None,
+    "kmeans_restarts": 10,
+    "kmeans_iterations": 300,
+    "contrast": 1.0,
+}
 
 
 def paper() -> Config:
     """The parameters that the paper states."""
     return Config(
-        blocks=(-1,),
+        **_PUBLISHED,
         num_superpixels=300,
-        num_vectors=None,
-        kmeans_restarts=10,
-        kmeans_iterations=300,
-        contrast=1.0,
         rule="paper",
         max_depth=10,
         max_perturbation=20.0,
@@ -136,18 +118,7 @@ def release() -> Config:
 
     Its pixels are not lost here (a child labelled 0 shares its parent's id there).
     """
-    return Config(
-        blocks=(-1,),
-        num_superpixels=200,
-        num_vectors=None,
-        kmeans_restarts=10,
-        kmeans_iterations=300,
-        contrast=1.0,
-        rule="ncut",
-        max_depth=9,
-        max_ncut=0.8,
-        max_perturbation=50.0,
-    )
+    return Config(**_PUBLISHED, rule="ncut", max_ncut=0.8)
 
 
 def default() -> Config:
@@ -202,7 +173,7 @@ def segment(features: Float[Array, "h w d"], config: Config) -> Output:
 
     Args:
       features: patch features, of any length.
-      config: the parameters; those of the backbone are not looked at.
+      config: the parameters; its ``request`` is not looked at.
 
     Returns:
       The tree on the grid ``[h, w]``. Features that are all alike give one region.
@@ -220,7 +191,7 @@ def segment_graph(
     Args:
       graph: affinity of ``h * w`` vertices, row by row; an attention map for instance.
       grid: (h, w).
-      config: the parameters; those of the backbone are not looked at.
+      config: the parameters; its ``request`` is not looked at.
     """
     m = min(config.num_superpixels, graph.num_vertices)
     q = min(config.num_vectors or m, graph.num_vertices)
@@ -280,3 +251,13 @@ def _split_rule(config: Config) -> split.SplitRule:
         max_perturbation=config.max_perturbation,
         num_restarts=config.split_restarts,
     )
+
+
+METHOD = ImageMethod(
+    name="recursive_spectral",
+    summary="normalised cuts of superpixels, again and again (Rossetti & Pirri, 2024)",
+    config=Config,
+    presets={"default": default, "release": release, "paper": paper},
+    segment_fn=segment,
+    check_fn=check_features,
+)

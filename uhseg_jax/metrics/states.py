@@ -30,7 +30,7 @@ __all__ = [
 _FRACTION_BITS = 40
 
 State = TypeVar("State")
-Numbers = np.ndarray | np.number | float
+Numbers = np.ndarray | np.number | float | int
 
 
 def to_fixed_point(

@@ -29,12 +29,16 @@ from uhseg_jax.backbones import (
     prompt_ids,
     read_prompt,
 )
-from uhseg_jax.backbones.convert import convert_tensors
 from uhseg_jax.backbones.diffusion.model import abstract_params
 from uhseg_jax.backbones.diffusion.names import DIFFUSION_NAMING
-from uhseg_jax.backbones.readers import read_diffusers
-from uhseg_jax.backbones.sources import DiffusersSource
-from uhseg_jax.backbones.weights import obtain_weight_file, parts_of, weights_sha256
+from uhseg_jax.backbones.weights.convert import convert_tensors
+from uhseg_jax.backbones.weights.obtain import (
+    obtain_weight_file,
+    parts_of,
+    weights_sha256,
+)
+from uhseg_jax.backbones.weights.readers import read_diffusers
+from uhseg_jax.backbones.weights.sources import DiffusersSource
 
 PARTS = ("unet", "vae", "text_encoder")
 ABSTRACT = abstract_params(MICRO)

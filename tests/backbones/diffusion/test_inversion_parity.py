@@ -28,7 +28,7 @@ from uhseg_jax.backbones import (
 )
 from uhseg_jax.backbones.diffusion.architectures import SSD_TEST
 from uhseg_jax.backbones.diffusion.self_attention import denoise_latents, invert_latents
-from uhseg_jax.backbones.sources import DiffusersSource
+from uhseg_jax.backbones.weights.sources import DiffusersSource
 
 pytestmark = pytest.mark.parity
 

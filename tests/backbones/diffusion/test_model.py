@@ -26,7 +26,7 @@ from uhseg_jax.backbones.diffusion.model import (
 )
 from uhseg_jax.backbones.diffusion.text_encoder import TextEncoder
 from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
-from uhseg_jax.backbones.vit import ViT
+from uhseg_jax.backbones.vit.model import ViT
 
 TWO = MICRO_TWO
 FIRST, SECOND = TWO.text_encoders

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from uhseg_jax.backbones.diffusion.spec import TextEncoderSpec
 from uhseg_jax.backbones.diffusion.tokenizer import prompt_ids
-from uhseg_jax.backbones.errors import WeightsError
+from uhseg_jax.backbones.weights.errors import WeightsError
 
 WORDS = ["photo", "photograph", "of", "a", "cat", "cats", "the", "'s", "...", "é", "猫"]
 

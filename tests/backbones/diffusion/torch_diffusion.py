@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from torch_models import torch, transformers
 
-from uhseg_jax.backbones.convert import convert_tensors
 from uhseg_jax.backbones.diffusion.names import DIFFUSION_NAMING
+from uhseg_jax.backbones.weights.convert import convert_tensors
 
 __all__ = [
     "assert_parity",

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 
-from uhseg_jax.backbones.attention import AttentionRule, attend
 from uhseg_jax.backbones.diffusion.layers import (
     Downsample,
     ResidualBlock,
@@ -20,7 +19,8 @@ from uhseg_jax.backbones.diffusion.layers import (
     group_norm,
 )
 from uhseg_jax.backbones.diffusion.spec import AutoencoderSpec
-from uhseg_jax.backbones.layers import matmul_precision
+from uhseg_jax.backbones.vit.attention import AttentionRule, attend
+from uhseg_jax.backbones.vit.layers import matmul_precision
 from uhseg_jax.types import Array, Float, UInt8
 
 _LOG_VARIANCES = (-30.0, 20.0)

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.backbones.layers import matmul_precision
+from uhseg_jax.backbones.vit.layers import matmul_precision
 from uhseg_jax.types import Array, Float
 
 # Of the slowest sine of an embedding of time, over two pi.

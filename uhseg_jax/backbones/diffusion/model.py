@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.backbones.attention import AttentionRule
 from uhseg_jax.backbones.diffusion.autoencoder import (
     Autoencoder,
     scale_latents,
@@ -24,6 +23,7 @@ from uhseg_jax.backbones.diffusion.recording import AttentionRecord, RecordingRu
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.diffusion.text_encoder import TextEncoder
 from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
+from uhseg_jax.backbones.vit.attention import AttentionRule
 from uhseg_jax.types import Array, Float, Int, Integer, UInt8
 
 

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax.backbones.attention import AttentionRule, attend
 from uhseg_jax.backbones.diffusion.spec import UNetSpec
+from uhseg_jax.backbones.vit.attention import AttentionRule, attend
 from uhseg_jax.types import Array, Float, Int
 
 RecordingRule = Literal["nothing", "layers", "sums"]

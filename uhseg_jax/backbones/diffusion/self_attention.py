@@ -8,9 +8,8 @@ forward of slightly noised latents. Whichever it is, the maps of a resolution ar
 mean over its heads, layers and steps: every row remains a distribution.
 """
 
-import dataclasses
 import functools
-from typing import Any, Literal, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,56 +27,11 @@ from uhseg_jax.backbones.diffusion.model import Diffusion, Prompt, check_image_s
 from uhseg_jax.backbones.diffusion.prompts import read_prompt
 from uhseg_jax.backbones.diffusion.recording import AttentionRecord, empty_sums
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
-from uhseg_jax.backbones.features import check_images
-from uhseg_jax.config_checks import check_fields, one_of, whole
+from uhseg_jax.backbones.requests import AttentionRequest
+from uhseg_jax.backbones.vit.features import check_images
 from uhseg_jax.types import Array, Float, UInt8
 
-AttentionSource = Literal["inversion", "single"]
-ATTENTION_SOURCES: tuple[str, ...] = get_args(AttentionSource)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AttentionRequest:
-    """How a model looks at an image.
-
-    Attributes:
-      source: ``"inversion"``: latents go up the ladder of noise by DDIM inversion and
-        down again, and attention is that of the way down. ``"single"``: attention is
-        that of one forward.
-      num_steps: of an inversion, and of the way back.
-      schedule_steps: rungs of the whole ladder, of which ``num_steps`` are taken.
-      timestep: that a single forward is told.
-      noise: whether a single forward has its latents noised as that timestep says.
-      seed: of the noise; it is the same for every image.
-
-    Raises:
-      ValueError: a field is out of range.
-    """
-
-    source: AttentionSource = "inversion"
-    num_steps: int = 10
-    schedule_steps: int = 50
-    timestep: int = 300
-    noise: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_fields(
-            self,
-            {
-                "source": one_of(*ATTENTION_SOURCES),
-                "num_steps": whole(1),
-                "schedule_steps": whole(1),
-                "timestep": whole(0),
-                "noise": one_of(False, True),
-                "seed": whole(0, 2**32 - 1),
-            },
-        )
-        if self.num_steps > self.schedule_steps:
-            raise ValueError(
-                "num_steps must be at most schedule_steps, the rungs of the whole "
-                f"ladder, but is {self.num_steps} of {self.schedule_steps}."
-            )
+_INVERSION = AttentionRequest()
 
 
 def check_request(request: AttentionRequest, spec: DiffusionSpec) -> None:
@@ -274,7 +228,7 @@ def self_attention_maps(
     images: UInt8[Array | np.ndarray, "b H W 3"],
     *,
     prompt: str = "",
-    request: AttentionRequest = AttentionRequest(),
+    request: AttentionRequest = _INVERSION,
 ) -> dict[tuple[int, int], Float[Array, "b n n"]]:
     """Self-attention maps of a batch of images, which are gone through one by one.
 

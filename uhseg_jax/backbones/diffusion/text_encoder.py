@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from uhseg_jax.backbones.diffusion.layers import dense
 from uhseg_jax.backbones.diffusion.spec import TextEncoderSpec
-from uhseg_jax.backbones.layers import Mlp, layer_norm, matmul_precision
+from uhseg_jax.backbones.vit.layers import Mlp, layer_norm, matmul_precision
 from uhseg_jax.types import Array, Float, Integer
 
 # Every text encoder of CLIP and OpenCLIP widens by it in its MLPs.

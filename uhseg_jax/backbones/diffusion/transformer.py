@@ -11,14 +11,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax.backbones.attention import AttentionRule
 from uhseg_jax.backbones.diffusion.layers import conv, dense, group_norm
 from uhseg_jax.backbones.diffusion.recording import (
     AttentionRecord,
     RecordingRule,
     attend_recorded,
 )
-from uhseg_jax.backbones.layers import layer_norm, matmul_precision
+from uhseg_jax.backbones.vit.attention import AttentionRule
+from uhseg_jax.backbones.vit.layers import layer_norm, matmul_precision
 from uhseg_jax.types import Array, Float
 
 # Both are constants of the architecture, not fields of any model.

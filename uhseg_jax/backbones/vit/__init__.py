@@ -1,0 +1,1 @@
+"""Vision Transformers: one module for all of them."""

@@ -1,0 +1,160 @@
+"""The layers of a Vision Transformer's block.
+
+Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021); LayerScale from Touvron et
+al., "Going deeper with Image Transformers" (2021); SwiGLU from Shazeer, "GLU Variants
+Improve Transformer" (2020). Products run in the dtype of the model; parameters, norms,
+softmax, rotations and the residual stream are float32. Names of submodules are names in
+the parameter tree, so they are part of every checkpoint.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from uhseg_jax.backbones.vit.attention import AttentionRule, attend, class_attention
+from uhseg_jax.backbones.vit.rotary import rotate_patches
+from uhseg_jax.backbones.vit.spec import MlpRule, ViTSpec
+from uhseg_jax.types import Array, Float
+
+
+def matmul_precision(dtype: Any) -> jax.lax.Precision:
+    """Full precision where float32 is asked for: accelerators would round to TF32."""
+    if jnp.dtype(dtype) == jnp.float32:
+        return jax.lax.Precision.HIGHEST
+    return jax.lax.Precision.DEFAULT
+
+
+def layer_norm(epsilon: float, name: str) -> nn.LayerNorm:
+    """A LayerNorm in float32."""
+    # The fast variance E[x^2] - E[x]^2 loses digits where tokens have a large mean.
+    return nn.LayerNorm(
+        epsilon=epsilon, dtype=jnp.float32, use_fast_variance=False, name=name
+    )
+
+
+class _Linears(nn.Module):
+    """Shared by the submodules: dense layers that compute in one dtype."""
+
+    dtype: Any
+
+    def dense(self, features: int, name: str, *, bias: bool = True) -> nn.Dense:
+        return nn.Dense(
+            features,
+            use_bias=bias,
+            dtype=self.dtype,
+            param_dtype=jnp.float32,
+            precision=matmul_precision(self.dtype),
+            name=name,
+        )
+
+
+class SelfAttention(_Linears):
+    """Multi-head self-attention; returns its projections as well."""
+
+    spec: ViTSpec
+    rule: AttentionRule
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b n d"], sin_cos: Float[Array, "2 patches c"] | None
+    ) -> dict[str, Array]:
+        """Maps tokens [b, n, d].
+
+        Args:
+          x: tokens, the patches last.
+          sin_cos: of the rotation of queries and keys of the patches
+            (`rotary.rotary_sin_cos`); None where positions are learned.
+
+        Returns:
+          ``output`` is the result, ``query``, ``key`` and ``value`` are the
+          projections, ``rotated_query`` and ``rotated_key`` what entered the attention
+          and ``class_attention`` its first row.
+        """
+        heads = self.spec.heads
+        width = x.shape[-1]
+        query = rotated_query = self.dense(width, "query")(x)
+        key = rotated_key = self.dense(width, "key", bias=self.spec.key_bias)(x)
+        value = self.dense(width, "value")(x)
+        if sin_cos is not None:
+            rotated_query = rotate_patches(query, sin_cos, heads=heads)
+            rotated_key = rotate_patches(key, sin_cos, heads=heads)
+        precision = matmul_precision(self.dtype)
+        mixed = attend(
+            rotated_query,
+            rotated_key,
+            value,
+            heads=heads,
+            rule=self.rule,
+            precision=precision,
+        )
+        return {
+            "output": self.dense(width, "output")(mixed),
+            "query": query,
+            "key": key,
+            "value": value,
+            "rotated_query": rotated_query,
+            "rotated_key": rotated_key,
+            "class_attention": class_attention(
+                rotated_query, rotated_key, heads=heads, precision=precision
+            ),
+        }
+
+
+class Mlp(_Linears):
+    """Two dense layers around an activation, or around a gate."""
+
+    rule: MlpRule
+    hidden: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
+        """Maps each token on its own."""
+        hidden = self.dense(self.hidden, "fc1")(x)
+        match self.rule:
+            case "gelu":
+                hidden = nn.gelu(hidden, approximate=False)
+            case "quick_gelu":
+                hidden = hidden * nn.sigmoid(1.702 * hidden)
+            case "swiglu":
+                hidden = nn.silu(self.dense(self.hidden, "gate")(x)) * hidden
+        return self.dense(x.shape[-1], "fc2")(hidden)
+
+
+class LayerScale(nn.Module):
+    """A learned factor per channel on a residual branch, added in float32."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
+        """Scales each channel."""
+        gamma = self.param("gamma", nn.initializers.ones, (x.shape[-1],), jnp.float32)
+        return x.astype(jnp.float32) * gamma[None, None, :]
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block; the residual stream is float32."""
+
+    spec: ViTSpec
+    dtype: Any
+    attention: AttentionRule
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b n d"], sin_cos: Float[Array, "2 patches c"] | None
+    ) -> tuple[Array, dict[str, Array]]:
+        """Returns the tokens after the block, and what its attention made."""
+        spec = self.spec
+
+        def scaled(branch: Array, name: str) -> Array:
+            if spec.layer_scale:
+                return LayerScale(name=name)(branch)
+            return branch.astype(jnp.float32)
+
+        attended = SelfAttention(
+            spec=spec, rule=self.attention, dtype=self.dtype, name="attention"
+        )(layer_norm(spec.norm_epsilon, "norm1")(x), sin_cos)
+        x = x + scaled(attended["output"], "scale1")
+        mlp = Mlp(rule=spec.mlp, hidden=spec.mlp_hidden, dtype=self.dtype, name="mlp")
+        x = x + scaled(mlp(layer_norm(spec.norm_epsilon, "norm2")(x)), "scale2")
+        return x, attended

@@ -1,0 +1,207 @@
+"""One Vision Transformer for every backbone, with every intermediate in reach.
+
+Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021); register tokens from Darcet
+et al., "Vision Transformers Need Registers" (2024). Models of all families are this
+module; they differ by the fields of a `ViTSpec`.
+"""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from uhseg_jax.backbones.vit.attention import AttentionRule
+from uhseg_jax.backbones.vit.layers import Block, layer_norm, matmul_precision
+from uhseg_jax.backbones.vit.positions import resize_positions
+from uhseg_jax.backbones.vit.rotary import rotary_sin_cos
+from uhseg_jax.backbones.vit.spec import ViTSpec, check_image_size
+from uhseg_jax.types import Array, Float
+
+
+# Named tuples, not dataclasses: JAX rebuilds trees with shapes or placeholders for
+# leaves (eval_shape, vmap), which the shape-checked constructors of the tests refuse.
+class BlockOutput(NamedTuple):
+    """What one block saw and made; float32 but for the rotated projections.
+
+    Attributes:
+      token: patch tokens after the block, before any norm.
+      token_normed: the same through the model's final norm. CLIP was trained with that
+        norm on its class token alone; on patches it is the same map, applied to tokens
+        that its loss never saw there.
+      query: queries of the patches, all heads side by side, not scaled. Where positions
+        are rotary, before the rotation: the projection of what a patch holds.
+      key: keys of the patches, likewise.
+      value: values of the patches.
+      class_token: class token after the block, before any norm.
+      registers: register tokens after the block, before any norm.
+      class_attention: attention of the class token to the patches, per head. It sums to
+        less than one over them: the class token and the registers have the rest.
+      rotated_query: queries of all n tokens as they enter the attention, after the
+        rotation where there is one, in the dtype of the model. With ``rotated_key``
+        all that `attention.attention_weights` needs; the matrix itself is only made
+        for who asks for it.
+      rotated_key: keys, likewise.
+    """
+
+    token: Float[Array, "b h w d"]
+    token_normed: Float[Array, "b h w d"]
+    query: Float[Array, "b h w d"]
+    key: Float[Array, "b h w d"]
+    value: Float[Array, "b h w d"]
+    class_token: Float[Array, "b d"]
+    registers: Float[Array, "b registers d"]
+    class_attention: Float[Array, "b heads h w"]
+    rotated_query: Float[Array, "b n d"]
+    rotated_key: Float[Array, "b n d"]
+
+
+class ViTOutput(NamedTuple):
+    """Every intermediate of one forward, all float32.
+
+    Attributes:
+      embeddings: class token, registers and patches: the input of the first block. With
+        their positions, unless those are rotary; after CLIP's norm of embeddings.
+      blocks: the output of each block.
+      class_token: class token after the final norm.
+      registers: register tokens after the final norm.
+    """
+
+    embeddings: Float[Array, "b n d"]
+    blocks: tuple[BlockOutput, ...]
+    class_token: Float[Array, "b d"]
+    registers: Float[Array, "b registers d"]
+
+
+class ViT(nn.Module):
+    """Vision Transformer that returns every intermediate.
+
+    Under `jax.jit` whatever the caller leaves unused is never computed, so one module
+    serves all facets of all blocks; for the keys of block 9 the blocks after it and
+    the attention of block 9 itself cost nothing.
+
+    Attributes:
+      spec: the architecture.
+      dtype: of matrix products; parameters, norms, softmax and the residual stream are
+        always float32.
+      attention: how attention is evaluated (`attention.py`); a matter of speed only.
+    """
+
+    spec: ViTSpec
+    dtype: Any = jnp.float32
+    attention: AttentionRule = "chunked"
+
+    @nn.compact
+    def __call__(
+        self, images: Float[Array, "b H W 3"]
+    ) -> tuple[Float[Array, "b h w d"], ViTOutput]:
+        """Runs the model on normalised images.
+
+        Args:
+          images: RGB, minus the mean and over the standard deviation of the spec. The
+            sides are multiples of the patch.
+
+        Returns:
+          The patch tokens after the final norm, and every intermediate.
+
+        Raises:
+          ValueError: the patch does not divide a side.
+        """
+        spec = self.spec
+        check_image_size(spec, images.shape[1], images.shape[2])
+        batch = images.shape[0]
+        grid = (images.shape[1] // spec.patch, images.shape[2] // spec.patch)
+        leading = spec.num_prefix_tokens
+        sin_cos = None
+        if spec.rotary:
+            sin_cos = rotary_sin_cos(grid, spec.head_width, rule=spec.rotary)
+
+        x = self._embed(images, grid)
+        if spec.embedding_norm:
+            x = layer_norm(spec.norm_epsilon, "embedding_norm")(x)
+        embeddings = x
+        norm = layer_norm(spec.norm_epsilon, "norm")
+
+        def on_grid(tokens: Array) -> Array:
+            tokens = tokens[:, leading:].astype(jnp.float32)
+            return tokens.reshape(batch, *grid, spec.width)
+
+        blocks = []
+        for index in range(spec.depth):
+            x, attended = Block(
+                spec, self.dtype, self.attention, name=f"block{index:02d}"
+            )(x, sin_cos)
+            to_patches = attended["class_attention"][:, :, leading:]
+            blocks.append(
+                BlockOutput(
+                    token=on_grid(x),
+                    token_normed=on_grid(norm(x)),
+                    query=on_grid(attended["query"]),
+                    key=on_grid(attended["key"]),
+                    value=on_grid(attended["value"]),
+                    class_token=x[:, 0],
+                    registers=x[:, 1:leading],
+                    class_attention=to_patches.reshape(batch, spec.heads, *grid),
+                    rotated_query=attended["rotated_query"],
+                    rotated_key=attended["rotated_key"],
+                )
+            )
+        normed = norm(x[:, :leading])
+        return blocks[-1].token_normed, ViTOutput(
+            embeddings=embeddings,
+            blocks=tuple(blocks),
+            class_token=normed[:, 0],
+            registers=normed[:, 1:],
+        )
+
+    def _embed(self, images: Array, grid: tuple[int, int]) -> Array:
+        """Class token, registers and patches, first and last with learned positions."""
+        spec = self.spec
+        batch, width = images.shape[0], spec.width
+        normal = nn.initializers.normal(0.02)
+        patches = nn.Conv(
+            width,
+            kernel_size=(spec.patch, spec.patch),
+            strides=(spec.patch, spec.patch),
+            padding="VALID",
+            use_bias=spec.patch_bias,
+            dtype=self.dtype,
+            param_dtype=jnp.float32,
+            precision=matmul_precision(self.dtype),
+            name="patch_embed",
+        )(images)
+        patches = patches.astype(jnp.float32)
+        if spec.resampling:
+            positions = self.param(
+                "positions", normal, (spec.native_grid, spec.native_grid, width)
+            )
+            resized = resize_positions(positions, grid, rule=spec.resampling)
+            patches = patches + resized[None]
+        class_token = self.param("class_token", normal, (width,))
+        if spec.resampling:
+            class_token = class_token + self.param("class_position", normal, (width,))
+        leading = class_token[None]
+        if spec.registers:
+            # Registers stand after the class token and have no position.
+            registers = self.param("registers", normal, (spec.registers, width))
+            leading = jnp.concatenate([leading, registers])
+        return jnp.concatenate(
+            [
+                jnp.broadcast_to(leading[None], (batch, *leading.shape)),
+                patches.reshape(batch, -1, width),
+            ],
+            axis=1,
+        )
+
+
+def abstract_params(spec: ViTSpec) -> dict[str, Any]:
+    """The parameter tree of a model as shapes and dtypes, without computing anything.
+
+    Args:
+      spec: the architecture.
+
+    Returns:
+      A nested dict of `jax.ShapeDtypeStruct`.
+    """
+    image = jax.ShapeDtypeStruct((1, spec.patch, spec.patch, 3), jnp.float32)
+    return jax.eval_shape(ViT(spec).init, jax.random.key(0), image)["params"]

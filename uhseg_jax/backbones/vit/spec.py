@@ -1,0 +1,175 @@
+"""What a Vision Transformer is: the fields that tell one from another."""
+
+import dataclasses
+from typing import Literal, get_args
+
+from uhseg_jax.backbones.vit.positions import POSITION_RULES, PositionRule
+from uhseg_jax.backbones.vit.rotary import ROTARY_RULES, RotaryRule
+
+# Statistics of RGB in [0, 1] that pixels are normalised with: ImageNet's, and those of
+# the images that CLIP was trained on.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+MlpRule = Literal["gelu", "quick_gelu", "swiglu"]
+MLP_RULES: tuple[str, ...] = get_args(MlpRule)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ViTSpec:
+    """What distinguishes one Vision Transformer from another.
+
+    Attributes:
+      patch: side of a patch in pixels.
+      width: channels of a token.
+      depth: number of blocks.
+      heads: attention heads; they share ``width`` evenly.
+      mlp: what the MLP of a block computes. ``"gelu"``: two layers around the exact
+        (erf) GELU; ``"quick_gelu"``: around CLIP's x sigmoid(1.702 x); ``"swiglu"``:
+        SiLU of one projection gates another (Shazeer 2020).
+      mlp_ratio: hidden channels of the MLP over ``width``; see `mlp_hidden`.
+      native_grid: side, in patches, of the grid that positions were trained on.
+      registers: number of register tokens.
+      positions: how a learned position embedding is resampled for another grid
+        (`positions.py`), or how queries and keys are rotated where there is none
+        (`rotary.py`).
+      key_bias: whether the projection to keys has a bias.
+      patch_bias: whether the embedding of patches has a bias.
+      embedding_norm: whether a LayerNorm stands between the embeddings and the first
+        block (CLIP).
+      layer_scale: whether a learned factor per channel scales the residual branches.
+      norm_epsilon: added to the variance in every LayerNorm.
+      mean: per-channel mean of the RGB pixels in [0, 1] that the model expects.
+      std: per-channel standard deviation, likewise.
+
+    Raises:
+      ValueError: a field is out of range, or two do not go together; all cases in one
+        message.
+    """
+
+    patch: int = 14
+    width: int = 384
+    depth: int = 12
+    heads: int = 6
+    mlp: MlpRule = "gelu"
+    mlp_ratio: int = 4
+    native_grid: int = 37
+    registers: int = 0
+    positions: PositionRule | RotaryRule = "offset"
+    key_bias: bool = True
+    patch_bias: bool = True
+    embedding_norm: bool = False
+    layer_scale: bool = True
+    norm_epsilon: float = 1e-6
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name} must be at least {least}, found {getattr(self, name)}"
+            for name, least in _LEAST.items()
+            if getattr(self, name) < least
+        ]
+        if not problems and self.width % self.heads:
+            problems.append(f"{self.heads} heads do not share width {self.width}")
+        elif not problems and self.rotary and self.head_width % 4:
+            problems.append(
+                "rotary positions need heads of a multiple of 4 channels, found "
+                f"{self.head_width}"
+            )
+        for name, known in (
+            ("mlp", MLP_RULES),
+            ("positions", (*POSITION_RULES, *ROTARY_RULES)),
+        ):
+            if getattr(self, name) not in known:
+                problems.append(
+                    f"{name} must be one of {', '.join(known)}, found "
+                    f"{getattr(self, name)!r}"
+                )
+        if not self.norm_epsilon > 0:
+            problems.append(f"norm_epsilon must be positive, found {self.norm_epsilon}")
+        if not all(value > 0 for value in self.std):
+            problems.append(f"std must be positive, found {self.std}")
+        if problems:
+            raise ValueError(f"Not a Vision Transformer: {'; '.join(problems)}.")
+
+    @property
+    def rotary(self) -> RotaryRule | None:
+        """How queries and keys are rotated; None where positions are learned."""
+        match self.positions:
+            case "rotary" | "rotary_bfloat16" as rule:
+                return rule
+        return None
+
+    @property
+    def resampling(self) -> PositionRule | None:
+        """How learned positions are resampled; None where there are none."""
+        match self.positions:
+            case "offset" | "size" | "size_antialias" as rule:
+                return rule
+        return None
+
+    @property
+    def head_width(self) -> int:
+        """Channels of one head."""
+        return self.width // self.heads
+
+    @property
+    def num_prefix_tokens(self) -> int:
+        """Tokens before the patches: the class token, then the registers.
+
+        Patches follow row by row, so of the n tokens of an attention matrix those from
+        this index on are the patches of the grid, flattened.
+        """
+        return 1 + self.registers
+
+    @property
+    def mlp_hidden(self) -> int:
+        """Hidden channels of the MLP.
+
+        SwiGLU has a third matrix, so it gets two thirds of the channels, rounded up to
+        a multiple of 8: as many parameters as the plain MLP of that ratio.
+        """
+        hidden = self.mlp_ratio * self.width
+        return -(-(hidden * 2 // 3) // 8) * 8 if self.mlp == "swiglu" else hidden
+
+
+_LEAST = {
+    "patch": 1,
+    "width": 1,
+    "depth": 1,
+    "heads": 1,
+    "mlp_ratio": 1,
+    "native_grid": 1,
+    "registers": 0,
+}
+
+
+def check_image_size(spec: ViTSpec, height: int, width: int) -> None:
+    """Refuses an image that the patch does not tile.
+
+    Args:
+      spec: the model.
+      height: rows of the image, in pixels.
+      width: columns of the image, in pixels.
+
+    Raises:
+      ValueError: the patch does not divide a side; the nearest sizes are named.
+    """
+    if height > 0 and width > 0 and height % spec.patch == width % spec.patch == 0:
+        return
+
+    def nearest(side: int) -> str:
+        below = side // spec.patch * spec.patch
+        fits = {max(below, spec.patch)}
+        if side > below:
+            fits.add(below + spec.patch)
+        return " or ".join(str(size) for size in sorted(fits))
+
+    raise ValueError(
+        f"The model cuts an image into patches of {spec.patch} x {spec.patch} pixels, "
+        f"which do not tile {height} x {width} (height x width). The nearest sizes "
+        f"that fit are {nearest(height)} rows by {nearest(width)} columns."
+    )

@@ -1,0 +1,78 @@
+"""SHA-256 of files, of folders and of parameters."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from uhseg_jax.backbones.weights.errors import WeightsError
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file.
+
+    Args:
+      path: the file.
+
+    Returns:
+      The digest in hexadecimal.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def require_hash(path: Path, found: str, expected: str) -> None:
+    """Refuses weights that are not the published ones.
+
+    Args:
+      path: where they are, for the message.
+      found: their SHA-256.
+      expected: the published one.
+
+    Raises:
+      WeightsError: the two differ.
+    """
+    if found != expected:
+        raise WeightsError(
+            f"The weights in {path} are not the published ones and were not used: "
+            f"expected sha256 {expected}, found {found}. Fetch the file again."
+        )
+
+
+def files_digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of the files below a folder.
+
+    Args:
+      folder: the folder.
+
+    Returns:
+      The digest in hexadecimal.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"{name} {file_sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def params_digest(params: Any) -> str:
+    """SHA-256 over names, shapes, dtypes and values, in the order of the paths.
+
+    Args:
+      params: a tree of arrays.
+
+    Returns:
+      The digest in hexadecimal; equal for equal parameters on any machine.
+    """
+    digest = hashlib.sha256()
+    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+    for path, leaf in sorted(leaves, key=lambda item: jax.tree_util.keystr(item[0])):
+        array = np.ascontiguousarray(leaf)
+        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        head = f"{jax.tree_util.keystr(path)} {array.dtype.name} {array.shape}\n"
+        digest.update(head.encode())
+        digest.update(little_endian.data)
+    return digest.hexdigest()

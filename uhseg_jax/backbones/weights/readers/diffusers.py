@@ -1,0 +1,100 @@
+"""The folder of a diffusers model: one folder below it for each part of the model."""
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.readers.lazy import LazyArrays
+from uhseg_jax.backbones.weights.readers.sharded import shard_files
+from uhseg_jax.backbones.weights.sources import DIFFUSERS_STEM
+
+# What the weights of a part are called, the first that is there is read: in float32
+# before halves, in one file or in several beside an index, safetensors before pickles.
+_ENDINGS = (
+    ".safetensors",
+    ".safetensors.index.json",
+    ".bin",
+    ".bin.index.json",
+    ".fp16.safetensors",
+    ".safetensors.index.fp16.json",
+    ".fp16.bin",
+    ".bin.index.fp16.json",
+)
+_STEMS = (DIFFUSERS_STEM, "model", "pytorch_model")
+
+
+def part_files(folder: Path, parts: Sequence[str]) -> dict[str, Path]:
+    """Finds the weights of each part of a model.
+
+    Args:
+      folder: of the whole model.
+      parts: names of the folders below it.
+
+    Returns:
+      The weight file of each part, or the index of several.
+
+    Raises:
+      WeightsError: a part is missing; all that are in one message.
+    """
+    files: dict[str, Path] = {}
+    for part in parts:
+        names = (f"{stem}{ending}" for ending in _ENDINGS for stem in _STEMS)
+        paths = (folder / part / name for name in names)
+        found = next((path for path in paths if path.is_file()), None)
+        if found is not None:
+            files[part] = found
+    missing = [part for part in parts if part not in files]
+    if missing:
+        raise WeightsError(
+            f"{folder} has no weights of {' and '.join(missing)}; expected the folder "
+            f"of a diffusers model, in it the folders {', '.join(parts)}, and in each "
+            f"{DIFFUSERS_STEM}.safetensors or model.safetensors (or their .index.json, "
+            ".fp16.safetensors or .bin)."
+        )
+    return files
+
+
+def all_files(folder: Path, parts: Sequence[str]) -> list[Path]:
+    """Every file that the weights of a model are read from.
+
+    Args:
+      folder: of the whole model.
+      parts: names of the folders below it.
+
+    Returns:
+      Weight files, and indices with the files that they name.
+
+    Raises:
+      WeightsError: a part is missing, or an index is damaged.
+    """
+    files = []
+    for path in part_files(folder, parts).values():
+        files.append(path)
+        if path.suffix == ".json":
+            files += [path.with_name(name) for name in shard_files(path)]
+    return files
+
+
+def read_parts(
+    folder: Path, parts: Sequence[str], *, read: Callable[[Path], LazyArrays]
+) -> LazyArrays:
+    """Opens the weights of every part; arrays are read when they are asked for.
+
+    Args:
+      folder: of the whole model.
+      parts: names of the folders below it.
+      read: opens one weight file (`readers.read_tensors`).
+
+    Returns:
+      Arrays by their names within a part, after the name of the part and a dot.
+
+    Raises:
+      WeightsError: a part is missing, or its file is damaged or of another kind.
+    """
+    readers = {}
+    for part, path in part_files(folder, parts).items():
+        arrays = read(path)
+        for name in arrays:
+            readers[f"{part}.{name}"] = functools.partial(arrays.__getitem__, name)
+    return LazyArrays(folder, readers)

@@ -1,0 +1,201 @@
+"""Arrays by name that are read when they are asked for, and arrays within files."""
+
+import dataclasses
+import math
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uhseg_jax.backbones.weights.errors import WeightsError
+
+# Bytes that a tensor may take which repeats its elements (stride 0): a file of a
+# hundred bytes could ask for a terabyte.
+_REPEATED = 64 << 20
+_LARGEST = 2**48  # of the numbers that place a tensor; arithmetic with them stays quick
+_MOST_AXES = 64
+
+
+class RefusedError(Exception):
+    """A file holds what is not read; the message says what, without naming the file."""
+
+
+class LazyArrays(Mapping[str, Any]):
+    """Arrays by name; nothing is kept, so every look at a value reads it again.
+
+    Attributes:
+      path: the file or folder they come from, for messages.
+
+    Raises:
+      RefusedError: a name is not a text; parsers of damaged files hand out anything.
+    """
+
+    def __init__(self, path: Path, readers: Mapping[str, Callable[[], np.ndarray]]):
+        self.path = path
+        self._readers = dict(readers)
+        if not all(type(name) is str for name in self._readers):
+            raise RefusedError("it has arrays whose names are not texts.")
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Reads one array.
+
+        Raises:
+          KeyError: there is none of that name.
+          WeightsError: the file is damaged there, or the array is not one of numbers.
+        """
+        read = self._readers[name]
+        try:
+            array = read()
+        except WeightsError:
+            raise
+        except Exception as error:
+            # As in `read_tensors`: parsers of damaged files raise anything.
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise WeightsError(
+                f"{name[:200]} in {self.path} could not be read: "
+                f"{reason[:500].rstrip('.')}. Fetch the file again."
+            ) from error
+        if array.dtype.hasobject or array.dtype.names or array.dtype.kind in "USMm":
+            raise WeightsError(
+                f"{name[:200]} in {self.path} is not made of numbers but of "
+                f"{array.dtype}."
+            )
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._readers)
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._readers
+
+
+@dataclasses.dataclass(frozen=True)
+class Extent:
+    """A run of bytes in a file that holds numbers.
+
+    Attributes:
+      path: the file.
+      start: offset of the first byte.
+      nbytes: how many.
+      big_endian: the byte order of the numbers.
+      crc32: checksum of all the bytes, where it is known.
+    """
+
+    path: Path
+    start: int
+    nbytes: int
+    big_endian: bool = False
+    crc32: int | None = None
+
+    def require(
+        self, dtype: Any, shape: Sequence[int], *, offset: int, strides: Sequence[int]
+    ) -> int:
+        """Checks that a tensor lies within the bytes.
+
+        Args:
+          dtype: of its elements.
+          shape: of the tensor.
+          offset: of its first element, in elements.
+          strides: from one element to the next along each axis, in elements.
+
+        Returns:
+          Elements from its first to its last, both included.
+
+        Raises:
+          RefusedError: it reaches outside, or repeats its elements beyond all measure.
+        """
+        itemsize = np.dtype(dtype).itemsize
+        numbers = (offset, *shape, *strides)
+        if not len(shape) == len(strides) <= _MOST_AXES or any(
+            type(x) is not int or not 0 <= x < _LARGEST for x in numbers
+        ):
+            raise RefusedError(
+                "a tensor's shape, strides and offset should be whole numbers from 0 "
+                f"to 2**48, and as many strides as axes (at most {_MOST_AXES})."
+            )
+        if 0 in shape:
+            return 0
+        span = 1 + sum(
+            (n - 1) * stride for n, stride in zip(shape, strides, strict=True)
+        )
+        if (offset + span) * itemsize > self.nbytes:
+            raise RefusedError(
+                f"a tensor of shape {list(shape)[:8]} at offset {offset} needs "
+                f"{(offset + span) * itemsize:,} bytes of a storage that has "
+                f"{self.nbytes:,}."
+            )
+        if math.prod(shape) > span and math.prod(shape) * itemsize > _REPEATED:
+            raise RefusedError(
+                f"a tensor of shape {list(shape)[:8]} repeats {span:,} elements to "
+                f"more than {_REPEATED:,} bytes."
+            )
+        return span
+
+    def array(
+        self,
+        dtype: Any,
+        shape: Sequence[int],
+        *,
+        offset: int = 0,
+        strides: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """Reads a tensor.
+
+        Args:
+          dtype: of its elements.
+          shape: of the tensor.
+          offset: of its first element, in elements.
+          strides: in elements; None for row-major order.
+
+        Returns:
+          An array of its own in row-major order and native byte order.
+
+        Raises:
+          RefusedError: the tensor reaches outside, the file is cut short or altered.
+        """
+        dtype, shape = np.dtype(dtype), tuple(shape)
+        if strides is None:
+            strides = row_major(shape)
+        span = self.require(dtype, shape, offset=offset, strides=strides)
+        flat = self._read(offset * dtype.itemsize, span * dtype.itemsize).view(dtype)
+        if self.big_endian:
+            flat = flat.byteswap()
+        if not span or _is_row_major(shape, strides):
+            return flat.reshape(shape)
+        steps = [stride * dtype.itemsize for stride in strides]
+        return np.array(np.lib.stride_tricks.as_strided(flat, shape, steps), order="C")
+
+    def _read(self, offset: int, nbytes: int) -> np.ndarray:
+        with self.path.open("rb") as stream:
+            size = stream.seek(0, 2)
+            if self.start + offset + nbytes > size:
+                raise RefusedError(
+                    f"the file has {size:,} bytes and should have "
+                    f"{self.start + offset + nbytes:,}; it is cut short."
+                )
+            stream.seek(self.start + offset)
+            data = np.empty(nbytes, np.uint8)
+            stream.readinto(data.data)
+        if self.crc32 is not None and nbytes == self.nbytes:
+            found = zlib.crc32(data.data)
+            if found != self.crc32:
+                raise RefusedError(
+                    f"its bytes are altered: expected the checksum {self.crc32:08x}, "
+                    f"found {found:08x}."
+                )
+        return data
+
+
+def row_major(shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides, in elements, of an array without gaps in row-major order."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def _is_row_major(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    pairs = zip(shape, strides, row_major(shape), strict=True)
+    return all(n == 1 or stride == dense for n, stride, dense in pairs)

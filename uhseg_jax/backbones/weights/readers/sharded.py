@@ -1,0 +1,83 @@
+"""A model in several files, and the index that says which array lies in which."""
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError
+
+INDEX = ".index.json"  # how the name of an index ends
+
+
+def shard_names(index: Path) -> dict[str, str]:
+    """Which file every array lies in.
+
+    Args:
+      index: an ``.index.json`` of the hub, as ``model.safetensors.index.json``.
+
+    Returns:
+      Names of files beside the index, by the names of arrays.
+
+    Raises:
+      RefusedError: it is not such an index, or names files elsewhere.
+    """
+    content = json.loads(index.read_bytes())
+    named = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(named, dict) or not all(
+        isinstance(x, str) for x in named.values()
+    ):
+        raise RefusedError(
+            "it has no weight_map, the table of which array lies in which file; "
+            "expected the .index.json of a model in several files."
+        )
+    for name in named.values():
+        if Path(name).name != name or name.startswith(".") or "\\" in name:
+            raise RefusedError(
+                f"it names {name[:200]!r}; expected files beside the index."
+            )
+        if name.endswith(".json"):
+            raise RefusedError(
+                f"it names {name[:200]!r}; expected a file with weights."
+            )
+    return named
+
+
+def shard_files(index: Path) -> list[str]:
+    """The names of the files that an index leads to, each once, in order.
+
+    Raises:
+      WeightsError: it is not such an index, or names files elsewhere.
+    """
+    try:
+        return sorted(set(shard_names(index).values()))
+    except (ValueError, RefusedError) as error:
+        raise WeightsError(f"{index} could not be read: {error}") from error
+
+
+def read_sharded(index: Path, read: Callable[[Path], LazyArrays]) -> LazyArrays:
+    """Opens every file that an index names.
+
+    Args:
+      index: the index; the files lie beside it.
+      read: opens one of them.
+
+    Raises:
+      RefusedError: an array is not where the index says.
+      WeightsError: a file is missing or damaged.
+    """
+    named = shard_names(index)
+    shards = {x: read(index.with_name(x)) for x in sorted(set(named.values()))}
+    for array, file in named.items():
+        if array not in shards[file]:
+            raise RefusedError(
+                f"{file} does not hold {array[:200]}, as the index says."
+            )
+    return LazyArrays(
+        index,
+        {
+            array: functools.partial(shards[file].__getitem__, array)
+            for array, file in named.items()
+        },
+    )

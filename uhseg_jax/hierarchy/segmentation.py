@@ -1,0 +1,34 @@
+"""What a method found in one image."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.types import Bool, Float, Int
+
+__all__ = ["Segmentation"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Segmentation:
+    """What a method found in one image, in numpy arrays.
+
+    Attributes:
+      tree: the regions, with labels at the size of the image.
+      grid: the same on the patch grid.
+      categories: ``[n]``, category of every node of the tree, 0 for the background;
+        None from methods without categories.
+      distances: ``[n]``, of every node to the centroid of its category; None as well.
+      masks: named foreground masks ``[h, w]`` on the patch grid; none from methods that
+        have no foreground.
+    """
+
+    tree: RegionTree
+    grid: RegionTree
+    categories: Int[np.ndarray, " n"] | None = None
+    distances: Float[np.ndarray, " n"] | None = None
+    masks: Mapping[str, Bool[np.ndarray, "h w"]] = dataclasses.field(
+        default_factory=dict
+    )

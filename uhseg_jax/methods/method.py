@@ -1,0 +1,199 @@
+"""What every method is, whether it segments images one by one or a whole collection.
+
+A method is fitted to the images of a run, which costs nothing where it learns nothing
+from them, and then segments each of them. So the commands, the runs and the protocols
+know of no difference.
+"""
+
+import abc
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from uhseg_jax.backbones import Backbone
+from uhseg_jax.hierarchy.segmentation import Segmentation
+from uhseg_jax.refinement.config import DEFAULT_REFINER, Refinement
+from uhseg_jax.types import UInt8
+
+__all__ = ["Collection", "Fitted", "ImageMethod", "Method", "Segmenter"]
+
+Pixels = UInt8[np.ndarray, "_ _ 3"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Collection:
+    """The images of a run, read when they are needed.
+
+    Attributes:
+      read: gives the pixels of the image of an index; raises images.ImageError.
+      count: how many images there are.
+      folder: where a method may keep what it found of these images, to go on from
+        there when the run is taken up again; None: nowhere.
+      is_fresh: whether what lies in the folder is to be found anew.
+      is_share: whether other processes have the other images of the collection.
+      on_image: called with the name of a pass and an index after every image.
+    """
+
+    read: Callable[[int], Any]
+    count: int
+    folder: Path | None = None
+    is_fresh: bool = False
+    is_share: bool = False
+    on_image: Callable[[str, int], None] = lambda stage, index: None
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """A method that has learned what it wanted of a collection."""
+
+    @property
+    def num_categories(self) -> int | None:
+        """Categories that were found; None from methods without categories."""
+        ...
+
+    def segment(
+        self, indices: Sequence[int], images: Sequence[Any]
+    ) -> Sequence[Segmentation] | Any:
+        """Segments some images of the collection, in order, one at a time.
+
+        Args:
+          indices: of the images in the collection.
+          images: their pixels, uint8 ``[H, W, 3]``.
+
+        Returns:
+          An iterator of one `Segmentation` for each.
+        """
+        ...
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """What a method is fitted with (`uhseg_jax.pipeline.Segmenter`)."""
+
+    backbone: Backbone
+    config: Any
+    refinement: Refinement
+
+
+class Method(abc.ABC):
+    """A recipe from images to trees of regions.
+
+    Attributes:
+      name: that it is called by.
+      summary: what it does, in a few words for help texts.
+      config: class of its frozen config, whose field ``request`` says what it wants of
+        a backbone.
+      presets: makers of named configs; "default" is ours.
+      refiner: how its regions follow the edges of the image where nothing is said.
+      passes: names of the passes over a collection that come before it is segmented.
+    """
+
+    name: str
+    summary: str
+    config: type
+    presets: Mapping[str, Callable[[], Any]]
+    refiner: Any = DEFAULT_REFINER
+    passes: tuple[str, ...] = ()
+
+    def preset(self, name: str = "default") -> Any:
+        """The config of that name.
+
+        Raises:
+          ValueError: there is none; the message names those there are.
+        """
+        if name not in self.presets:
+            raise ValueError(
+                f"method {self.name!r} has no preset {name!r}; it has "
+                f"{', '.join(self.presets)}."
+            )
+        return self.presets[name]()
+
+    def resolve_config(self, config: Any) -> Any:
+        """The config given, or the default for None.
+
+        Raises:
+          ValueError: the config belongs to another method.
+        """
+        if config is None:
+            return self.preset()
+        if not isinstance(config, self.config):
+            raise ValueError(
+                f"method {self.name!r} expects a config of type "
+                f"{self.config.__module__}.{self.config.__qualname__}, but got "
+                f"{type(config).__name__}."
+            )
+        return config
+
+    @abc.abstractmethod
+    def check_features(self, features: Any) -> None:
+        """Refuses features ``[..., h, w, d]`` that the method cannot work on.
+
+        Raises:
+          ValueError: they are such; the message says what was expected.
+        """
+
+    @abc.abstractmethod
+    def segment(self, features: Any, config: Any) -> Any:
+        """The output of one image's features ``[h, w, d]``, with a ``tree``; pure."""
+
+    @abc.abstractmethod
+    def settings(self, config: Any, identities: Sequence[str]) -> dict[str, Any]:
+        """What results depend on, JSON-ready, beyond the image itself.
+
+        Args:
+          config: the method's.
+          identities: texts that tell the images of the run apart from others.
+        """
+
+    @abc.abstractmethod
+    def fit(self, segmenter: Any, collection: Collection) -> Fitted:
+        """Learns from a collection what the method wants to know.
+
+        Args:
+          segmenter: a `Segmenter`.
+          collection: the images.
+
+        Raises:
+          images.ImageError: not one image can be read.
+          ValueError: the method needs all images, and there is only a share of them.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageMethod(Method):
+    """A method that segments images one by one; see `Method`.
+
+    Attributes:
+      segment_fn: ``(features [h, w, d], config)`` to an output with a ``tree``; pure.
+      check_fn: raises ValueError for features it cannot work on.
+    """
+
+    name: str
+    summary: str
+    config: type
+    presets: Mapping[str, Callable[[], Any]]
+    segment_fn: Callable[[Any, Any], Any]
+    check_fn: Callable[[Any], None]
+    refiner: Any = DEFAULT_REFINER
+
+    def check_features(self, features: Any) -> None:
+        """Refuses features that ``check_fn`` refuses."""
+        self.check_fn(features)
+
+    def segment(self, features: Any, config: Any) -> Any:
+        """What ``segment_fn`` finds."""
+        return self.segment_fn(features, config)
+
+    def settings(self, config: Any, identities: Sequence[str]) -> dict[str, Any]:
+        """The parameters."""
+        del identities
+        return dataclasses.asdict(config)
+
+    def fit(self, segmenter: Any, collection: Collection) -> Fitted:
+        """Nothing is learned: the segmenter takes every image by itself."""
+        del collection
+        fitted: Fitted = segmenter
+        return fitted

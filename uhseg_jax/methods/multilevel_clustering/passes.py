@@ -1,0 +1,321 @@
+"""The passes over a collection: from images to regions with categories.
+
+The first pass gives a sample of patches and the class tokens of all images, from which
+the upper two levels are learned; the second finds the foreground of every image and its
+regions; the class tokens of these are clustered. One image is in memory at a time, and
+what a pass found is saved image by image, so a run that was stopped goes on where it
+was.
+"""
+
+import contextlib
+import dataclasses
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from uhseg_jax.hierarchy.segmentation import Segmentation
+from uhseg_jax.images import ImageError
+from uhseg_jax.methods import recursive_spectral
+from uhseg_jax.methods.method import Collection, Segmenter
+from uhseg_jax.methods.multilevel_clustering import regions
+from uhseg_jax.methods.multilevel_clustering.categories import find_categories
+from uhseg_jax.methods.multilevel_clustering.config import Config
+from uhseg_jax.methods.multilevel_clustering.feature_store import (
+    FeatureStore,
+    read_arrays,
+    write_arrays,
+)
+from uhseg_jax.methods.multilevel_clustering.features import (
+    ImageFeatures,
+    check_requests,
+    class_tokens,
+)
+from uhseg_jax.methods.multilevel_clustering.foreground import (
+    find_foreground,
+    probabilities,
+)
+from uhseg_jax.methods.multilevel_clustering.upper_levels import (
+    Levels,
+    Sample,
+    fit_levels,
+)
+from uhseg_jax.refinement.foreground import refine_foreground
+from uhseg_jax.refinement.labels import resize_labels
+from uhseg_jax.refinement.refine import refine
+from uhseg_jax.types import Bool, Float, Int, UInt8
+
+__all__ = ["LEVELS", "PASSES", "Discovery", "ImageRegions", "fit"]
+
+_FIELDS = ("labels", "boxes", "tokens", "levels")
+LEVELS = ("dataset", "category", "image", "final")
+PASSES = ("features", "regions")
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageRegions:
+    """The regions of one image.
+
+    Attributes:
+      labels: int32 ``[H, W]``, 0 for the background and regions from 1.
+      boxes: ``[r, 4]``, top, left, bottom and right.
+      tokens: float32 ``[r, e]``, class tokens.
+      levels: bool ``[4, h, w]``, foreground on the patch grid at the levels `LEVELS`.
+    """
+
+    labels: Int[np.ndarray, "H W"]
+    boxes: Int[np.ndarray, "r 4"]
+    tokens: Float[np.ndarray, "r e"]
+    levels: Bool[np.ndarray, "4 h w"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Discovery:
+    """What was found in a collection; see `methods.method.Fitted`.
+
+    Attributes:
+      num_categories: that were found, numbered from 1.
+      numbers: for every image the category of its regions, in their order; empty for an
+        image that could not be read.
+      distances: for every image the distance of each region from the centroid of its
+        category.
+      failures: sentences for the images that could not be read, by their index.
+      regions: reads the regions of an image back.
+    """
+
+    num_categories: int
+    numbers: tuple[Int[np.ndarray, " _"], ...]
+    distances: tuple[Float[np.ndarray, " _"], ...]
+    failures: dict[int, str]
+    regions: Callable[[int], ImageRegions]
+
+    def segment(self, indices: Sequence[int], images: Any) -> Iterator[Segmentation]:
+        """The regions of some images as trees whose first level they are.
+
+        Raises:
+          images.ImageError: an image could not be read when the method was fitted.
+        """
+        del images
+        for index in indices:
+            if index in self.failures:
+                raise ImageError(self.failures[index])
+            yield self._segmentation(index)
+
+    def _segmentation(self, index: int) -> Segmentation:
+        found = self.regions(index)
+        tree, label = regions.flat_tree(found.labels)
+        on_grid = resize_labels(found.labels, found.levels.shape[1:])
+
+        def of_nodes(values: np.ndarray) -> np.ndarray:
+            """A value of every region as one of every node, 0 for the others."""
+            return np.concatenate([[0], values])[np.maximum(label, 0)]
+
+        return Segmentation(
+            tree=tree,
+            grid=regions.flat_tree(on_grid)[0],
+            categories=of_nodes(self.numbers[index]).astype(np.int32),
+            distances=of_nodes(self.distances[index]).astype(np.float32),
+            masks=dict(zip(LEVELS, found.levels, strict=True)),
+        )
+
+
+def fit(segmenter: Segmenter, collection: Collection) -> Discovery:
+    """Finds the foreground, the regions and the categories of a collection.
+
+    Args:
+      segmenter: the backbone, the config and the refinement.
+      collection: the images. A call with a folder that holds some of what the passes
+        find goes on from there; without one, a temporary folder is used, which goes
+        with the returned object.
+
+    Returns:
+      The categories; images that cannot be read are reported there.
+
+    Raises:
+      images.ImageError: there are no images, or not one of them can be read.
+      ValueError: there is only a share of the images, or the backbone does not fit.
+      OSError: a file cannot be written.
+    """
+    config: Config = segmenter.config
+    if collection.is_share:
+        raise ValueError(
+            "multilevel_clustering learns its categories from all images together; "
+            "run it in one process, without --distributed and --shard."
+        )
+    check_requests(segmenter.backbone, config)
+    if collection.count == 0:
+        raise ImageError(
+            "expected at least one image to find categories in, but got none."
+        )
+    if collection.folder is None:
+        return _fit_in_scratch(segmenter, collection)
+    kept = collection.folder / "features" if config.keep_features else None
+    store = FeatureStore(segmenter.backbone, config, kept)
+    folder = collection.folder / "passes" / f"seed-{config.seed}"
+    if collection.is_fresh and folder.is_dir():
+        shutil.rmtree(folder)
+    paths = [folder / f"{i:07d}.npz" for i in range(collection.count)]
+    failures = _second_pass(segmenter, collection, store, paths)
+
+    def regions_of(index: int) -> ImageRegions:
+        arrays = read_arrays(paths[index], _FIELDS)
+        if arrays is None:
+            raise FileNotFoundError(
+                f"{paths[index]}: expected the regions of an image, but the file is "
+                "gone or damaged; delete it and find them again."
+            )
+        return ImageRegions(**arrays)
+
+    return _categorised(regions_of, collection.count, failures, config)
+
+
+def _fit_in_scratch(segmenter: Segmenter, collection: Collection) -> Discovery:
+    """In a temporary folder, which goes with what reads from it."""
+    with contextlib.ExitStack() as stack:
+        scratch = Path(tempfile.mkdtemp(prefix="uhseg-"))
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        found = fit(segmenter, dataclasses.replace(collection, folder=scratch))
+        weakref.finalize(found.regions, stack.pop_all().close)
+    return found
+
+
+def _second_pass(
+    segmenter: Segmenter,
+    collection: Collection,
+    store: FeatureStore,
+    paths: Sequence[Path],
+) -> dict[int, str]:
+    """Writes the regions of the images that have none yet; returns the failures."""
+    waiting = [i for i, path in enumerate(paths) if not path.exists()]
+    failures: dict[int, str] = {}
+    if len(waiting) < len(paths):  # can those that wait be read at all?
+        for index in waiting:
+            _try_to_read(collection, index, failures)
+    if len(failures) == len(waiting):
+        return failures
+    levels = _first_pass(store, collection, failures, segmenter.config)
+    for index in waiting:
+        pixels = None
+        if index not in failures:
+            pixels = _try_to_read(collection, index, failures)
+        if pixels is not None:
+            found = _find_regions(segmenter, pixels, store(pixels), levels, index)
+            arrays = {name: getattr(found, name) for name in _FIELDS}
+            write_arrays(paths[index], **arrays)
+        collection.on_image("regions", index)
+    return failures
+
+
+def _try_to_read(
+    collection: Collection, index: int, failures: dict[int, str]
+) -> UInt8[np.ndarray, "H W 3"] | None:
+    """An image; if it cannot be read, None, and the failures say why."""
+    try:
+        return collection.read(index)
+    except (ImageError, OSError) as error:
+        failures[index] = str(error)
+        return None
+
+
+def _first_pass(
+    store: FeatureStore,
+    collection: Collection,
+    failures: dict[int, str],
+    config: Config,
+) -> Levels:
+    """Learns the levels; adds the images that cannot be read to the failures."""
+    sample = Sample(collection.count, config)
+    for index in range(collection.count):
+        pixels = _try_to_read(collection, index, failures)
+        if pixels is not None:
+            sample.add(index, store(pixels))
+        collection.on_image("features", index)
+    if not len(sample):
+        raise ImageError(
+            f"not one of the {collection.count} images could be read; the first: "
+            f"{failures[0]}"
+        )
+    return fit_levels(sample, config, count=collection.count)
+
+
+def _find_regions(
+    segmenter: Segmenter,
+    pixels: UInt8[np.ndarray, "H W 3"],
+    features: ImageFeatures,
+    levels: Levels,
+    index: int,
+) -> ImageRegions:
+    """The regions of the image of an index, with their class tokens."""
+    config: Config = segmenter.config
+    found = find_foreground(
+        jax.random.fold_in(jax.random.key(config.seed), index),
+        features.patches.astype(np.float32),
+        features.attention,
+        levels.dataset,
+        levels.category_of(index),
+        config,
+    )
+    soft = probabilities(found.final, temperature=config.temperature)
+    mask = refine_foreground(soft, pixels, segmenter.refinement)
+    if config.regions == "components":
+        labels = regions.components(mask, min_area=config.min_area)
+    else:
+        labels = regions.tree_regions(
+            _cut(segmenter, pixels),
+            mask,
+            majority=config.majority,
+            min_area=config.min_area,
+        )
+    boxes = regions.boxes(labels)
+    crops = [regions.crop(pixels, box) for box in boxes]
+    width = features.class_token.size
+    tokens = class_tokens(segmenter.backbone, crops, config, width=width)
+    masks = np.stack([np.asarray(getattr(found, name)) > 0 for name in LEVELS])
+    return ImageRegions(labels, boxes, tokens, masks)
+
+
+def _cut(
+    segmenter: Segmenter, pixels: UInt8[np.ndarray, "H W 3"]
+) -> Int[np.ndarray, "H W"]:
+    """The regions of the image's own tree, at its pixels."""
+    config: Config = segmenter.config
+    features = segmenter.backbone.answer(pixels, config.tree_request)
+    output = _segmented(features, config=recursive_spectral.default())
+    tree = jax.device_get(output.tree)
+    pruned = jax.device_get(tree.prune(num_regions=config.tree_regions))
+    return np.asarray(refine(pruned, features, pixels, segmenter.refinement).labels)
+
+
+_segmented = jax.jit(recursive_spectral.segment, static_argnames="config")
+
+
+def _categorised(
+    regions_of: Callable[[int], ImageRegions],
+    count: int,
+    failures: dict[int, str],
+    config: Config,
+) -> Discovery:
+    """The last step: the class tokens of all regions clustered."""
+    tokens = {i: regions_of(i).tokens for i in range(count) if i not in failures}
+    sizes = np.array([len(tokens.get(i, ())) for i in range(count)])
+    found = find_categories(
+        np.concatenate(list(tokens.values())),
+        num_categories=config.num_categories,
+        whitened=config.whitened,
+        restarts=config.kmeans_restarts,
+        max_iterations=config.kmeans_iterations,
+        seed=config.seed,
+    )
+    ends = np.cumsum(sizes)[:-1]
+    return Discovery(
+        found.count,
+        tuple(np.split(found.numbers, ends)),
+        tuple(np.split(found.distances, ends)),
+        dict(sorted(failures.items())),
+        regions_of,
+    )

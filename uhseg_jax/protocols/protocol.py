@@ -1,0 +1,68 @@
+"""What the protocols share: how one is described, and what scores a dataset by it."""
+
+import dataclasses
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from uhseg_jax.datasets.source import Example
+from uhseg_jax.hierarchy.segmentation import Segmentation
+
+__all__ = ["ALL_LEAVES", "Protocol", "Scorer"]
+
+ALL_LEAVES = 2**31 - 1  # regions; no tree has as many
+
+
+@typing.runtime_checkable
+class Scorer(typing.Protocol):
+    """Scores the images of one dataset; their states add up (`metrics.states`)."""
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Numbers of regions to draw of an image."""
+        ...
+
+    @property
+    def ranked_by(self) -> str:
+        """The score of a row by which images are called best and worst."""
+        ...
+
+    def empty(self) -> Any:
+        """The state of no image."""
+        ...
+
+    def score(
+        self, result: Segmentation, example: Example
+    ) -> tuple[Any, dict[str, float]]:
+        """The state of one image, and its scores for a table of images.
+
+        Args:
+          result: what a method found in the image.
+          example: the image with its ground truth.
+
+        Raises:
+          DatasetError: the ground truth is not as the protocol needs it.
+        """
+        ...
+
+    def compute(self, state: Any) -> dict[str, float]:
+        """The keys of ``metrics.json``, in fractions of 1 unless said otherwise."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """A way to score segmentations.
+
+    Attributes:
+      name: under which users choose it.
+      summary: what it does, one line for help texts.
+      scorer: makes the `Scorer` of a `Source`, which comes first, from `options`, which
+        are keywords; DatasetError if the dataset cannot be scored so.
+      options: names of the keywords that it understands.
+    """
+
+    name: str
+    summary: str
+    scorer: Callable[..., Scorer]
+    options: tuple[str, ...] = ()

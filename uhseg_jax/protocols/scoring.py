@@ -1,0 +1,99 @@
+"""By which protocol a dataset is scored."""
+
+import dataclasses
+from typing import Annotated
+
+from uhseg_jax.datasets.cropped import CroppedSource
+from uhseg_jax.datasets.source import Source
+from uhseg_jax.protocols.classes import best_region_scorer
+from uhseg_jax.protocols.collection import CollectionScorer
+from uhseg_jax.protocols.matched import matched_scorer
+from uhseg_jax.protocols.protocol import Protocol, Scorer
+from uhseg_jax.registry import Registry
+from uhseg_jax.validators import Validated, integer, one_of, optional
+
+__all__ = ["PROTOCOLS", "Scoring"]
+
+PROTOCOLS = Registry(
+    "protocol",
+    [
+        Protocol(
+            "best_region",
+            "every class takes the region of the tree that fits it best, as papers on "
+            "hierarchies do; where several people drew regions, as BSDS does",
+            best_region_scorer,
+            options=("boundaries",),
+        ),
+        Protocol(
+            "hungarian",
+            "the regions of one flat segmentation are matched one to one with the "
+            "classes of the image, as zero-shot segmenters are scored",
+            matched_scorer,
+            options=("num_regions",),
+        ),
+        Protocol(
+            "collection",
+            "the categories that a method finds in a dataset are matched one to one "
+            "with its classes, once for all images",
+            CollectionScorer,
+            options=("num_categories",),
+        ),
+    ],
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scoring(Validated):
+    """How images are prepared and segmentations scored.
+
+    Attributes:
+      protocol: one of `PROTOCOLS`.
+      crop: score the middle squares of this side, in pixels (DiffSeg: 512); None for
+        the images as they are.
+      num_regions: with "hungarian", cut trees to at most so many regions; None for
+        their leaves.
+      boundaries: with "best_region", score those between classes too, as BSDS does;
+        slow.
+
+    Raises:
+      ValueError: a field has a value that it cannot have, or the protocol does not
+        understand it.
+    """
+
+    protocol: Annotated[str, one_of(*PROTOCOLS)] = "best_region"
+    crop: Annotated[int | None, optional(integer(1))] = None
+    num_regions: Annotated[int | None, optional(integer(1))] = None
+    boundaries: Annotated[bool, one_of(False, True)] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        understood = PROTOCOLS[self.protocol].options
+        for field in dataclasses.fields(self):
+            takers = [x.name for x in PROTOCOLS.values() if field.name in x.options]
+            is_set = getattr(self, field.name) != field.default
+            if is_set and takers and field.name not in understood:
+                raise ValueError(
+                    f"the protocol {self.protocol!r} takes no {field.name}, which goes "
+                    f"with {' and '.join(map(repr, takers))} only; leave it out."
+                )
+
+    def view(self, source: Source) -> Source:
+        """The images as they are scored."""
+        return source if self.crop is None else CroppedSource(source, side=self.crop)
+
+    def scorer(self, source: Source, *, num_categories: int | None = None) -> Scorer:
+        """What scores the images of a dataset; may look at its first example.
+
+        Args:
+          source: the dataset, as `view` gives it.
+          num_categories: how many a method may find at the most, for protocols that
+            score categories; None for as many as the dataset has classes.
+
+        Raises:
+          DatasetError: the dataset cannot be scored by this protocol.
+        """
+        protocol = PROTOCOLS[self.protocol]
+        values = {**dataclasses.asdict(self), "num_categories": num_categories}
+        return protocol.scorer(
+            source, **{name: values[name] for name in protocol.options}
+        )
