@@ -1,7 +1,6 @@
 """The flags on refinement that uhseg-segment and uhseg-evaluate share."""
 
 import collections
-import dataclasses
 import re
 from collections.abc import Sequence
 
@@ -87,13 +86,12 @@ def resolve(values: flags.FlagValues, *, default: str) -> Refinement:
         else:
             own.append(assignment)
     # Constants of refiners that do not run are checked as well.
-    configured = {
+    known = {
         name: override(x, constants[name], flag=f"--refinement.{name}")
         for name, x in REFINERS.items()
     }
-    refiners = parse_refiners(values.refine or default)
     named = Refinement(
-        refiners=refiners and tuple(configured[x.name] for x in refiners),
+        refiners=parse_refiners(values.refine or default, known),
         min_area=values.min_area,
         connected=values.connected,
     )

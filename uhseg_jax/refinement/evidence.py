@@ -117,10 +117,10 @@ def joint_weights(
     *,
     color_sigma: float,
 ) -> Float[Array, "H W 4 4"]:
-    """Weights of the patches around each pixel that the image guides; they sum to one.
+    """Weights, guided by the image, of the patches around each pixel; they sum to 1.
 
     Kopf, Cohen, Lischinski and Uyttendaele, "Joint Bilateral Upsampling", SIGGRAPH
-    2007: of the four by four patches, those of another colour than the pixel count less.
+    2007: of the four by four patches, those of another colour count less.
 
     Args:
       rows: taps of the rows, with weights of the distance that are not negative.

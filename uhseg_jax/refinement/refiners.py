@@ -1,7 +1,7 @@
 """The registry of refiners, and several of them one after the other."""
 
-from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 
@@ -24,6 +24,8 @@ class Refiner(Protocol):
     A refiner is a frozen dataclass whose fields are its constants, in a file of its own
     and with one line in `REFINERS`.
     """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def name(self) -> str:
@@ -55,6 +57,7 @@ _WHOLE_PATCHES, _NOTHING_MORE = "none", "upsample"
 
 def parse_refiners(
     wanted: "str | Iterable[str | Refiner] | None",
+    known: Mapping[str, Refiner] = REFINERS,
 ) -> tuple[Refiner, ...] | None:
     """The refiners that a text such as "pamr,crf" names, in the order to run them.
 
@@ -62,6 +65,7 @@ def parse_refiners(
       wanted: names separated by commas, or a sequence of names and refiners.
         "upsample" stands for no refiner, so that the features interpolated at the
         pixels decide; "none" for not even that.
+      known: what the names stand for.
 
     Returns:
       The refiners; None for "none", where pixels keep the labels of whole patches.
@@ -77,16 +81,16 @@ def parse_refiners(
     if chosen == [_NOTHING_MORE]:
         return ()
     for x in chosen:
-        if not isinstance(x, Refiner) and x not in REFINERS:
-            known = (_WHOLE_PATCHES, _NOTHING_MORE, *REFINERS)
+        if not isinstance(x, Refiner) and x not in known:
+            names = (_WHOLE_PATCHES, _NOTHING_MORE, *known)
             raise ValueError(
                 f"unknown refiner {x!r}; expected {_WHOLE_PATCHES}, {_NOTHING_MORE}, "
-                f"or one or more of {', '.join(REFINERS)}.{suggest(str(x), known)}"
+                f"or one or more of {', '.join(known)}.{suggest(str(x), names)}"
             )
-    refiners = tuple(x if isinstance(x, Refiner) else REFINERS[x] for x in chosen)
-    names = [x.name for x in refiners]
-    if len(set(names)) < len(names):
-        raise ValueError(f"expected every refiner once, but got {', '.join(names)}.")
+    refiners = tuple(x if isinstance(x, Refiner) else known[x] for x in chosen)
+    if len({x.name for x in refiners}) < len(refiners):
+        listed = ", ".join(x.name for x in refiners)
+        raise ValueError(f"expected every refiner once, but got {listed}.")
     return refiners
 
 

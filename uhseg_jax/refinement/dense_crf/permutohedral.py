@@ -244,7 +244,9 @@ def _filter(
 
 
 def _weighted(
-    values: Float[Array, "n k"], positions: Int[Array, "f r"], weights: Float[Array, "f r"]
+    values: Float[Array, "n k"],
+    positions: Int[Array, "f r"],
+    weights: Float[Array, "f r"],
 ) -> Float[Array, "r k"]:
     """Sums of f values each, with weights."""
     terms = [w[:, None] * values[i] for i, w in zip(positions, weights, strict=True)]
