@@ -59,7 +59,7 @@ def test_images_are_interpolated_and_ids_the_nearest_pixels(index, side):
             square[..., channel], grid, order=1, mode="nearest"
         )
         found = after.image[..., channel].astype(np.float64)
-        assert np.abs(found - expected).max() <= 0.5 + 1e-9  # whole numbers
+        assert np.abs(found - expected).max() <= 0.5 + 1e-9  # integers
     nearest = [(2 * i + 1) * length // (2 * side) for i in range(side)]
     for name in ("labels", "instances"):
         ids, found = getattr(before, name), getattr(after, name)
@@ -103,5 +103,5 @@ def test_the_view_is_a_source_of_its_own():
 
 @pytest.mark.parametrize("side", [0, -3])
 def test_sides_that_are_none_are_refused(side):
-    with pytest.raises(ValueError, match="side must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="side must be an integer of at least 1"):
         CroppedSource(Noise(), side=side)

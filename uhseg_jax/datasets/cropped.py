@@ -12,12 +12,12 @@ import functools
 
 import numpy as np
 
-from uhseg_jax import config_checks
 from uhseg_jax.datasets.source import Example, Source
 from uhseg_jax.interpolation import NUM_TAPS, make_taps
 from uhseg_jax.refinement.labels import resize_labels
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Float, Integer, UInt8
+from uhseg_jax.validators import check, integer
 
 __all__ = ["CroppedSource"]
 
@@ -27,7 +27,7 @@ class CroppedSource:
 
     The square is as long as the shorter side and lies in the middle; of an odd rest the
     larger half is below or to the right of it. Images are sampled by bilinear
-    interpolation without antialiasing and rounded to whole numbers (the release keeps
+    interpolation without antialiasing and rounded to integers (the release keeps
     fractions); labels, instances and annotations take the nearest pixel, so ids stay
     what they are.
 
@@ -44,12 +44,12 @@ class CroppedSource:
           side: of the squares, in pixels.
 
         Raises:
-          ValueError: the side is no positive whole number.
+          ValueError: the side is no positive integer.
         """
         self.name = source.name
         self.taxonomy: Taxonomy = source.taxonomy
         self._source = source
-        self._side: int = config_checks.check("side", side, config_checks.whole(1))
+        self._side: int = check("side", side, integer(1))
 
     def __len__(self) -> int:
         """Number of examples."""

@@ -1,5 +1,7 @@
 """A dataset seen at one level of its label hierarchy."""
 
+import dataclasses
+
 import numpy as np
 
 from uhseg_jax.datasets.source import Example, Source
@@ -31,15 +33,13 @@ class FlattenedSource:
         self._depth = depth
         self._classes = source.taxonomy.flat(depth=depth)
         has_background = bool(np.any(source.taxonomy.cases == Case.BACKGROUND))
-        names = self._classes.names
         rows = [
             (name, index, Case.FOREGROUND, 0)
-            for index, name in enumerate(names)
-            if index >= has_background
+            for index, name in enumerate(self._classes.names)
         ]
-        if has_background:
-            rows.insert(0, (names[0], 0, Case.BACKGROUND, 0))
-        rows.append(("ignored", len(names), Case.IGNORE, 0))
+        if has_background:  # the first class
+            rows[0] = (*rows[0][:2], Case.BACKGROUND, 0)
+        rows.append(("ignored", len(rows), Case.IGNORE, 0))
         self.taxonomy: Taxonomy = Taxonomy.from_rows(rows)
 
     def __len__(self) -> int:
@@ -55,10 +55,4 @@ class FlattenedSource:
         example = self._source[index]
         labels = self._classes.encode(example.labels)
         labels[labels == IGNORED] = self._classes.num_classes
-        return Example(
-            example.name,
-            example.image,
-            labels.astype(np.uint16),
-            example.annotations,
-            example.instances,
-        )
+        return dataclasses.replace(example, labels=labels.astype(np.uint16))

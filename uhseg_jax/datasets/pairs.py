@@ -11,8 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from uhseg_jax.datasets.image_files import possible_sizes
-from uhseg_jax.datasets.problems import stop_at
-from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.datasets.source import DatasetError, stop_at
 from uhseg_jax.images import IMAGE_SUFFIXES
 
 __all__ = [
@@ -190,9 +189,9 @@ def require_sizes(pairs: Sequence[Pair], *, where: object) -> None:
     stop_at(problems, where=where, advice="Sizes must agree (height x width)")
 
 
-def first_existing(root: Path, *places: str) -> Path:
-    """The first of several places below a folder that is there, else the first."""
-    paths = [root / place for place in places]
+def first_existing(root: Path, *candidates: str) -> Path:
+    """The first of several paths below a folder that is there, else the first."""
+    paths = [root / candidate for candidate in candidates]
     return next((path for path in paths if path.exists()), paths[0])
 
 

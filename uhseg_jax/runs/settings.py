@@ -77,7 +77,7 @@ class Settings:
             dtype=str(segmenter.backbone.module.dtype),
             method=segmenter.method.name,
             config=dataclasses.asdict(segmenter.config),
-            refinement=dataclasses.asdict(segmenter.refinement),
+            refinement=segmenter.refinement.to_dict(),
             max_regions=max_regions,
         )
 

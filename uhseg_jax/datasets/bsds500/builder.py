@@ -49,14 +49,10 @@ class Bsds500(SegmentationBuilder):
         )
 
     @classmethod
-    def read_label(cls, pair: Pair) -> Integer[np.ndarray, "H W"]:
-        """The regions of the first person."""
-        return _read(pair.mask)[0]
-
-    @classmethod
-    def read_extras(cls, pair: Pair) -> dict[str, Integer[np.ndarray, "R W"]]:
-        """The regions of all, one map below the other."""
-        return {"annotations": np.concatenate(_read(pair.mask))}
+    def read_maps(cls, pair: Pair) -> dict[str, Integer[np.ndarray, "_ _"]]:
+        """The regions of the first person, and those of all, one below the other."""
+        people = _read(pair.mask)
+        return {"label": people[0], "annotations": np.concatenate(people)}
 
     @classmethod
     def read_taxonomy(cls, *, view: str | None = None) -> Taxonomy:

@@ -29,8 +29,8 @@ class _Mapillary(SegmentationBuilder):
     def split_pairs(cls, root: Path, split: str) -> list[Pair]:
         """Images and label maps of the same name."""
         _check_config(root / f"config_{cls.LABELS}.json", cls.read_taxonomy())
-        places = (f"{cls.LABELS}/labels", "labels")  # older archives have the second
-        masks = first_existing(root / _FOLDERS[split], *places)
+        folder = root / _FOLDERS[split]  # older archives have no version below it
+        masks = first_existing(folder, f"{cls.LABELS}/labels", "labels")
         return find_pairs(cls.split_path(root, split), masks)
 
 
