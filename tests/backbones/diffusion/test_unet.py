@@ -165,6 +165,7 @@ def test_images_of_a_batch_do_not_see_one_another():
         np.testing.assert_array_equal(weights[1], kept.layers[place][1])
 
 
+@pytest.mark.slow
 def test_a_transformer_compiled_and_eager_agrees():
     module = SpatialTransformer(
         depth=1,

@@ -56,6 +56,6 @@ def test_swiglu_hidden_is_two_thirds_rounded_up_to_eights(width):
     assert plain.mlp_hidden == 4 * width
 
 
-def test_leading_tokens_are_the_class_token_and_the_registers():
+def test_prefix_tokens_are_the_class_token_and_the_registers():
     assert ViTSpec().num_prefix_tokens == 1
     assert ViTSpec(registers=4).num_prefix_tokens == 5

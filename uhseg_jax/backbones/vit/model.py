@@ -5,6 +5,7 @@ et al., "Vision Transformers Need Registers" (2024). All variants are this modul
 they differ by the fields of a `ViTSpec`.
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -17,6 +18,8 @@ from uhseg_jax.backbones.vit.positions import resize_positions
 from uhseg_jax.backbones.vit.rotary import rotary_sin_cos
 from uhseg_jax.backbones.vit.spec import ViTSpec, check_image_size
 from uhseg_jax.types import Array, Float
+
+_BLOCK = "block{:02d}"  # the name of a block in the parameter tree
 
 
 # Named tuples, not dataclasses: JAX rebuilds trees with shapes or placeholders for
@@ -129,7 +132,7 @@ class ViT(nn.Module):
         blocks = []
         for index in range(spec.depth):
             x, attended = Block(
-                spec, self.dtype, self.attention, name=f"block{index:02d}"
+                spec, self.dtype, self.attention, name=_BLOCK.format(index)
             )(x, sin_cos)
             to_patches = attended.class_attention[:, :, prefix:]
             blocks.append(
@@ -203,5 +206,10 @@ def abstract_params(spec: ViTSpec) -> dict[str, Any]:
     Returns:
       A nested dict of `jax.ShapeDtypeStruct`.
     """
+    # Blocks are alike, so one of them is traced: forty would take seconds.
+    module = ViT(dataclasses.replace(spec, depth=1))
     image = jax.ShapeDtypeStruct((1, spec.patch, spec.patch, 3), jnp.float32)
-    return jax.eval_shape(ViT(spec).init, jax.random.key(0), image)["params"]
+    params = jax.eval_shape(module.init, jax.random.key(0), image)["params"]
+    block = params[_BLOCK.format(0)]
+    blocks = (_BLOCK.format(index) for index in range(1, spec.depth))
+    return {**params, **{name: jax.tree.map(lambda x: x, block) for name in blocks}}
