@@ -200,7 +200,7 @@ def test_the_lists_of_part_image_net_are_painted(name, tmp_path):
     (files / "val.json").write_text(text.replace('"counts"', '"count"'))
     with pytest.raises(DatasetError, match=r"prepared from other files"):
         prepare(name, tmp_path)
-    with pytest.raises(DatasetError, match=r"no polygon and no run lengths"):
+    with pytest.raises(DatasetError, match=r"polygons or run lengths of COCO, but"):
         prepare(name, tmp_path, data_dir=tmp_path / "again")
     (files / "val.json").write_text("[]")
     with pytest.raises(DatasetError, match=r"as COCO lists them"):

@@ -10,8 +10,8 @@ import pytest
 
 from uhseg_jax.datasets import DATASETS, DatasetError, PreparedSource, load, preparation
 from uhseg_jax.datasets.builder import SegmentationBuilder
-from uhseg_jax.datasets.flattened import FlattenedSource
 from uhseg_jax.datasets.pascal_part.builder import PascalPart
+from uhseg_jax.datasets.views import FlattenedSource
 from uhseg_jax.datasets.voc2012.builder import Voc2012
 
 
@@ -159,7 +159,7 @@ def test_a_flattened_view_has_the_classes_of_its_level(tmp_path):
 
 
 def test_a_flattened_view_keeps_the_background(tmp_path):
-    from uhseg_jax.datasets.flattened import FlattenedSource
+    from uhseg_jax.datasets.views import FlattenedSource
 
     dataset_files.coco(tmp_path)
     fine = load("coco", **options(tmp_path))
