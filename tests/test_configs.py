@@ -21,6 +21,27 @@ def test_configs_name_things_that_exist(path):
     assert hash(config.parameters) == hash(read_config(path).parameters)
 
 
+# One of every family, and of every patch size.
+MODELS = ("dinov2_vits14", "dinov3_vits16", "dino_vits8", "clip_vitl14", "sd_v1_4")
+
+
+@pytest.mark.parametrize("model", MODELS)
+@each
+def test_a_config_means_the_same_patches_of_every_backbone(path, model):
+    request = read_config(path).parameters.request
+    spec = backbones.get_variant(model).spec
+    family = backbones.family_of(spec)
+    if model == "sd_v1_4" and not isinstance(request, backbones.AttentionRequest):
+        with pytest.raises(ValueError, match="expected a Vision Transformer"):
+            family.resolve(spec, request)
+        return
+    resolved = family.resolve(spec, request)
+    size = family.image_size(spec, resolved)
+    assert tuple(side // spec.patch for side in size) == resolved.grid
+    if request.grid is not None:
+        assert resolved.grid == backbones.grid_shape(request.grid)
+
+
 @each
 def test_a_config_says_its_command_and_whose_number_it_is(path):
     text = path.read_text().split('"""')[1]

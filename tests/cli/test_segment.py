@@ -11,12 +11,13 @@ from PIL import Image
 from pycocotools.coco import COCO
 from small_runs import PRESET, photograph
 
-import uhseg_jax
 from uhseg_jax import methods
 from uhseg_jax.cli.flags import refinement_of
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.cli.segment import main
 from uhseg_jax.cli.segment_flags import config_of, parse
+from uhseg_jax.files import atomic_write
+from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import read_image
 from uhseg_jax.refinement.config import Refinement
@@ -154,8 +155,7 @@ def test_another_refinement_is_another_run(done, photos, capsys):
     out, path = done / "out", done / "out/one.npz"
     fine = labels(path)
     assert segment(photos / "one.png", "--refine=none", output=out) == 1
-    assert "refinement.refiner" in (said := capsys.readouterr().err)
-    assert "upsample" in said
+    assert "refinement.refiners upsample there and none now" in capsys.readouterr().err
     assert segment(photos / "one.png", "--refine=none", "--overwrite", output=out) == 0
     assert labels(path).shape == fine.shape
     assert (labels(path) != fine).any()
@@ -239,15 +239,15 @@ def test_one_output_folder_inside_the_images_or_among_them(photos, capsys):
 def test_a_run_cut_short_leaves_whole_files_and_is_taken_up(
     finished, out, monkeypatch, capsys
 ):
-    save, calls = RegionTree.save, []
+    write, calls = tree_file.write, []
 
-    def interrupted_save(tree, path):
+    def interrupted_write(path, **arrays):
         calls.append(path)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        save(tree, path)
+        write(path, **arrays)
 
-    monkeypatch.setattr(RegionTree, "save", interrupted_save)
+    monkeypatch.setattr(tree_file, "write", interrupted_write)
     assert segment(finished / "photos", output=out) == 130
     assert "Interrupted" in capsys.readouterr().err
     assert files(out) == ["one.npz", "one.png", "run.json", "sub/deep/three.png"]
@@ -313,13 +313,13 @@ def test_a_demonstration_photograph_is_taken_where_none_is_named(out, capsys):
 @pytest.mark.parametrize(
     ("arguments", "status", "sentences"),
     [
-        (["--model=dinov2"], 1, ["nknown model 'dinov2'", "dinov2_vits14_focus"]),
+        (["--model=dinov2"], 1, ["unknown model 'dinov2'", "dinov2_vits14_focus"]),
         (["--method=kmeans"], 1, ["unknown method 'kmeans'", "recursive_spectral"]),
         (["--images=nowhere.jpg"], 1, ["nowhere.jpg: there is no such file"]),
         (["--grid=big"], 2, ["grid expects", "'big'"]),
         (["--grid=0"], 2, ["grid must be", "is 0"]),
         (["--levels=4,zero"], 2, ["--levels expects", "4,zero"]),
-        (["--format=pdf"], 2, ["--format expects some of npz,png", "'pdf'"]),
+        (["--format=pdf"], 2, ["--format expects some of png,labels", "'pdf'"]),
         (["--batch_size=0"], 2, ["batch_size"]),
         (["--output="], 2, ["--output expects a folder"]),
         (["--output", ""], 2, ["--output expects a folder"]),
@@ -369,12 +369,12 @@ def test_an_output_that_cannot_be_written_is_named(photos, tmp_path, capsys):
 def test_a_full_disk_is_a_sentence_that_names_the_file(
     photos, out, monkeypatch, capsys
 ):
-    def save(tree, path):
-        with uhseg_jax.files.atomic_write(path), open("/dev/full", "w") as file:
+    def write(path, **arrays):
+        with atomic_write(path), open("/dev/full", "w") as file:
             file.write("x")
 
     with monkeypatch.context() as patched:
-        patched.setattr(RegionTree, "save", save)
+        patched.setattr(tree_file, "write", write)
         assert segment(photos, output=out) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert f"{out / 'one.npz'}: " in message
@@ -404,21 +404,22 @@ def test_a_refinement_is_named_and_its_parameters_are_read():
 
     assert refinement() == Refinement()
     read = refinement("--refine=pamr", "--min_area=0.01", "--connected")
-    assert (read.refiner, read.min_area, read.connected) == ("pamr", 0.01, True)
+    assert (read.name, read.min_area, read.connected) == ("pamr", 0.01, True)
     read = refinement(
         "--refinement.kernel=joint",
         "--refinement.crf.iterations=5",
         "--refinement.pamr.dilations=1,2",
         "--refinement.pamr.num_iterations=3",
-    )
-    assert read.kernel == "joint"
-    assert read.crf.iterations == 5
-    assert (read.pamr.dilations, read.pamr.num_iterations) == ((1, 2), 3)
+    ).to_dict()
+    assert (read["refiners"], read["kernel"]) == ("pamr,crf", "joint")
+    assert read["crf"]["iterations"] == 5
+    assert (read["pamr"]["dilations"], read["pamr"]["num_iterations"]) == ((1, 2), 3)
     multilevel = {"method": "multilevel_clustering"}  # has one of its own
-    assert refinement(**multilevel).refiner == "upsample"
-    assert refinement("--refine=pamr", **multilevel).refiner == "pamr"
+    assert refinement(**multilevel).name == "upsample"
+    assert refinement("--refine=pamr", **multilevel).name == "pamr"
     for flag, sentence in {
-        "--refine=crt": "none|upsample|pamr|crf",
+        "--refine=crt": "crt",
+        "--refinement.refiners=crf": "--refine=pamr,crf",
         "--min_area=2": "min_area",
         "--refinement.colour=1": "no parameter 'colour'",
         "--refinement.crf.colour=1": "--refinement.crf: there is no parameter",

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uhseg_jax import images
 from uhseg_jax.datasets import DATASETS, DatasetError, load, registry
 from uhseg_jax.datasets.source import Source
+from uhseg_jax.images import read_image
 
 NAMES = sorted(dataset_files.WRITERS)
 
@@ -49,7 +49,7 @@ def test_images_are_those_of_the_files(tmp_path):
     dataset_files.voc2012(tmp_path / "files")
     folder = tmp_path / "files" / "VOCdevkit" / "VOC2012" / "JPEGImages"
     for example in prepare("voc2012", tmp_path):
-        expected = images.read_image(folder / f"{example.name}.jpg")
+        expected = read_image(folder / f"{example.name}.jpg")
         np.testing.assert_array_equal(example.image, expected)
 
 
@@ -64,7 +64,7 @@ def test_grey_and_turned_images_are_kept_as_they_are_seen(tmp_path):
     turned.save(folder / "2007_000002.jpg", exif=exif, quality=95)
     source = prepare("voc2012", tmp_path)
     for example in source:
-        expected = images.read_image(folder / f"{example.name}.jpg")
+        expected = read_image(folder / f"{example.name}.jpg")
         assert example.image.shape == (6, 8, 3)
         np.testing.assert_array_equal(example.image, expected)
 
@@ -100,7 +100,7 @@ def test_missing_files_are_all_named(tmp_path):
 def test_unpaired_images_stop_the_preparation(tmp_path):
     dataset_files.cityscapes(tmp_path / "files")
     leftover = "leftImg8bit/val/bonn/bonn_000009_leftImg8bit.png"
-    dataset_files.picture(tmp_path / "files" / leftover)
+    dataset_files.image(tmp_path / "files" / leftover)
     with pytest.raises(DatasetError, match=r"bonn_000009.*has no mask in"):
         prepare("cityscapes", tmp_path)
 
@@ -119,7 +119,7 @@ def test_unknown_ids_stop_the_preparation_and_leave_nothing(tmp_path):
 def test_sizes_that_differ_stop_the_preparation(tmp_path):
     dataset_files.ade20k(tmp_path / "files")
     folder = tmp_path / "files" / "ADEChallengeData2016" / "images" / "validation"
-    dataset_files.picture(folder / "ADE_val_00000001.jpg", (8, 6))
+    dataset_files.image(folder / "ADE_val_00000001.jpg", (8, 6))
     with pytest.raises(DatasetError, match=r"is 8 x 6, but its mask .* is 6 x 8"):
         prepare("ade20k", tmp_path)
 
@@ -127,7 +127,7 @@ def test_sizes_that_differ_stop_the_preparation(tmp_path):
 def test_colour_masks_stop_the_preparation(tmp_path):
     dataset_files.camvid(tmp_path / "files")
     path = tmp_path / "files" / "CamVid" / "valannot" / "0016E5_1.png"
-    dataset_files.picture(path)
+    dataset_files.image(path)
     with pytest.raises(DatasetError, match="mode is RGB, and colours are no ids"):
         prepare("camvid", tmp_path)
 
@@ -180,7 +180,7 @@ def test_parts_that_a_class_lacks_are_refused(tmp_path):
 @pytest.mark.parametrize("name", ["part_image_net", "part_image_net158"])
 def test_the_lists_of_part_image_net_are_painted(name, tmp_path):
     stem, files = "n02129604_17", tmp_path / "files"
-    dataset_files.picture(files / "val" / "n02129604" / f"{stem}.JPEG")
+    dataset_files.image(files / "val" / "n02129604" / f"{stem}.JPEG")
     body = [[0, 0, 8, 0, 8, 4, 0, 4]]  # all of the rows 0 to 3
     head = {"size": [6, 8], "counts": [0, 2, 46]}  # of them, two of the first column
     parts = [(0, head), (1, body)]
@@ -200,7 +200,7 @@ def test_the_lists_of_part_image_net_are_painted(name, tmp_path):
     (files / "val.json").write_text(text.replace('"counts"', '"count"'))
     with pytest.raises(DatasetError, match=r"prepared from other files"):
         prepare(name, tmp_path)
-    with pytest.raises(DatasetError, match=r"no polygon and no run lengths"):
+    with pytest.raises(DatasetError, match=r"polygons or run lengths of COCO, but"):
         prepare(name, tmp_path, data_dir=tmp_path / "again")
     (files / "val.json").write_text("[]")
     with pytest.raises(DatasetError, match=r"as COCO lists them"):

@@ -10,7 +10,8 @@ import pytest
 
 from uhseg_jax.datasets import DATASETS, DatasetError, PreparedSource, load, preparation
 from uhseg_jax.datasets.builder import SegmentationBuilder
-from uhseg_jax.datasets.flattened import FlattenedSource
+from uhseg_jax.datasets.pascal_part.builder import PascalPart
+from uhseg_jax.datasets.views import FlattenedSource
 from uhseg_jax.datasets.voc2012.builder import Voc2012
 
 
@@ -21,7 +22,7 @@ def many(tmp_path, monkeypatch):
     folder = tmp_path / "VOCdevkit" / "VOC2012"
     names = [f"2010_{number:06}" for number in (5, 3, 9, 1, 2, 8, 4)]
     for index, name in enumerate(names):
-        dataset_files.picture(folder / "JPEGImages" / f"{name}.jpg")
+        dataset_files.image(folder / "JPEGImages" / f"{name}.jpg")
         ids = dataset_files.some_ids([0, index + 1])
         dataset_files.mask(folder / "SegmentationClass" / f"{name}.png", ids)
     lists = folder / "ImageSets" / "Segmentation"
@@ -45,7 +46,7 @@ def test_parts_are_read_as_one_in_the_order_of_the_list(many, tmp_path):
 
 
 def test_an_interrupted_preparation_goes_on(many, tmp_path, monkeypatch):
-    read, reading = [], Voc2012.read_label
+    read, reading = [], Voc2012.read_maps
 
     def until_the_fifth(pair):
         read.append(pair.name)
@@ -53,7 +54,7 @@ def test_an_interrupted_preparation_goes_on(many, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return reading(pair)
 
-    monkeypatch.setattr(Voc2012, "read_label", staticmethod(until_the_fifth))
+    monkeypatch.setattr(Voc2012, "read_maps", staticmethod(until_the_fifth))
     with pytest.raises(KeyboardInterrupt):
         load("voc2012", **options(tmp_path))
     with pytest.raises(DatasetError, match="not prepared"):
@@ -101,18 +102,18 @@ def test_long_lists_of_problems_are_cut(many, tmp_path):
 
 
 def test_unknown_datasets_are_told_the_known_ones(tmp_path):
-    with pytest.raises(DatasetError, match=r"no dataset 'voc'; the known .* voc2012\."):
+    with pytest.raises(DatasetError, match=r"unknown dataset 'voc'; .* voc2012\. Did"):
         load("voc", data_dir=tmp_path)
 
 
 def test_two_that_prepare_at_once_do_it_once(many, tmp_path, monkeypatch):
-    read, reading = [], Voc2012.read_label
+    read, reading = [], Voc2012.read_maps
 
     def counted(pair):
         read.append(pair.name)
         return reading(pair)
 
-    monkeypatch.setattr(Voc2012, "read_label", staticmethod(counted))
+    monkeypatch.setattr(Voc2012, "read_maps", staticmethod(counted))
     load("voc2012", **options(tmp_path))
     threads = [
         threading.Thread(target=load, args=("voc2012",), kwargs=options(tmp_path))
@@ -158,7 +159,7 @@ def test_a_flattened_view_has_the_classes_of_its_level(tmp_path):
 
 
 def test_a_flattened_view_keeps_the_background(tmp_path):
-    from uhseg_jax.datasets.flattened import FlattenedSource
+    from uhseg_jax.datasets.views import FlattenedSource
 
     dataset_files.coco(tmp_path)
     fine = load("coco", **options(tmp_path))
@@ -255,3 +256,17 @@ def test_the_fingerprint_of_a_view_has_its_depth(many, tmp_path):
     source = load("voc2012", **options(tmp_path))
     views = [FlattenedSource(source, depth=depth).fingerprint() for depth in (0, 1)]
     assert len({source.fingerprint(), *views}) == 3
+
+
+def test_what_was_prepared_before_a_map_was_added_is_read_without_it(
+    tmp_path, monkeypatch
+):
+    dataset_files.pascal_part(tmp_path)
+    with monkeypatch.context() as before:
+        before.setattr(PascalPart, "EXTRAS", ())
+        old = load("pascal_part", **options(tmp_path))
+    again = load("pascal_part", **options(tmp_path))
+    assert again.fingerprint() == old.fingerprint()
+    assert again[0].instances is None
+    anew = {"manual_dir": tmp_path, "data_dir": tmp_path / "anew"}
+    assert load("pascal_part", **anew)[0].instances.max() == 3

@@ -5,10 +5,15 @@ import json
 import numpy as np
 import pytest
 import scipy.io
+from metric_oracles import iou
 from PIL import Image
+from trees import make_tree
 
-from uhseg_jax import images
 from uhseg_jax.datasets import FolderSource, load
+from uhseg_jax.datasets.pairs import read_names
+from uhseg_jax.hierarchy.segmentation import Segmentation
+from uhseg_jax.images import read_image
+from uhseg_jax.protocols import Scoring
 
 pytestmark = pytest.mark.shared
 
@@ -17,13 +22,14 @@ pytestmark = pytest.mark.shared
 def prepare(shared, tmp_path):
     """Loads a dataset from links to the samples: place below manual_dir, sample."""
 
-    def load_linked(name, links, split="val"):
+    def load_linked(name, links, split="val", names=None):
         root = tmp_path / name
         for place, sample in links.items():
             path = root / place
             path.parent.mkdir(parents=True, exist_ok=True)
             path.symlink_to(shared / "data" / sample)
-        return load(name, split=split, manual_dir=root, data_dir=tmp_path / "prepared")
+        folders = {"manual_dir": root, "data_dir": tmp_path / "prepared"}
+        return load(name, split=split, names=names, **folders)
 
     return load_linked
 
@@ -31,7 +37,7 @@ def prepare(shared, tmp_path):
 def require_same(source, image, mask):
     """Compares with files by name, decoded by Pillow alone."""
     for example in source:
-        pixels = images.read_image(image(example.name))
+        pixels = read_image(image(example.name))
         np.testing.assert_array_equal(example.image, pixels)
         with Image.open(mask(example.name)) as expected:
             assert expected.mode in ("L", "P")
@@ -39,10 +45,31 @@ def require_same(source, image, mask):
         source.taxonomy.flat().encode(example.labels)
 
 
+def require_nfcovering(source):
+    """Compares the NFCovering of 4 x 4 blocks with a loop over objects and blocks."""
+    scorer = Scoring().scorer(source)
+    for example in source:
+        height, width = example.labels.shape
+        rows, columns = np.arange(height) * 4 // height, np.arange(width) * 4 // width
+        blocks = 4 * rows[:, None] + columns
+        tree = make_tree(blocks + 1, [-1] + [0] * 16, [0] + [1] * 16, np.zeros(17))
+        _, row = scorer.score(Segmentation(tree, tree), example)
+        counted = example.instances >= 0
+        ids = np.unique(example.instances)
+        objects = [example.instances == i for i in ids if i > 0]
+        best = [
+            max(iou((blocks == b) & counted, x) for b in range(16)) for x in objects
+        ]
+        assert row["full/nfcovering"] == pytest.approx(np.mean(best), abs=1e-12)
+        assert row["full/nfcovering"] == row["grid/nfcovering"]  # a grid of pixels
+
+
 def test_voc2012(prepare, shared):
-    source = prepare("voc2012", {"VOCdevkit": "VOCdevkit"}, "train")
-    assert len(source) == 160
     folder = shared / "data" / "VOCdevkit" / "VOC2012"
+    names = read_names(folder / "ImageSets" / "Segmentation" / "train.txt")
+    assert len(names) == 160
+    source = prepare("voc2012", {"VOCdevkit": "VOCdevkit"}, "train", names[::8])
+    assert [example.name for example in source] == names[::8]
     require_same(
         source,
         lambda name: folder / "JPEGImages" / f"{name}.jpg",
@@ -146,20 +173,22 @@ def test_coco(prepare, shared):
             assert np.sum(example.labels == category) == sum(sizes)
         stuff = sum(x["area"] for x in segments if x["category_id"] > 91)
         assert np.sum(example.labels == 0) == stuff
+    require_nfcovering(source)
 
 
 def test_bsds500(prepare, shared):
-    source = prepare("bsds500", {"BSDS500": "BSDS500"})
-    assert len(source) == 100
     folder = shared / "data" / "BSDS500" / "data"
-    for index in range(0, 100, 9):
-        example = source[index]
+    names = sorted(path.stem for path in (folder / "images" / "val").glob("*.jpg"))
+    assert len(names) == 100
+    source = prepare("bsds500", {"BSDS500": "BSDS500"}, names=names[::9])
+    assert len(source) == len(names[::9])
+    for example in source:
         people = scipy.io.loadmat(folder / "groundTruth/val" / f"{example.name}.mat")
         expected = [x[0, 0]["Segmentation"] for x in people["groundTruth"][0]]
         assert 4 <= len(expected) == len(example.annotations) <= 9
         np.testing.assert_array_equal(example.annotations, expected)
         np.testing.assert_array_equal(example.labels, expected[0])
-        pixels = images.read_image(folder / "images/val" / f"{example.name}.jpg")
+        pixels = read_image(folder / "images/val" / f"{example.name}.jpg")
         np.testing.assert_array_equal(example.image, pixels)
 
 
@@ -177,22 +206,28 @@ def test_pascal_part(prepare, shared):
         masks = [np.array(x["mask"], bool) for x in objects]
         np.testing.assert_array_equal(example.labels > 0, np.any(masks, axis=0))
         # Where a single object and a single part of it claim a pixel, it is theirs.
-        alone = np.sum(masks, axis=0) == 1
+        single = np.sum(masks, axis=0) == 1
         for x in objects:
             parts = x["parts"]
             parts = [parts] if isinstance(parts, dict) else list(parts)
             claims = np.sum([part["mask"] for part in parts], axis=0)
             for part in parts:
-                sole = alone & (claims == 1) & (part["mask"] > 0)
+                sole = single & (claims == 1) & (part["mask"] > 0)
                 if not sole.any():
                     continue
                 (found,) = np.unique(flat.encode(example.labels[sole][None]))
                 assert names[found] == part["part_name"].split("_")[0]
                 nodes = np.array(tree.names)[tree.members[found]]
                 assert x["class"] in nodes
-            unclaimed = alone & np.array(x["mask"], bool) & (claims == 0)
+            unclaimed = single & np.array(x["mask"], bool) & (claims == 0)
             if parts and unclaimed.any():
                 assert set(example.labels[unclaimed]) == {200 + x["class_ind"]}
+        # Objects one by one, where no other claims the pixel.
+        numbers = [np.unique(example.instances[single & mask]) for mask in masks]
+        assert all(x.size <= 1 for x in numbers)
+        assert len({*np.concatenate(numbers)}) == sum(x.size for x in numbers)
+        np.testing.assert_array_equal(example.instances > 0, example.labels > 0)
+    require_nfcovering(source)
 
 
 def test_a_folder_of_voc(shared):

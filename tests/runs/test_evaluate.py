@@ -10,9 +10,9 @@ from PIL import Image
 from small_runs import CONFIG
 
 from uhseg_jax.backbones import ClassTokenRequest
-from uhseg_jax.datasets.cropped import CroppedSource
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.source import DatasetError, Example
+from uhseg_jax.datasets.views import CroppedSource
 from uhseg_jax.methods import multilevel_clustering
 from uhseg_jax.metrics import boundary, overlap, regions, scales
 from uhseg_jax.metrics.boundary import BoundaryState

@@ -1,6 +1,6 @@
 """The flags that `uhseg-segment` and `uhseg-evaluate` share, and what they mean."""
 
-import dataclasses
+import collections
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,8 @@ from uhseg_jax import backbones
 from uhseg_jax.cli.overrides import UsageError, override
 from uhseg_jax.methods import DEFAULT_METHOD, METHODS
 from uhseg_jax.pipeline import Segmenter
-from uhseg_jax.refinement.config import REFINERS, Refinement
+from uhseg_jax.refinement.config import Refinement
+from uhseg_jax.refinement.refiners import REFINERS, parse_refiners
 from uhseg_jax.runs import hosts
 
 __all__ = [
@@ -30,8 +31,17 @@ __all__ = [
 ]
 
 Flags = flags.FlagValues
-# Kind (of absl's DEFINE_...), name, default, meaning, and bounds or choices.
+# Kind (of absl's DEFINE_..., or a parser), name, default, meaning, perhaps bounds.
 Flag = tuple[Any, ...]
+
+
+class _RefinersParser(flags.ArgumentParser[str]):
+    """Refuses what `parse_refiners` cannot read, and keeps the text."""
+
+    def parse(self, argument: str) -> str:
+        parse_refiners(argument)
+        return argument
+
 
 _SHARED: list[Flag] = [
     ("bool", "help", False, "Show this and exit."),
@@ -41,19 +51,20 @@ _SHARED: list[Flag] = [
      + "; ".join(f"{x.name}, {x.summary}" for x in METHODS.values()) + "."),
     ("string", "preset", "default", "Named parameters of the method: " + "; ".join(
         f"{x.name} has {', '.join(x.presets)}" for x in METHODS.values()) + "."),
-    ("enum", "refine", None,
+    (_RefinersParser(), "refine", None,
      "How leaves of patches become leaves of pixels: none (whole patches), upsample "
-     "(features interpolated), and on top of that pamr (pixel-adaptive mask "
-     "refinement), crf (dense CRF) or pamr_crf (the one, then the other). The method's "
-     "own by default.", {"enum_values": REFINERS}),
+     "(features interpolated) or, on top of that, some of the following in the order "
+     "to run them, separated by commas: "
+     + ", ".join(f"{x.name} ({x.summary})" for x in REFINERS.values())
+     + ". The method's own by default."),
     ("float", "min_area", Refinement().min_area,
      "Share of the image below which a connected piece of a leaf goes to the regions "
      "around it.", {"lower_bound": 0.0, "upper_bound": 1.0}),
     ("bool", "connected", Refinement().connected,
      "Divide leaves that lie in several pieces."),
     ("multi_string", "refinement", [],
-     "A parameter of the refinement, as in --refinement.kernel=bilinear and "
-     "--refinement.crf.iterations=5"),
+     "A parameter of the refinement or of a refiner, as in "
+     "--refinement.kernel=bilinear and --refinement.crf.iterations=5"),
     ("string", "checkpoint_dir", None,
      "Folder of converted weights; UHSEG_CACHE or else the user's cache by default."),
     ("bool", "distributed", False,
@@ -72,9 +83,12 @@ def define(*others: Flag) -> Flags:
     values = flags.FlagValues()
     values.set_gnu_getopt(True)  # flags after paths count too
     for kind, name, default, meaning, *rest in (*_SHARED, *others):
-        make = getattr(flags, f"DEFINE_{kind}")
-        bounds = rest[0] if rest else {}
-        make(name, default=default, help=meaning, flag_values=values, **bounds)
+        said = {"default": default, "help": meaning, "flag_values": values}
+        if isinstance(kind, str):
+            bounds = rest[0] if rest else {}
+            getattr(flags, f"DEFINE_{kind}")(name, **said, **bounds)
+        else:
+            flags.DEFINE(kind, name, **said)
     return values
 
 
@@ -132,13 +146,26 @@ def refinement_of(values: Flags, *, method: str) -> Refinement:
     Raises:
       UsageError: a parameter is unknown or has a value it cannot have.
     """
-    named = dataclasses.replace(
-        Refinement(),
-        refiner=values.refine or METHODS.find(method).refiner,
+    own, constants = [], collections.defaultdict(list)
+    for assignment in values.refinement:
+        name, dot, rest = assignment.partition(".")
+        if name.startswith("refiners"):
+            raise UsageError("--refinement: name the refiners with --refine=pamr,crf.")
+        if dot and name in REFINERS:
+            constants[name].append(rest)
+        else:
+            own.append(assignment)
+    # Constants of refiners that do not run are checked as well.
+    known = {
+        name: override(x, constants[name], flag=f"--refinement.{name}")
+        for name, x in REFINERS.items()
+    }
+    named = Refinement(
+        parse_refiners(values.refine or METHODS.find(method).refiner, known),
         min_area=values.min_area,
         connected=values.connected,
     )
-    return override(named, values.refinement, flag="--refinement")
+    return override(named, own, flag="--refinement")
 
 
 def segmenter_of(

@@ -7,8 +7,8 @@ import jax
 
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.overrides import UsageError, override
+from uhseg_jax.export import DEFAULT_FORMATS, EXPORTERS, formats_help
 from uhseg_jax.methods import METHODS
-from uhseg_jax.runs.results import FORMATS
 from uhseg_jax.runs.shards import Share
 
 __all__ = ["batch_size_of", "config_of", "parse", "shard_of"]
@@ -20,10 +20,7 @@ _FLAGS: list[flags.Flag] = [
      "'photos/**/*.jpg'. Paths without the flag are taken too. A demonstration "
      "photograph if there are none"),
     ("string", "output", "regions", "Folder for the results."),
-    ("list", "format", ["npz", "png", "coco", "html"],
-     "What to write. For every image: npz (the tree; without it nothing is skipped "
-     "later), png (the image beside its regions), labels (PNG of leaf ids). For all "
-     "together: coco (coco.json), html (index.html)."),
+    ("list", "format", list(DEFAULT_FORMATS), f"What to write. {formats_help()}"),
     ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png."),
     ("integer", "max_regions", None,
      "At most so many leaves in a tree. As many as are found by default.",
@@ -69,10 +66,10 @@ def parse(argv: Sequence[str]) -> flags.Flags:
             "--levels expects numbers of regions from 1 up, such as 4,8,16, but got "
             f"{','.join(values.levels)!r}."
         )
-    unknown = [x for x in values.format if x not in FORMATS]
+    unknown = [x for x in values.format if x not in EXPORTERS]
     if unknown or not values.format:
         raise UsageError(
-            f"--format expects some of {','.join(FORMATS)}, but got "
+            f"--format expects some of {','.join(EXPORTERS)}, but got "
             f"{','.join(unknown)!r}."
         )
     divided = [x for x in ("distributed", "shard", "join") if values[x].value]

@@ -5,7 +5,6 @@ result older than it belongs to earlier settings and does not count.
 """
 
 import contextlib
-import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -70,7 +69,7 @@ def describe(
         "dtype": str(backbone.module.dtype),
         "method": segmenter.method.name,
         "config": segmenter.method.settings(segmenter.config, identities),
-        "refinement": dataclasses.asdict(segmenter.refinement),
+        "refinement": segmenter.refinement.to_dict(),
         **others,
     }
     return json.loads(json.dumps(settings))  # tuples become lists, as in the file

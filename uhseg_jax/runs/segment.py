@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from uhseg_jax.export.coco import CocoWriter
-from uhseg_jax.export.viewer import ViewerWriter
+from uhseg_jax import export
+from uhseg_jax.export.png_files import is_own
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError, read_image
 from uhseg_jax.methods.method import Collection, Fitted
 from uhseg_jax.pipeline import Segmenter
-from uhseg_jax.runs import hosts, results
+from uhseg_jax.runs import hosts
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.read_ahead import read_ahead
 from uhseg_jax.runs.record import RunError, Settings, claim, describe, naming_the_file
@@ -35,9 +35,6 @@ __all__ = [
     "segment_images",
     "settings_of",
 ]
-
-_ALL = ("npz", "png", "coco", "html")
-_FOR_ALL = ("coco", "html")  # formats of which a run writes one file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,15 +68,15 @@ class _Item:
       index: in the run.
       image: of that index.
       pixels: None if the image failed.
-      found: the regions, once they are known.
+      result: once it is known.
       was_there: whether the results are there.
-      failure: a sentence on why there are no pixels or regions; empty if there are.
+      failure: a sentence on why there is no result; empty if there is one.
     """
 
     index: int
     image: RunImage
     pixels: UInt8[np.ndarray, "H W 3"] | None = None
-    found: Segmentation | None = None
+    result: export.Result | None = None
     was_there: bool = False
     failure: str = ""
 
@@ -105,7 +102,7 @@ def claim_images(
     settings: Settings,
     images: Sequence[RunImage],
     *,
-    formats: Sequence[str] = _ALL,
+    formats: Sequence[str] = export.DEFAULT_FORMATS,
     shard: Share | None = None,
     overwrite: bool = False,
 ) -> int:
@@ -121,7 +118,7 @@ def claim_images(
                 output,
                 settings,
                 results=_results_in(output),
-                files=results.result_files(output, names, formats=formats),
+                files=[output / x for x in export.result_files(formats, names)],
                 overwrite=overwrite,
                 shared=shard is not None or hosts.index() > 0,
             )
@@ -139,7 +136,7 @@ def segment_images(
     since: int,
     overwrite: bool = False,
     shard: Share | None = None,
-    formats: Sequence[str] = _ALL,
+    formats: Sequence[str] = export.DEFAULT_FORMATS,
     levels: Sequence[int] = (4, 8, 16),
     batch_size: int = 1,
     on_pass: Callable[[str, int], None] = lambda stage, index: None,
@@ -163,7 +160,7 @@ def segment_images(
       overwrite: compute those as well.
       shard: the images to take, with no other process to wait for; None: this process's
         share of all.
-      formats: of `results.FORMATS`. Without ``npz`` nothing can be skipped later.
+      formats: of `export.EXPORTERS`. Without ``npz`` nothing can be skipped later.
       levels: numbers of regions in the overlays.
       batch_size: images that are handed to the devices before a result is fetched.
       on_pass: called with the name of a pass and an index after every image, where a
@@ -200,28 +197,22 @@ def segment_images(
             output=output,
             formats=formats,
             since=since if "npz" in formats and not overwrite else None,
-            load=fitted.num_categories is None,
         )
+        own = [
+            x for x in formats if share.count == 1 or export.EXPORTERS.find(x).per_image
+        ]
+        options = export.ExportOptions(tuple(levels), fitted.num_categories)
         wanted = share.of(len(images))
         with (
-            _files_for_all(output, formats if share.count == 1 else ()) as add,
+            export.open_formats(own, output, options) as writer,
             contextlib.closing(read_ahead(prepare, wanted, batch_size)) as items,
         ):
             for item in _segmented(fitted, items, batch_size):
-                if item.pixels is not None and item.found is not None:
-                    results.write_files(
-                        output,
-                        item.image.name,
-                        item.pixels,
-                        item.found.tree,
-                        formats=formats,
-                        levels=levels,
-                        keep_since=since if item.was_there else None,
-                    )
-                    add(item.image, item.pixels, item.found)
-                    counts[item.was_there] += 1
-                else:
+                if item.result is None:
                     failures.append(Failure(item.image.title, item.failure))
+                else:
+                    writer.add(item.result, since=since if item.was_there else None)
+                    counts[item.was_there] += 1
                 on_done(item.image, item.failure)
 
     def join() -> None:
@@ -240,7 +231,7 @@ def join_results(
     output: Path,
     *,
     since: int,
-    formats: Sequence[str] = _ALL,
+    formats: Sequence[str] = export.DEFAULT_FORMATS,
     on_done: Callable[[RunImage, str], None] = lambda image, failure: None,
 ) -> Report:
     """Writes what covers all images, from the results of every one.
@@ -251,7 +242,7 @@ def join_results(
       images: all images of the run.
       output: the folder with their trees.
       since: time in ns from which trees count; see `record.require`.
-      formats: of `results.FORMATS`; those of single images are ignored.
+      formats: of `export.EXPORTERS`; those of single images are ignored.
       on_done: called after every image with it and, if it failed, a sentence.
 
     Returns:
@@ -260,23 +251,22 @@ def join_results(
     Raises:
       RunError: an image has no result, or a file cannot be written.
     """
-    if not set(_FOR_ALL) & set(formats):
-        return Report(0, 0, ())
+    formats = sorted(_of_the_run(formats))
     prepare = functools.partial(
-        _read, images, output=output, formats=formats, since=since, load=True
+        _read, images, output=output, formats=formats, since=since
     )
     missing, failures = [], []
     with (
-        _files_for_all(output, formats) as add,
+        export.open_formats(formats, output, export.ExportOptions()) as writer,
         contextlib.closing(read_ahead(prepare, range(len(images)), 1)) as items,
     ):
         for item in items:
             if item.failure:
                 failures.append(Failure(item.image.title, item.failure))
-            elif item.pixels is None or item.found is None:
+            elif item.result is None:
                 missing.append(item.image.title)
             elif not missing:
-                add(item.image, item.pixels, item.found)
+                writer.add(item.result)
             on_done(item.image, item.failure)
         if missing:
             raise RunError(
@@ -287,32 +277,16 @@ def join_results(
     return Report(0, len(images) - len(failures), tuple(failures))
 
 
+def _of_the_run(formats: Sequence[str]) -> set[str]:
+    """The formats of which a run has one file."""
+    return {x for x in formats if not export.EXPORTERS.find(x).per_image}
+
+
 def _results_in(output: Path) -> Iterator[Path]:
     """Files that runs of any settings left in a folder."""
     yield from (output / name for name in ("coco.json", "index.html"))
     yield from output.rglob("*.npz")
-    yield from filter(results.is_own, output.rglob("*.png"))
-
-
-@contextlib.contextmanager
-def _files_for_all(
-    output: Path, formats: Sequence[str]
-) -> Iterator[Callable[[RunImage, UInt8[np.ndarray, "H W 3"], Segmentation], None]]:
-    """Opens the files that cover all images and yields what adds one to them."""
-    with contextlib.ExitStack() as stack:
-        enter = stack.enter_context
-        coco = enter(CocoWriter(output / "coco.json")) if "coco" in formats else None
-        page = enter(ViewerWriter(output / "index.html")) if "html" in formats else None
-
-        def add(
-            image: RunImage, pixels: UInt8[np.ndarray, "H W 3"], found: Segmentation
-        ) -> None:
-            if coco:
-                coco.add(image.title, pixels.shape[:2], found.tree)
-            if page:
-                page.add(image.title, pixels, found.tree)
-
-        yield add
+    yield from filter(is_own, output.rglob("*.png"))
 
 
 def _read(
@@ -322,9 +296,8 @@ def _read(
     output: Path,
     formats: Sequence[str],
     since: int | None,
-    load: bool,
 ) -> _Item:
-    """Decodes an image, and loads its tree if asked to and that is still good."""
+    """Decodes an image, and loads its result if that is still good."""
     image = images[index]
     item = _Item(index, image)
     try:
@@ -334,8 +307,8 @@ def _read(
     except MemoryError:
         sentence = f"{image.source}: too large for the memory there is."
         return dataclasses.replace(item, failure=sentence)
-    files = results.result_files(output, [image.name], formats=formats)
-    if any(map(_is_too_long, files)):
+    files = export.result_files(["npz", *formats], [image.name])
+    if any(_is_too_long(output / x) for x in files):
         sentence = f"{image.title}: the name is too long for its results."
         return dataclasses.replace(item, failure=sentence)
     item = dataclasses.replace(item, pixels=pixels)
@@ -345,11 +318,10 @@ def _read(
         changed = image.source.stat().st_mtime_ns
         # Cameras with wrong clocks date images into the future: no reason to redo.
         since = max(since, changed if changed < time.time_ns() else 0)
-    tree = results.load_tree(output, image.name, size=pixels.shape[:2], since=since)
-    if tree is None:
-        return item
-    found = Segmentation(tree=tree, grid=tree) if load else None
-    return dataclasses.replace(item, found=found, was_there=True)
+    result = export.read_result(
+        output, image.name, title=image.title, pixels=pixels, since=since
+    )
+    return dataclasses.replace(item, result=result, was_there=result is not None)
 
 
 def _is_too_long(path: Path) -> bool:
@@ -367,7 +339,7 @@ def _segmented(
     """Segments the images that are not yet, a batch at a time; keeps the order."""
     items = iter(items)
     while batch := list(itertools.islice(items, batch_size)):
-        waiting = [x for x in batch if x.pixels is not None and x.found is None]
+        waiting = [x for x in batch if x.pixels is not None and x.result is None]
 
         def segment_rest(waiting: list[_Item] = waiting) -> Iterator[Segmentation]:
             indices, pixels = [x.index for x in waiting], [x.pixels for x in waiting]
@@ -380,8 +352,22 @@ def _segmented(
             if waiting and item is waiting[0]:
                 waiting.pop(0)
                 try:
-                    item = dataclasses.replace(item, found=next(found))
+                    item = _with_result(item, next(found))
                 except ImageError as error:  # it could not be read by a pass before
                     item = dataclasses.replace(item, failure=str(error))
                     found = segment_rest()
             yield item
+
+
+def _with_result(item: _Item, found: Segmentation) -> _Item:
+    assert item.pixels is not None
+    image = item.image
+    result = export.Result(
+        image.name,
+        image.title,
+        item.pixels,
+        found.tree,
+        found.categories,
+        found.distances,
+    )
+    return dataclasses.replace(item, result=result)
