@@ -6,7 +6,7 @@ from graphs import block_graph, normalized_laplacian, random_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uhseg_jax.spectral import coarsen, eigen, ncut, stability
+from uhseg_jax.spectral import coarsen, eigen, laplacian, ncut
 
 MASK = jnp.ones(12, bool)
 
@@ -101,7 +101,7 @@ def test_perturbation_norms_agree_with_float64():
     labels = np.array([0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3])  # 3: a group of one
     ideal = (labels[:, None] == labels[None, :]).astype(float) - np.eye(12)
     difference = normalized_laplacian(weights) - normalized_laplacian(ideal)
-    operator, frobenius = stability.perturbation_norms(
+    operator, frobenius = laplacian.perturbation_norms(
         jnp.asarray(weights), jnp.asarray(labels), MASK
     )
     assert abs(float(operator) - np.linalg.norm(difference, 2)) < 1e-5
@@ -111,7 +111,7 @@ def test_perturbation_norms_agree_with_float64():
 def test_the_ideal_graph_has_no_perturbation():
     weights = block_graph([4, 5, 3], across=0.0)
     labels = jnp.asarray(np.repeat([0, 1, 2], [4, 5, 3]))
-    operator, frobenius = stability.perturbation_norms(
+    operator, frobenius = laplacian.perturbation_norms(
         jnp.asarray(weights), labels, MASK
     )
     assert float(operator) < 1e-6
@@ -129,11 +129,13 @@ def test_sharpening_raises_mean_weights_and_keeps_sizes():
     sizes = np.arange(1, 13, dtype=np.float32)
     pairs = np.outer(sizes, sizes)
     graph = coarse_graph(weights * pairs, sizes)
-    sharp = np.asarray(coarsen.sharpen(graph, 3.0).weights, np.float64)
+    sharp = np.asarray(coarsen.raise_contrast(graph, 3.0).weights, np.float64)
     expected = pairs * weights**3
     expected *= sharp.max() / expected.max()
     np.testing.assert_allclose(sharp, expected, atol=1e-6 * sharp.max())
-    np.testing.assert_array_equal(coarsen.sharpen(graph, 1.0).weights, graph.weights)
+    np.testing.assert_array_equal(
+        coarsen.raise_contrast(graph, 1.0).weights, graph.weights
+    )
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
@@ -141,7 +143,9 @@ def test_sharpening_does_not_depend_on_the_scale_of_the_weights(scale):
     weights = random_graph(6, n=12)
     sizes = np.ones(12, np.float32)
     sharp, scaled = (
-        np.asarray(coarsen.sharpen(coarse_graph(weights * s, sizes), 10.0).weights)
+        np.asarray(
+            coarsen.raise_contrast(coarse_graph(weights * s, sizes), 10.0).weights
+        )
         for s in (1, scale)
     )
     np.testing.assert_allclose(scaled / scaled.max(), sharp / sharp.max(), atol=1e-5)

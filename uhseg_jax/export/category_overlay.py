@@ -8,7 +8,7 @@ from PIL import Image
 from uhseg_jax.export.colors import node_colors
 from uhseg_jax.export.panels import boundaries, fit
 from uhseg_jax.files import atomic_write
-from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree
+from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Integer, UInt8
 
 __all__ = ["category_colors", "paint_categories", "save_category_map"]
@@ -24,14 +24,7 @@ def category_colors(count: int) -> UInt8[np.ndarray, "n 3"]:
 
     Depends on the number of categories alone: they are the same in every image.
     """
-    n = count + 1
-    flat = RegionTree(
-        labels=np.arange(1, n, dtype=np.int32)[None, :],
-        parents=np.where(np.arange(n) == 0, NO_PARENT, 0).astype(np.int32),
-        num_nodes=np.asarray(n, np.int32),
-        depths=np.minimum(np.arange(n), 1).astype(np.int32),
-        costs=np.zeros(n, np.float32),
-    )
+    flat = RegionTree.flat(np.arange(1, count + 1)[None, :], count + 1)
     colors = node_colors(flat) if count else np.zeros((1, 3), np.uint8)
     colors[0] = 0
     return colors

@@ -6,9 +6,8 @@ import numpy as np
 from PIL import Image
 
 from uhseg_jax.export.colors import node_colors
-from uhseg_jax.export.panels import visible_nodes
 from uhseg_jax.files import atomic_write
-from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 
 __all__ = ["save_labels"]
 
@@ -38,7 +37,7 @@ def save_labels(
         )
     labels = np.asarray(tree.labels)
     if num_regions is not None:
-        labels = visible_nodes(tree, num_regions)[labels]
+        labels = np.asarray(visible_nodes(tree, num_regions=num_regions))[labels]
     if count <= 256:
         image = Image.fromarray(labels.astype(np.uint8), "L")
         image.putpalette(node_colors(tree)[:count].tobytes())

@@ -1,11 +1,10 @@
 """A tree as a series of flat segmentations from coarse to fine, for the BSDS scores."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
-from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.types import Int
 
 __all__ = ["NUM_REGIONS", "cut_maps", "cut_stack"]
@@ -29,21 +28,18 @@ def cut_maps(
       costs: cuts by cost instead.
 
     Returns:
-      ``[t, n]``: for every node that is a leaf, the node that it is seen as.
+      ``[t, n]``: for every node the one that it is seen as.
 
     Raises:
       ValueError: both are given, or a value is out of range.
     """
     if num_regions is not None and costs is not None:
         raise ValueError("give num_regions or costs for the scales, not both.")
-    # An image with one cell for every node: cutting it costs nothing.
-    nodes = np.arange(tree.parents.shape[0], dtype=np.int32)[None, :]
-    small = dataclasses.replace(tree, labels=nodes)
     if costs is not None:
-        cuts = [small.cut(cost=cost) for cost in costs]
+        cuts = [visible_nodes(tree, cost=cost) for cost in costs]
     else:
-        cuts = [small.cut(num_regions=k) for k in num_regions or NUM_REGIONS]
-    return np.concatenate([np.asarray(cut) for cut in cuts])
+        cuts = [visible_nodes(tree, num_regions=k) for k in num_regions or NUM_REGIONS]
+    return np.stack([np.asarray(cut) for cut in cuts])
 
 
 def cut_stack(
