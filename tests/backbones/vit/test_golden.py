@@ -21,7 +21,11 @@ def backbone() -> Backbone:
     return load_backbone("dinov2_vits14_focus", dtype="float32")
 
 
-@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
+# Every size compiles a model anew.
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("coffee", "chelsea")]
+
+
+@pytest.mark.parametrize("name", ["astronaut", *SLOW])
 def test_tokens_of_real_weights_are_the_reference(backbone, name):
     with np.load(GOLDEN) as golden:
         rows, columns = golden[f"{name}_crop"]

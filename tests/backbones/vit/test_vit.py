@@ -359,7 +359,7 @@ def test_unknown_model_names_the_known_ones_and_a_close_one():
     with pytest.raises(ValueError, match="Did you mean 'dinov2_vits14'") as caught:
         get_variant("dinov2_vit_s14")
     assert "dinov2_vitl14_reg" in str(caught.value)
-    with pytest.raises(ValueError, match="Unknown model"):
+    with pytest.raises(ValueError, match="unknown model"):
         load_backbone("resnet50")
 
 

@@ -14,14 +14,14 @@ from uhseg_jax.types import Array, Float, Int
 
 __all__ = ["NO_KEY", "VertexKeys", "corners_of", "stack"]
 
-# No vertex: sorts after all.
+# Stands for no vertex; sorts after all keys.
 NO_KEY = np.uint32(0xFFFFFFFF)
 
 
 class VertexKeys:
     """Numbers in 32 bits, the keys, for the vertices near a box of points.
 
-    The d + 1 coordinates of a vertex are whole numbers that sum to zero and leave one
+    The d + 1 coordinates of a vertex are integers that sum to zero and leave one
     remainder by d + 1. In quotients, each is a multiple of one dimension of the points
     less a share of the coordinates after it; with that share added back it has only as
     many values as that dimension is wide. Early dimensions make the leading digits.
@@ -54,15 +54,15 @@ class VertexKeys:
         d = len(self.lows)
         remainder = coordinates[0] % (d + 1)
         key = remainder.astype(jnp.uint32)
-        place = d + 1
+        radix = d + 1
         inside = jnp.ones(remainder.shape, bool)
         tail = jnp.zeros_like(remainder)
         for j in range(d, 0, -1):
             digit = (coordinates[j] - remainder) // (d + 1)
             digit = digit + tail // ((j + 1) * (d + 1)) - self.lows[j - 1]
             inside = inside & (digit >= 0) & (digit < self.sizes[j - 1])
-            key = key + digit.astype(jnp.uint32) * np.uint32(place)
-            place *= self.sizes[j - 1]
+            key = key + digit.astype(jnp.uint32) * np.uint32(radix)
+            radix *= self.sizes[j - 1]
             tail = tail + coordinates[j]
         return jnp.where(inside, key, NO_KEY)
 

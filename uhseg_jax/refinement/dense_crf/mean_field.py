@@ -1,74 +1,68 @@
 """Labels that follow the edges of an image: a fully connected CRF, by mean field.
 
 Kraehenbuehl & Koltun, "Efficient Inference in Fully Connected CRFs with Gaussian Edge
-Potentials", NeurIPS 2011. Any two pixels of different labels pay for being close, and
-for being close and of like colour. A step of mean field is one Gaussian filter of the
-marginals for either (`permutohedral`), normalised symmetrically; lattice and
+Potentials", NeurIPS 2011. Two pixels of different labels cost the more the closer they
+are, and the closer in place and colour. A step of mean field is one Gaussian filter of
+the marginals for either term (`permutohedral`), normalised symmetrically; lattice and
 normalisation are pydensecrf's, and so are the marginals, up to round-off.
 """
 
 import dataclasses
 import functools
+from typing import Annotated, ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax import config_checks
-from uhseg_jax.refinement import permutohedral
+from uhseg_jax.refinement.dense_crf import permutohedral
+from uhseg_jax.refinement.pixel_grid import PixelGrid
 from uhseg_jax.types import Array, Bool, Float, UInt8
+from uhseg_jax.validators import POSITIVE, Validated, integer, real
 
-__all__ = ["PRESETS", "CRFConfig", "mean_field"]
+__all__ = ["PRESETS", "DenseCRF", "mean_field"]
 
-_SIGMA = config_checks.real("a finite number above 0", lambda x: 0 < x < float("inf"))
-_WEIGHT = config_checks.real(
-    "a finite number of at least 0", lambda x: 0 <= x < float("inf")
-)
+_WEIGHT = real("a finite number of at least 0", lambda x: 0 <= x < float("inf"))
 
 
 @dataclasses.dataclass(frozen=True)
-class CRFConfig:
-    """Constants of the CRF; those of `recursive_spectral` unless said.
+class DenseCRF(Validated):
+    """The refiner "crf": its constants are those of `recursive_spectral` unless said.
 
     Attributes:
-      gaussian_sigma: standard deviation of closeness, in pixels.
-      gaussian_weight: price of different labels by closeness; 0: none.
-      bilateral_sigma_xy: standard deviation of closeness where colour counts as well,
-        in pixels.
-      bilateral_sigma_rgb: standard deviation of likeness, in levels of 255.
-      bilateral_weight: price of different labels by closeness and likeness; 0: none.
+      gaussian_sigma: standard deviation of the distance, in pixels.
+      gaussian_weight: cost of different labels at no distance; 0 leaves the term out.
+      bilateral_sigma_xy: standard deviation of the distance where colour counts as
+        well, in pixels.
+      bilateral_sigma_rgb: standard deviation of the colour, in levels of 255.
+      bilateral_weight: cost of different labels at no distance in place and colour; 0
+        leaves the term out.
       iterations: steps of mean field.
+
+    Raises:
+      ValueError: a constant is out of its range; the message names it.
     """
 
-    gaussian_sigma: float = 1.0
-    gaussian_weight: float = 3.0
-    bilateral_sigma_xy: float = 67.0
-    bilateral_sigma_rgb: float = 3.0
-    bilateral_weight: float = 4.0
-    iterations: int = 10
+    name: ClassVar[str] = "crf"
+    summary: ClassVar[str] = "a dense CRF (Kraehenbuehl & Koltun, NeurIPS 2011)"
 
-    def __post_init__(self) -> None:
-        """Checks the fields.
+    gaussian_sigma: Annotated[float, POSITIVE] = 1.0
+    gaussian_weight: Annotated[float, _WEIGHT] = 3.0
+    bilateral_sigma_xy: Annotated[float, POSITIVE] = 67.0
+    bilateral_sigma_rgb: Annotated[float, POSITIVE] = 3.0
+    bilateral_weight: Annotated[float, _WEIGHT] = 4.0
+    iterations: Annotated[int, integer(0)] = 10
 
-        Raises:
-          ValueError: one of them is not what it has to be; the message says which.
-        """
-        config_checks.check_fields(
-            self,
-            {
-                "gaussian_sigma": _SIGMA,
-                "gaussian_weight": _WEIGHT,
-                "bilateral_sigma_xy": _SIGMA,
-                "bilateral_sigma_rgb": _SIGMA,
-                "bilateral_weight": _WEIGHT,
-                "iterations": config_checks.whole(0),
-            },
-        )
+    def __call__(
+        self, log_p: Float[Array, "H W k"], pixels: PixelGrid
+    ) -> Float[Array, "H W k"]:
+        """Marginals, with the log-probabilities as unary terms."""
+        return mean_field(-log_p, pixels.colors, self, mask=pixels.inside)
 
 
 PRESETS = {
-    "recursive_spectral": CRFConfig(),
-    "cutler": CRFConfig(3.0, 7.0, 50.0, 5.0, 10.0, 10),
-    "pydensecrf": CRFConfig(3.0, 3.0, 80.0, 13.0, 10.0, 5),
+    "recursive_spectral": DenseCRF(),
+    "cutler": DenseCRF(3.0, 7.0, 50.0, 5.0, 10.0, 10),
+    "pydensecrf": DenseCRF(3.0, 3.0, 80.0, 13.0, 10.0, 5),
 }
 """Published constants: of recursive spectral clustering, of CutLER, and of the example
 in pydensecrf's README."""
@@ -77,7 +71,7 @@ in pydensecrf's README."""
 def mean_field(
     unary: Float[Array, "H W k"],
     image: UInt8[Array, "H W 3"] | Float[Array, "H W 3"],
-    config: CRFConfig,
+    config: DenseCRF,
     *,
     mask: Bool[Array, "H W"] | None = None,
 ) -> Float[Array, "H W k"]:
@@ -90,7 +84,7 @@ def mean_field(
         probability. A label at infinity is none: its marginal is 0.
       image: ``[H, W, 3]``, colours from 0 to 255; others are moved to these ends.
       config: the constants (static).
-      mask: the pixels that there are; all if None. The others have no influence.
+      mask: True where there is a pixel; everywhere if None. The rest has no influence.
 
     Returns:
       float32 ``[H, W, k]``; sums over k to 1, or 0 for pixels that are not there.
@@ -105,7 +99,7 @@ def mean_field(
 
 
 def _mean_field(
-    config: CRFConfig,
+    config: DenseCRF,
     unary: Float[Array, "H W k"],
     image: UInt8[Array, "H W 3"] | Float[Array, "H W 3"],
     mask: Bool[Array, "H W"],
@@ -114,8 +108,8 @@ def _mean_field(
     there = mask.reshape(-1, 1)
     logits = jnp.where(there, -unary.reshape(-1, k), 0)
     y, x = (a.reshape(-1) for a in jnp.indices((height, width), jnp.float32))
-    colours = jnp.where(mask[:, :, None], image.astype(jnp.float32), 0).reshape(-1, 3)
-    features = [x, y, *colours.T]
+    colors = jnp.where(mask[:, :, None], image.astype(jnp.float32), 0).reshape(-1, 3)
+    features = [x, y, *colors.T]
     ends = [width - 1, height - 1, 255, 255, 255]
 
     def kernel(sigmas: list[float]) -> tuple[permutohedral.Lattice, Array]:
@@ -129,13 +123,16 @@ def _mean_field(
         # Pixels that are not there have degree zero.
         return lattice, jnp.where(there, jax.lax.rsqrt(jnp.where(there, degrees, 1)), 0)
 
-    kernels = []
-    if config.gaussian_weight and config.iterations:
-        sigmas = [config.gaussian_sigma] * 2
-        kernels.append((config.gaussian_weight, *kernel(sigmas)))
-    if config.bilateral_weight and config.iterations:
-        sigmas = [config.bilateral_sigma_xy] * 2 + [config.bilateral_sigma_rgb] * 3
-        kernels.append((config.bilateral_weight, *kernel(sigmas)))
+    place = [config.bilateral_sigma_xy] * 2
+    terms = (
+        (config.gaussian_weight, [config.gaussian_sigma] * 2),
+        (config.bilateral_weight, [*place, *[config.bilateral_sigma_rgb] * 3]),
+    )
+    kernels = [
+        (weight, *kernel(sigmas))
+        for weight, sigmas in terms
+        if weight and config.iterations
+    ]
 
     def body_fn(_: Array, marginals: Float[Array, "n k"]) -> Float[Array, "n k"]:
         energies = logits

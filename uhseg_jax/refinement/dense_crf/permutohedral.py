@@ -15,13 +15,13 @@ on the shortest of a few beginnings of the tables that holds the vertices there 
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from uhseg_jax.pytrees import pytree_dataclass
-from uhseg_jax.refinement.lattice_vertices import (
+from uhseg_jax.refinement.dense_crf.vertices import (
     NO_KEY,
     VertexKeys,
     corners_of,
@@ -33,7 +33,7 @@ __all__ = ["Lattice", "build_lattice", "filter_values"]
 
 # Rows of a table that one step of a loop computes.
 _BLOCK = 16384
-# PixelGrid that one row of the splat adds up; a vertex of more points has more rows.
+# Points that one row of the splat adds up; a vertex of more points has more rows.
 _FAN_IN = 4
 # Values of vertices that a filter holds at once; of more, some columns after others.
 _MAX_VALUES = 2**24
@@ -41,12 +41,11 @@ _MAX_VALUES = 2**24
 T = TypeVar("T")
 
 
-class _Block:
+class _Block(NamedTuple):
     """Some consecutive rows of every table."""
 
-    def __init__(self, start: Int[Array, ""], size: int):
-        self.start = start
-        self.size = size
+    start: Int[Array, ""]
+    size: int
 
     @property
     def rows(self) -> Int[Array, " size"]:
@@ -109,7 +108,7 @@ def build_lattice(
       points: ``[n, d]``, in standard deviations of the kernel.
       low: lower bound of every dimension (static); points beyond are moved to it.
       high: upper bound of every dimension (static).
-      mask: the points that there are; all if None.
+      mask: True where there is a point; everywhere if None.
 
     Raises:
       ValueError: the bounds are so wide that the vertices between them cannot be
@@ -125,8 +124,8 @@ def build_lattice(
         weights = jnp.where(mask[None], weights, 0)
     # An incidence is a point and one of its vertices; here they are sorted by vertex.
     total = n * (d + 1)
-    places = jnp.arange(total, dtype=jnp.int32)
-    keys, order = jax.lax.sort((keys.reshape(-1), places), num_keys=1)
+    positions = jnp.arange(total, dtype=jnp.int32)
+    keys, order = jax.lax.sort((keys.reshape(-1), positions), num_keys=1)
     points_there, shares = order % n, weights.reshape(-1)[order]
     there = keys != NO_KEY
     num_there = jnp.sum(there, dtype=jnp.int32)
@@ -135,20 +134,20 @@ def build_lattice(
     num_vertices = jnp.max(rows)
 
     num_rows = _round_up(total + 1)
-    starts = _write(jnp.full((num_rows,), num_there), first, rows, places)
+    starts = _write(jnp.full((num_rows,), num_there), first, rows, positions)
     starts = starts.at[0].set(0)
     vertex_keys = _write(jnp.full((num_rows,), NO_KEY), first, rows, keys)
     counts = jnp.concatenate([starts[1:], num_there[None]]) - starts
 
-    turns = places - starts[rows]
-    begins = there & (turns >= _FAN_IN) & (turns % _FAN_IN == 0)
+    ranks = positions - starts[rows]
+    begins = there & (ranks >= _FAN_IN) & (ranks % _FAN_IN == 0)
     runs = jnp.cumsum(begins, dtype=jnp.int32)
     more = jnp.zeros((_round_up(total // _FAN_IN + 1),), jnp.int32)
     more_starts, more_counts, more_vertices = (
         _write(table, begins, runs - 1, x)
         for table, x in (
-            (more, places),
-            (more, counts[rows] - turns),
+            (more, positions),
+            (more, counts[rows] - ranks),
             (more + num_rows, rows),  # beyond the last: sorted, and read by none
         )
     )
@@ -245,10 +244,12 @@ def _filter(
 
 
 def _weighted(
-    values: Float[Array, "n k"], places: Int[Array, "f r"], weights: Float[Array, "f r"]
+    values: Float[Array, "n k"],
+    positions: Int[Array, "f r"],
+    weights: Float[Array, "f r"],
 ) -> Float[Array, "r k"]:
     """Sums of f values each, with weights."""
-    terms = [w[:, None] * values[i] for i, w in zip(places, weights, strict=True)]
+    terms = [w[:, None] * values[i] for i, w in zip(positions, weights, strict=True)]
     return functools.reduce(jnp.add, terms)
 
 
@@ -263,12 +264,9 @@ def _neighbours(
 
     def body_fn(block: _Block, found: Array) -> Array:
         own = block.read(keys)
-        coordinates = box.unpack(own)
+        coordinates = [x[None] for x in box.unpack(own)]
         wanted = box.pack(
-            [
-                x[None] + jnp.where(directions == i, -d, 1)
-                for i, x in enumerate(coordinates)
-            ]
+            [x + jnp.where(directions == i, -d, 1) for i, x in enumerate(coordinates)]
         )
         place = jnp.searchsorted(sorted_keys, wanted).astype(jnp.int32)
         hit = (own != NO_KEY)[None] & (wanted != NO_KEY)
@@ -297,7 +295,7 @@ def _for_blocks(
 
 
 def _round_up(rows: int) -> int:
-    """To whole blocks."""
+    """The same rows, filled up to whole blocks."""
     size = min(_BLOCK, rows)
     return -(-rows // size) * size
 

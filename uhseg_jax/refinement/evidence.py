@@ -1,4 +1,4 @@
-"""How alike every pixel is to every leaf, from features on the patch grid.
+"""How similar every pixel is to every leaf, from features on the patch grid.
 
 Rossetti & Pirri (NeurIPS 2024), boundary sharpening: features are interpolated to the
 pixels and normalised, a leaf is the mean direction of its features, and
@@ -27,12 +27,12 @@ from uhseg_jax.interpolation import (
 )
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import numerics
-from uhseg_jax.types import Array, Float, Int
+from uhseg_jax.types import Array, Float, Int, UInt8
 
-__all__ = ["LeafEvidence", "leaf_prototypes", "log_probabilities"]
+__all__ = ["LeafEvidence", "joint_weights", "leaf_prototypes", "log_probabilities"]
 
 _einsum = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
-_FAR = 1e-3  # share of a leaf that none of the cells around a point belongs to
+_FAR = 1e-3  # share of a leaf that none of the patches around a pixel belongs to
 
 
 def leaf_prototypes(
@@ -52,14 +52,14 @@ def leaf_prototypes(
 
 @pytree_dataclass
 class LeafEvidence:
-    """What the patch grid says about the leaf of any point of the image.
+    """What the patch grid says about the leaf of any pixel.
 
     Attributes:
-      products: ``[h + 4, w + 4, k]``, unit features times prototypes, the border cells
+      products: ``[h + 4, w + 4, k]``, unit features times prototypes, the border
         repeated.
       lengths: ``[h + 1, w + 1, 4, 4, 4, 4]``, products ``[r, c, a, a', b, b']`` of the
         features at ``(r + a, c + b)`` and ``(r + a', c + b')`` of the padded grid.
-      members: ``[h + 4, w + 4, k]``, 1 for the leaf of each cell and 0 for the others.
+      members: ``[h + 4, w + 4, k]``, 1 for the leaf of each patch and 0 for the others.
     """
 
     products: Float[Array, "h4 w4 k"]
@@ -70,7 +70,7 @@ class LeafEvidence:
     def from_features(
         cls, features: Float[Array, "h w d"], slots: Int[Array, "h w"], num_slots: int
     ) -> "LeafEvidence":
-        """Of the features of a grid and the leaf of each of its cells."""
+        """From the features of a grid and the leaf of each patch."""
         h, w, d = features.shape
         units = numerics.normalize_rows(features.reshape(h * w, d))
         prototypes = leaf_prototypes(units, slots.reshape(h * w), num_slots)
@@ -80,7 +80,7 @@ class LeafEvidence:
         return cls(with_margin(products), lengths, with_margin(members))
 
     def cosines(self, rows: Taps, columns: Taps) -> Float[Array, "H W k"]:
-        """v_i . u_j at the points of a grid of rows and columns."""
+        """v_i . u_j at pixels in rows and columns."""
         # Squared length: the same weights twice, first along rows, then columns.
         pairs = rows.weights[:, :, None] * rows.weights[:, None, :]
         squares = _einsum("yab,ywabcd->ywcd", pairs, self.lengths[rows.first + MARGIN])
@@ -90,13 +90,13 @@ class LeafEvidence:
         return products * numerics.inverse_sqrt(squares)[:, :, None]
 
     def shares(self, rows: Taps, columns: Taps) -> Float[Array, "H W k"]:
-        """The interpolated share of each leaf among the cells around a point."""
+        """The interpolated share of each leaf among the patches around a pixel."""
         return read_taps(self.members, rows, columns)
 
     def window_cosines(
         self, rows: Taps, columns: Taps, weights: Float[Array, "H W 4 4"]
     ) -> Float[Array, "H W k"]:
-        """v_i . u_j, the four by four cells around each point weighted as given."""
+        """v_i . u_j, the four by four patches around a pixel weighted as given."""
         first = rows.first[:, None] + MARGIN, columns.first[None, :] + MARGIN
         squares = _einsum("yxac,yxbd,yxabcd->yx", weights, weights, self.lengths[first])
         products = read_windows(self.products, rows, columns, weights)
@@ -105,8 +105,47 @@ class LeafEvidence:
     def window_shares(
         self, rows: Taps, columns: Taps, weights: Float[Array, "H W 4 4"]
     ) -> Float[Array, "H W k"]:
-        """The share of each leaf among four by four cells weighted as given."""
+        """The share of each leaf among four by four patches weighted as given."""
         return read_windows(self.members, rows, columns, weights)
+
+
+def joint_weights(
+    rows: Taps,
+    columns: Taps,
+    colors: UInt8[Array, "H W 3"],
+    cell_colors: UInt8[Array, "h w 3"],
+    *,
+    color_sigma: float,
+) -> Float[Array, "H W 4 4"]:
+    """Weights, guided by the image, of the patches around each pixel; they sum to 1.
+
+    Kopf, Cohen, Lischinski and Uyttendaele, "Joint Bilateral Upsampling", SIGGRAPH
+    2007: of the four by four patches, those of another colour count less.
+
+    Args:
+      rows: taps of the rows, with weights of the distance that are not negative.
+      columns: taps of the columns, likewise.
+      colors: RGB of the pixels.
+      cell_colors: mean RGB of the patches.
+      color_sigma: distance in colour, of 255 on each channel, at which a patch's weight
+        falls by exp(-1/2).
+    """
+    padded = with_margin(cell_colors.astype(jnp.float32))
+    reach = jnp.arange(NUM_TAPS)[None, :] + MARGIN
+    around = padded[
+        (rows.first[:, None] + reach)[:, None, :, None],
+        (columns.first[:, None] + reach)[None, :, None, :],
+    ]
+    differences = around - colors.astype(jnp.float32)[:, :, None, None, :]
+    squares = jnp.sum(differences * differences, axis=-1)
+    distance = rows.weights[:, None, :, None] * columns.weights[None, :, None, :]
+    logits = jnp.log(jnp.maximum(distance, jnp.finfo(distance.dtype).tiny))
+    logits = logits - squares / (2 * color_sigma**2)
+    height, width = squares.shape[:2]
+    # A softmax: where no patch has the pixel's colour, the nearest colours share the
+    # weight.
+    flat = jax.nn.softmax(logits.reshape(height, width, -1), axis=-1)
+    return flat.reshape(squares.shape)
 
 
 def log_probabilities(
@@ -124,7 +163,7 @@ def log_probabilities(
 
     Args:
       cosines: v_i . u_j.
-      shares: of each leaf among the cells around the point.
+      shares: of each leaf among the patches around the pixel.
       num_leaves: slots from there on hold no leaf; their probability is 0, and its
         logarithm very small but finite.
       temperature: of the softmax, above 0.
@@ -142,12 +181,12 @@ def log_probabilities(
 def _window_products(
     padded: Float[Array, "h4 w4 d"],
 ) -> Float[Array, "h1 w1 4 4 4 4"]:
-    """Products of all pairs of features in every window of 4 x 4 cells."""
+    """Products of all pairs of features in every window of 4 x 4 patches."""
     rows, columns, _ = padded.shape
     h, w = rows - NUM_TAPS + 1, columns - NUM_TAPS + 1
 
     def shifted(down: int, right: int) -> Float[Array, "h4 w4"]:
-        """Every feature times the one so many cells below and to the right of it.
+        """Every feature times the one so many patches below and to the right of it.
 
         Products over the edge wrap around; no window holds such a pair.
         """
