@@ -150,8 +150,8 @@ def test_an_inversion_and_its_way_back_are_diffusers(
     def walk(params, pixels, prompt):
         latents = module.apply({"params": params}, pixels, method="encode")
         top = invert_latents(module, params, latents, prompt, request=REQUEST)
-        back, record = denoise_latents(module, params, top, prompt, request=REQUEST)
-        return (latents, top, back), record.sums
+        back, sums = denoise_latents(module, params, top, prompt, request=REQUEST)
+        return (latents, top, back), sums
 
     found, sums = walk(backbone.params, PIXELS, read_prompt(backbone))
     expected, maps = torch_inversion(MICRO, models, torch.float64)
