@@ -1,5 +1,6 @@
 """Tiny datasets in the documented formats, with the label maps that must come back."""
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,62 @@ def some_ids(ids: list[int], dtype: type = np.uint8) -> np.ndarray:
     return np.resize(np.array(ids, dtype), (HEIGHT, WIDTH))
 
 
+# Datasets whose images and masks are files of one name in two folders: the images, the
+# masks, and the ids of every pair. Masks of Mapillary have a palette.
+PAIRED: dict[str, tuple[str, str, dict[str, list[int]]]] = {
+    "ade20k": (
+        "ADEChallengeData2016/images/validation/{}.jpg",
+        "ADEChallengeData2016/annotations/validation/{}.png",
+        {"ADE_val_00000001": [0, 1, 150]},
+    ),
+    "camvid": (
+        *("CamVid/val/{}.png", "CamVid/valannot/{}.png"),
+        {"0016E5_1": list(range(12))},
+    ),
+    "cityscapes": (
+        "leftImg8bit/val/{}_leftImg8bit.png",
+        "gtFine/val/{}_gtFine_labelIds.png",
+        {"bonn/bonn_000001": [7, 33], "ulm/ulm_000002": [0, 26]},
+    ),
+    "coco_stuff": (
+        *("val2017/{}.jpg", "stuffthingmaps_trainval2017/val2017/{}.png"),
+        {"000000000001": [0, 181, 255, 91], "000000000002": [5]},
+    ),
+    "mapillary": (
+        *("validation/images/{}.jpg", "validation/v1.2/labels/{}.png"),
+        {"abc": [0, 13, 65]},
+    ),
+    "mapillary2": (
+        *("validation/images/{}.jpg", "validation/v2.0/labels/{}.png"),
+        {"abc": [0, 21, 123]},
+    ),
+    "part_image_net": (  # a tiger: head, tail
+        *("images/val/{}.JPEG", "annotations/val/{}.png"),
+        {"n02129604_17": [0, 3, 40]},
+    ),
+    "potsdam": (
+        *("img_dir/{}.png", "ann_dir/{}.png"),
+        {"2_10_0_0_6_8": [0, 1, 6], "2_11_0_0_6_8": [5]},
+    ),
+    "vaihingen": (
+        *("vaihingen/img_dir/{}.png", "vaihingen/ann_dir/{}.png"),
+        {"train/area1_0": [0, 1, 6], "val/area2_0": [5]},
+    ),
+}
+
+
+def write_paired(name: str, root: Path) -> Truth:
+    images, masks, truth = PAIRED[name]
+    for stem, ids in truth.items():
+        image(root / images.format(stem))
+        palette = name.startswith("mapillary")
+        mask(root / masks.format(stem), some_ids(ids), palette=palette)
+    if name == "cityscapes":  # other maps lie beside those that are read
+        other = "gtFine/val/bonn/bonn_000001_gtFine_labelTrainIds.png"
+        mask(root / other, some_ids([0]))
+    return {stem: some_ids(ids) for stem, ids in truth.items()}
+
+
 def voc2012(root: Path) -> Truth:
     folder = root / "VOCdevkit" / "VOC2012"
     truth = {"2007_000001": some_ids([0, 3, 255]), "2007_000002": some_ids([20, 0])}
@@ -59,30 +116,6 @@ def bsds500(root: Path) -> Truth:
     return {"101": maps[0], "101 annotations": np.stack(maps)}
 
 
-def camvid(root: Path) -> Truth:
-    ids = some_ids(list(range(12)))
-    image(root / "CamVid" / "val" / "0016E5_1.png")
-    mask(root / "CamVid" / "valannot" / "0016E5_1.png", ids)
-    return {"0016E5_1": ids}
-
-
-def cityscapes(root: Path) -> Truth:
-    truth = {"bonn/bonn_000001": some_ids([7, 33]), "ulm/ulm_000002": some_ids([0, 26])}
-    for name, ids in truth.items():
-        image(root / "leftImg8bit" / "val" / f"{name}_leftImg8bit.png")
-        mask(root / "gtFine" / "val" / f"{name}_gtFine_labelIds.png", ids)
-        mask(root / "gtFine" / "val" / f"{name}_gtFine_labelTrainIds.png", ids * 0)
-    return truth
-
-
-def coco_stuff(root: Path) -> Truth:
-    truth = {"000000000001": some_ids([0, 181, 255, 91]), "000000000002": some_ids([5])}
-    for name, ids in truth.items():
-        image(root / "val2017" / f"{name}.jpg")
-        mask(root / "stuffthingmaps_trainval2017" / "val2017" / f"{name}.png", ids)
-    return truth
-
-
 def coco(root: Path) -> Truth:
     # Segments: two persons, one of them a crowd, a toothbrush, and sky (stuff).
     segments = [
@@ -105,44 +138,6 @@ def coco(root: Path) -> Truth:
     }
 
 
-def ade20k(root: Path) -> Truth:
-    ids = some_ids([0, 1, 150])
-    folder = root / "ADEChallengeData2016"
-    image(folder / "images" / "validation" / "ADE_val_00000001.jpg")
-    mask(folder / "annotations" / "validation" / "ADE_val_00000001.png", ids)
-    return {"ADE_val_00000001": ids}
-
-
-def mapillary(root: Path) -> Truth:
-    ids = some_ids([0, 13, 65])
-    image(root / "validation" / "images" / "abc.jpg")
-    mask(root / "validation" / "v1.2" / "labels" / "abc.png", ids, palette=True)
-    return {"abc": ids}
-
-
-def mapillary2(root: Path) -> Truth:
-    ids = some_ids([0, 21, 123])
-    image(root / "validation" / "images" / "abc.jpg")
-    mask(root / "validation" / "v2.0" / "labels" / "abc.png", ids, palette=True)
-    return {"abc": ids}
-
-
-def potsdam(root: Path) -> Truth:
-    truth = {"2_10_0_0_6_8": some_ids([0, 1, 6]), "2_11_0_0_6_8": some_ids([5])}
-    for name, ids in truth.items():
-        image(root / "img_dir" / f"{name}.png")
-        mask(root / "ann_dir" / f"{name}.png", ids)
-    return truth
-
-
-def vaihingen(root: Path) -> Truth:
-    truth = {"train/area1_0": some_ids([0, 1, 6]), "val/area2_0": some_ids([5])}
-    for name, ids in truth.items():
-        image(root / "vaihingen" / "img_dir" / f"{name}.png")
-        mask(root / "vaihingen" / "ann_dir" / f"{name}.png", ids)
-    return truth
-
-
 def kitti_step(root: Path) -> Truth:
     # Two cars (the second with a large number), a rider without number, void.
     pixels = [(13, 0, 1), (13, 1, 4), (12, 0, 0), (255, 0, 0)]
@@ -156,15 +151,8 @@ def kitti_step(root: Path) -> Truth:
     }
 
 
-def part_image_net(root: Path) -> Truth:
-    name, ids = "n02129604_17", some_ids([0, 3, 40])  # a tiger: head, tail
-    image(root / "images" / "val" / f"{name}.JPEG")
-    mask(root / "annotations" / "val" / f"{name}.png", ids)
-    return {name: ids}
-
-
 def part_image_net158(root: Path) -> Truth:
-    part_image_net(root)
+    write_paired("part_image_net", root)
     # Quadrupeds come first, four parts each, ordered by synset; the tiger is the 24th.
     return {"n02129604_17": some_ids([93, 96, 0], np.uint16)}
 
@@ -205,11 +193,12 @@ def pascal_part(root: Path) -> Truth:
 
 
 WRITERS: dict[str, Callable[[Path], Truth]] = {
-    writer.__name__: writer
-    for writer in (
-        *(ade20k, bsds500, camvid, cityscapes, coco, coco_stuff, kitti_step),
-        *(mapillary, mapillary2, part_image_net, part_image_net158, pascal_part),
-        *(potsdam, vaihingen, voc2012),
-    )
+    **{name: functools.partial(write_paired, name) for name in PAIRED},
+    **{
+        writer.__name__: writer
+        for writer in (
+            *(bsds500, coco, kitti_step, part_image_net158, pascal_part, voc2012),
+        )
+    },
 }
 SPLITS = {"potsdam": "tiles", "vaihingen": "tiles", "pascal_part": "trainval"}

@@ -34,12 +34,12 @@ def prepare(shared, tmp_path):
     return load_linked
 
 
-def require_same(source, image, mask):
+def require_same(source, folder, image, mask):
     """Compares with files by name, decoded by Pillow alone."""
     for example in source:
-        pixels = read_image(image(example.name))
+        pixels = read_image(folder / image.format(example.name))
         np.testing.assert_array_equal(example.image, pixels)
-        with Image.open(mask(example.name)) as expected:
+        with Image.open(folder / mask.format(example.name)) as expected:
             assert expected.mode in ("L", "P")
             np.testing.assert_array_equal(example.labels, np.array(expected))
         source.taxonomy.flat().encode(example.labels)
@@ -64,85 +64,69 @@ def require_nfcovering(source):
         assert row["full/nfcovering"] == row["grid/nfcovering"]  # a grid of pixels
 
 
+ISPRS = {"img_dir": "{}/img_dir", "ann_dir": "{}/ann_dir"}
+MAPILLARY = {"validation/images": "{}/images"}
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "sample", "links", "image", "mask"),
+    [
+        (
+            *("camvid", "val", "CamVid", {"CamVid": "{}"}),
+            *("val/{}.png", "valannot/{}.png"),
+        ),
+        (
+            *("cityscapes", "val", "Cityscapes_sample"),
+            {x: f"{{}}/{x}" for x in ("leftImg8bit", "gtFine")},
+            "leftImg8bit/val/{}_leftImg8bit.png",
+            "gtFine/val/{}_gtFine_labelIds.png",
+        ),
+        (
+            *("potsdam", "tiles", "Potsdam_sample", ISPRS),
+            *("img_dir/{}.png", "ann_dir/{}.png"),
+        ),
+        (
+            *("vaihingen", "tiles", "Vaihingen_sample", ISPRS),
+            *("img_dir/{}.png", "ann_dir/{}.png"),
+        ),
+        (
+            *("ade20k", "val", "ADE20K_sample/sampleData"),
+            {f"{x}/validation": f"{{}}/{x}" for x in ("images", "annotations")},
+            *("images/{}.jpg", "annotations/{}.png"),
+        ),
+        (
+            *("mapillary", "val", "Mapillary_sample"),
+            {**MAPILLARY, "validation/v1.2/labels": "{}/v1.2"},
+            *("images/{}.jpg", "v1.2/{}.png"),
+        ),
+        (
+            *("mapillary2", "val", "Mapillary_sample"),
+            {**MAPILLARY, "validation/v2.0/labels": "{}/v2.0"},
+            *("images/{}.jpg", "v2.0/{}.png"),
+        ),
+    ],
+)
+def test_images_and_masks_are_those_of_the_files(
+    name, split, sample, links, image, mask, prepare, shared
+):
+    links = {place: target.format(sample) for place, target in links.items()}
+    source = prepare(name, links, split)
+    folder = shared / "data" / sample
+    require_same(source, folder, image, mask)
+    assert len(source) == len(list(folder.glob(mask.format("**/*"))))
+    if name.startswith("mapillary"):
+        flat = source.taxonomy.flat()
+        shown = np.unique(flat.encode(source[0].labels))
+        assert {flat.names[i] for i in shown} == {"building", "street-light", "pole"}
+
+
 def test_voc2012(prepare, shared):
     folder = shared / "data" / "VOCdevkit" / "VOC2012"
     names = read_names(folder / "ImageSets" / "Segmentation" / "train.txt")
     assert len(names) == 160
     source = prepare("voc2012", {"VOCdevkit": "VOCdevkit"}, "train", names[::8])
     assert [example.name for example in source] == names[::8]
-    require_same(
-        source,
-        lambda name: folder / "JPEGImages" / f"{name}.jpg",
-        lambda name: folder / "SegmentationClass" / f"{name}.png",
-    )
-
-
-def test_camvid(prepare, shared):
-    source = prepare("camvid", {"CamVid": "CamVid"})
-    assert len(source) == 21
-    folder = shared / "data" / "CamVid"
-    require_same(
-        source,
-        lambda name: folder / "val" / f"{name}.png",
-        lambda name: folder / "valannot" / f"{name}.png",
-    )
-
-
-def test_cityscapes(prepare, shared):
-    folder = shared / "data" / "Cityscapes_sample"
-    links = {x: f"Cityscapes_sample/{x}" for x in ("leftImg8bit", "gtFine")}
-    require_same(
-        prepare("cityscapes", links),
-        lambda name: folder / "leftImg8bit" / "val" / f"{name}_leftImg8bit.png",
-        lambda name: folder / "gtFine" / "val" / f"{name}_gtFine_labelIds.png",
-    )
-
-
-@pytest.mark.parametrize("name", ["potsdam", "vaihingen"])
-def test_isprs(name, prepare, shared):
-    folder = shared / "data" / f"{name.capitalize()}_sample"
-    links = {x: f"{name.capitalize()}_sample/{x}" for x in ("img_dir", "ann_dir")}
-    require_same(
-        prepare(name, links, "tiles"),
-        lambda name: folder / "img_dir" / f"{name}.png",
-        lambda name: folder / "ann_dir" / f"{name}.png",
-    )
-
-
-def test_ade20k(prepare, shared):
-    sample = "ADE20K_sample/sampleData"
-    folder = shared / "data" / sample
-    links = {f"{x}/validation": f"{sample}/{x}" for x in ("images", "annotations")}
-    source = prepare("ade20k", links)
-    assert len(source) == 3
-    require_same(
-        source,
-        lambda name: folder / "images" / f"{name}.jpg",
-        lambda name: folder / "annotations" / f"{name}.png",
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "version", "classes"),
-    [
-        ("mapillary", "v1.2", {"building", "street-light", "pole"}),
-        ("mapillary2", "v2.0", {"building", "street-light", "pole"}),
-    ],
-)
-def test_mapillary(name, version, classes, prepare, shared):
-    folder = shared / "data" / "Mapillary_sample"
-    links = {
-        "validation/images": "Mapillary_sample/images",
-        f"validation/{version}/labels": f"Mapillary_sample/{version}",
-    }
-    source = prepare(name, links)
-    require_same(
-        source,
-        lambda name: folder / "images" / f"{name}.jpg",
-        lambda name: folder / version / f"{name}.png",
-    )
-    flat = source.taxonomy.flat()
-    assert {flat.names[i] for i in np.unique(flat.encode(source[0].labels))} == classes
+    require_same(source, folder, "JPEGImages/{}.jpg", "SegmentationClass/{}.png")
 
 
 def test_coco(prepare, shared):

@@ -51,37 +51,58 @@ def test_common_formats_give_their_pixels(tmp_path, suffix):
     np.testing.assert_allclose(image.astype(int), flat, atol=4)
 
 
-@pytest.mark.parametrize("mode", ["RGB", "CMYK", "YCbCr"])
+@pytest.mark.parametrize("mode", ["RGB", "CMYK", "YCbCr", "LAB"])
 def test_colour_modes_keep_their_colours(tmp_path, mode):
-    path = tmp_path / f"{mode}.tif"
-    Image.fromarray(COLOURS).convert(mode).save(path)
-    np.testing.assert_allclose(read_image(path).astype(int), COLOURS, atol=3)
+    image = Image.fromarray(COLOURS)
+    if mode == "LAB":
+        profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        transform = ImageCms.buildTransform(*profiles, "RGB", "LAB")
+        image = ImageCms.applyTransform(image, transform)
+    image.convert(mode).save(tmp_path / "a.tif")
+    found = read_image(tmp_path / "a.tif").astype(int)
+    np.testing.assert_allclose(found, COLOURS, atol=16 if mode == "LAB" else 3)
 
 
 def test_cmyk_jpeg_is_not_inverted(tmp_path):
     Image.fromarray(ramp()).convert("CMYK").save(tmp_path / "a.jpg", quality=98)
-    np.testing.assert_allclose(
-        read_image(tmp_path / "a.jpg").astype(int), ramp(), atol=12
-    )
+    found = read_image(tmp_path / "a.jpg").astype(int)
+    np.testing.assert_allclose(found, ramp(), atol=12)
 
 
-def test_lab_is_converted_by_its_meaning(tmp_path):
-    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
-    transform = ImageCms.buildTransform(*profiles, "RGB", "LAB")
-    lab = ImageCms.applyTransform(Image.fromarray(COLOURS), transform)
-    lab.save(tmp_path / "lab.tif")
-    np.testing.assert_allclose(
-        read_image(tmp_path / "lab.tif").astype(int), COLOURS, atol=16
-    )
+DEEP = np.array([[0, 257, 32896, 65535]])
+FLOATS = np.array([[2.0, 3.0, 4.0, np.nan, np.inf, -np.inf]], np.float32)
 
 
-def test_bilevel_and_grey_are_repeated_over_channels(tmp_path):
-    Image.fromarray(np.array([[0, 255]], np.uint8)).convert("1").save(
-        tmp_path / "1.png"
-    )
-    assert read_image(tmp_path / "1.png").tolist() == [[[0] * 3, [255] * 3]]
-    Image.fromarray(np.array([[7, 200]], np.uint8)).save(tmp_path / "L.png")
-    assert read_image(tmp_path / "L.png").tolist() == [[[7] * 3, [200] * 3]]
+@pytest.mark.parametrize(
+    ("image", "suffixes", "expected"),
+    [
+        (np.array([[False, True]]), ["png", "tif"], [0, 255]),
+        (np.array([[7, 200]], np.uint8), ["png", "tif"], [7, 200]),
+        # From the full range of 16 bits.
+        (DEEP.astype(np.uint16), ["png", "tif"], [0, 1, 128, 255]),
+        (DEEP.astype(np.int32), ["tif"], [0, 1, 128, 255]),
+        (
+            Image.frombytes("I;16B", (4, 1), DEEP.astype(">u2").tobytes()),
+            *([], [0, 1, 128, 255]),
+        ),
+        # Stretched; NaN is black, and so is what is constant.
+        (np.array([[-100_000, 0, 100_000]], np.int32), ["tif"], [0, 128, 255]),
+        (FLOATS, ["tif"], [0, 128, 255, 0, 255, 0]),
+        *(
+            (np.full((1, 2), value, np.float32), ["tif"], [0, 0])
+            for value in (0.0, 5.0, np.nan, 3e38)
+        ),
+    ],
+)
+def test_grey_is_repeated_over_channels(tmp_path, image, suffixes, expected):
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    given = [image]
+    for suffix in suffixes:
+        given.append(tmp_path / f"grey.{suffix}")
+        image.save(given[-1])
+    for one in given:
+        assert read_image(one).tolist() == [[[value] * 3 for value in expected]]
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA", "PA", "La", "RGBa"])
@@ -120,40 +141,6 @@ def test_transparent_colour_of_an_rgb_png_is_white(tmp_path):
     image = read_image(tmp_path / "key.png")
     assert image[0, 1].tolist() == [255] * 3
     assert image[0, 0].tolist() == COLOURS[0, 0].tolist()
-
-
-@pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_16_bit_grey_is_scaled_from_the_full_range(tmp_path, suffix):
-    values = np.array([[0, 257, 32896, 65535]], np.uint16)
-    path = tmp_path / f"deep.{suffix}"
-    Image.fromarray(values).save(path)
-    assert read_image(path)[0, :, 0].tolist() == [0, 1, 128, 255]
-
-
-def test_big_endian_16_bit_grey_and_32_bit_grey():
-    values = np.array([[0, 257, 32896, 65535]])
-    big = Image.frombytes("I;16B", (4, 1), values.astype(">u2").tobytes())
-    assert read_image(big)[0, :, 1].tolist() == [0, 1, 128, 255]
-    wide = Image.fromarray(values.astype(np.int32))
-    assert wide.mode == "I"
-    assert read_image(wide)[0, :, 2].tolist() == [0, 1, 128, 255]
-
-
-def test_32_bit_grey_beyond_16_bit_is_stretched():
-    wide = Image.fromarray(np.array([[-100_000, 0, 100_000]], np.int32))
-    assert read_image(wide)[0, :, 0].tolist() == [0, 128, 255]
-
-
-def test_float_tiff_is_stretched_and_nan_is_black(tmp_path):
-    values = np.array([[2.0, 3.0, 4.0, np.nan, np.inf, -np.inf]], np.float32)
-    Image.fromarray(values).save(tmp_path / "f.tif")
-    assert read_image(tmp_path / "f.tif")[0, :, 0].tolist() == [0, 128, 255, 0, 255, 0]
-
-
-@pytest.mark.parametrize("value", [0.0, 5.0, np.nan, 3e38])
-def test_constant_float_images_are_black(value):
-    image = Image.fromarray(np.full((2, 2), value, np.float32))
-    assert not read_image(image).any()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -208,9 +195,7 @@ def test_grey_arrays_of_both_shapes_agree(grey):
 @given(hnp.arrays(np.uint8, st.tuples(*[st.integers(1, 9)] * 2, st.just(3))))
 def test_rgb_arrays_png_files_and_pil_images_agree(rgb):
     np.testing.assert_array_equal(read_image(rgb), rgb)
-    file = io.BytesIO()
-    Image.fromarray(rgb).save(file, "PNG")
-    with Image.open(file) as opened:
+    with Image.open(io.BytesIO(_encoded(rgb))) as opened:
         np.testing.assert_array_equal(read_image(opened), rgb)
 
 
@@ -225,6 +210,8 @@ def test_rgb_arrays_png_files_and_pil_images_agree(rgb):
         (np.zeros(4, np.uint8), "one image"),
         (np.zeros((0, 4, 3), np.uint8), "4 x 0"),
         (np.zeros((4, 0), np.uint8), "0 x 4"),
+        (jnp.ones((4, 4, 3)), "float32"),
+        (Image.new("RGB", (0, 3)), "at least 1 x 1"),
     ],
 )
 def test_other_arrays_are_refused_with_what_to_do(array, words):
@@ -232,31 +219,23 @@ def test_other_arrays_are_refused_with_what_to_do(array, words):
         read_image(array)
 
 
-def test_an_empty_pil_image_is_refused():
-    with pytest.raises(ImageError, match="at least 1 x 1"):
-        read_image(Image.new("RGB", (0, 3)))
-
-
 # -- bad files -----------------------------------------------------------------------
 
 
-def _truncated_png(path):
-    Image.fromarray(
-        np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-    ).save(path, "PNG")
-    path.write_bytes(path.read_bytes()[:3000])
+def _encoded(pixels, kind="PNG"):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
 
 
-def _truncated_jpeg(path):
-    Image.fromarray(ramp(200, 200)).save(path, "JPEG")
-    path.write_bytes(path.read_bytes()[:900])
+def _noise():
+    return np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
 
 
-def _bad_checksum(path):
-    Image.fromarray(ramp()).save(path, "PNG")
-    data = bytearray(path.read_bytes())
+def _bad_checksum():
+    data = bytearray(_encoded(ramp()))
     data[60] ^= 0xFF
-    path.write_bytes(bytes(data))
+    return bytes(data)
 
 
 @pytest.mark.parametrize(
@@ -266,9 +245,9 @@ def _bad_checksum(path):
         (lambda p: p.write_text("no image at all"), "something else"),
         (lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n"), "something else"),
         (lambda p: p.write_bytes(b"\xff\xd8\xff\xe0"), "something else"),
-        (_truncated_png, "cut short or damaged"),
-        (_truncated_jpeg, "cut short or damaged"),
-        (_bad_checksum, "damaged"),
+        (lambda p: p.write_bytes(_encoded(_noise())[:3000]), "cut short or damaged"),
+        (lambda p: p.write_bytes(_encoded(_noise(), "JPEG")[:900]), "cut short or d"),
+        (lambda p: p.write_bytes(_bad_checksum()), "damaged"),
         (lambda p: p.mkdir(), "this is a folder"),
         (lambda p: None, "no such file"),
     ],
@@ -288,9 +267,7 @@ def test_bad_files_are_named_in_a_sentence(tmp_path, make, words):
     flips=st.lists(st.tuples(st.floats(0, 0.999), st.integers(1, 255)), max_size=4),
 )
 def test_damage_gives_an_image_or_an_image_error(tmp_path_factory, kind, cut, flips):
-    file = io.BytesIO()
-    Image.fromarray(ramp()).save(file, kind)
-    data = bytearray(file.getvalue())
+    data = bytearray(_encoded(ramp(), kind))
     for where, mask in flips:
         data[int(where * len(data))] ^= mask
     path = tmp_path_factory.getbasetemp() / "damaged"
@@ -337,13 +314,13 @@ def test_too_many_megapixels_are_refused_before_decoding(tmp_path, side):
         read_image(tmp_path / "huge.png")
 
 
-def test_an_image_of_100_megapixels_is_read_without_warnings(tmp_path):
-    Image.new("1", (10_000, 10_000), 1).save(tmp_path / "big.png")
+def test_an_image_of_90_megapixels_is_read_without_warnings(tmp_path):
+    Image.new("1", (9_500, 9_500), 1).save(tmp_path / "big.png")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         image = read_image(tmp_path / "big.png")
-    assert image.shape == (10_000, 10_000, 3)
-    assert (resize(image, (60, 50)) == 255).all()
+    assert image.shape == (9_500, 9_500, 3)
+    assert (image[::999] == 255).all()
 
 
 def test_pillows_own_limit_is_above_ours():
@@ -361,13 +338,10 @@ def test_resizing_keeps_constants(height, width, value):
     assert (resized == value).all()
 
 
-def test_strong_reduction_averages():
+def test_strong_reduction_averages_and_nothing_is_refused():
     stripes = np.zeros((64, 640, 3), np.uint8)
     stripes[:, ::2] = 200
     assert (abs(resize(stripes, (4, 10)).astype(int) - 100) <= 1).all()
-
-
-def test_resizing_to_nothing_is_refused():
     with pytest.raises(ImageError, match="at least 1"):
         resize(ramp(), (0, 5))
 
@@ -380,8 +354,6 @@ def test_what_is_no_image_is_refused_with_what_would_be(image):
 
 def test_arrays_of_other_libraries_are_taken():
     np.testing.assert_array_equal(read_image(jnp.asarray(COLOURS)), COLOURS)
-    with pytest.raises(ImageError, match="float32"):
-        read_image(jnp.ones((4, 4, 3)))
 
 
 # -- the demo ------------------------------------------------------------------------

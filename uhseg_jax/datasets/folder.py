@@ -11,7 +11,7 @@ from tqdm import tqdm
 from uhseg_jax.datasets.image_files import read_pixels
 from uhseg_jax.datasets.masks import read_mask
 from uhseg_jax.datasets.pairs import find_pairs, read_names, require_sizes
-from uhseg_jax.datasets.source import DatasetError, Example, stop_at
+from uhseg_jax.datasets.source import DatasetError, Example, reading, stop_at
 from uhseg_jax.taxonomy import Case, Taxonomy
 
 __all__ = ["FolderSource"]
@@ -75,7 +75,9 @@ class FolderSource:
         if taxonomy is None:
             taxonomy = self._scan()
         elif not isinstance(taxonomy, Taxonomy):
-            taxonomy = _load_taxonomy(taxonomy)
+            what = "a text file with the label hierarchy of the masks"
+            with reading(taxonomy, what, advice="mend it", errors=OSError):
+                taxonomy = Taxonomy.load(taxonomy)
         self.taxonomy: Taxonomy = taxonomy
 
     def __len__(self) -> int:
@@ -125,13 +127,3 @@ class FolderSource:
                 ("ignored", _IGNORE, Case.IGNORE, 0),
             ]
         )
-
-
-def _load_taxonomy(path: PathLike) -> Taxonomy:
-    try:
-        return Taxonomy.load(path)
-    except OSError as error:
-        raise DatasetError(
-            f"{os.fspath(path)}: expected a text file with the label hierarchy of the "
-            f"masks, but it cannot be read ({error.strerror})."
-        ) from error

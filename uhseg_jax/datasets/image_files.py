@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.datasets.source import DatasetError, reading
 from uhseg_jax.images import ImageError, read_image
 from uhseg_jax.types import UInt8
 
@@ -21,19 +21,13 @@ def possible_sizes(path: Path) -> list[tuple[int, int]]:
     Raises:
       DatasetError: the file is no image.
     """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            # Pillow decodes a whole PNG to see whether EXIF data follow the pixels.
-            has_exif = image.format != "PNG" or "exif" in image.info
-            turned = (
-                has_exif
-                and image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
-            )
-    except Exception as error:  # decoders raise nearly anything on damaged headers
-        raise DatasetError(
-            f"{path}: expected an image, but it cannot be read ({error}); replace it."
-        ) from error
+    with reading(path, "an image", advice="replace it"), Image.open(path) as image:
+        width, height = image.size
+        # Pillow decodes a whole PNG to see whether EXIF data follow the pixels.
+        has_exif = image.format != "PNG" or "exif" in image.info
+        turned = (
+            has_exif and image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
+        )
     return [(width, height), (height, width)] if turned else [(height, width)]
 
 

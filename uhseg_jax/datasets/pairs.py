@@ -11,7 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from uhseg_jax.datasets.image_files import possible_sizes
-from uhseg_jax.datasets.source import DatasetError, stop_at
+from uhseg_jax.datasets.source import DatasetError, reading, stop_at
 from uhseg_jax.images import IMAGE_SUFFIXES
 
 __all__ = [
@@ -124,17 +124,12 @@ def read_names(path: str | os.PathLike[str]) -> list[str]:
       DatasetError: there is no such file, or it is no text.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError as error:
+    if not path.exists():
         raise DatasetError(
             f"{path}: there is no such list of names; put it there, or leave it out."
-        ) from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise DatasetError(
-            f"{path}: expected a text file with one name a line, but it cannot be read "
-            f"({error})."
-        ) from error
+        )
+    with reading(path, "a text file with one name a line", advice="mend it"):
+        lines = path.read_text(encoding="utf-8").splitlines()
     return [line.split()[0] for line in lines if line.strip()]
 
 

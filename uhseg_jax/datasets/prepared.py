@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uhseg_jax.datasets import masks, preparation
-from uhseg_jax.datasets.flattened import FlattenedSource
 from uhseg_jax.datasets.image_files import decode_image
 from uhseg_jax.datasets.pairs import read_names, select
 from uhseg_jax.datasets.registry import DATASETS, Entry
 from uhseg_jax.datasets.source import DatasetError, Example, Source
+from uhseg_jax.datasets.views import FlattenedSource
 from uhseg_jax.taxonomy import Taxonomy
 
 if TYPE_CHECKING:

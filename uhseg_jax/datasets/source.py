@@ -1,7 +1,8 @@
 """What an evaluation asks of a dataset, and how it is told that it gets none."""
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -9,13 +10,43 @@ import numpy as np
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Integer, UInt8
 
-__all__ = ["DatasetError", "Example", "Source", "stop_at"]
+__all__ = ["DatasetError", "Example", "Source", "reading", "stop_at"]
 
 _NAMED = 16  # problems that a message names; the rest are counted
 
 
 class DatasetError(ValueError):
     """A dataset is not there or not as it should be; the message says what is."""
+
+
+@contextlib.contextmanager
+def reading(
+    path: object,
+    expected: str,
+    *,
+    advice: str = "use the original file",
+    errors: type[Exception] = Exception,
+) -> Iterator[None]:
+    """Turns whatever reading a file raises into one sentence.
+
+    Args:
+      path: the file.
+      expected: what it should hold.
+      advice: what to do, a clause without its full stop.
+      errors: those that are turned. By default all, for decoders raise nearly anything
+        on damaged files.
+
+    Raises:
+      DatasetError: the block raised one of them; a DatasetError stays as it is.
+    """
+    try:
+        yield
+    except DatasetError:
+        raise
+    except errors as error:
+        raise DatasetError(
+            f"{path}: expected {expected}, but it cannot be read ({error!r}); {advice}."
+        ) from error
 
 
 def stop_at(problems: Sequence[str], *, where: object, advice: str) -> None:

@@ -52,7 +52,7 @@ def reference(params):
         "embeddings.position_embeddings": np.concatenate(
             [
                 params.pop("class_position")[None],
-                params.pop("positions").reshape(-1, 384),
+                positions,
             ]
         )[None],
     }

@@ -10,7 +10,7 @@ import numpy as np
 from uhseg_jax.datasets.builder import SegmentationBuilder
 from uhseg_jax.datasets.masks import NO_COUNT, read_colors
 from uhseg_jax.datasets.pairs import Pair, first_existing, list_pairs
-from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.datasets.source import DatasetError, reading
 from uhseg_jax.types import Int, Integer
 
 __all__ = ["Coco"]
@@ -77,14 +77,9 @@ class Coco(SegmentationBuilder):
 
 def _read_list(path: Path) -> dict[str, list[dict[str, Any]]]:
     """The segments of every image, by its number."""
-    try:
+    with reading(path, "annotations in COCO's panoptic format"):
         annotations = json.loads(path.read_text(encoding="utf-8"))["annotations"]
         return {Path(x["file_name"]).stem: x["segments_info"] for x in annotations}
-    except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(
-            f"{path}: expected annotations in COCO's panoptic format, but they cannot "
-            f"be read ({error!r}); use the original file."
-        ) from error
 
 
 def _read_segments(pair: Pair, *, known: Container[int]) -> Int[np.ndarray, "H W"]:

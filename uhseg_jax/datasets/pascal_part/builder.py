@@ -10,7 +10,7 @@ import scipy.io
 
 from uhseg_jax.datasets.builder import SegmentationBuilder
 from uhseg_jax.datasets.pairs import Pair, first_existing, list_pairs, read_names
-from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.datasets.source import DatasetError, reading
 from uhseg_jax.taxonomy import NO_ID, NO_PARENT
 from uhseg_jax.types import Integer
 
@@ -101,7 +101,7 @@ def _ids() -> dict[tuple[str, str], int]:
 
 def _read(path: Path) -> list[tuple[str, Any, list[tuple[str, Any]]]]:
     """Name, mask and parts (name and mask) of every object of a .mat file."""
-    try:
+    with reading(path, "anno.objects.parts.mask as Pascal-Part has it"):
         annotation = scipy.io.loadmat(path)["anno"][0, 0]
         objects = [
             (
@@ -114,11 +114,6 @@ def _read(path: Path) -> list[tuple[str, Any, list[tuple[str, Any]]]]:
             )
             for one in annotation["objects"].ravel()
         ]
-    except Exception as error:  # scipy raises nearly anything on other files
-        raise DatasetError(
-            f"{path}: expected anno.objects.parts.mask as Pascal-Part has it, but it "
-            f"cannot be read ({error}); use the original file."
-        ) from error
     shapes = {mask.shape for _, mask, _ in objects} | {
         mask.shape for _, _, parts in objects for _, mask in parts
     }

@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 
 from uhseg_jax.datasets import Source
-from uhseg_jax.datasets.cropped import CroppedSource
 from uhseg_jax.datasets.source import Example
+from uhseg_jax.datasets.views import CroppedSource
 from uhseg_jax.taxonomy import Taxonomy
 
 SIZES = [(5, 8), (8, 5), (7, 7), (6, 9), (9, 6), (1, 4), (40, 31)]
