@@ -23,6 +23,7 @@ def get_config() -> ConfigDict:
         {
             "dataset": "coco",
             "split": "val",
+            "protocol": "collection",
             "model": "dinov2_vits14_focus",
             "method": "multilevel_clustering",
             "parameters": parameters,

@@ -24,6 +24,7 @@ def get_config() -> ConfigDict:
         {
             "dataset": "voc2012",
             "split": "val",
+            "protocol": "collection",
             "model": "dinov2_vits14_focus",
             "method": "multilevel_clustering",
             "parameters": parameters,

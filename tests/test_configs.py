@@ -24,10 +24,33 @@ def test_configs_name_things_that_exist(path):
     assert config.dataset in DATASETS
     assert config.split
     backbones.get_variant(config.model)
-    method = methods.get_method(config.method)
+    method = methods.METHODS.find(config.method)
     frozen = freeze(config.parameters, method.config)
     assert isinstance(frozen, method.config)
     assert hash(frozen) == hash(freeze(config.parameters, method.config))
+
+
+# One of every family, and of every patch size.
+MODELS = ("dinov2_vits14", "dinov3_vits16", "dino_vits8", "clip_vitl14", "sd_v1_4")
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_config_means_the_same_patches_of_every_backbone(path, model):
+    config = module(path).get_config()
+    cls = methods.METHODS.find(config.method).config
+    request = freeze(config.parameters, cls).request
+    spec = backbones.get_variant(model).spec
+    family = backbones.family_of(spec)
+    if model == "sd_v1_4" and not isinstance(request, backbones.AttentionRequest):
+        with pytest.raises(ValueError, match="expected a Vision Transformer"):
+            family.resolve(spec, request)
+        return
+    resolved = family.resolve(spec, request)
+    size = family.image_size(spec, resolved)
+    assert tuple(side // spec.patch for side in size) == resolved.grid
+    if request.grid is not None:
+        assert resolved.grid == backbones.grid_shape(request.grid)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -44,7 +67,7 @@ def test_unknown_parameters_are_named():
     parameters.unlock()
     parameters.colour = "red"
     with pytest.raises(ValueError, match="colour"):
-        freeze(parameters, methods.get_method(config.method).config)
+        freeze(parameters, methods.METHODS.find(config.method).config)
 
 
 def test_the_readme_has_no_figure_left_to_fill_in():

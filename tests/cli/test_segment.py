@@ -320,7 +320,7 @@ def test_a_demonstration_photograph_is_taken_where_none_is_named(out, capsys):
 @pytest.mark.parametrize(
     ("arguments", "status", "sentences"),
     [
-        (["--model=dinov2"], 1, ["Unknown model 'dinov2'", "dinov2_vits14_focus"]),
+        (["--model=dinov2"], 1, ["unknown model 'dinov2'", "dinov2_vits14_focus"]),
         (["--method=kmeans"], 1, ["unknown method 'kmeans'", "recursive_spectral"]),
         (["--images=nowhere.jpg"], 1, ["nowhere.jpg: there is no such file"]),
         (["--image_size=100"], 1, ["do not tile 100 x 100", "98 or 112"]),

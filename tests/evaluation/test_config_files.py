@@ -92,7 +92,7 @@ def test_a_config_says_how_to_score(camvid, tmp_path, capsys):
     assert metrics["images"] == 1
     assert metrics["mean_leaves"] <= 3
     assert command.main([*argv, "--boundaries"]) == 2
-    assert "boundaries are scored with" in capsys.readouterr().err
+    assert "takes no boundaries" in capsys.readouterr().err
     multilevel = CAMVID.with_name("voc2012_multilevel.py")
     argv = ["uhseg-evaluate", f"--config={multilevel}", "--config.protocol=hungarian"]
     argv += [f"--manual_dir={camvid}", f"--data_dir={tmp_path / 'prepared'}"]

@@ -16,9 +16,9 @@ from PIL import Image
 import uhseg_jax
 from uhseg_jax import evaluation
 from uhseg_jax.cli import evaluate as command
-from uhseg_jax.datasets.cropped import CroppedSource
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.source import DatasetError, Example
+from uhseg_jax.datasets.views import CroppedSource
 from uhseg_jax.evaluation.journal import Entry, Journal
 from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.metrics import boundary, overlap, regions, scales

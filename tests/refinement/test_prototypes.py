@@ -2,14 +2,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-from uhseg_jax.interpolation import Taps, make_taps
 from uhseg_jax.refinement.joint import joint_weights
 from uhseg_jax.refinement.prototypes import (
     LeafEvidence,
     leaf_prototypes,
     log_probabilities,
 )
+
+from uhseg_jax.interpolation import Taps, make_taps
 
 EPS = np.finfo(np.float32).eps
 GRID, SIZE, SLOTS = (5, 7), (13, 9), 4

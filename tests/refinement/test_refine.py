@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from uhseg_jax.refinement.prototypes import LeafEvidence
 
 from tests.trees import random_tree
 from uhseg_jax.interpolation import make_taps
@@ -11,7 +12,6 @@ from uhseg_jax.refinement.config import REFINERS, Refinement, resolve_refinement
 from uhseg_jax.refinement.dense_crf import CRFConfig
 from uhseg_jax.refinement.labels import at_size, relabel, resize_labels
 from uhseg_jax.refinement.pamr import PamrConfig
-from uhseg_jax.refinement.prototypes import LeafEvidence
 from uhseg_jax.refinement.refine import refine
 
 GRID = (6, 8)

@@ -2,13 +2,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from uhseg_jax.refinement.sharpening import sharpen
 
 from uhseg_jax.refinement import dense_crf, pamr
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.refinement.dense_crf import CRFConfig
 from uhseg_jax.refinement.pamr import PamrConfig
 from uhseg_jax.refinement.pixel_grid import PixelGrid
-from uhseg_jax.refinement.sharpening import sharpen
 
 PAMR, CRF = PamrConfig(num_iterations=2), CRFConfig(iterations=1)
 

@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax import images
 from uhseg_jax.benchmarks.stages import Calls
+from uhseg_jax.images import resize
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.refinement import dense_crf
-from uhseg_jax.refinement.config import REFINERS
+from uhseg_jax.refinement.config import DEFAULT_REFINE
+from uhseg_jax.refinement.refiners import REFINERS, parse_refiners
 from uhseg_jax.types import Float, UInt8
 
 __all__ = ["check_agreement", "crf_problem", "mean_fields", "refiners"]
@@ -22,13 +23,17 @@ def refiners(segmenter: Segmenter, image: UInt8[np.ndarray, "H W 3"]) -> Calls:
     """Every refiner, from the tree on the patch grid to the tree of pixels."""
     features = segmenter.features([image])
     tree = jax.device_get(segmenter.trees(features))[0]
+    known = {**REFINERS, **{x.name: x for x in segmenter.refinement.refiners or ()}}
 
     def call(name: str) -> object:
-        chosen = dataclasses.replace(segmenter.refinement, refiner=name)
+        chosen = dataclasses.replace(
+            segmenter.refinement, refiners=parse_refiners(name, known)
+        )
         named = dataclasses.replace(segmenter, refinement=chosen)
         return named.refine(tree, features[0], image)
 
-    return {f"refine: {name}": lambda name=name: call(name) for name in REFINERS}
+    names = dict.fromkeys(["none", "upsample", *REFINERS, DEFAULT_REFINE])
+    return {f"refine: {name}": lambda name=name: call(name) for name in names}
 
 
 def crf_problem(
@@ -40,7 +45,7 @@ def crf_problem(
       RGB ``[side, side, 3]`` and ``-log p`` ``[side, side, labels]``, p falling with
       the distance in colour.
     """
-    small = images.resize(image, (side, side))
+    small = resize(image, (side, side))
     rng = np.random.default_rng(0)
     rows, columns = rng.integers(0, side, (2, labels))
     distance = small[:, :, None, :].astype(np.float32) - small[rows, columns]
@@ -52,7 +57,7 @@ def mean_fields(
     image: UInt8[np.ndarray, "H W 3"], unary: Float[np.ndarray, "H W k"]
 ) -> Calls:
     """Mean field with the paper's constants, ours and, if installed, pydensecrf's."""
-    config = dense_crf.CRFConfig()
+    config = dense_crf.DenseCRF()
     height, width, k = unary.shape
     name = f"{height} x {width} x {k}"
     jitted = jax.jit(dense_crf.mean_field, static_argnames="config")

@@ -9,11 +9,8 @@ import jax
 import numpy as np
 import scipy.linalg
 
-from uhseg_jax import images, methods
+from uhseg_jax import export, images, methods
 from uhseg_jax.backbones import ViTSpec
-from uhseg_jax.export.coco import CocoWriter
-from uhseg_jax.export.overlay import overlay, save_png
-from uhseg_jax.export.viewer import ViewerWriter
 from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.spectral import affinity, eigen
@@ -59,13 +56,10 @@ def stages(
         tokens = release.features([pixels])
         published_rule["cut, published rule"] = lambda: release.trees(tokens)
 
-    def export() -> None:
-        tree.save(scratch / "tree.npz")
-        save_png(scratch / "overlay.png", overlay(pixels, tree))
-        with CocoWriter(scratch / "coco.json") as coco:
-            coco.add("image", pixels.shape[:2], tree)
-        with ViewerWriter(scratch / "index.html") as page:
-            page.add("image", pixels, tree)
+    def write_files() -> None:
+        options = export.ExportOptions()
+        with export.open_formats(export.DEFAULT_FORMATS, scratch, options) as writer:
+            writer.add(export.Result("image", "image", pixels, tree))
 
     calls: Calls = {
         "decode": lambda: images.read_image(image),
@@ -73,7 +67,7 @@ def stages(
         "cut": lambda: segmenter.trees(features),
         **published_rule,
         "refine": lambda: segmenter.refine(grid, features[0], pixels),
-        "export": export,
+        "export": write_files,
     }
     return calls
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from uhseg_jax import backbones, runs
+from uhseg_jax import backbones, export, runs
 from uhseg_jax.cli.segment_flags import Options, UsageError, help_text, parse
 from uhseg_jax.cli.startup import keep_compilations, keep_lapack_serial, keep_quiet
 from uhseg_jax.pipeline import Segmenter
@@ -80,9 +80,10 @@ def _segment(options: Options) -> runs.Report:
     since = runs.claim(
         options.output,
         runs.Settings.of(segmenter, max_regions=options.max_regions),
-        files=runs.result_files(
-            options.output, [x.name for x in photographs], formats=options.formats
-        ),
+        files=[
+            options.output / x
+            for x in export.result_files(options.formats, [x.name for x in photographs])
+        ],
         overwrite=options.overwrite,
     )
     with tqdm(total=len(photographs), unit="image", dynamic_ncols=True) as bar:

@@ -12,9 +12,9 @@ from absl import flags
 from uhseg_jax import backbones, methods
 from uhseg_jax.cli import refinement_flags
 from uhseg_jax.cli.config_overrides import UsageError, override
+from uhseg_jax.export import DEFAULT_FORMATS, EXPORTERS, formats_help
 from uhseg_jax.methods import DEFAULT_METHOD
 from uhseg_jax.refinement.config import Refinement
-from uhseg_jax.runs import FORMATS
 
 __all__ = ["Options", "UsageError", "help_text", "parse"]
 
@@ -33,7 +33,7 @@ class Options:
       config: of the method.
       refinement: of the labels.
       max_regions: leaves to prune trees to, where the config has no field for it.
-      formats: of `runs.FORMATS`.
+      formats: of `export.EXPORTERS`.
       levels: numbers of regions in the overlays.
       batch_size: images at once.
       checkpoint_dir: folder of converted weights, or None.
@@ -135,10 +135,8 @@ def _define() -> flags.FlagValues:
     define(
         flags.DEFINE_list,
         "format",
-        ["npz", "png", "coco", "html"],
-        "What to write. For every image: npz (the tree; without it nothing is "
-        "skipped later), png (the image beside its regions), labels (PNG of leaf "
-        "ids). For all together: coco (coco.json), html (index.html).",
+        list(DEFAULT_FORMATS),
+        f"What to write. {formats_help()}",
     )
     define(
         flags.DEFINE_list, "levels", ["4", "8", "16"], "Numbers of regions in the png."
@@ -230,10 +228,10 @@ def _levels(texts: list[str]) -> tuple[int, ...]:
 
 
 def _formats(texts: list[str]) -> tuple[str, ...]:
-    unknown = [text for text in texts if text not in FORMATS]
+    unknown = [text for text in texts if text not in EXPORTERS]
     if unknown or not texts:
         raise UsageError(
-            f"--format expects some of {','.join(FORMATS)}, but got "
+            f"--format expects some of {','.join(EXPORTERS)}, but got "
             f"{','.join(unknown)!r}."
         )
     return tuple(texts)

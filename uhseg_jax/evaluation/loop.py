@@ -48,7 +48,7 @@ def settings_of(
         version=version,
         method=segmenter.method.name,
         config=dataclasses.asdict(segmenter.config),
-        refinement=dataclasses.asdict(segmenter.refinement),
+        refinement=segmenter.refinement.to_dict(),
         scoring=dataclasses.asdict(scoring or Scoring()),
     )
 

@@ -1,1 +1,92 @@
-"""What people take away: COCO, PNG, overlays and the HTML viewer."""
+"""What people take away, by its format: npz, PNG, label maps, COCO and HTML."""
+
+import contextlib
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from uhseg_jax.export.coco import COCO
+from uhseg_jax.export.exporter import Exporter, ExportOptions, Result, Writer
+from uhseg_jax.export.labels import LABELS
+from uhseg_jax.export.npz import NPZ, read_result
+from uhseg_jax.export.overlay import PNG
+from uhseg_jax.export.viewer import HTML
+from uhseg_jax.registry import Registry
+
+__all__ = [
+    "DEFAULT_FORMATS",
+    "EXPORTERS",
+    "ExportOptions",
+    "Exporter",
+    "Result",
+    "Writer",
+    "formats_help",
+    "image_files",
+    "open_formats",
+    "read_result",
+    "result_files",
+]
+
+EXPORTERS = Registry("format", [PNG, LABELS, NPZ, COCO, HTML])
+"""In the order in which a result is written: its npz after its other files, since a
+later run that finds the npz takes all of them for finished."""
+
+DEFAULT_FORMATS = ("npz", "png", "coco", "html")
+
+
+@contextlib.contextmanager
+def open_formats(
+    formats: Iterable[str], output: Path, options: ExportOptions
+) -> Iterator[Writer]:
+    """Opens several formats as one writer, which adds a result to each of them.
+
+    Args:
+      formats: names in `EXPORTERS`.
+      output: the folder of the run; created if need be.
+      options: of the run.
+
+    Raises:
+      ValueError: there is no format of a name.
+    """
+    wanted = {EXPORTERS.find(name).name for name in formats}
+    with contextlib.ExitStack() as stack:
+        yield _Writers(
+            [
+                stack.enter_context(exporter.open(output, options))
+                for name, exporter in EXPORTERS.items()
+                if name in wanted
+            ]
+        )
+
+
+class _Writers:
+    def __init__(self, writers: list[Writer]):
+        self._writers = writers
+
+    def add(self, result: Result, *, since: int | None = None) -> None:
+        for writer in self._writers:
+            writer.add(result, since=since)
+
+
+def result_files(formats: Iterable[str], names: Collection[str]) -> Iterator[Path]:
+    """All files, below the output folder, of a run over images of these names."""
+    for name in formats:
+        yield from EXPORTERS.find(name).files(names)
+
+
+def image_files(name: str) -> Iterator[Path]:
+    """The files of a result that are images themselves, below the output folder."""
+    for exporter in (PNG, LABELS):
+        yield from exporter.files([name])
+
+
+def formats_help() -> str:
+    """The formats in two sentences for help texts."""
+    own, common = (
+        ", ".join(
+            f"{name} ({exporter.summary})"
+            for name, exporter in EXPORTERS.items()
+            if exporter.per_image == per_image
+        )
+        for per_image in (True, False)
+    )
+    return f"For every image: {own}. For all together: {common}."

@@ -4,113 +4,159 @@ Every category is a row of crops of its regions, those nearest to its centroid f
 what lies outside a region is dimmed. The page works without scripts.
 """
 
-import base64
+import contextlib
 import dataclasses
+import heapq
 import html
 import importlib.resources
-import io
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from uhseg_jax.export.category_overlay import category_colors
-from uhseg_jax.export.colors import hex_colors
+from uhseg_jax.export.colors import category_colors, hex_colors
+from uhseg_jax.export.exporter import ExportOptions, Result, category_names
+from uhseg_jax.export.panels import jpeg_url, shrink
 from uhseg_jax.files import atomic_write
-from uhseg_jax.images import resize
 from uhseg_jax.types import Bool, UInt8
 
-__all__ = ["Category", "save_categories_page", "thumbnail"]
+__all__ = ["open_categories_page", "thumbnail"]
 
+_MAX_CROPS = 40  # of a category
 _LONGEST = 144  # pixels of the long side of a crop
 _QUALITY = 78  # of JPEG
 _DIMMED = 0.35  # brightness that is left outside the region
 
 
-@dataclasses.dataclass(frozen=True)
-class Category:
-    """A category as the page shows it.
+@contextlib.contextmanager
+def open_categories_page(
+    path: Path, options: ExportOptions, *, title: str = "Categories found"
+) -> Iterator["_CategoriesWriter"]:
+    """Collects the regions of every category and writes the page at the end.
 
-    Attributes:
-      name: in its heading.
-      num_regions: how many it has.
-      num_images: in how many images.
-      crops: images' names and thumbnails (`thumbnail`), in the order to show them.
-    """
-
-    name: str
-    num_regions: int
-    num_images: int
-    crops: Sequence[tuple[str, bytes]]
-
-
-def thumbnail(
-    crop: UInt8[np.ndarray, "h w 3"], inside: Bool[np.ndarray, "h w"]
-) -> bytes:
-    """A small JPEG of the box of a region, dimmed outside it."""
-    height, width = inside.shape
-    scale = min(1, _LONGEST / max(height, width))
-    size = max(1, round(height * scale)), max(1, round(width * scale))
-    dimmed = (crop * np.where(inside, 1, _DIMMED)[..., None]).astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(resize(dimmed, size)).save(file, "JPEG", quality=_QUALITY)
-    return file.getvalue()
-
-
-def save_categories_page(
-    path: str | os.PathLike[str],
-    categories: Sequence[Category],
-    *,
-    title: str = "Categories found",
-    num_images: int,
-) -> None:
-    """Writes the page; a reader never sees half of it.
+    It appears under its name when the block ends without an exception. Memory is that
+    of the crops on the page.
 
     Args:
       path: the file to write; ``.html``.
-      categories: in the order of their numbers, from 1.
-      title: in its heading and in the browser's tab.
-      num_images: of the collection.
+      options: of the run, with the number of its categories.
+      title: in the heading of the page and in the browser's tab.
     """
+    writer = _CategoriesWriter(options.num_categories or 0)
+    yield writer
     page = importlib.resources.files(__package__) / "categories.html"
     head, tail = page.read_text("utf-8").split("{{categories}}")
     head = head.replace("{{title}}", html.escape(title))
-    regions = sum(x.num_regions for x in categories)
-    summary = (
-        f"{_counted(len(categories), 'category', 'categories')} from "
-        f"{_counted(regions, 'region')} in {_counted(num_images, 'picture')}"
-    )
-    head = head.replace("{{summary}}", summary)
-    colors = hex_colors(category_colors(len(categories)))[1:]
+    head = head.replace("{{summary}}", writer.summary())
+    colors = hex_colors(category_colors(len(writer.categories)))[1:]
     with (
         atomic_write(path) as aside,
         # File names may hold bytes that are no text; they become question marks.
         open(aside, "w", encoding="utf-8", errors="replace") as file,
     ):
         file.write(head)
-        for category, color in zip(categories, colors, strict=True):
-            file.write(_section(category, color))
-        if not categories:
+        for category, color in zip(writer.categories, colors, strict=True):
+            file.write(category.section(color))
+        if not writer.categories:
             file.write('<p class="quiet">No image has a foreground.</p>\n')
         file.write(tail)
 
 
-def _section(category: Category, color: str) -> str:
-    figures = "\n".join(
-        f'<img loading="lazy" alt="{html.escape(name)}" title="{html.escape(name)}" '
-        f'src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}">'
-        for name, jpeg in category.crops
-    )
-    hidden = category.num_regions - len(category.crops)
-    rest = f'<p class="quiet">and {hidden} more</p>\n' if hidden else ""
-    return (
-        f'<section>\n<h2><span class="mark" style="background:{color}"></span>'
-        f"{html.escape(category.name)}</h2>\n"
-        f'<p class="quiet">{_counted(category.num_regions, "region")} in '
-        f"{_counted(category.num_images, 'picture')}</p>\n"
-        f'<div class="crops">\n{figures}\n</div>\n{rest}</section>\n'
-    )
+def thumbnail(crop: UInt8[np.ndarray, "h w 3"], inside: Bool[np.ndarray, "h w"]) -> str:
+    """The box of a region as a small JPEG in a URL, dimmed outside the region."""
+    dimmed = (crop * np.where(inside, 1, _DIMMED)[..., None]).astype(np.uint8)
+    return jpeg_url(shrink(dimmed, _LONGEST), quality=_QUALITY)
+
+
+@dataclasses.dataclass
+class _Category:
+    """What the page shows of a category.
+
+    Attributes:
+      name: in its heading.
+      num_regions: how many were added.
+      num_images: in how many images.
+      nearest: heap of (minus the distance, minus the number, title, thumbnail) of the
+        regions nearest to the centroid, the farthest of them first.
+    """
+
+    name: str
+    num_regions: int = 0
+    num_images: int = 0
+    nearest: list[tuple[float, int, str, str]] = dataclasses.field(default_factory=list)
+
+    def wants(self, distance: float) -> bool:
+        """Whether a region at this distance is among the nearest so far."""
+        return len(self.nearest) < _MAX_CROPS or -distance > self.nearest[0][0]
+
+    def add(self, distance: float, title: str, url: str) -> None:
+        """Takes a wanted region in, and the farthest one out if there are too many."""
+        entry = (-distance, -self.num_regions, title, url)
+        if len(self.nearest) < _MAX_CROPS:
+            heapq.heappush(self.nearest, entry)
+        else:
+            heapq.heapreplace(self.nearest, entry)
+
+    def section(self, color: str) -> str:
+        """The category in HTML."""
+        figures = "\n".join(
+            f'<img loading="lazy" alt="{html.escape(title)}" '
+            f'title="{html.escape(title)}" src="{url}">'
+            for *_, title, url in sorted(self.nearest, reverse=True)
+        )
+        hidden = self.num_regions - len(self.nearest)
+        rest = f'<p class="quiet">and {hidden} more</p>\n' if hidden else ""
+        return (
+            f'<section>\n<h2><span class="mark" style="background:{color}"></span>'
+            f"{html.escape(self.name)}</h2>\n"
+            f'<p class="quiet">{_counted(self.num_regions, "region")} in '
+            f"{_counted(self.num_images, 'image')}</p>\n"
+            f'<div class="crops">\n{figures}\n</div>\n{rest}</section>\n'
+        )
+
+
+class _CategoriesWriter:
+    """Collects what the page shows."""
+
+    def __init__(self, count: int):
+        self.categories = [_Category(name) for name in category_names(count)]
+        self._num_images = 0
+
+    def add(self, result: Result, *, since: int | None = None) -> None:
+        """Counts the regions of an image and keeps crops of the nearest ones.
+
+        Without distances, the regions that come first count as the nearest.
+        """
+        del since
+        self._num_images += 1
+        if result.categories is None:
+            return
+        labels, contains = np.asarray(result.tree.labels), result.tree.contains()
+        for number in np.unique(result.categories[result.categories > 0]).tolist():
+            category = self.categories[number - 1]
+            category.num_images += 1
+            for node in np.flatnonzero(result.categories == number).tolist():
+                category.num_regions += 1
+                distance = 0.0
+                if result.distances is not None:
+                    distance = float(result.distances[node])
+                if category.wants(distance):
+                    inside = np.asarray(contains[node])[labels]
+                    box = tuple(
+                        slice(found[0], found[-1] + 1)
+                        for found in (np.flatnonzero(inside.any(a)) for a in (1, 0))
+                    )
+                    url = thumbnail(result.pixels[box], inside[box])
+                    category.add(distance, result.title, url)
+
+    def summary(self) -> str:
+        """How many categories, regions and images there are."""
+        num_regions = sum(x.num_regions for x in self.categories)
+        return (
+            f"{_counted(len(self.categories), 'category', 'categories')} from "
+            f"{_counted(num_regions, 'region')} in "
+            f"{_counted(self._num_images, 'image')}"
+        )
 
 
 def _counted(count: int, one: str, many: str = "") -> str:

@@ -1,132 +1,114 @@
-"""Trees as COCO annotations: every region a mask, with its place in the tree."""
+"""Trees as COCO annotations: every region a mask, with its place in the tree.
+
+Every node of a tree becomes an annotation, the root (the whole image) included, with
+the fields of COCO, ``iscrowd`` 0 and the mask as compressed RLE, and besides:
+
+    parent_id  id of the parent's annotation; null for the root
+    depth      edges up to the root
+    cost       normalised cut of the region within its parent's graph
+    node       number of the node in the tree's arrays
+
+Where results have categories, nodes of category 0 are left out, and ``parent_id`` is
+null where the parent is. pycocotools opens the file.
+"""
 
 import contextlib
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 
-from uhseg_jax.export.streaming import StreamingFile
+from uhseg_jax.export.exporter import (
+    ExportOptions,
+    Result,
+    category_names,
+    for_the_run,
+)
 from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree
 from uhseg_jax.types import Bool, Int
 
-__all__ = ["CATEGORY_ID", "CocoWriter"]
+__all__ = ["COCO", "open_coco"]
 
-CATEGORY_ID = 1
-_CELLS_AT_ONCE = 2**22  # of a label map, when its runs are sought
+_PIXELS_AT_ONCE = 2**22  # of a label map, when its runs are sought
 
 
-class CocoWriter(StreamingFile):
+@contextlib.contextmanager
+def open_coco(path: Path, options: ExportOptions) -> Iterator["_CocoWriter"]:
     """Writes one COCO file for many images, one image in memory at a time.
 
-    Every node of a tree becomes an annotation, the root (the whole image) included,
-    with the fields of COCO, ``iscrowd`` 0 and the mask as compressed RLE, and besides:
-
-        parent_id  id of the parent's annotation; null for the root
-        depth      edges up to the root
-        cost       normalised cut of the region within its parent's graph
-        node       number of the node in the tree's arrays
-
-    pycocotools opens the file. It appears under its name when the block ends without an
-    exception, and not before:
-
-        with CocoWriter("coco.json") as coco:
-            coco.add("photo.jpg", image.shape[:2], tree)
-
-    Args:
-      path: the file to write.
-      categories: their names; ids count from 1.
+    It appears under its name when the block ends without an exception, and not before.
+    Trees are of one category, "region"; categories have their numbers as ids.
     """
-
-    def __init__(
-        self, path: str | os.PathLike[str], *, categories: Sequence[str] = ("region",)
+    count = options.num_categories
+    names = ["region"] if count is None else category_names(count)
+    categories = [
+        {"id": number, "name": name, "supercategory": "region"}
+        for number, name in enumerate(names, start=1)
+    ]
+    with (
+        atomic_write(path) as aside,
+        open(aside, "w", encoding="utf-8") as file,
+        # Images are listed after the annotations; until then they wait on disk.
+        tempfile.TemporaryFile("w+", encoding="utf-8") as images,
     ):
-        super().__init__(path)
-        self._categories = tuple(categories)
-        self._num_images = 0
-        self._num_annotations = 0
+        file.write(
+            '{"info": {"description": "Regions found by uhseg_jax"},\n'
+            f'"licenses": [],\n"categories": {json.dumps(categories)},\n'
+            '"annotations": [\n'
+        )
+        yield _CocoWriter(file, images, len(names))
+        file.write('\n],\n"images": [\n')
+        images.seek(0)
+        shutil.copyfileobj(images, file)
+        file.write("\n]}\n")
 
-    def add(
-        self,
-        image_name: str,
-        image_size: tuple[int, int],
-        tree: RegionTree,
-        *,
-        category_ids: Int[np.ndarray, " n"] | None = None,
-    ) -> None:
+
+class _CocoWriter:
+    """Adds images and their annotations to open files."""
+
+    def __init__(self, file: TextIO, images: TextIO, num_categories: int):
+        self._file, self._images = file, images
+        self._num_categories = num_categories
+        self._num_images = self._num_annotations = 0
+
+    def add(self, result: Result, *, since: int | None = None) -> None:
         """Writes an image and all regions of its tree; all of it or nothing.
 
-        Args:
-          image_name: what ``file_name`` shall be, usually the path below the folder.
-          image_size: height and width of the image file, upright, in pixels.
-          tree: its tree, with labels at that size.
-          category_ids: of every node; nodes with 0 are left out, and ``parent_id`` is
-            null where the parent is. None: all nodes, of category `CATEGORY_ID`.
-
         Raises:
-          ValueError: the labels have another size, or there is no such category.
-          RuntimeError: the writer is not open.
+          ValueError: a category is none of the run's.
         """
-        file = self._require_open()
-        if category_ids is None:
-            category_ids = np.full(int(tree.num_nodes), CATEGORY_ID)
-        if not 0 <= category_ids.min() <= category_ids.max() <= len(self._categories):
+        del since
+        categories = result.categories
+        if categories is None:
+            categories = np.ones(int(result.tree.num_nodes), np.int32)
+        if not 0 <= categories.min() <= categories.max() <= self._num_categories:
             raise ValueError(
-                f"{image_name}: expected category ids from 0 to "
-                f"{len(self._categories)}, one for every name, but got "
-                f"{category_ids.min()} to {category_ids.max()}."
-            )
-        if tuple(image_size) != tuple(tree.labels.shape):
-            raise ValueError(
-                f"{image_name}: expected a tree with labels at image size "
-                f"{tuple(image_size)}, but they are {tuple(tree.labels.shape)}; "
-                "segment with grid=False."
+                f"{result.title}: expected categories from 0 to "
+                f"{self._num_categories}, but got {categories.min()} to "
+                f"{categories.max()}."
             )
         image_id, first_id = self._num_images + 1, self._num_annotations + 1
-        height, width = map(int, image_size)
+        height, width = result.pixels.shape[:2]
         entry = {
             "id": image_id,
-            "file_name": image_name,
+            "file_name": result.title,
             "height": height,
             "width": width,
         }
         annotations = [
             json.dumps(annotation, allow_nan=False)
-            for annotation in _annotations(tree, image_id, first_id, category_ids)
+            for annotation in _annotations(result.tree, image_id, first_id, categories)
         ]
         self._images.write(("" if image_id == 1 else ",\n") + json.dumps(entry))
         if annotations:
-            file.write(("" if first_id == 1 else ",\n") + ",\n".join(annotations))
+            self._file.write(("" if first_id == 1 else ",\n") + ",\n".join(annotations))
         self._num_images += 1
         self._num_annotations += len(annotations)
-
-    @contextlib.contextmanager
-    def _write(self) -> Iterator[None]:
-        with (
-            atomic_write(self._path) as aside,
-            open(aside, "w", encoding="utf-8") as self._file,
-            # Images are listed after the annotations; until then they wait on disk.
-            tempfile.TemporaryFile("w+", encoding="utf-8") as self._images,
-        ):
-            categories = [
-                {"id": CATEGORY_ID + i, "name": name, "supercategory": "region"}
-                for i, name in enumerate(self._categories)
-            ]
-            self._file.write(
-                '{"info": {"description": "Regions found by uhseg_jax"},\n'
-                f'"licenses": [],\n"categories": {json.dumps(categories)},\n'
-                '"annotations": [\n'
-            )
-            yield
-            self._file.write('\n],\n"images": [\n')
-            self._images.seek(0)
-            shutil.copyfileobj(self._images, self._file)
-            self._file.write("\n]}\n")
 
 
 def _annotations(
@@ -176,7 +158,7 @@ def _runs(
     once for every node.
     """
     height, width = labels.shape
-    columns = max(1, _CELLS_AT_ONCE // height)
+    columns = max(1, _PIXELS_AT_ONCE // height)
     found, starts = [], []
     for left in range(0, width, columns):
         part = labels[:, left : left + columns].ravel(order="F")
@@ -194,3 +176,8 @@ def _rle_counts(
     begins = np.flatnonzero(np.concatenate([[True], inside[1:] != inside[:-1]]))
     counts = np.add.reduceat(lengths, begins).tolist()
     return [0, *counts] if inside[0] else counts
+
+
+COCO = for_the_run(
+    "coco", "coco.json, an annotation for every region", "coco.json", open_coco
+)

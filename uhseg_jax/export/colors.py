@@ -1,6 +1,6 @@
-"""Colours for the nodes of a tree, in which kinship shows as likeness.
+"""Colours for the nodes of a tree: kin have similar ones.
 
-The circle of hues is dealt out from the root down: every node owns an arc, its children
+The circle of hues is divided from the root down: every node owns an arc, its children
 share that arc, and its own hue is the middle of it. So a region has one colour wherever
 it is seen whole, and its parts have hues near its own. Lightness alternates between
 siblings and between generations, since arcs get narrow. Colours are made in OKLCH, in
@@ -12,7 +12,7 @@ import numpy as np
 from uhseg_jax.hierarchy.tree import NO_PARENT, ROOT, RegionTree
 from uhseg_jax.types import Float, Int, UInt8
 
-__all__ = ["hex_colors", "node_colors"]
+__all__ = ["category_colors", "hex_colors", "node_colors"]
 
 _FIRST_HUE = 20.0  # degrees: where the circle is cut open
 _LIGHTNESS = (0.70, 0.82, 0.60)  # readable on photographs, none near black or white
@@ -41,6 +41,24 @@ def node_colors(tree: RegionTree) -> UInt8[np.ndarray, "n 3"]:
     lightness[1:count] = np.asarray(_LIGHTNESS)[steps[1:] % len(_LIGHTNESS)]
     chroma[1:count] = _CHROMA
     return _srgb(lightness, chroma, hues)
+
+
+def category_colors(count: int) -> UInt8[np.ndarray, "n 3"]:
+    """Black for the background, and one colour for every category from 1.
+
+    Depends on the number of categories alone: they are the same in every image.
+    """
+    n = count + 1
+    flat = RegionTree(
+        labels=np.arange(1, n, dtype=np.int32)[None, :],
+        parents=np.where(np.arange(n) == 0, NO_PARENT, 0).astype(np.int32),
+        num_nodes=np.asarray(n, np.int32),
+        depths=np.minimum(np.arange(n), 1).astype(np.int32),
+        costs=np.zeros(n, np.float32),
+    )
+    colors = node_colors(flat) if count else np.zeros((1, 3), np.uint8)
+    colors[0] = 0
+    return colors
 
 
 def hex_colors(colors: UInt8[np.ndarray, "n 3"]) -> list[str]:

@@ -1,19 +1,25 @@
-"""The image beside several levels of its tree, as one image."""
+"""The image beside several levels of its tree or its categories, as one image."""
 
 import math
-import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from uhseg_jax.export.colors import node_colors
+from uhseg_jax.export.colors import category_colors, node_colors
+from uhseg_jax.export.exporter import (
+    ExportOptions,
+    Result,
+    for_each_image,
+    is_current,
+)
 from uhseg_jax.export.panels import boundaries, fit, require_same_size
-from uhseg_jax.files import atomic_write
+from uhseg_jax.export.png_files import note_of, save_png
 from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.types import Int, Integer, UInt8
 
-__all__ = ["overlay", "save_png"]
+__all__ = ["PNG", "overlay", "paint_categories"]
 
 _LONGEST, _SHORTEST = 1024, 384  # pixels of a panel's long side
 _NARROWEST = 104  # pixels that the longest caption needs
@@ -21,6 +27,8 @@ _GAP = 16
 _CAPTION = 34
 _ASPECT = 2.2  # width over height that the whole sheet should be near
 _FILL = 0.6  # opacity of the colours
+_CATEGORY_FILL = 0.55
+_DIMMED = 0.45  # brightness that is left to the background of categories
 _BLACK = 70  # grey that black becomes under them
 _THIN_LINES_BELOW = 640
 _PAPER, _INK = (255, 255, 255), (60, 60, 64)
@@ -69,12 +77,33 @@ def overlay(
     return _sheet(panels, captions)
 
 
-def save_png(
-    path: str | os.PathLike[str], photograph: UInt8[np.ndarray, "h w 3"]
-) -> None:
-    """Writes an image as PNG; a reader never sees half of it."""
-    with atomic_write(path) as aside:
-        Image.fromarray(photograph).save(aside, "PNG")
+def paint_categories(
+    image: UInt8[np.ndarray, "H W 3"],
+    categories: Integer[np.ndarray, "H W"],
+    regions: Integer[np.ndarray, "H W"],
+    *,
+    count: int,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Draws the image and, beside it, its regions in the colours of their categories.
+
+    Args:
+      image: uint8 ``[H, W, 3]``.
+      categories: of every pixel, 0 for the background, which is dimmed.
+      regions: of every pixel; lines are drawn between them.
+      count: categories that there are.
+    """
+    shown, labels = fit(image, np.asarray(categories, np.int32), longest=_LONGEST)
+    _, parts = fit(image, np.asarray(regions, np.int32), longest=_LONGEST)
+    colors = category_colors(count)[labels].astype(np.float32)
+    inside = (labels > 0)[..., None]
+    painted = np.where(
+        inside,
+        (1 - _CATEGORY_FILL) * shown + _CATEGORY_FILL * colors,
+        _DIMMED * shown.astype(np.float32),
+    )
+    painted[boundaries(parts)] = 255
+    gap = np.full((shown.shape[0], _GAP, 3), 255, np.uint8)
+    return np.concatenate([shown, gap, np.rint(painted).astype(np.uint8)], axis=1)
 
 
 def _paint_truth(
@@ -136,3 +165,26 @@ def _num_columns(count: int, width: int, height: int) -> int:
         return rows * columns - count, abs(math.log(aspect / _ASPECT))
 
     return min(range(1, count + 1), key=distance)
+
+
+def _write(
+    path: Path, result: Result, options: ExportOptions, since: int | None
+) -> None:
+    count = options.num_categories
+    levels = ",".join(map(str, options.levels))
+    note = f"levels {levels}" if count is None else "categories"
+    if is_current(path, since) and note_of(path) == note:
+        return
+    if count is None:
+        sheet = overlay(result.pixels, result.tree, levels=options.levels)
+    else:
+        sheet = paint_categories(
+            result.pixels,
+            result.category_map(),
+            np.asarray(result.tree.labels),
+            count=count,
+        )
+    save_png(path, sheet, note=note)
+
+
+PNG = for_each_image("png", "the image beside its regions", ".png", _write)

@@ -1,12 +1,22 @@
 """What a tree looks like at one level: which node each leaf is seen as, and where."""
 
+import base64
+import io
+
 import numpy as np
+from PIL import Image
 
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import resize
 from uhseg_jax.types import Bool, Int, UInt8
 
-__all__ = ["boundaries", "fit", "require_same_size"]
+__all__ = [
+    "boundaries",
+    "fit",
+    "jpeg_url",
+    "require_same_size",
+    "shrink",
+]
 
 
 def require_same_size(
@@ -31,14 +41,14 @@ def fit(
     """Brings an image and its labels to a size for showing, keeping the aspect.
 
     Images with a side above ``longest`` are reduced (labels by nearest neighbour);
-    those with no side as long as ``shortest`` are enlarged by a whole factor, so that
+    those with no side as long as ``shortest`` are enlarged by an integer, so that
     their pixels stay squares.
     """
     side = max(image.shape[:2])
     if side > longest:
         height, width = (max(1, round(x * longest / side)) for x in image.shape[:2])
         rows, columns = (
-            # The middle of every new cell, in old cells.
+            # The middle of every new pixel, in old pixels.
             ((np.arange(new) + 0.5) * old / new).astype(np.int64)
             for new, old in zip((height, width), image.shape[:2], strict=True)
         )
@@ -48,12 +58,28 @@ def fit(
     return np.kron(image, grow[..., None]), np.kron(labels, grow)
 
 
+def shrink(
+    image: UInt8[np.ndarray, "H W 3"], longest: int
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The image with sides of at most ``longest`` pixels, keeping the aspect."""
+    scale = min(1, longest / max(image.shape[:2]))
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return resize(image, (height, width))
+
+
+def jpeg_url(image: UInt8[np.ndarray, "h w 3"], *, quality: int) -> str:
+    """An image as JPEG in a URL, for pages that are one file."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
 def boundaries(
     labels: Int[np.ndarray, "h w"], *, thickness: int = 1
 ) -> Bool[np.ndarray, "h w"]:
-    """Marks cells from which another region begins within ``thickness`` cells.
+    """Marks pixels from which another region begins within ``thickness`` pixels.
 
-    Looks right, down and diagonally, so a line is as many cells thick as asked for.
+    To the right, below and diagonally, so a line is ``thickness`` pixels wide.
     """
     marked = np.zeros(labels.shape, bool)
     steps = range(thickness + 1)

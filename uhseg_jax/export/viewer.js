@@ -1,15 +1,15 @@
 "use strict";
 (() => {
 const $ = (id) => document.getElementById(id);
-const scripts = [...document.querySelectorAll("script.picture")];
+const scripts = [...document.querySelectorAll("script.image")];
 const FIRST_REGIONS = 8;
 const MOST_PIXELS = 3e6; // of the canvas: what a phone redraws while a slider moves
 const ROOT = 0;
 const OUTSIDE = -1;
 
-let tree = null; // the picture that is shown, see readTree
+let tree = null; // the image that is shown, see readTree
 let current = -1; // its index
-let steps = []; // the way down: {node, number}, the whole picture first
+let steps = []; // the way down: {node, number}, the whole image first
 let seen = null; // node -> the region it is seen as, or OUTSIDE the focused one
 let hovered = null; // a region, or null
 let drawing = 0;
@@ -90,7 +90,7 @@ function show(index) {
   refresh();
 }
 
-// Scrolls the list and not the page, on which the picture shall stay where it is.
+// Scrolls the list and not the page, on which the image shall stay where it is.
 function reveal(button) {
   const list = $("list");
   const within = (scroll, start, size, room) =>
@@ -145,7 +145,7 @@ function hover(node) {
 
 // -- words ---------------------------------------------------------------------
 
-const called = (node) => (node === ROOT ? "Whole picture" : `Region ${node}`);
+const called = (node) => (node === ROOT ? "Whole image" : `Region ${node}`);
 const share = (node) => tree.areas[node] / tree.areas[ROOT];
 
 function percent(node) {
@@ -156,7 +156,7 @@ function percent(node) {
 function describe(node) {
   const parts = tree.children[node].length;
   const facts = node === ROOT ? [] : [
-    `${percent(node)} of the picture`,
+    `${percent(node)} of the image`,
     `depth ${tree.depths[node]}`,
     `cost ${tree.costs[node].toFixed(2)}`,
   ];
@@ -169,7 +169,7 @@ function about(node, remark) {
   dot.style.background = tree.colors[node];
   const name = document.createElement("strong");
   name.textContent = called(node);
-  const facts = remark ? `${percent(node)} of the picture · ${remark}` : describe(node);
+  const facts = remark ? `${percent(node)} of the image · ${remark}` : describe(node);
   $("about").replaceChildren(...(node === ROOT ? [] : [dot]), name, ` · ${facts}`);
 }
 
@@ -281,8 +281,8 @@ function paint() {
   $("frame").classList.toggle("filled", $("fill").checked && $("opacity").value > 0);
   const { width, height } = canvas;
   const context = canvas.getContext("2d");
-  const picture = context.createImageData(width, height);
-  const pixels = new Uint32Array(picture.data.buffer);
+  const image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
   const regions = new Int32Array(width * height);
   const shades = shadesOfNodes();
   const columns = Int32Array.from({ length: width }, (_, x) =>
@@ -298,7 +298,7 @@ function paint() {
   const dense = width / canvas.clientWidth || 1;
   if ($("lines").checked) drawLines(regions, pixels, width, height, Math.round(1.3 * dense), null);
   if (hovered !== null) drawLines(regions, pixels, width, height, Math.round(3 * dense), hovered);
-  context.putImageData(picture, 0, 0);
+  context.putImageData(image, 0, 0);
 }
 
 // Pixels are 32-bit words, alpha highest: every machine with a browser is little-endian.
@@ -407,7 +407,7 @@ function start() {
 // For tests and the curious: what is on show, in numbers.
 window.viewer = {
   state: () => ({
-    picture: current,
+    image: current,
     focus: focus().node,
     path: steps.map((one) => one.node),
     number: focus().number,

@@ -15,7 +15,7 @@ import numpy as np
 
 from uhseg_jax.backbones import Backbone
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.refinement.config import DEFAULT_REFINER, Refinement
+from uhseg_jax.refinement.config import DEFAULT_REFINE, Refinement
 from uhseg_jax.types import UInt8
 
 __all__ = ["Collection", "Fitted", "ImageMethod", "Method", "Segmenter"]
@@ -95,7 +95,7 @@ class Method(abc.ABC):
     summary: str
     config: type
     presets: Mapping[str, Callable[[], Any]]
-    refiner: Any = DEFAULT_REFINER
+    refiner: Any = DEFAULT_REFINE
     passes: tuple[str, ...] = ()
 
     def preset(self, name: str = "default") -> Any:
@@ -177,7 +177,7 @@ class ImageMethod(Method):
     presets: Mapping[str, Callable[[], Any]]
     segment_fn: Callable[[Any, Any], Any]
     check_fn: Callable[[Any], None]
-    refiner: Any = DEFAULT_REFINER
+    refiner: Any = DEFAULT_REFINE
 
     def check_features(self, features: Any) -> None:
         """Refuses features that ``check_fn`` refuses."""

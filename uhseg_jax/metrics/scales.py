@@ -14,40 +14,23 @@ NUM_REGIONS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 6
 
 
 def cut_maps(
-    tree: RegionTree,
-    *,
-    num_regions: Sequence[int] | None = None,
-    costs: Sequence[float] | None = None,
+    tree: RegionTree, num_regions: Sequence[int] = NUM_REGIONS
 ) -> Int[np.ndarray, "t n"]:
     """The region of every leaf at every scale.
 
     Args:
       tree: one tree.
-      num_regions: cuts by number of regions (`RegionTree.cut`); `NUM_REGIONS` if
-        neither is given.
-      costs: cuts by cost instead.
+      num_regions: the scales, as numbers of regions (`RegionTree.cut`).
 
     Returns:
       ``[t, n]``: for every node the one that it is seen as.
-
-    Raises:
-      ValueError: both are given, or a value is out of range.
     """
-    if num_regions is not None and costs is not None:
-        raise ValueError("give num_regions or costs for the scales, not both.")
-    if costs is not None:
-        cuts = [visible_nodes(tree, cost=cost) for cost in costs]
-    else:
-        cuts = [visible_nodes(tree, num_regions=k) for k in num_regions or NUM_REGIONS]
+    cuts = [visible_nodes(tree, num_regions=k) for k in num_regions]
     return np.stack([np.asarray(cut) for cut in cuts])
 
 
 def cut_stack(
-    tree: RegionTree,
-    *,
-    num_regions: Sequence[int] | None = None,
-    costs: Sequence[float] | None = None,
+    tree: RegionTree, num_regions: Sequence[int] = NUM_REGIONS
 ) -> Int[np.ndarray, "t h w"]:
     """The flat segmentation of every scale; arguments as for `cut_maps`."""
-    maps = cut_maps(tree, num_regions=num_regions, costs=costs)
-    return maps[:, np.asarray(tree.labels)]
+    return cut_maps(tree, num_regions)[:, np.asarray(tree.labels)]

@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Annotated
 
-from uhseg_jax.datasets.cropped import CroppedSource
 from uhseg_jax.datasets.source import Source
+from uhseg_jax.datasets.views import CroppedSource
 from uhseg_jax.protocols.classes import best_region_scorer
 from uhseg_jax.protocols.collection import CollectionScorer
 from uhseg_jax.protocols.matched import matched_scorer

@@ -1,4 +1,4 @@
-"""Connected components of regions, and the specks among them."""
+"""Connected components of regions, and the small ones among them."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def absorb_small_components(
 
     Args:
       labels: region of every pixel, not negative.
-      min_area: pixels below which a piece is a speck.
+      min_area: pixels below which a piece is small.
     """
     if min_area <= 1:
         return labels
@@ -39,11 +39,10 @@ def absorb_small_components(
 
     pieces = label_components(labels)
     areas = np.bincount(pieces.ravel())
-    small = areas < min(min_area, int(areas.max()))
-    specks = small[pieces]
-    if not specks.any():
+    small = (areas < min(min_area, int(areas.max())))[pieces]
+    if not small.any():
         return labels
     nearest = ndimage.distance_transform_edt(
-        specks, return_distances=False, return_indices=True
+        small, return_distances=False, return_indices=True
     )
     return labels[tuple(nearest)]

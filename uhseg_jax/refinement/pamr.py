@@ -1,64 +1,72 @@
 """Pixel-adaptive mask refinement: labels move to pixels nearby of a similar colour.
 
 Araslanov & Roth, "Single-Stage Semantic Segmentation from Image Labels", CVPR 2020,
-section 3.3 (PAMR), with the constants of the authors' code.
+section 3.3 (PAMR).
 """
 
 import dataclasses
 import functools
+from collections.abc import Iterable
+from typing import Annotated, ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax import config_checks
+from uhseg_jax.refinement.pixel_grid import PixelGrid
 from uhseg_jax.types import Array, Bool, Float, Int, UInt8
+from uhseg_jax.validators import Validated, Validator, integer, real
 
-__all__ = ["PamrConfig", "affinities", "refine"]
+__all__ = ["Pamr", "affinities", "refine"]
 
-# Sums of squares of so many colour differences fit in int32.
-_MOST_DILATIONS = 16
+_MAX_DILATIONS = 16  # sums of squares of so many colour differences fit in int32
+
+
+def _distances(values: Iterable[int]) -> tuple[int, ...]:
+    distances = tuple(map(integer(1).convert, values))
+    if not 1 <= len(distances) <= _MAX_DILATIONS:
+        raise ValueError
+    return distances
+
+
+_DILATIONS = Validator(
+    f"1 to {_MAX_DILATIONS} distances of at least 1 pixel", _distances
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class PamrConfig:
-    """Constants of pixel-adaptive mask refinement.
+class Pamr(Validated):
+    """The refiner "pamr", with the constants of the authors' code.
 
     Attributes:
       num_iterations: how often every pixel takes the mean of its neighbours.
       dilations: distances in pixels of the 8 neighbours of a pixel, once for each.
       width: colour difference at which the affinity falls by a factor e, in standard
         deviations of the colours around the pixel.
+
+    Raises:
+      ValueError: a constant is out of its range; the message names it.
     """
 
-    num_iterations: int = 10
-    dilations: tuple[int, ...] = (1, 2, 4, 8)
-    width: float = 0.1
+    name: ClassVar[str] = "pamr"
+    summary: ClassVar[str] = (
+        "pixel-adaptive mask refinement (Araslanov & Roth, CVPR 2020)"
+    )
 
-    def __post_init__(self) -> None:
-        """Checks the fields.
+    num_iterations: Annotated[int, integer(0)] = 10
+    dilations: Annotated[tuple[int, ...], _DILATIONS] = (1, 2, 4, 8)
+    width: Annotated[float, real("a number above 0", lambda x: x > 0)] = 0.1
 
-        Raises:
-          ValueError: one of them is not what it has to be; the message says which.
-        """
-        config_checks.check_fields(
-            self,
-            {
-                "num_iterations": config_checks.whole(0),
-                "dilations": config_checks.WHOLES,
-                "width": config_checks.real("a number above 0", lambda x: x > 0),
-            },
-        )
-        if min(self.dilations) < 1 or len(self.dilations) > _MOST_DILATIONS:
-            raise ValueError(
-                f"dilations must be at most {_MOST_DILATIONS} distances of at least 1 "
-                f"pixel, but are {self.dilations}."
-            )
+    def __call__(
+        self, log_p: Float[Array, "H W k"], pixels: PixelGrid
+    ) -> Float[Array, "H W k"]:
+        """The probabilities after the iterations."""
+        return refine(jnp.exp(log_p), pixels.colors, self, mask=pixels.inside)
 
 
 def refine(
     probabilities: Float[Array, "H W k"],
     image: UInt8[Array, "H W 3"],
-    config: PamrConfig,
+    config: Pamr,
     *,
     mask: Bool[Array, "H W"] | None = None,
 ) -> Float[Array, "H W k"]:
@@ -67,16 +75,16 @@ def refine(
     Args:
       probabilities: of the k labels at every pixel.
       image: RGB colours.
-      config: the constants.
-      mask: the pixels of the image; all, if None. The others have no influence, and
-        come out as they went in; so does a pixel without a neighbour.
+      config: the constants (static).
+      mask: True where there is a pixel; everywhere if None. The rest has no influence
+        and is returned unchanged; so is a pixel without a neighbour.
 
     Returns:
       The refined probabilities. They sum to one where those of the neighbours did.
     """
     valid = jnp.ones(image.shape[:2], bool) if mask is None else mask
     weights = affinities(image, valid, config)
-    alone = jnp.max(weights, axis=0)[..., None] == 0
+    isolated = jnp.max(weights, axis=0)[..., None] == 0
     shifts = _shifts(config.dilations)
 
     def body_fn(_: Array, current: Float[Array, "H W k"]) -> Float[Array, "H W k"]:
@@ -86,7 +94,7 @@ def refine(
             weight[..., None] * _window(around, shift, current.shape)
             for weight, shift in zip(weights, shifts, strict=True)
         )
-        return jnp.where(alone, current, functools.reduce(jnp.add, shares))
+        return jnp.where(isolated, current, functools.reduce(jnp.add, shares))
 
     # Zeros in place of whatever lies outside: a weight of 0 does not silence a NaN.
     inside = jnp.where(valid[..., None], probabilities, 0)
@@ -95,7 +103,7 @@ def refine(
 
 
 def affinities(
-    image: UInt8[Array, "H W 3"], valid: Bool[Array, "H W"], config: PamrConfig
+    image: UInt8[Array, "H W 3"], valid: Bool[Array, "H W"], config: Pamr
 ) -> Float[Array, "neighbours H W"]:
     """How much each pixel takes from each neighbour.
 
@@ -110,7 +118,7 @@ def affinities(
       valid or has no neighbour. Row by row through the 3 x 3 window, for one dilation
       after the other.
     """
-    # Whole numbers: the sums of squares are exact, and 0 only where colours are equal.
+    # Integers: the sums of squares are exact, and 0 only where colours are equal.
     colors = image.astype(jnp.int32)
     around, inside = (_pad(x, config.dilations) for x in (colors, valid))
     shifts = jnp.asarray(_shifts(config.dilations))

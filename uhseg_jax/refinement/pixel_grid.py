@@ -12,26 +12,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax import images, interpolation
-from uhseg_jax.interpolation import Taps
+from uhseg_jax.images import resize
+from uhseg_jax.interpolation import Taps, make_taps
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Int, UInt8
 
-__all__ = ["TILE", "PixelGrid", "map_bands", "padded_taps", "working_size"]
+__all__ = ["TILE", "PixelGrid", "map_bands", "padded_taps", "working_copy"]
 
 TILE = 64  # pixels
 
 
 @pytree_dataclass
 class PixelGrid:
-    """The pixels of an image and what they read of the grid, up to whole tiles.
+    """The pixels of an image and what they read of the patch grid, up to whole tiles.
 
     Attributes:
       rows, columns: taps for features.
-      share_rows, share_columns: taps for the leaves of cells, not negative.
+      share_rows, share_columns: taps for the leaves of patches, not negative.
       colors: RGB of the pixels; 0 beyond the image.
       inside: whether a pixel is one of the image.
-      cell_colors: mean RGB of the cells.
+      cell_colors: mean RGB of the patches.
     """
 
     rows: Taps
@@ -44,11 +44,7 @@ class PixelGrid:
 
     @classmethod
     def of(
-        cls,
-        image: UInt8[np.ndarray, "H W 3"],
-        grid: tuple[int, ...],
-        *,
-        kernel: str,
+        cls, image: UInt8[np.ndarray, "H W 3"], grid: tuple[int, ...], *, kernel: str
     ) -> "PixelGrid":
         """All pixels of an image over a grid (rows, columns)."""
         height, width, _ = image.shape
@@ -56,13 +52,11 @@ class PixelGrid:
         of_leaves = "bilinear" if kernel == "bicubic" else of_features
         beyond = ((0, -height % TILE), (0, -width % TILE))
         return cls(
-            padded_taps(grid[0], height, of_features),
-            padded_taps(grid[1], width, of_features),
-            padded_taps(grid[0], height, of_leaves),
-            padded_taps(grid[1], width, of_leaves),
+            *padded_taps(grid, (height, width), of_features),
+            *padded_taps(grid, (height, width), of_leaves),
             jnp.asarray(np.pad(image, (*beyond, (0, 0)))),
             jnp.asarray(np.pad(np.ones((height, width), bool), beyond)),
-            jnp.asarray(images.resize(image, (grid[0], grid[1]))),
+            jnp.asarray(resize(image, (grid[0], grid[1]))),
         )
 
     def in_bands(
@@ -72,21 +66,10 @@ class PixelGrid:
 
         So no array of all pixels and leaves exists.
         """
-
-        def band_fn(band: tuple[Any, ...]) -> Int[Array, "rows W"]:
-            rows, share_rows, colors, inside = band
-            return function(
-                dataclasses.replace(
-                    self,
-                    rows=rows,
-                    share_rows=share_rows,
-                    colors=colors,
-                    inside=inside,
-                )
-            )
-
+        names = ("rows", "share_rows", "colors", "inside")
         return map_bands(
-            band_fn, (self.rows, self.share_rows, self.colors, self.inside)
+            lambda band: function(dataclasses.replace(self, **band)),
+            {name: getattr(self, name) for name in names},
         )
 
 
@@ -104,22 +87,34 @@ def map_bands(
     return found.reshape(-1, found.shape[-1])
 
 
-def padded_taps(cells: int, pixels: int, kernel: str) -> Taps:
-    """The taps of an axis up to whole tiles; those beyond repeat the last."""
-    taps = interpolation.make_taps(cells, pixels, kernel=kernel)
-    beyond = -pixels % TILE
-    return Taps(
-        jnp.asarray(np.pad(taps.first, (0, beyond), mode="edge"), jnp.int32),
-        jnp.asarray(
-            np.pad(taps.weights, ((0, beyond), (0, 0)), mode="edge"), jnp.float32
-        ),
-    )
+def padded_taps(
+    grid: tuple[int, ...], size: tuple[int, ...], kernel: str
+) -> tuple[Taps, Taps]:
+    """Taps from a grid to (height, width) in whole tiles; those beyond repeat the last.
+
+    Returns:
+      Those of the rows and those of the columns.
+    """
+
+    def along(cells: int, pixels: int) -> Taps:
+        taps = make_taps(cells, pixels, kernel=kernel)
+        beyond = (0, -pixels % TILE)
+        return Taps(
+            jnp.asarray(np.pad(taps.first, beyond, mode="edge"), jnp.int32),
+            jnp.asarray(
+                np.pad(taps.weights, (beyond, (0, 0)), mode="edge"), jnp.float32
+            ),
+        )
+
+    return along(grid[0], size[0]), along(grid[1], size[1])
 
 
-def working_size(size: tuple[int, int], max_megapixels: float) -> tuple[int, int]:
-    """(height, width) of at most so many pixels, of the same aspect."""
-    scale = math.sqrt(max_megapixels * 1e6 / (size[0] * size[1]))
+def working_copy(
+    image: UInt8[np.ndarray, "H W 3"], max_megapixels: float
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The image, or a smaller one of the same aspect if it has more pixels."""
+    height, width = image.shape[:2]
+    scale = math.sqrt(max_megapixels * 1e6 / (height * width))
     if scale >= 1:
-        return size
-    height, width = (max(1, int(side * scale)) for side in size)
-    return height, width
+        return image
+    return resize(image, (max(1, int(height * scale)), max(1, int(width * scale))))

@@ -7,21 +7,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax import images
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.interpolation import Taps, read_taps, with_margin
 from uhseg_jax.refinement.components import absorb_small_components
 from uhseg_jax.refinement.config import Refinement
-from uhseg_jax.refinement.joint import joint_weights
+from uhseg_jax.refinement.evidence import (
+    LeafEvidence,
+    joint_weights,
+    log_probabilities,
+)
 from uhseg_jax.refinement.labels import divide_into_pieces, relabel, resize_labels
 from uhseg_jax.refinement.pixel_grid import (
     PixelGrid,
     map_bands,
     padded_taps,
-    working_size,
+    working_copy,
 )
-from uhseg_jax.refinement.prototypes import LeafEvidence, log_probabilities
-from uhseg_jax.refinement.sharpening import sharpen
+from uhseg_jax.refinement.refiners import run_refiners
 from uhseg_jax.types import Array, Float, Int, Integer, UInt8
 
 __all__ = ["refine"]
@@ -38,13 +40,13 @@ def refine(
     """The tree with its leaves at the pixels of the image.
 
     Only the leaves are refined; their parents are unions of them, so regions stay
-    nested. Leaves that lose all their pixels are removed and the tree is closed up.
+    nested. Leaves that lose all their pixels are removed.
 
     Args:
       tree: one tree on the patch grid.
-      features: of the patches, finite and of any length.
+      features: of the patches; finite vectors of any length.
       image: RGB pixels, of any size and aspect.
-      refinement: how.
+      refinement: the refiners and their parameters.
 
     Returns:
       A tree with numpy arrays and labels ``[H, W]``.
@@ -60,15 +62,13 @@ def refine(
         )
     height, width = image.shape[:2]
     leaves, slots = np.unique(on_grid, return_inverse=True)
-    if refinement.refiner == "none" or len(leaves) == 1:
+    if refinement.refiners is None or len(leaves) == 1:
         labels = resize_labels(on_grid, (height, width))
     else:
         slots = slots.reshape(on_grid.shape).astype(np.int32)
         labels = leaves[_refined_slots(features, slots, image, refinement)]
-    specks = absorb_small_components(
-        labels, math.ceil(refinement.min_area * labels.size)
-    )
-    refined = relabel(tree, specks)
+    min_area = math.ceil(refinement.min_area * labels.size)
+    refined = relabel(tree, absorb_small_components(labels, min_area))
     return divide_into_pieces(refined) if refinement.connected else refined
 
 
@@ -82,25 +82,22 @@ def _refined_slots(
     num_leaves = np.asarray(int(slots.max()) + 1, np.int32)
     num_slots = max(_MIN_SLOTS, 1 << int(num_leaves - 1).bit_length())
     evidence = _evidence(jnp.asarray(features), slots, num_slots=num_slots)
-    size = image.shape[:2]
-    if refinement.refiner == "upsample":
-        points = PixelGrid.of(image, slots.shape, kernel=refinement.kernel)
-        best = _best_by_evidence(evidence, points, num_leaves, refinement=refinement)
-        return np.asarray(best)[: size[0], : size[1]]
-    height, width = working_size(size, refinement.max_megapixels)
-    working = images.resize(image, (height, width))
-    points = PixelGrid.of(working, slots.shape, kernel=refinement.kernel)
-    probabilities = _refined_probabilities(
-        evidence, points, num_leaves, refinement=refinement
-    )
-    if (height, width) == size:
-        return np.asarray(jnp.argmax(probabilities, -1))[:height, :width]
-    best = _best_by_interpolation(
-        probabilities[:height, :width],
-        padded_taps(height, size[0], "bilinear"),
-        padded_taps(width, size[1], "bilinear"),
-    )
-    return np.asarray(best)[: size[0], : size[1]]
+    height, width = image.shape[:2]
+    if not refinement.refiners:
+        pixels = PixelGrid.of(image, slots.shape, kernel=refinement.kernel)
+        best = _best_by_evidence(evidence, pixels, num_leaves, refinement=refinement)
+        return np.asarray(best)[:height, :width]
+    working = working_copy(image, refinement.max_megapixels)
+    pixels = PixelGrid.of(working, slots.shape, kernel=refinement.kernel)
+    p = _refined_probabilities(evidence, pixels, num_leaves, refinement=refinement)
+    if working.shape == image.shape:
+        best = jnp.argmax(p, -1)
+    else:
+        p = p[: working.shape[0], : working.shape[1]]
+        best = _best_by_interpolation(
+            p, *padded_taps(p.shape[:2], (height, width), "bilinear")
+        )
+    return np.asarray(best)[:height, :width]
 
 
 @functools.partial(jax.jit, static_argnames="num_slots")
@@ -110,24 +107,24 @@ def _evidence(features: Array, slots: Array, *, num_slots: int) -> LeafEvidence:
 
 def _log_probabilities(
     evidence: LeafEvidence,
-    points: PixelGrid,
+    pixels: PixelGrid,
     num_leaves: Int[Array, ""],
     refinement: Refinement,
 ) -> Float[Array, "H W k"]:
-    """Log p_ij at the points."""
+    """Log p_ij at the pixels."""
     if refinement.kernel == "joint":
         weights = joint_weights(
-            points.rows,
-            points.columns,
-            points.colors,
-            points.cell_colors,
+            pixels.rows,
+            pixels.columns,
+            pixels.colors,
+            pixels.cell_colors,
             color_sigma=refinement.color_sigma,
         )
-        cosines = evidence.window_cosines(points.rows, points.columns, weights)
-        shares = evidence.window_shares(points.rows, points.columns, weights)
+        cosines = evidence.window_cosines(pixels.rows, pixels.columns, weights)
+        shares = evidence.window_shares(pixels.rows, pixels.columns, weights)
     else:
-        cosines = evidence.cosines(points.rows, points.columns)
-        shares = evidence.shares(points.share_rows, points.share_columns)
+        cosines = evidence.cosines(pixels.rows, pixels.columns)
+        shares = evidence.shares(pixels.share_rows, pixels.share_columns)
     return log_probabilities(
         cosines,
         shares,
@@ -140,7 +137,7 @@ def _log_probabilities(
 @functools.partial(jax.jit, static_argnames="refinement")
 def _best_by_evidence(
     evidence: LeafEvidence,
-    points: PixelGrid,
+    pixels: PixelGrid,
     num_leaves: Int[Array, ""],
     *,
     refinement: Refinement,
@@ -151,7 +148,7 @@ def _best_by_evidence(
         log_p = _log_probabilities(evidence, band, num_leaves, refinement)
         return jnp.argmax(log_p, axis=-1)
 
-    return points.in_bands(band_fn)
+    return pixels.in_bands(band_fn)
 
 
 @jax.jit
@@ -168,11 +165,11 @@ def _best_by_interpolation(
 @functools.partial(jax.jit, static_argnames="refinement")
 def _refined_probabilities(
     evidence: LeafEvidence,
-    points: PixelGrid,
+    pixels: PixelGrid,
     num_leaves: Int[Array, ""],
     *,
     refinement: Refinement,
 ) -> Float[Array, "H W k"]:
-    """The probabilities of the leaves after PAMR or the CRF."""
-    log_p = _log_probabilities(evidence, points, num_leaves, refinement)
-    return sharpen(log_p, points, num_leaves, refinement)
+    """The probabilities of the leaves after the refiners."""
+    log_p = _log_probabilities(evidence, pixels, num_leaves, refinement)
+    return run_refiners(refinement.refiners or (), log_p, pixels, num_leaves)

@@ -1,12 +1,10 @@
 """Segmenting many images into a folder: what to read, write, skip and resume."""
 
 from uhseg_jax.runs.images import RunImage, demo_run_image, find_run_images
-from uhseg_jax.runs.results import FORMATS, result_files
 from uhseg_jax.runs.segmentation import Failure, Report, segment_images
 from uhseg_jax.runs.settings import RunError, Settings, claim
 
 __all__ = [
-    "FORMATS",
     "Failure",
     "Report",
     "RunError",
@@ -15,6 +13,5 @@ __all__ = [
     "claim",
     "demo_run_image",
     "find_run_images",
-    "result_files",
     "segment_images",
 ]

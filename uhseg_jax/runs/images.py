@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from uhseg_jax import images
-from uhseg_jax.runs import results
+from uhseg_jax.export import image_files
+from uhseg_jax.export.png_files import is_own
 from uhseg_jax.types import UInt8
 
 __all__ = ["RunImage", "demo_run_image", "find_run_images"]
@@ -49,7 +50,7 @@ def demo_run_image() -> RunImage:
 def find_run_images(specs: Sequence[PathLike], *, output: Path) -> list[RunImage]:
     """Finds the images of a run and names their results.
 
-    What `results.is_own` knows as drawn by an earlier run is no image, and neither is
+    What `png_files.is_own` knows as drawn by an earlier run is no image, and neither is
     anything in an output folder that lies inside a folder searched.
 
     Args:
@@ -111,7 +112,7 @@ def _is_result(path: Path, root: Path, output: Path) -> bool:
     inside = Path(os.path.realpath(root)) in real.parents
     if inside and real in Path(os.path.realpath(path)).parents:
         return True
-    return results.is_own(path)
+    return is_own(path)
 
 
 def _name(path: Path, relative: Path, output: Path) -> str:
@@ -124,7 +125,7 @@ def _name(path: Path, relative: Path, output: Path) -> str:
     )
     names = [relative.as_posix()] if ambiguous else [stem, relative.as_posix()]
     for name in names:
-        if not any(_is_foreign(x) for x in results.png_paths(output, name)):
+        if not any(_is_foreign(output / x) for x in image_files(name)):
             return name
     raise images.ImageError(
         f"{path}: its overlay would replace {output / names[-1]}.png, which "
@@ -133,7 +134,7 @@ def _name(path: Path, relative: Path, output: Path) -> str:
 
 
 def _is_foreign(path: Path) -> bool:
-    return path.exists() and not results.is_own(path)
+    return path.exists() and not is_own(path)
 
 
 @functools.lru_cache(maxsize=64)
@@ -142,7 +143,7 @@ def _listed(folder: Path, changed: int) -> "collections.Counter[str]":
     return collections.Counter(
         path.stem.casefold()
         for path in folder.iterdir()
-        if path.suffix.lower() in images.IMAGE_SUFFIXES and not results.is_own(path)
+        if path.suffix.lower() in images.IMAGE_SUFFIXES and not is_own(path)
     )
 
 

@@ -23,12 +23,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from uhseg_jax import images
-from uhseg_jax.export.coco import CocoWriter
-from uhseg_jax.export.viewer import ViewerWriter
+from uhseg_jax import export, images
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.pipeline import Segmenter
-from uhseg_jax.runs import results
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.settings import naming_the_file
 from uhseg_jax.types import UInt8
@@ -98,7 +95,7 @@ def segment_images(
       photographs: under distinct names.
       output: the folder; see `settings.claim`.
       since: time in ns from which trees there are used; None: compute all.
-      formats: of `results.FORMATS`. Without ``npz`` nothing can be skipped later.
+      formats: of `export.EXPORTERS`. Without ``npz`` nothing can be skipped later.
       levels: numbers of regions in the overlays.
       max_regions: prune trees to so many leaves; None: leave them.
       batch_size: images that are handed to the device before a result is fetched.
@@ -118,22 +115,17 @@ def segment_images(
     failures = []
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
-        coco = enter(CocoWriter(output / "coco.json")) if "coco" in formats else None
-        page = enter(ViewerWriter(output / "index.html")) if "html" in formats else None
+        options = export.ExportOptions(levels=tuple(levels))
+        writer = enter(export.open_formats(formats, output, options))
         items = enter(contextlib.closing(_ahead(prepare, photographs, batch_size)))
         for item in _with_trees(segmenter, items, batch_size, max_regions):
             image, pixels, tree = item.image, item.pixels, item.tree
             reason = item.failure
             if pixels is not None and tree is not None:
                 try:
-                    results.write_files(
-                        output,
-                        image.name,
-                        pixels,
-                        tree,
-                        formats=formats,
-                        levels=levels,
-                        keep_since=since if item.was_there else None,
+                    writer.add(
+                        export.Result(image.name, image.title, pixels, tree),
+                        since=since if item.was_there else None,
                     )
                 except OSError as error:
                     if error.errno != errno.ENAMETOOLONG:
@@ -143,10 +135,6 @@ def segment_images(
                 failures.append(Failure(image.title, reason))
             elif pixels is not None and tree is not None:
                 counts[item.was_there] += 1
-                if coco:
-                    coco.add(image.title, pixels.shape[:2], tree)
-                if page:
-                    page.add(image.title, pixels, tree)
             on_done(image, reason)
     return Report(counts[False], counts[True], tuple(failures))
 
@@ -167,8 +155,11 @@ def _read(image: RunImage, *, output: Path, since: int | None) -> _Item:
         changed = image.source.stat().st_mtime_ns
         # Cameras with wrong clocks date images into the future: no reason to redo.
         since = max(since, changed if changed < time.time_ns() else 0)
-    tree = results.load_tree(output, image.name, size=pixels.shape[:2], since=since)
-    return _Item(image, pixels, tree, was_there=tree is not None)
+    found = export.read_result(
+        output, image.name, title=image.title, pixels=pixels, since=since
+    )
+    tree = None if found is None else found.tree
+    return _Item(image, pixels, tree, was_there=found is not None)
 
 
 def _ahead(

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import uhseg_jax
+from uhseg_jax.export.png_files import is_own
 from uhseg_jax.files import atomic_write
 from uhseg_jax.pipeline import Segmenter
-from uhseg_jax.runs import results
 
 __all__ = ["RunError", "Settings", "claim", "naming_the_file"]
 
@@ -77,7 +77,7 @@ class Settings:
             dtype=str(segmenter.backbone.module.dtype),
             method=segmenter.method.name,
             config=dataclasses.asdict(segmenter.config),
-            refinement=dataclasses.asdict(segmenter.refinement),
+            refinement=segmenter.refinement.to_dict(),
             max_regions=max_regions,
         )
 
@@ -155,7 +155,7 @@ def _require_absent(files: Iterable[Path], output: Path) -> None:
 
 def _holds_results(output: Path) -> bool:
     trees = output.rglob("*.npz")
-    drawn = filter(results.is_own, output.rglob("*.png"))
+    drawn = filter(is_own, output.rglob("*.png"))
     together = (output / name for name in ("coco.json", "index.html"))
     return any(path.exists() for path in itertools.chain(together, trees, drawn))
 

@@ -26,8 +26,8 @@ from uhseg_jax.backbones import (
     load_backbone,
     read_prompt,
 )
-from uhseg_jax.backbones.diffusion.architectures import SSD_TEST
 from uhseg_jax.backbones.diffusion.self_attention import denoise_latents, invert_latents
+from uhseg_jax.backbones.diffusion.variants import SSD_TEST
 from uhseg_jax.backbones.weights.sources import DiffusersSource
 
 pytestmark = pytest.mark.parity
@@ -133,7 +133,7 @@ def loaded(spec, models, tmp_path, monkeypatch) -> Backbone:
         model.save_pretrained(tmp_path / "published" / part)
     source = DiffusersSource(repository="somebody/tiny", parts=tuple(models))
     variant = Variant(name="tiny", spec=spec, source=source, licence="MIT")
-    monkeypatch.setitem(VARIANTS, variant.name, variant)
+    monkeypatch.setitem(VARIANTS._entries, variant.name, variant)
     cache = tmp_path / "cache"
     convert_variant(variant, directory=cache, file=tmp_path / "published")
     return load_backbone(variant.name, checkpoint_dir=cache, dtype="float32")
@@ -144,7 +144,7 @@ def test_an_inversion_and_its_way_back_are_diffusers(
 ):
     models = torch_models(MICRO)
     backbone = loaded(MICRO, models, tmp_path, monkeypatch)
-    module = backbone.diffusion
+    module = backbone.module
 
     @jax.jit
     def walk(params, pixels, prompt):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import scipy.special
 
-from uhseg_jax.backbones.diffusion.architectures import SD_TEST, SD_V1, SSD_1B
 from uhseg_jax.backbones.diffusion.recording import (
     _rows,
     attend_and_add,
@@ -16,6 +15,7 @@ from uhseg_jax.backbones.diffusion.recording import (
     empty_record,
     empty_sums,
 )
+from uhseg_jax.backbones.diffusion.variants import SD_TEST, SD_V1, SSD_1B
 
 EPS = float(np.finfo(np.float32).eps)
 HIGHEST = jax.lax.Precision.HIGHEST
@@ -66,7 +66,7 @@ def test_values_are_the_same_whatever_is_recorded(rule):
         mixed, record = attend_recorded(
             *arrays,
             empty_record(),
-            place="here",
+            path="here",
             grid=(4, 5),
             recording=recording,
             heads=HEADS,
@@ -88,7 +88,7 @@ def test_unknown_recording_is_refused():
         attend_recorded.__wrapped__(
             *arrays,
             empty_record(),
-            place="here",
+            path="here",
             grid=(4, 5),
             recording="everything",
             heads=HEADS,

@@ -6,12 +6,6 @@ import numpy as np
 import pytest
 from abstract_unets import abstract_unet
 
-from uhseg_jax.backbones.diffusion.architectures import (
-    SD_V1,
-    SD_V2,
-    SSD_1B,
-    SSD_TEST,
-)
 from uhseg_jax.backbones.diffusion.recording import (
     AttentionRecord,
     attention_layers,
@@ -19,8 +13,14 @@ from uhseg_jax.backbones.diffusion.recording import (
     empty_sums,
 )
 from uhseg_jax.backbones.diffusion.spec import UNetSpec
-from uhseg_jax.backbones.diffusion.transformer import CellTransformer
+from uhseg_jax.backbones.diffusion.transformer import SpatialTransformer
 from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
+from uhseg_jax.backbones.diffusion.variants import (
+    SD_V1,
+    SD_V2,
+    SSD_1B,
+    SSD_TEST,
+)
 
 EPS = float(np.finfo(np.float32).eps)
 SPEC = UNetSpec(
@@ -165,8 +165,9 @@ def test_images_of_a_batch_do_not_see_one_another():
         np.testing.assert_array_equal(weights[1], kept.layers[place][1])
 
 
+@pytest.mark.slow
 def test_a_transformer_compiled_and_eager_agrees():
-    module = CellTransformer(
+    module = SpatialTransformer(
         depth=1,
         heads=2,
         groups=4,
@@ -178,7 +179,7 @@ def test_a_transformer_compiled_and_eager_agrees():
     rng = np.random.default_rng(2)
     cells = jnp.asarray(rng.normal(size=(1, 3, 5, 16)), jnp.float32)
     eager = functools.partial(
-        module.apply, record=empty_record(), place="here", recording="layers"
+        module.apply, record=empty_record(), path="here", recording="layers"
     )
     arguments = ({"params": params}, cells, inputs(1)[2])
     expected, kept = jax.jit(eager)(*arguments)

@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 import skimage.data
-from uhseg_jax.backbones.vit.features import normalise_pixels
 
 from uhseg_jax import backbones, images
+from uhseg_jax.backbones.vit.features import normalise_pixels
 
 torch = pytest.importorskip("torch", reason="needs the `parity` extra: torch")
 transformers = pytest.importorskip(

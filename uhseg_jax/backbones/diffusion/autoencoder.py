@@ -15,12 +15,11 @@ from uhseg_jax.backbones.diffusion.layers import (
     Downsample,
     ResidualBlock,
     conv,
-    dense,
     group_norm,
 )
 from uhseg_jax.backbones.diffusion.spec import AutoencoderSpec
 from uhseg_jax.backbones.vit.attention import AttentionRule, attend
-from uhseg_jax.backbones.vit.layers import matmul_precision
+from uhseg_jax.backbones.vit.layers import dense, matmul_precision
 from uhseg_jax.types import Array, Float, UInt8
 
 _LOG_VARIANCES = (-30.0, 20.0)

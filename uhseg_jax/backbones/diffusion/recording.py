@@ -40,7 +40,7 @@ class AttentionRecord(NamedTuple):
     Records are trees of arrays: those of several forwards may be added leaf by leaf.
 
     Attributes:
-      layers: for every layer, by its place in the parameter tree, its map [b, n, n] of
+      layers: for every layer, by its path in the parameter tree, its map [b, n, n] of
         the n = h w cells, row by row; every row is a distribution over the cells that
         the cell of the row takes from. Filled by ``"layers"``.
       sums: for every resolution (h, w), the sum over its layers. Filled by ``"sums"``.
@@ -60,7 +60,7 @@ def attention_layers(
       grid: rows and columns of the latent.
 
     Returns:
-      For every place in the parameter tree, such as
+      For every path in the parameter tree, such as
       ``"down_blocks_0/attentions_1/transformer_blocks_0"``, the rows and columns of the
       cells there.
     """
@@ -118,7 +118,7 @@ def attend_recorded(
     value: Float[Array, "b n d"],
     record: AttentionRecord,
     *,
-    place: str,
+    path: str,
     grid: tuple[int, int],
     recording: RecordingRule,
     heads: int,
@@ -132,7 +132,7 @@ def attend_recorded(
       key: keys, likewise.
       value: values, likewise.
       record: of the layers before.
-      place: of the layer in the parameter tree.
+      path: of the layer in the parameter tree.
       grid: rows and columns of the cells.
       recording: what of the map is recorded. With ``"nothing"`` it is never made.
       heads: number of heads.
@@ -170,7 +170,7 @@ def attend_recorded(
         precision=precision,
     )
     if recording == "layers":
-        return mixed, record._replace(layers={**record.layers, place: total})
+        return mixed, record._replace(layers={**record.layers, path: total})
     added = AttentionSum(total, before.num_maps + 1)
     return mixed, record._replace(sums={**record.sums, grid: added})
 

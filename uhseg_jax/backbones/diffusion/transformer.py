@@ -11,14 +11,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax.backbones.diffusion.layers import conv, dense, group_norm
+from uhseg_jax.backbones.diffusion.layers import conv, group_norm
 from uhseg_jax.backbones.diffusion.recording import (
     AttentionRecord,
     RecordingRule,
     attend_recorded,
 )
 from uhseg_jax.backbones.vit.attention import AttentionRule
-from uhseg_jax.backbones.vit.layers import layer_norm, matmul_precision
+from uhseg_jax.backbones.vit.layers import dense, layer_norm, matmul_precision
 from uhseg_jax.types import Array, Float
 
 # Both are constants of the architecture, not fields of any model.
@@ -55,7 +55,7 @@ class _Attention(nn.Module):
 
 
 class SelfAttention(_Attention):
-    """Attention of every cell to every cell, recorded if asked."""
+    """Attention of every cell to every cell, recorded if wanted."""
 
     rule: AttentionRule
 
@@ -65,7 +65,7 @@ class SelfAttention(_Attention):
         x: Float[Array, "b n d"],
         record: AttentionRecord,
         *,
-        place: str,
+        path: str,
         grid: tuple[int, int],
         recording: RecordingRule,
     ) -> tuple[Float[Array, "b n d"], AttentionRecord]:
@@ -76,7 +76,7 @@ class SelfAttention(_Attention):
             key,
             value,
             record,
-            place=place,
+            path=path,
             grid=grid,
             recording=recording,
             heads=self.heads,
@@ -158,7 +158,7 @@ class TransformerBlock(nn.Module):
         context: Float[Array, "b m c"],
         record: AttentionRecord,
         *,
-        place: str,
+        path: str,
         grid: tuple[int, int],
         recording: RecordingRule,
     ) -> tuple[Float[Array, "b n d"], AttentionRecord]:
@@ -169,7 +169,7 @@ class TransformerBlock(nn.Module):
 
         branch, record = SelfAttention(
             self.heads, self.dtype, self.attention, name="attn1"
-        )(normed(x, "norm1"), record, place=place, grid=grid, recording=recording)
+        )(normed(x, "norm1"), record, path=path, grid=grid, recording=recording)
         x = x + branch
         x = x + CrossAttention(self.heads, self.dtype, name="attn2")(
             normed(x, "norm2"), context
@@ -177,7 +177,7 @@ class TransformerBlock(nn.Module):
         return x + FeedForward(self.dtype, name="ff")(normed(x, "norm3")), record
 
 
-class CellTransformer(nn.Module):
+class SpatialTransformer(nn.Module):
     """Transformer blocks over the cells of an image, as one residual branch."""
 
     depth: int
@@ -194,7 +194,7 @@ class CellTransformer(nn.Module):
         context: Float[Array, "b m c"],
         record: AttentionRecord,
         *,
-        place: str,
+        path: str,
         recording: RecordingRule,
     ) -> tuple[Float[Array, "b h w d"], AttentionRecord]:
         """Maps an image.
@@ -203,7 +203,7 @@ class CellTransformer(nn.Module):
           x: the image.
           context: tokens of the text.
           record: of the self-attention before.
-          place: of the module in the parameter tree.
+          path: of the module in the parameter tree.
           recording: what is recorded of self-attention.
 
         Returns:
@@ -230,7 +230,7 @@ class CellTransformer(nn.Module):
                 tokens,
                 context,
                 record,
-                place=f"{place}/{name}",
+                path=f"{path}/{name}",
                 grid=(height, width),
                 recording=recording,
             )

@@ -1,8 +1,8 @@
 """The denoising U-Net of Stable Diffusion, with its self-attention in reach.
 
 Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (2022);
-nested depths and added sizes from Podell et al., "SDXL" (2023). Models of all families
-are this module; they differ by the fields of a `UNetSpec`.
+nested depths and added sizes from Podell et al., "SDXL" (2023). All variants are this
+module; they differ by the fields of a `UNetSpec`.
 """
 
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from uhseg_jax.backbones.diffusion.recording import (
     empty_record,
 )
 from uhseg_jax.backbones.diffusion.spec import NUM_SIZES, UNetSpec
-from uhseg_jax.backbones.diffusion.transformer import CellTransformer
+from uhseg_jax.backbones.diffusion.transformer import SpatialTransformer
 from uhseg_jax.backbones.vit.attention import AttentionRule
 from uhseg_jax.types import Array, Float, Integer
 
@@ -34,7 +34,7 @@ _TIME_RATIO = 4
 
 
 class AddedCondition(NamedTuple):
-    """What the U-Nets of SDXL know beside time and text.
+    """What the U-Nets of SDXL know besides time and text.
 
     Attributes:
       pooled: the pooled text.
@@ -77,7 +77,7 @@ class _Stage(nn.Module):
         if not depth:
             return x, record
         name = f"attentions_{index}"
-        return CellTransformer(
+        return SpatialTransformer(
             depth=depth,
             heads=self.spec.heads[self.level],
             groups=self.spec.groups,
@@ -85,7 +85,7 @@ class _Stage(nn.Module):
             dtype=self.dtype,
             attention=self.attention,
             name=name,
-        )(x, context, record, place=f"{self.name}/{name}", recording=recording)
+        )(x, context, record, path=f"{self.name}/{name}", recording=recording)
 
 
 class DownStage(_Stage):

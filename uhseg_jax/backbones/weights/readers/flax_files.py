@@ -55,7 +55,7 @@ def torch_layout(arrays: LazyArrays) -> LazyArrays:
       arrays: from `read_msgpack` or `read_orbax`.
 
     Returns:
-      The same arrays, still read when they are asked for.
+      The same arrays, still read on access.
     """
     readers = {}
     for path in arrays:
@@ -119,12 +119,8 @@ def _lazy(path: Path, tree: Any) -> LazyArrays:
     if isinstance(tree.get("params"), Mapping):
         tree = tree["params"]  # a training state, or the variables of a module
     return LazyArrays(
-        path, {name: functools.partial(_same, leaf) for name, leaf in _leaves(tree)}
+        path, {name: lambda leaf=leaf: leaf for name, leaf in _leaves(tree)}
     )
-
-
-def _same(array: np.ndarray) -> np.ndarray:
-    return array
 
 
 def _leaves(tree: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,61 @@
+"""PNG files, and the mark by which those that this package drew are known again.
+
+The mark is a text chunk that names the package and says how the file was made. So an
+overlay is never taken for a photograph, wherever it lies, and it is drawn again when it
+is to be made otherwise.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from uhseg_jax.files import atomic_write
+from uhseg_jax.types import UInt8
+
+__all__ = ["is_own", "note_of", "save_png"]
+
+_KEYWORD, _OWNER = "Software", "uhseg_jax"
+
+
+def save_png(
+    path: str | os.PathLike[str],
+    image: UInt8[np.ndarray, "h w 3"] | Image.Image,
+    *,
+    note: str | None = None,
+) -> None:
+    """Writes an image as PNG; a reader never sees half of it.
+
+    Args:
+      path: the file to write.
+      image: RGB pixels, or an image of any mode that PNG has.
+      note: how it was made; the file then carries the mark. None: no mark.
+    """
+    if not isinstance(image, Image.Image):
+        image = Image.fromarray(image)
+    text = PngImagePlugin.PngInfo()
+    if note is not None:
+        text.add_text(_KEYWORD, f"{_OWNER} {note}")
+    with atomic_write(path) as aside:
+        image.save(aside, "PNG", pnginfo=text)
+
+
+def note_of(path: Path) -> str | None:
+    """How a PNG was made, if it carries the mark; None for any other file."""
+    if path.suffix.lower() != ".png":
+        return None
+    try:
+        # Of all the file only what comes before its pixels is read.
+        with PngImagePlugin.PngImageFile(path) as image:
+            text = image.info.get(_KEYWORD)
+    except (OSError, SyntaxError, ValueError):
+        return None
+    if not isinstance(text, str) or not text.startswith(_OWNER):
+        return None
+    return text.removeprefix(_OWNER).strip()
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file is a PNG that carries the mark."""
+    return note_of(path) is not None
