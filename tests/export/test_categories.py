@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 from uhseg_jax.discovery.regions import flat_tree
+from uhseg_jax.export.category_overlay import (
+    category_colors,
+    paint_categories,
+    save_category_map,
+)
 
 from uhseg_jax.export.categories_page import (
     Category,
     save_categories_page,
     thumbnail,
-)
-from uhseg_jax.export.category_overlay import (
-    category_colors,
-    paint_categories,
-    save_category_map,
 )
 from uhseg_jax.export.coco import CocoWriter
 

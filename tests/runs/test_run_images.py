@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from trees import quadrants
+from uhseg_jax.runs.results import is_own, write_files
 
 from uhseg_jax.images import ImageError
 from uhseg_jax.runs import find_run_images
-from uhseg_jax.runs.results import is_own, write_files
 
 
 @pytest.fixture
