@@ -300,7 +300,7 @@ def test_a_damaged_tree_is_made_again(photos, out, capsys):
     assert (out / "one.npz").read_bytes() == good
 
 
-def test_a_image_that_has_changed_is_done_again(photos, out, capsys):
+def test_an_image_that_has_changed_is_done_again(photos, out, capsys):
     assert segment(photos / "one.png", output=out) == 0
     photograph(photos / "one.png", seed=5)
     assert segment(photos / "one.png", output=out) == 0

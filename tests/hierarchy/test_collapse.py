@@ -1,9 +1,9 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from uhseg_jax.hierarchy.collapse import collapse_empty
 
 from tests.trees import random_tree
-from uhseg_jax.hierarchy.collapse import collapse_empty
 from uhseg_jax.hierarchy.cuts import NO_PARENT
 
 N = 32  # one padded size, so that one program serves all examples

@@ -73,7 +73,7 @@ def test_images_of_several_folders_are_told_apart(found):
         found("p", "q", "r")
 
 
-def test_a_image_named_twice_is_taken_once(found, tmp_path):
+def test_an_image_named_twice_is_taken_once(found, tmp_path):
     touch("p/a.jpg")
     assert found("p", "./p/a.jpg", tmp_path / "p" / "*.jpg") == {"a.jpg": "a"}
 
@@ -105,7 +105,7 @@ def test_drawings_of_earlier_runs_are_no_images(found, tmp_path):
         found("a.png")
 
 
-def test_a_image_is_never_overwritten_by_an_overlay(found):
+def test_an_image_is_never_overwritten_by_an_overlay(found):
     touch("a.png")
     assert found(".", output=".") == {"a.png": "a.png"}
     touch("out/b.png", "p/b.jpg")

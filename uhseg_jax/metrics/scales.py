@@ -1,11 +1,10 @@
 """A tree as a series of flat segmentations from coarse to fine, for the BSDS scores."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
-from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.types import Int
 
 __all__ = ["NUM_REGIONS", "cut_maps", "cut_stack"]
@@ -24,13 +23,10 @@ def cut_maps(
       num_regions: the scales, as numbers of regions (`RegionTree.cut`).
 
     Returns:
-      ``[t, n]``: for every node that is a leaf, the node that it is seen as.
+      ``[t, n]``: for every node the one that it is seen as.
     """
-    # An image with one cell for every node: cutting it costs nothing.
-    nodes = np.arange(tree.parents.shape[0], dtype=np.int32)[None, :]
-    small = dataclasses.replace(tree, labels=nodes)
-    cuts = [np.asarray(small.cut(num_regions=k)) for k in num_regions]
-    return np.concatenate(cuts)
+    cuts = [visible_nodes(tree, num_regions=k) for k in num_regions]
+    return np.stack([np.asarray(cut) for cut in cuts])
 
 
 def cut_stack(

@@ -144,7 +144,7 @@ def test_an_inversion_and_its_way_back_are_diffusers(
 ):
     models = torch_models(MICRO)
     backbone = loaded(MICRO, models, tmp_path, monkeypatch)
-    module = backbone.diffusion
+    module = backbone.module
 
     @jax.jit
     def walk(params, pixels, prompt):

@@ -24,7 +24,7 @@ from uhseg_jax.backbones.diffusion.ddim import (
     take_step,
 )
 from uhseg_jax.backbones.diffusion.model import Diffusion, Prompt, check_image_sides
-from uhseg_jax.backbones.diffusion.prompts import read_prompt
+from uhseg_jax.backbones.diffusion.prompts import diffusion_of, read_prompt
 from uhseg_jax.backbones.diffusion.recording import AttentionRecord, empty_sums
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.requests import AttentionRequest
@@ -251,7 +251,7 @@ def self_attention_maps(
         batch, their sides or the request do not fit the model, or the prompt is not
         empty and the weights came without the files of a tokenizer.
     """
-    module = backbone.diffusion
+    module = diffusion_of(backbone)
     check_images(images)
     check_image_sides(module.spec, images.shape[1], images.shape[2])
     check_request(request, module.spec)

@@ -4,27 +4,25 @@ Parlett, "The Symmetric Eigenvalue Problem" (1980), chapter 13. For a graph of t
 of vertices a few dozen products replace a decomposition of the whole matrix.
 """
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 
 from uhseg_jax.spectral import numerics
-from uhseg_jax.spectral.eigen import EigenOutput, measured
+from uhseg_jax.spectral.eigen.pairs import ABSENT, EigenOutput, is_present
+from uhseg_jax.spectral.operators import Operator
 from uhseg_jax.types import Array, Float, Key
 
-__all__ = ["leading_eigenpairs"]
+__all__ = ["solve_lanczos"]
 
-_ABSENT = -4.0  # below every eigenvalue of an operator of norm about 1
 _EXHAUSTED = 64  # machine epsilons below which nothing new is left of a product
 
 
-def leading_eigenpairs(
-    key: Key[Array, ""],
-    matmat: Callable[[Float[Array, "n k"]], Float[Array, "n k"]],
-    known: Float[Array, "n p"],
+def solve_lanczos(
+    operator: Operator,
     q: int,
     *,
+    key: Key[Array, ""],
+    known: Float[Array, "n p"],
     num_steps: int,
 ) -> EigenOutput:
     """The q largest eigenpairs beside known ones.
@@ -32,11 +30,11 @@ def leading_eigenpairs(
     Of an eigenvalue that occurs several times one vector is found, any of its space.
 
     Args:
-      key: random key of the first vector.
-      matmat: the operator, symmetric, of norm about 1; zero rows (vertices that take no
-        part) stay out as long as the known vectors' complement is theirs alone.
-      known: orthonormal columns of eigenvectors that are not looked for, or zero ones.
+      operator: zero rows (vertices that take no part) stay out as long as the known
+        vectors' complement is theirs alone.
       q: number of pairs, static, at most ``num_steps``.
+      key: random key of the first vector.
+      known: orthonormal columns of eigenvectors that are not looked for, or zero ones.
       num_steps: products with the operator, static.
 
     Returns:
@@ -46,7 +44,7 @@ def leading_eigenpairs(
     n = known.shape[0]
     dtype = known.dtype
     # One product first: the start lies in the range, outside of absent vertices.
-    start = matmat(jax.random.normal(key, (n, 1), dtype))[:, 0]
+    start = operator.matmat(jax.random.normal(key, (n, 1), dtype))[:, 0]
 
     def orthogonal(x: Float[Array, " n"], basis: Float[Array, "steps n"]) -> Array:
         for _ in range(2):  # twice is enough (Kahan and Parlett)
@@ -62,7 +60,7 @@ def leading_eigenpairs(
 
     def body_fn(step: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
         basis, products = state
-        product = matmat(basis[step][:, None])[:, 0]
+        product = operator.matmat(basis[step][:, None])[:, 0]
         products = products.at[step].set(product)
         following, _ = unit(orthogonal(product, basis), floor)
         return basis.at[step + 1].set(following, mode="drop"), products
@@ -75,9 +73,9 @@ def leading_eigenpairs(
     )
     projected = numerics.matmul(basis, products.T)
     present = jnp.sum(basis * basis, axis=1) > 0.5
-    absent = jnp.diag(jnp.where(present, 0, _ABSENT).astype(dtype))
+    absent = jnp.diag(jnp.where(present, 0, ABSENT).astype(dtype))
     values, coordinates = jnp.linalg.eigh((projected + projected.T) / 2 + absent)
     values, coordinates = values[::-1][:q], coordinates[:, ::-1][:, :q]
-    found = values > _ABSENT / 2
+    found = is_present(values)
     vectors = jnp.where(found[None, :], numerics.matmul(basis.T, coordinates), 0)
-    return measured(matmat, jnp.where(found, values, 0), vectors)
+    return EigenOutput.measured(operator, jnp.where(found, values, 0), vectors)
