@@ -17,13 +17,19 @@ from uhseg_jax.datasets.source import Example, Source
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.metrics import states
 from uhseg_jax.metrics.matching import DatasetMatchingState
-from uhseg_jax.protocols.protocol import ALL_LEAVES
+from uhseg_jax.protocols.protocol import ALL_LEAVES, Protocol
 from uhseg_jax.protocols.resolutions import encode_labels
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.refinement.labels import at_size, resize_labels
 from uhseg_jax.types import Bool, Int
 
-__all__ = ["MASKS", "CollectionScorer", "CollectionScores", "average_seeds"]
+__all__ = [
+    "COLLECTION",
+    "MASKS",
+    "CollectionScorer",
+    "CollectionScores",
+    "average_seeds",
+]
 
 MASKS = ("dataset", "category", "image", "final")  # foregrounds of a `Segmentation`
 _FOREGROUNDS = ("everything", *MASKS, "refined")
@@ -143,6 +149,15 @@ class CollectionScorer:
             "mean_regions": float(states.ratio(state.regions, seen)),
             "categories": int((state.shown[1:] > 0).sum()),
         }
+
+
+COLLECTION = Protocol(
+    "collection",
+    "the categories that a method finds in a dataset are matched one to one with its "
+    "classes, once for all images",
+    CollectionScorer,
+    options=("num_categories",),
+)
 
 
 def average_seeds(
