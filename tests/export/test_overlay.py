@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from PIL import Image
 from trees import make_tree, on_device, quadrants, random_tree, region_trees
+from uhseg_jax.export.label_png import save_labels
 
 from uhseg_jax.export import overlay as overlay_module
 from uhseg_jax.export.colors import hex_colors, node_colors
-from uhseg_jax.export.label_png import save_labels
 from uhseg_jax.export.overlay import overlay, save_png
 from uhseg_jax.export.panels import boundaries, fit
 
