@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from uhseg_jax.discovery.regions import flat_tree
+from uhseg_jax.methods.multilevel_clustering.regions import flat_tree
 from uhseg_jax.export.category_overlay import (
     category_colors,
     paint_categories,
