@@ -15,7 +15,7 @@ from pathlib import Path
 from absl import flags
 
 from uhseg_jax import backbones
-from uhseg_jax.cli.config_overrides import UsageError
+from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.cli.startup import keep_quiet
 
 _HEADER = ("name", "parameters", "patch", "dim", "source", "licence", "cached")

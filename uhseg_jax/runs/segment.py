@@ -90,7 +90,7 @@ def claim_images(
                 output,
                 settings,
                 results=_results_in(output),
-                files=[output / x for x in export.result_files(formats, names)],
+                files=(output / x for x in export.result_files(formats, names)),
                 overwrite=overwrite,
                 shared=shard is not None or hosts.index() > 0,
             )
