@@ -22,6 +22,7 @@ def folders(tmp_path):
 
 
 def test_pairs_come_by_name_with_their_ids(folders):
+    (folders[0] / "in" / "up").symlink_to(folders[0])  # leads back
     source = FolderSource(*folders, name="mine")
     assert isinstance(source, Source)
     assert source.name == "mine"
@@ -71,9 +72,13 @@ def test_what_does_not_pair_is_named(folders):
     assert "a.png: has the same name as" in str(caught.value).replace("a.jpg", "a.png")
 
 
-def test_sizes_must_agree(folders):
+def test_sizes_must_agree_and_masks_hold_ids(folders):
     image(folders[0] / "a.jpg", (7, 8))
     with pytest.raises(DatasetError, match=r"a\.jpg: is 7 x 8, but its mask .* 6 x 8"):
+        FolderSource(*folders)
+    image(folders[0] / "a.jpg")
+    image(folders[1] / "a.png")
+    with pytest.raises(DatasetError, match=r"a\.png: .* mode is RGB, and colours"):
         FolderSource(*folders)
 
 
@@ -87,14 +92,6 @@ def test_a_turned_image_fits_upright_or_as_stored(folders):
     assert source[0].image.shape == source[1].image.shape == (6, 8, 3)
 
 
-def test_colour_masks_are_refused(folders):
-    image(folders[1] / "a.png")
-    with pytest.raises(
-        DatasetError, match=r"a\.png: .* mode is RGB, and colours are no"
-    ):
-        FolderSource(*folders)
-
-
 def test_ids_that_a_taxonomy_does_not_know_are_named(folders, tmp_path):
     text = "background = 0 background\none = 1\nvoid = 255 ignore\n"
     (tmp_path / "classes.txt").write_text(text)
@@ -105,17 +102,14 @@ def test_ids_that_a_taxonomy_does_not_know_are_named(folders, tmp_path):
             source[1]
 
 
-def test_links_that_lead_back_do_not_matter(folders):
-    (folders[0] / "in" / "up").symlink_to(folders[0])
-    assert len(FolderSource(*folders)) == 3
-
-
-def test_missing_folders_are_named(folders, tmp_path):
+def test_missing_folders_and_files_are_named(folders, tmp_path):
     with pytest.raises(DatasetError, match=r"nowhere: expected a folder of masks"):
         FolderSource(folders[0], tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match=r"empty: expected images \(.*but found n"):
         FolderSource(tmp_path / "empty", folders[1])
+    with pytest.raises(DatasetError, match=r"t\.txt: expected a text file .*hierarchy"):
+        FolderSource(*folders, taxonomy=tmp_path / "t.txt")
 
 
 def test_the_fingerprint_changes_with_names_and_files(folders):
@@ -127,8 +121,3 @@ def test_the_fingerprint_changes_with_names_and_files(folders):
     assert len({found, fingerprint("b", "a"), fingerprint("a")}) == 3
     mask(folders[1] / "a.png", some_ids([0, 2]))
     assert fingerprint("a", "b") != found
-
-
-def test_a_missing_taxonomy_file_is_a_sentence(folders, tmp_path):
-    with pytest.raises(DatasetError, match=r"t\.txt: expected a text file .*hierarchy"):
-        FolderSource(*folders, taxonomy=tmp_path / "t.txt")

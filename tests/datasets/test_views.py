@@ -46,9 +46,13 @@ def middle(pixels):
 
 
 @pytest.mark.parametrize("index", range(len(SIZES)))
-@pytest.mark.parametrize("side", [1, 5, 12])
+@pytest.mark.parametrize("side", [1, 5, 12, None])
 def test_images_are_interpolated_and_ids_the_nearest_pixels(index, side):
+    is_same = side is None
+    side = side or min(SIZES[index])
     before, after = Noise()[index], CroppedSource(Noise(), side=side)[index]
+    if is_same:  # a square of the right size is the image itself
+        np.testing.assert_array_equal(after.image, middle(before.image))
     square = middle(before.image).astype(np.float64)
     length = square.shape[0]
     # Pixels are squares, so the first centre lies at one half; the border repeats.
@@ -69,29 +73,6 @@ def test_images_are_interpolated_and_ids_the_nearest_pixels(index, side):
         np.testing.assert_array_equal(found, middle(ids)[np.ix_(nearest, nearest)])
 
 
-@pytest.mark.parametrize("index", range(len(SIZES)))
-def test_a_square_of_the_right_size_is_the_image_itself(index):
-    before = Noise()[index]
-    after = CroppedSource(Noise(), side=min(SIZES[index]))[index]
-    np.testing.assert_array_equal(after.image, middle(before.image))
-    np.testing.assert_array_equal(after.labels, middle(before.labels))
-    np.testing.assert_array_equal(after.instances, middle(before.instances))
-    people = np.stack([middle(x) for x in before.annotations])
-    np.testing.assert_array_equal(after.annotations, people)
-
-
-def test_what_a_source_lacks_stays_away():
-    class Plain(Noise):
-        def __getitem__(self, index):
-            example = super().__getitem__(index)
-            return dataclasses.replace(example, annotations=None, instances=None)
-
-    example = CroppedSource(Plain(), side=4)[0]
-    assert example.name == "noise 0"
-    assert example.annotations is None
-    assert example.instances is None
-
-
 def test_the_view_is_a_source_of_its_own():
     source = CroppedSource(Noise(), side=4)
     assert isinstance(source, Source)
@@ -100,8 +81,17 @@ def test_the_view_is_a_source_of_its_own():
     prints = {CroppedSource(Noise(), side=side).fingerprint() for side in (4, 5)}
     assert len(prints | {Noise().fingerprint()}) == 3
 
+    class Plain(Noise):
+        def __getitem__(self, index):
+            example = super().__getitem__(index)
+            return dataclasses.replace(example, annotations=None, instances=None)
 
-@pytest.mark.parametrize("side", [0, -3])
-def test_sides_that_are_none_are_refused(side):
-    with pytest.raises(ValueError, match="side must be an integer of at least 1"):
-        CroppedSource(Noise(), side=side)
+    example = CroppedSource(Plain(), side=4)[0]  # what a source lacks stays away
+    assert (example.name, example.annotations, example.instances) == (
+        "noise 0",
+        None,
+        None,
+    )
+    for bad in (0, -3):
+        with pytest.raises(ValueError, match="side must be an integer of at least 1"):
+            CroppedSource(Noise(), side=bad)

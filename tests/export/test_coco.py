@@ -120,7 +120,7 @@ def test_nothing_is_left_of_a_run_that_fails(tmp_path):
     assert (tmp_path / "coco.json").read_text() == "before"
 
 
-def test_a_image_that_is_refused_leaves_the_rest_whole(tmp_path):
+def test_an_image_that_is_refused_leaves_the_rest_whole(tmp_path):
     with CocoWriter(tmp_path / "coco.json") as writer:
         with pytest.raises(ValueError, match=r"grid\.jpg.*\(480, 640\).*\(8, 12\)"):
             writer.add("grid.jpg", (480, 640), quadrants())

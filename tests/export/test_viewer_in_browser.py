@@ -239,7 +239,7 @@ def test_shares_bar_is_a_way_down_for_the_keyboard(page):
     assert page.state("path") == [0, 2]
 
 
-def test_a_image_of_one_pixel_can_be_looked_at(page):
+def test_an_image_of_one_pixel_can_be_looked_at(page):
     page.find("#list button[data-index='2']").click()
     assert page.state("regions") == [0]
     assert not page.find("#number").is_enabled()

@@ -18,7 +18,7 @@ from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import states
 from uhseg_jax.metrics.matching import ImageMatchingState, match_image
-from uhseg_jax.protocols.protocol import ALL_LEAVES
+from uhseg_jax.protocols.protocol import ALL_LEAVES, Protocol
 from uhseg_jax.protocols.resolutions import (
     RESOLUTIONS,
     at_both_resolutions,
@@ -28,7 +28,7 @@ from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Int
 
-__all__ = ["MatchedScorer", "MatchedScores", "matched_scorer"]
+__all__ = ["HUNGARIAN", "MatchedScorer", "MatchedScores"]
 
 
 @pytree_dataclass
@@ -117,7 +117,7 @@ class MatchedScorer:
         return np.asarray(tree.cut(num_regions=self._num_regions))
 
 
-def matched_scorer(source: Source, *, num_regions: int | None) -> MatchedScorer:
+def _scorer(source: Source, *, num_regions: int | None) -> MatchedScorer:
     """The scorer of a dataset; looks at its first example.
 
     Raises:
@@ -129,3 +129,12 @@ def matched_scorer(source: Source, *, num_regions: int | None) -> MatchedScorer:
             "regions of several people; score it by the protocol 'best_region'."
         )
     return MatchedScorer(source.taxonomy, num_regions=num_regions)
+
+
+HUNGARIAN = Protocol(
+    "hungarian",
+    "the regions of one flat segmentation are matched one to one with the classes of "
+    "the image, as zero-shot segmenters are scored",
+    _scorer,
+    options=("num_regions",),
+)

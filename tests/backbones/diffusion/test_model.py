@@ -159,7 +159,7 @@ def test_one_prompt_goes_with_every_image():
     assert np.ptp(expected) > 0
 
 
-def test_a_image_that_cannot_be_halved_is_refused_with_the_nearest_size():
+def test_an_image_that_cannot_be_halved_is_refused_with_the_nearest_size():
     spec = VARIANTS["sd_v1_4"].spec
     check_image_sides(spec, 512, 64)
     with pytest.raises(ValueError, match="64 x 64 pixels, which do not tile 500 x 30"):

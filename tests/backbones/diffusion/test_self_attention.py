@@ -165,7 +165,7 @@ def test_a_noised_forward_has_the_noise_of_its_timestep_and_seed():
 
 
 @pytest.mark.parametrize("name", ["inversion", "diffcut"])
-def test_a_image_does_not_depend_on_its_neighbours(name):
+def test_an_image_does_not_depend_on_its_neighbours(name):
     turned = np.stack([PIXELS[1], 255 - PIXELS[0], PIXELS[1]])
     found = self_attention_maps(backbone(), turned, request=REQUESTS[name])
     for cells, map_ in found.items():
