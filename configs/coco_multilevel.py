@@ -23,9 +23,10 @@ def get_config() -> ConfigDict:
         {
             "dataset": "coco",
             "split": "val",
-            "protocol": "collection",
             "model": "dinov2_vits14_focus",
             "method": "multilevel_clustering",
             "parameters": parameters,
+            "protocol": "collection",
+            "num_seeds": 5,
         }
     )

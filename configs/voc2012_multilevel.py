@@ -24,9 +24,10 @@ def get_config() -> ConfigDict:
         {
             "dataset": "voc2012",
             "split": "val",
-            "protocol": "collection",
             "model": "dinov2_vits14_focus",
             "method": "multilevel_clustering",
             "parameters": parameters,
+            "protocol": "collection",
+            "num_seeds": 5,
         }
     )

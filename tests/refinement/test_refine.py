@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from trees import random_tree
 from uhseg_jax.refinement.prototypes import LeafEvidence
 
-from tests.trees import random_tree
 from uhseg_jax.interpolation import make_taps
 from uhseg_jax.refinement.config import REFINERS, Refinement, resolve_refinement
 from uhseg_jax.refinement.dense_crf import CRFConfig

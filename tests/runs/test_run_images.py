@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from trees import quadrants
-from uhseg_jax.runs.results import is_own, write_files
 
+from uhseg_jax.export import ExportOptions, Result, open_formats
+from uhseg_jax.export.png_files import is_own
 from uhseg_jax.images import ImageError
-from uhseg_jax.runs import find_run_images
+from uhseg_jax.runs.images import find_run_images
 
 
 @pytest.fixture
@@ -16,9 +17,9 @@ def found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def find(*specs, output="out"):
-        pictures = find_run_images(specs, output=tmp_path / output)
-        assert all(".." not in image.name for image in pictures)
-        return {image.title: image.name for image in pictures}
+        images = find_run_images(specs, output=tmp_path / output)
+        assert all(".." not in image.name for image in images)
+        return {image.title: image.name for image in images}
 
     return find
 
@@ -32,8 +33,8 @@ def touch(*names):
 def draw(folder, name):
     """What an earlier run would have written."""
     pixels = np.zeros((8, 12, 3), np.uint8)
-    formats = ("npz", "png", "labels")
-    write_files(folder, name, pixels, quadrants(), formats=formats, levels=(2,))
+    with open_formats(("png", "labels"), folder, ExportOptions((2,))) as writer:
+        writer.add(Result(name, name, pixels, quadrants()))
 
 
 def test_names_are_paths_below_the_folder_without_suffix(found):

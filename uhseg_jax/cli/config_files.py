@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from uhseg_jax import methods
-from uhseg_jax.cli.config_overrides import UsageError, override
+from uhseg_jax.cli.overrides import UsageError, override
 from uhseg_jax.protocols.scoring import Scoring
 
 __all__ = ["ConfigError", "Experiment", "freeze", "read_config"]

@@ -170,23 +170,23 @@ def average_seeds(
         has it, is NaN.
 
     Returns:
-      The mean of every score, then ``full/miou_std``, the standard deviation (NaN for
-      one seed), and ``full/miou_seed_N``.
+      The mean of every score; then of ``full/miou``, where it is one, the standard
+      deviation ``full/miou_std`` (NaN for one seed), and ``full/miou_seed_N``.
     """
     rows = {
         seed: {k: math.nan if v is None else float(v) for k, v in row.items()}
         for seed, row in metrics.items()
     }
+    means = {
+        key: statistics.fmean(row[key] for row in rows.values())
+        for key in next(iter(rows.values()))
+    }
+    if "full/miou" not in means:
+        return means
     mious = {f"full/miou_seed_{seed}": row["full/miou"] for seed, row in rows.items()}
     several = len(rows) > 1
-    return {
-        **{
-            key: statistics.fmean(row[key] for row in rows.values())
-            for key in next(iter(rows.values()))
-        },
-        "full/miou_std": statistics.stdev(mious.values()) if several else math.nan,
-        **mious,
-    }
+    spread = statistics.stdev(mious.values()) if several else math.nan
+    return {**means, "full/miou_std": spread, **mious}
 
 
 def _foregrounds(

@@ -29,6 +29,7 @@ class Scoring(Validated):
         their leaves.
       boundaries: with "best_region", score those between classes too, as BSDS does;
         slow.
+      num_seeds: runs of the method with consecutive seeds, whose scores are averaged.
 
     Raises:
       ValueError: a field has a value that it cannot have, or the protocol does not
@@ -39,6 +40,7 @@ class Scoring(Validated):
     crop: Annotated[int | None, optional(integer(1))] = None
     num_regions: Annotated[int | None, optional(integer(1))] = None
     boundaries: Annotated[bool, one_of(False, True)] = False
+    num_seeds: Annotated[int, integer(1)] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -25,7 +25,7 @@ from uhseg_jax.backbones.diffusion.ddim import (
 )
 from uhseg_jax.backbones.diffusion.family import DiffusionModels
 from uhseg_jax.backbones.diffusion.model import Diffusion
-from uhseg_jax.backbones.diffusion.recording import attention_layers
+from uhseg_jax.backbones.diffusion.recording import empty_sums
 from uhseg_jax.backbones.diffusion.self_attention import denoise_latents
 
 EPS = float(np.finfo(np.float32).eps)
@@ -69,7 +69,7 @@ def at_once(module: Diffusion, request: AttentionRequest):
 
 @functools.cache
 def forward():
-    """One forward of the U-Net that keeps every layer, compiled by itself."""
+    """One forward of the U-Net with the sums of its maps, compiled by itself."""
     module = backbone().module
 
     @jax.jit
@@ -79,7 +79,7 @@ def forward():
             latents,
             timestep,
             prompt,
-            recording="layers",
+            sums=empty_sums(SPEC.unet, len(latents), (4, 8)),
             method="predict",
         )
 
@@ -96,20 +96,12 @@ def encoded():
     return encode({"params": backbone().params}, PIXELS)
 
 
-def mean_of(records) -> dict[tuple[int, int], np.ndarray]:
-    """Mean over the layers of a resolution and over records, in float64."""
-    cells = attention_layers(SPEC.unet, (4, 8))
+def mean_of(forwards) -> dict[tuple[int, int], np.ndarray]:
+    """Mean over the layers of a resolution and over forwards, in float64."""
     return {
-        grid: np.mean(
-            [
-                np.asarray(record.layers[place], np.float64)
-                for record in records
-                for place in cells
-                if cells[place] == grid
-            ],
-            axis=0,
-        )
-        for grid in set(cells.values())
+        grid: np.mean([np.float64(x[grid].total) for x in forwards], axis=0)
+        / float(forwards[0][grid].num_maps)
+        for grid in forwards[0]
     }
 
 
@@ -139,21 +131,21 @@ def test_an_inversion_is_the_mean_over_the_steps_back():
     ladder = {"num_steps": 2, "num_inference_steps": 20}
     up = inversion_steps(SPEC.schedule, **ladder)
     down = denoising_steps(SPEC.schedule, **ladder)
-    records = []
+    forwards = []
     for steps, keep in ((up, False), (down, True)):
         for index in range(2):
             step = jax.tree.map(lambda leaf, index=index: leaf[index], steps)
-            prediction, record = forward()(latents, step.timestep)
+            prediction, sums = forward()(latents, step.timestep)
             latents = take_step(latents, prediction, step)
             if keep:
-                records.append(record)
+                forwards.append(sums)
     # The same forwards, compiled otherwise: some dozen roundings in each of four.
-    assert_maps(maps("inversion"), mean_of(records), ulps=64)
+    assert_maps(maps("inversion"), mean_of(forwards), ulps=64)
 
 
 def test_a_single_forward_is_told_the_timestep_and_sees_clean_latents():
-    _, record = forward()(encoded(), 300)
-    assert_maps(maps("diffseg"), mean_of([record]), ulps=32)
+    _, sums = forward()(encoded(), 300)
+    assert_maps(maps("diffseg"), mean_of([sums]), ulps=32)
     _, other = forward()(encoded(), 50)
     assert np.abs(mean_of([other])[4, 8] - maps("diffseg")[4, 8]).max() > 100 * EPS
 

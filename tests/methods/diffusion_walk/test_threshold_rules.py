@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trees import make_tree, on_device, quadrants, random_tree
 
+from uhseg_jax.hierarchy import cuts
 from uhseg_jax.methods.diffusion_walk import threshold_rules
 
 HEIGHT, WIDTH = 2, 4
@@ -114,7 +115,7 @@ def check_best(tree, price, score):
 
 least_escape = jax.jit(threshold_rules.least_escape, static_argnames="relative")
 most_stable = jax.jit(threshold_rules.most_stable)
-opening_costs = jax.jit(threshold_rules.opening_costs)
+opening_costs = jax.jit(cuts.opening_costs)
 leaf_sets_of = jax.jit(threshold_rules.LeafSets.of)
 
 
@@ -145,9 +146,9 @@ def test_leaf_sets_are_the_cuts_of_the_tree(tree):
     assert not leaf_sets.shown[~inner].any()
     for node in np.flatnonzero(inner):
         shown = np.flatnonzero(leaf_sets.shown[node])
-        assert sorted(regions_at(tree, leaf_sets.prices[node])) == shown.tolist()
+        assert sorted(regions_at(tree, leaf_sets.opening_costs[node])) == shown.tolist()
         # They partition the image, and so does what the tree itself shows.
-        price = np.nextafter(leaf_sets.prices[node], np.float32(np.inf))
+        price = np.nextafter(leaf_sets.opening_costs[node], np.float32(np.inf))
         np.testing.assert_array_equal(np.unique(tree.cut(cost=price)), shown)
 
 

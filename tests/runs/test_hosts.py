@@ -5,7 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from uhseg_jax.evaluation import hosts
+from uhseg_jax.runs import hosts
+from uhseg_jax.runs.shards import Share
 
 
 @pytest.fixture
@@ -46,8 +47,8 @@ def play(monkeypatch):
 
 def test_the_first_acts_before_the_others(play):
     order = []
-    assert play(lambda: order.append(hosts.index())) == [None, None]
-    assert order == [0, 1]
+    assert play(lambda: order.append(hosts.share())) == [None, None]
+    assert order == [Share(0, 2), Share(1, 2)]
 
 
 @pytest.mark.parametrize("culprit", [0, 1])
@@ -67,6 +68,7 @@ def test_a_lost_process_is_a_hosts_error(monkeypatch):
         raise RuntimeError("connection reset")
 
     monkeypatch.setattr(hosts, "count", lambda: 2)
+    monkeypatch.setattr(hosts, "_wait_for_all", lambda: None)
     monkeypatch.setattr(hosts.multihost_utils, "process_allgather", process_allgather)
     with pytest.raises(hosts.HostsError, match="connection reset"):
         hosts.gather(np.zeros(1, np.int32))

@@ -9,14 +9,14 @@ from PIL import Image
 
 from uhseg_jax.cli import evaluate as command
 from uhseg_jax.cli.config_files import ConfigError, read_config
-from uhseg_jax.cli.config_overrides import UsageError
-from uhseg_jax.evaluation import Scoring
+from uhseg_jax.cli.overrides import UsageError
+from uhseg_jax.protocols import Scoring
 
 CAMVID = Path(__file__).parents[2] / "configs" / "camvid.py"
 SMALL = [
-    *("--config.model=dinov2_test", "--config.parameters.image_size=84x98"),
-    *("--config.parameters.blocks=-1", "--config.parameters.num_superpixels=12"),
-    "--config.parameters.num_vectors=4",
+    *("--config.model=dinov2_test", "--config.parameters.request.grid=6"),
+    *("--config.parameters.request.blocks=-1", "--config.parameters.num_vectors=4"),
+    *("--config.parameters.num_superpixels=12", "--refine=upsample"),
 ]
 
 
@@ -40,12 +40,12 @@ def test_the_command_scores_what_a_config_names(camvid, capsys):
     argv += [f"--data_dir={camvid / 'prepared'}", f"--manual_dir={camvid}", *SMALL]
     assert command.main(argv) == 0, capsys.readouterr().err
     assert json.loads((output / "metrics.json").read_text())["images"] == 2
-    settings = json.loads((output / "settings.json").read_text())
+    settings = json.loads((output / "run.json").read_text())
     assert (settings["dataset"], settings["model"]) == ("camvid", "dinov2_test")
-    config = settings["config"]
-    assert (config["image_size"], config["blocks"]) == ([84, 98], [-1])
+    request = settings["config"]["request"]
+    assert (request["grid"], request["blocks"]) == (6, [-1])
     assert command.main([*argv, "--config.parameters.seed=1"]) == 1
-    assert "config differ" in capsys.readouterr().err
+    assert "seed 0 there and 1 now" in capsys.readouterr().err
 
 
 def test_the_data_folder_may_hold_the_original_files(camvid, monkeypatch, capsys):
@@ -63,10 +63,11 @@ def test_overrides_are_read_by_the_kinds_of_the_fields():
         overrides = [f"parameters.{text}" for text in texts]
         return read_config(CAMVID, overrides).parameters
 
-    assert parameters("image_size=840x1680").image_size == (840, 1680)
-    assert parameters("blocks=-1,-3").blocks == (-1, -3)
-    assert parameters("max_regions=5", "normed=true").max_regions == 5
+    assert parameters("request.grid=40x60").request.grid == (40, 60)
+    assert parameters("request.blocks=-1,-3").request.blocks == (-1, -3)
+    assert parameters("max_regions=5", "seed=2").max_regions == 5
     assert parameters("num_vectors=none").num_vectors is None
+    assert parameters("request.normed=true").request.normed is True
     assert read_config(CAMVID, ["split=test"]).split == "test"
 
 
@@ -92,12 +93,9 @@ def test_a_config_says_how_to_score(camvid, tmp_path, capsys):
     assert metrics["images"] == 1
     assert metrics["mean_leaves"] <= 3
     assert command.main([*argv, "--boundaries"]) == 2
-    assert "takes no boundaries" in capsys.readouterr().err
-    multilevel = CAMVID.with_name("voc2012_multilevel.py")
-    argv = ["uhseg-evaluate", f"--config={multilevel}", "--config.protocol=hungarian"]
-    argv += [f"--manual_dir={camvid}", f"--data_dir={tmp_path / 'prepared'}"]
-    assert command.main([*argv, "--config.dataset=camvid"]) == 2
-    assert "protocol of its own" in capsys.readouterr().err
+    assert (
+        "takes no boundaries, which goes with 'best_region'" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,8 +103,11 @@ def test_a_config_says_how_to_score(camvid, tmp_path, capsys):
     [
         ("crop=wide", "--config.crop expects int"),
         ("protocol=greedy", "--config: protocol must be"),
-        ("num_regions=3", "num_regions cuts trees"),
-        ("names", "names, protocol, crop, num_regions, boundaries and parameters"),
+        ("num_regions=3", "takes no num_regions, which goes with 'hungarian'"),
+        (
+            "names",
+            "names, protocol, crop, num_regions, boundaries, num_seeds and par",
+        ),
         ("parameters.colour=1", "no parameter 'colour'"),
         ("parameters.seed=red", "--config.parameters.seed expects int"),
         ("parameters.seed", "--config.parameters.NAME=VALUE"),

@@ -1,12 +1,13 @@
 """Parameters as texts on a command line: ``--config.NAME=VALUE``."""
 
 import dataclasses
-import difflib
 import re
 import types
 import typing
 from collections.abc import Sequence
 from typing import Any
+
+from uhseg_jax.registry import suggest
 
 __all__ = ["UsageError", "override"]
 
@@ -27,35 +28,30 @@ def override(config: Any, assignments: Sequence[str], *, flag: str = "--config")
     Raises:
       UsageError: a field is unknown or cannot have the value.
     """
-    hints = typing.get_type_hints(type(config))  # without validators
-    fields = {field.name: hints[field.name] for field in dataclasses.fields(config)}
+    hints = typing.get_type_hints(type(config))
+    kinds = {field.name: hints[field.name] for field in dataclasses.fields(config)}
     changes: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         outer, dot, inner = name.partition(".")
-        if equals and dot and dataclasses.is_dataclass(getattr(config, outer, None)):
-            nested = changes.get(outer, getattr(config, outer))
-            changes[outer] = override(
-                nested, [f"{inner}={text}"], flag=f"{flag}.{outer}"
-            )
-            continue
+        nested = changes.get(outer, getattr(config, outer, None))
         if not equals:
             raise UsageError(
                 f"{flag} expects {flag}.NAME=VALUE, but got {assignment!r}."
             )
-        if name not in fields:
-            close = difflib.get_close_matches(name, fields, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+        if dot and dataclasses.is_dataclass(nested):
+            assigned = [f"{inner}={text}"]
+            changes[outer] = override(nested, assigned, flag=f"{flag}.{outer}")
+            continue
+        if name not in kinds:
             raise UsageError(
-                f"{flag}: there is no parameter {name!r}.{hint} There are "
-                f"{', '.join(fields)}."
+                f"{flag}: there is no parameter {name!r}.{suggest(name, kinds)} There "
+                f"are {', '.join(kinds)}."
             )
+        kind = kinds[name]
         try:
-            changes[name] = _as(fields[name], text)
+            changes[name] = _read(kind, text)
         except ValueError as error:
-            kind = fields[name]
-            if typing.get_origin(kind) is typing.Annotated:
-                kind = typing.get_args(kind)[0]
             expected = kind.__name__ if isinstance(kind, type) else kind
             raise UsageError(
                 f"{flag}.{name} expects {expected}, but got {text!r}."
@@ -66,22 +62,16 @@ def override(config: Any, assignments: Sequence[str], *, flag: str = "--config")
         raise UsageError(f"{flag}: {error}") from error
 
 
-def _as(kind: Any, text: str) -> Any:
+def _read(kind: Any, text: str) -> Any:
     """A text as a value of an annotated type; ValueError if it is none."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is typing.Annotated:
-        return _as(arguments[0], text)
     if origin in (typing.Union, types.UnionType):
         # Text last: whatever is a number or None is meant as that.
         for one in sorted(arguments, key=lambda one: one is str):
             try:
-                return _as(one, text)
+                return _read(one, text)
             except ValueError:
                 continue
-        raise ValueError(text)
-    if origin is typing.Literal:
-        if text in arguments:
-            return text
         raise ValueError(text)
     if origin is tuple:
         # 840x1680 is a pair of numbers as well.
@@ -91,13 +81,18 @@ def _as(kind: Any, text: str) -> Any:
             arguments = (arguments[0],) * len(parts)
         if len(arguments) != len(parts):
             raise ValueError(text)
-        return tuple(map(_as, arguments, parts))
-    if kind in (None, types.NoneType):
-        if text.lower() == "none":
-            return None
+        return tuple(map(_read, arguments, parts))
+    if origin is typing.Literal:
+        choices = {choice: choice for choice in arguments}
+    elif kind in (None, types.NoneType):
+        choices, text = {"none": None}, text.lower()
+    elif kind is bool:
+        choices, text = (
+            {"true": True, "1": True, "false": False, "0": False},
+            text.lower(),
+        )
+    else:
+        return kind(text)
+    if text not in choices:
         raise ValueError(text)
-    if kind is bool:
-        if text.lower() in ("true", "false", "1", "0"):
-            return text.lower() in ("true", "1")
-        raise ValueError(text)
-    return kind(text)
+    return choices[text]

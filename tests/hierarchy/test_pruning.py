@@ -1,23 +1,22 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from uhseg_jax.hierarchy.collapse import collapse_empty
+from trees import make_tree, random_tree
 
-from tests.trees import random_tree
 from uhseg_jax.hierarchy.cuts import NO_PARENT
+from uhseg_jax.hierarchy.pruning import collapse_empty
+from uhseg_jax.hierarchy.tree import on_nodes
 
 N = 32  # one padded size, so that one program serves all examples
 
 
 def closed(tree, areas):
-    def pad(x, fill):
-        return np.pad(x, (0, N - len(x)), constant_values=fill)
-
-    return collapse_empty(
-        pad(tree.parents, NO_PARENT),
-        pad(tree.costs, 0),
-        np.asarray(tree.num_nodes),
-        pad(np.asarray(areas, np.int32), 0),
+    arrays = (tree.labels, tree.parents, tree.depths, tree.costs)
+    padding = N - len(tree.parents)
+    return on_nodes(
+        make_tree(*arrays, padding=padding),
+        collapse_empty,
+        np.pad(np.asarray(areas, np.int32), (0, padding)),
     )
 
 
@@ -48,13 +47,12 @@ def test_what_remains_are_the_distinct_regions_with_cells(seed, which):
     leaf = ~np.isin(np.arange(len(tree.parents)), tree.parents)
     areas = np.where(leaf, rng.integers(0, 3, leaf.size) * rng.integers(0, 2), 0)
     areas[np.flatnonzero(leaf)[rng.integers(leaf.sum())]] += 1  # cells lie somewhere
-    found = closed(tree, areas)
+    found, numbers = closed(tree, areas)
     count = int(found.num_nodes)
     wanted = survivors(tree, areas)
     assert count == len(wanted)
 
     parents = np.asarray(found.parents)
-    numbers = np.asarray(found.numbers)
     assert parents[0] == NO_PARENT
     assert (parents[count:] == NO_PARENT).all()
     assert all(0 <= parents[i] < i for i in range(1, count))
@@ -78,10 +76,10 @@ def test_what_remains_are_the_distinct_regions_with_cells(seed, which):
 def test_a_tree_that_lost_nothing_is_unchanged():
     tree = random_tree(3, num_splits=7)
     areas = np.bincount(tree.labels.ravel(), minlength=len(tree.parents))
-    found = closed(tree, areas)
+    found, numbers = closed(tree, areas)
     n = int(tree.num_nodes)
     assert int(found.num_nodes) == n
-    np.testing.assert_array_equal(np.asarray(found.numbers)[:n], np.arange(n))
+    np.testing.assert_array_equal(numbers[:n], np.arange(n))
     np.testing.assert_array_equal(np.asarray(found.parents)[:n], tree.parents[:n])
 
 
@@ -90,6 +88,6 @@ def test_one_leaf_left_is_the_root():
     leaf = int(tree.labels[0, 0])
     areas = np.zeros(len(tree.parents), int)
     areas[leaf] = 9
-    found = closed(tree, areas)
+    found, numbers = closed(tree, areas)
     assert int(found.num_nodes) == 1
-    assert int(found.numbers[leaf]) == 0
+    assert int(numbers[leaf]) == 0

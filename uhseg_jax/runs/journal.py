@@ -1,7 +1,7 @@
 """What an evaluation has scored so far, one line for every image.
 
 A line is appended when an image is done, so a killed evaluation goes on where it was.
-The line holds the image's own state in whole numbers; the scores over the set are sums
+The line holds the image's own state in integers; the scores over the set are sums
 of those, and come out the same to the last digit however often the run was stopped.
 """
 
