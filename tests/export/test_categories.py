@@ -8,7 +8,6 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from uhseg_jax.methods.multilevel_clustering.regions import flat_tree
 from uhseg_jax.export.category_overlay import (
     category_colors,
     paint_categories,
@@ -21,6 +20,7 @@ from uhseg_jax.export.categories_page import (
     thumbnail,
 )
 from uhseg_jax.export.coco import CocoWriter
+from uhseg_jax.methods.multilevel_clustering.regions import flat_tree
 
 LABELS = np.array([[0, 0, 1], [2, 2, 1]])
 
