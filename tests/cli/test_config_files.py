@@ -106,14 +106,15 @@ def test_a_config_says_how_to_score(camvid, tmp_path, capsys):
         ("num_regions=3", "takes no num_regions, which goes with 'hungarian'"),
         (
             "names",
-            "names, protocol, crop, num_regions, boundaries, num_seeds and par",
+            "--config.NAME=VALUE",
         ),
-        ("parameters.colour=1", "no parameter 'colour'"),
+        ("parameters.colour=1", "--config.parameters: there is no parameter 'colour'"),
         ("parameters.seed=red", "--config.parameters.seed expects int"),
-        ("parameters.seed", "--config.parameters.NAME=VALUE"),
-        ("colour=1", "NAME one of dataset, split"),
-        ("parameters=1", "NAME one of dataset, split"),
-        ("model", "NAME one of dataset, split"),
+        ("parameters.seed", "--config.NAME=VALUE"),
+        ("colour=1", "no parameter 'colour'. There are "),
+        ("spilt=x", "no parameter 'spilt'. Did you mean 'split'?"),
+        ("parameters=1", "--config.parameters.NAME=VALUE"),
+        ("model", "--config.NAME=VALUE"),
     ],
 )
 def test_overrides_of_nothing_are_refused(text, words, capsys):
@@ -140,7 +141,10 @@ METHOD = "method='recursive_spectral', "
         (HEAD + "ConfigDict({'dataset': 'camvid'})", "lacks method, model, param.*spl"),
         (HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{}}, x=1))", "has x;"),
         (HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters=3))", "parameters to name"),
-        (HEAD + f"ConfigDict(dict({TEXTS}method=3, parameters={{}}))", "method to be"),
+        (
+            HEAD + f"ConfigDict(dict({TEXTS}method=3, parameters={{}}))",
+            "method must",
+        ),
         (HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{'hue': 1}}))", "hue"),
         (
             HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{}}, crop=-1))",
@@ -148,7 +152,7 @@ METHOD = "method='recursive_spectral', "
         ),
         (
             HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{}}, names=3))",
-            "names t",
+            "names must",
         ),
     ],
 )

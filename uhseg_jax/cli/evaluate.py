@@ -18,7 +18,7 @@ import jax
 from tqdm import tqdm
 
 from uhseg_jax.cli import flags, startup
-from uhseg_jax.cli.evaluate_flags import parse, scoring_of
+from uhseg_jax.cli.evaluate_flags import parse
 from uhseg_jax.cli.evaluate_sources import experiment_of, source_of
 from uhseg_jax.runs import hosts
 from uhseg_jax.runs.evaluate import evaluate
@@ -49,7 +49,7 @@ def _run(argv: Sequence[str]) -> int:
         return 0
     flags.join_hosts(values)
     experiment = experiment_of(values)
-    scoring = scoring_of(values, experiment.scoring)
+    scoring = experiment.scoring
     source = source_of(experiment, values)
     segmenter = flags.segmenter_of(
         values,

@@ -1,15 +1,13 @@
 """The flags of `uhseg-evaluate` alone, checked against each other."""
 
-import dataclasses
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.protocols import PROTOCOLS, Scoring
 
-__all__ = ["parse", "scoring_of"]
+__all__ = ["parse"]
 
 _OVERRIDE = re.compile(r"^--?config\.", re.DOTALL)
 _SCORING = (
@@ -74,23 +72,6 @@ def parse(argv: Sequence[str]) -> flags.Flags:
     if not values.help:
         _require_sense(values, positional)
     return values
-
-
-def scoring_of(values: flags.Flags, said: Scoring) -> Scoring:
-    """How to score: what a config says, to which the flags add.
-
-    Raises:
-      UsageError: flags of different protocols are given.
-    """
-    given: dict[str, Any] = {
-        name: values[name].value for name in _SCORING if values[name].present
-    }
-    if values.boundaries:
-        given["boundaries"] = True
-    try:
-        return dataclasses.replace(said, **given)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def _require_sense(values: flags.Flags, positional: Sequence[str]) -> None:

@@ -1,10 +1,13 @@
 """What `uhseg-evaluate` scores: a config's dataset, or two folders."""
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 from uhseg_jax import backbones, datasets
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.config_files import Experiment, read_config
+from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.methods import METHODS
 from uhseg_jax.protocols import Scoring
 
@@ -12,24 +15,33 @@ __all__ = ["experiment_of", "source_of"]
 
 
 def experiment_of(values: flags.Flags) -> Experiment:
-    """What a config says, or what the flags say of two folders.
+    """What a config says, or the flags of two folders, with the flags on scoring.
 
     Raises:
       ConfigError: the file is no config.
-      UsageError: an override names no field or has a value that it cannot have.
+      UsageError: flags have values that they cannot have, or not together.
       ValueError: there is no such method or preset.
     """
     if values.config:
-        return read_config(values.config, values.override)
-    return Experiment(
-        dataset="",
-        split="",
-        model=values.model,
-        method=values.method,
-        parameters=METHODS.find(values.method).preset(values.preset),
-        scoring=Scoring(),
-        names=values.names,
-    )
+        experiment = read_config(values.config, values.override)
+    else:
+        experiment = Experiment(
+            dataset="",
+            split="",
+            model=values.model,
+            method=values.method,
+            parameters=METHODS.find(values.method).preset(values.preset),
+            names=values.names,
+        )
+    given: dict[str, Any] = {
+        x.name: values[x.name].value
+        for x in dataclasses.fields(Scoring)
+        if values[x.name].present
+    }
+    try:
+        return dataclasses.replace(experiment, **given)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def source_of(experiment: Experiment, values: flags.Flags) -> datasets.Source:

@@ -43,6 +43,8 @@ def override(config: Any, assignments: Sequence[str], *, flag: str = "--config")
             assigned = [f"{inner}={text}"]
             changes[outer] = override(nested, assigned, flag=f"{flag}.{outer}")
             continue
+        if dataclasses.is_dataclass(nested):
+            raise UsageError(f"{flag}.{name} expects {flag}.{name}.NAME=VALUE.")
         if name not in kinds:
             raise UsageError(
                 f"{flag}: there is no parameter {name!r}.{suggest(name, kinds)} There "

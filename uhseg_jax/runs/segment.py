@@ -3,29 +3,22 @@
 import collections
 import contextlib
 import dataclasses
-import errno
 import functools
 import hashlib
-import itertools
-import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from uhseg_jax import export
 from uhseg_jax.export.png_files import is_own
-from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.images import ImageError, read_image
-from uhseg_jax.methods.method import Collection, Fitted
+from uhseg_jax.images import read_image
+from uhseg_jax.methods.method import Collection
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs import hosts
 from uhseg_jax.runs.images import RunImage
+from uhseg_jax.runs.items import read_item, segment_items
 from uhseg_jax.runs.read_ahead import read_ahead
 from uhseg_jax.runs.record import RunError, Settings, claim, describe, naming_the_file
 from uhseg_jax.runs.shards import Share
-from uhseg_jax.types import UInt8
 
 __all__ = [
     "Failure",
@@ -58,27 +51,6 @@ class Report:
     segmented: int
     skipped: int
     failures: tuple[Failure, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Item:
-    """An image on its way.
-
-    Attributes:
-      index: in the run.
-      image: of that index.
-      pixels: None if the image failed.
-      result: once it is known.
-      was_there: whether the results are there.
-      failure: a sentence on why there is no result; empty if there is one.
-    """
-
-    index: int
-    image: RunImage
-    pixels: UInt8[np.ndarray, "H W 3"] | None = None
-    result: export.Result | None = None
-    was_there: bool = False
-    failure: str = ""
 
 
 def settings_of(segmenter: Segmenter, images: Sequence[RunImage]) -> Settings:
@@ -192,7 +164,7 @@ def segment_images(
             )
         )
         prepare = functools.partial(
-            _read,
+            read_item,
             images,
             output=output,
             formats=formats,
@@ -207,7 +179,7 @@ def segment_images(
             export.open_formats(own, output, options) as writer,
             contextlib.closing(read_ahead(prepare, wanted, batch_size)) as items,
         ):
-            for item in _segmented(fitted, items, batch_size):
+            for item in segment_items(fitted, items, batch_size):
                 if item.result is None:
                     failures.append(Failure(item.image.title, item.failure))
                 else:
@@ -253,7 +225,7 @@ def join_results(
     """
     formats = sorted(_of_the_run(formats))
     prepare = functools.partial(
-        _read, images, output=output, formats=formats, since=since
+        read_item, images, output=output, formats=formats, since=since
     )
     missing, failures = [], []
     with (
@@ -287,87 +259,3 @@ def _results_in(output: Path) -> Iterator[Path]:
     yield from (output / name for name in ("coco.json", "index.html"))
     yield from output.rglob("*.npz")
     yield from filter(is_own, output.rglob("*.png"))
-
-
-def _read(
-    images: Sequence[RunImage],
-    index: int,
-    *,
-    output: Path,
-    formats: Sequence[str],
-    since: int | None,
-) -> _Item:
-    """Decodes an image, and loads its result if that is still good."""
-    image = images[index]
-    item = _Item(index, image)
-    try:
-        pixels = read_image(image.source)
-    except (ImageError, OSError) as error:
-        return dataclasses.replace(item, failure=str(error))
-    except MemoryError:
-        sentence = f"{image.source}: too large for the memory there is."
-        return dataclasses.replace(item, failure=sentence)
-    files = export.result_files(["npz", *formats], [image.name])
-    if any(_is_too_long(output / x) for x in files):
-        sentence = f"{image.title}: the name is too long for its results."
-        return dataclasses.replace(item, failure=sentence)
-    item = dataclasses.replace(item, pixels=pixels)
-    if since is None:
-        return item
-    if isinstance(image.source, Path):
-        changed = image.source.stat().st_mtime_ns
-        # Cameras with wrong clocks date images into the future: no reason to redo.
-        since = max(since, changed if changed < time.time_ns() else 0)
-    result = export.read_result(
-        output, image.name, title=image.title, pixels=pixels, since=since
-    )
-    return dataclasses.replace(item, result=result, was_there=result is not None)
-
-
-def _is_too_long(path: Path) -> bool:
-    """Whether a file system has no place for the name, or for that of its part."""
-    try:
-        os.lstat(path.with_name(f".{path.name}.12345678.part"))
-    except OSError as error:
-        return error.errno == errno.ENAMETOOLONG
-    return False
-
-
-def _segmented(
-    fitted: Fitted, items: Iterable[_Item], batch_size: int
-) -> Iterator[_Item]:
-    """Segments the images that are not yet, a batch at a time; keeps the order."""
-    items = iter(items)
-    while batch := list(itertools.islice(items, batch_size)):
-        waiting = [x for x in batch if x.pixels is not None and x.result is None]
-
-        def segment_rest(waiting: list[_Item] = waiting) -> Iterator[Segmentation]:
-            indices, pixels = [x.index for x in waiting], [x.pixels for x in waiting]
-            return iter(fitted.segment(indices, pixels))
-
-        found = segment_rest()
-        batch.reverse()
-        while batch:
-            item = batch.pop()  # what has been written is not kept in memory
-            if waiting and item is waiting[0]:
-                waiting.pop(0)
-                try:
-                    item = _with_result(item, next(found))
-                except ImageError as error:  # it could not be read by a pass before
-                    item = dataclasses.replace(item, failure=str(error))
-                    found = segment_rest()
-            yield item
-
-
-def _with_result(item: _Item, found: Segmentation) -> _Item:
-    assert item.pixels is not None
-    image = item.image
-    result = export.Result(
-        image.name,
-        image.title,
-        item.pixels,
-        found.tree,
-        found.categories,
-        found.distances,
-    )
-    return dataclasses.replace(item, result=result)
