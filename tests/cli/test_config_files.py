@@ -12,6 +12,7 @@ from uhseg_jax.cli.config_files import ConfigError, read_config
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.protocols import Scoring
 
+HEAD = "from ml_collections import ConfigDict\ndef get_config():\n    return "
 CAMVID = Path(__file__).parents[2] / "configs" / "camvid.py"
 SMALL = [
     *("--config.model=dinov2_test", "--config.parameters.request.grid=6"),
@@ -34,27 +35,31 @@ def camvid(tmp_path):
     return tmp_path
 
 
-def test_the_command_scores_what_a_config_names(camvid, capsys):
+def evaluated(config, *flags, output):
+    argv = [f"--config={config}", f"--output={output}", *SMALL, *map(str, flags)]
+    return command.main(["uhseg-evaluate", *argv])
+
+
+def test_the_command_scores_what_a_config_names(camvid, monkeypatch, capsys):
     output = camvid / "scores"
-    argv = ["uhseg-evaluate", f"--config={CAMVID}", f"--output={output}"]
-    argv += [f"--data_dir={camvid / 'prepared'}", f"--manual_dir={camvid}", *SMALL]
-    assert command.main(argv) == 0, capsys.readouterr().err
+    folders = (f"--data_dir={camvid / 'prepared'}", f"--manual_dir={camvid}")
+    assert evaluated(CAMVID, *folders, output=output) == 0, capsys.readouterr().err
     assert json.loads((output / "metrics.json").read_text())["images"] == 2
     settings = json.loads((output / "run.json").read_text())
     assert (settings["dataset"], settings["model"]) == ("camvid", "dinov2_test")
     request = settings["config"]["request"]
     assert (request["grid"], request["blocks"]) == (6, [-1])
-    assert command.main([*argv, "--config.parameters.seed=1"]) == 1
+    other = "--config.parameters.seed=1"
+    assert evaluated(CAMVID, *folders, other, output=output) == 1
     assert "seed 0 there and 1 now" in capsys.readouterr().err
-
-
-def test_the_data_folder_may_hold_the_original_files(camvid, monkeypatch, capsys):
+    # The data folder may hold the original files.
     monkeypatch.setenv("UHSEG_CACHE", str(camvid / "cache"))
-    output = camvid / "scores"
-    argv = ["uhseg-evaluate", f"--config={CAMVID}", f"--output={output}", *SMALL]
-    assert command.main([*argv, f"--data_dir={camvid}"]) == 0, capsys.readouterr().err
-    assert json.loads((output / "metrics.json").read_text())["images"] == 2
-    assert command.main([*argv, f"--data_dir={camvid / 'empty'}", "--overwrite"]) == 1
+    other = camvid / "again"
+    assert evaluated(CAMVID, f"--data_dir={camvid}", output=other) == 0
+    metrics = [(x / "metrics.json").read_bytes() for x in (output, other)]
+    assert metrics[0] == metrics[1]
+    capsys.readouterr()
+    assert evaluated(CAMVID, f"--data_dir={camvid / 'none'}", output=camvid / "x") == 1
     assert "val" in capsys.readouterr().err
 
 
@@ -73,10 +78,7 @@ def test_overrides_are_read_by_the_kinds_of_the_fields():
 
 def test_a_config_says_how_to_score(camvid, tmp_path, capsys):
     path = tmp_path / "mine.py"
-    fields = "protocol='hungarian', crop=28, names='list.txt'"
-    path.write_text(
-        HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{}}, {fields}))"
-    )
+    path.write_text(config(protocol="hungarian", crop=28, names="list.txt"))
     said = read_config(path)
     assert said.scoring == Scoring("hungarian", crop=28)
     assert said.names == "list.txt"
@@ -84,18 +86,16 @@ def test_a_config_says_how_to_score(camvid, tmp_path, capsys):
     overrides = ["crop=none", "num_regions=3", f"names={tmp_path / 'one.txt'}"]
     said = read_config(path, overrides)
     assert said.scoring == Scoring("hungarian", num_regions=3)
-    argv = ["uhseg-evaluate", f"--config={path}", f"--output={tmp_path / 'scores'}"]
-    argv += [f"--data_dir={tmp_path / 'prepared'}", f"--manual_dir={camvid}", *SMALL]
-    argv += [f"--config.{text}" for text in (*overrides, "crop=28")]
-    assert command.main(argv) == 0, capsys.readouterr().err
+    flags = [f"--config.{text}" for text in (*overrides, "crop=28")]
+    flags += [f"--data_dir={tmp_path / 'prepared'}", f"--manual_dir={camvid}"]
+    assert evaluated(path, *flags, output=tmp_path / "scores") == 0
     metrics = json.loads((tmp_path / "scores" / "metrics.json").read_text())
     assert 0 < metrics["full/hungarian_pacc"] <= 1
     assert metrics["images"] == 1
     assert metrics["mean_leaves"] <= 3
-    assert command.main([*argv, "--boundaries"]) == 2
-    assert (
-        "takes no boundaries, which goes with 'best_region'" in capsys.readouterr().err
-    )
+    capsys.readouterr()
+    assert evaluated(path, *flags, "--boundaries", output=tmp_path / "scores") == 2
+    assert "takes no boundaries, which goes with 'best" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,10 @@ def test_overrides_of_nothing_are_refused(text, words, capsys):
     assert words in capsys.readouterr().err
 
 
-HEAD = "from ml_collections import ConfigDict\ndef get_config():\n    return "
-TEXTS = "dataset='camvid', split='val', model='dinov2_test', "
-METHOD = "method='recursive_spectral', "
+def config(**fields):
+    known = {"dataset": "camvid", "split": "val", "model": "dinov2_test"}
+    known |= {"method": "recursive_spectral", "parameters": {}}
+    return f"{HEAD}ConfigDict({ {**known, **fields} })"
 
 
 @pytest.mark.parametrize(
@@ -139,26 +140,20 @@ METHOD = "method='recursive_spectral', "
         (HEAD + "1 / 0", r"cannot be loaded \(ZeroDivisionError"),
         (HEAD + "{}", "it returned dict"),
         (HEAD + "ConfigDict({'dataset': 'camvid'})", "lacks method, model, param.*spl"),
-        (HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{}}, x=1))", "has x;"),
-        (HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters=3))", "parameters to name"),
-        (
-            HEAD + f"ConfigDict(dict({TEXTS}method=3, parameters={{}}))",
-            "method must",
-        ),
-        (HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{'hue': 1}}))", "hue"),
-        (
-            HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{}}, crop=-1))",
-            "crop mu",
-        ),
-        (
-            HEAD + f"ConfigDict(dict({TEXTS}{METHOD}parameters={{}}, names=3))",
-            "names must",
-        ),
+        (config(x=1), "has x;"),
+        (config(parameters=3), "parameters to name"),
+        (config(method=3), "method must be a text, but is 3"),
+        (config(method="x"), "unknown method 'x'"),
+        (config(parameters={"hue": 1}), "hue"),
+        (config(crop=-1), "crop must"),
+        (config(names=3), "names must"),
+        (None, "expected a config file"),
     ],
 )
 def test_files_that_are_no_configs_are_named(text, words, tmp_path, capsys):
     path = tmp_path / "mine.py"
-    path.write_text(text)
+    if text is not None:
+        path.write_text(text)
     with pytest.raises(ConfigError, match=rf"mine\.py: .*{words}"):
         read_config(path)
     assert command.main(["uhseg-evaluate", f"--config={path}"]) == 1

@@ -71,20 +71,19 @@ class Annotated(Shapes):
         return dataclasses.replace(example, annotations=people.astype(np.uint16))
 
 
-class Empty(Shapes):
-    """Images without ground truth."""
-
-    def __getitem__(self, index):
-        example = super().__getitem__(index)
-        return dataclasses.replace(example, labels=np.full_like(example.labels, 255))
-
-
 MATCHED = Scoring("hungarian", crop=42)
 
 
 @pytest.fixture(scope="module")
 def segmenter():
     return Segmenter.create(model="dinov2_test", config=CONFIG, refine="upsample")
+
+
+@pytest.fixture(scope="module")
+def found(segmenter):
+    """The shapes and what the method finds in them."""
+    examples = [Shapes()[index] for index in range(5)]
+    return [(x, segmenter([x.image])[0]) for x in examples]
 
 
 @pytest.fixture(scope="module")
@@ -123,16 +122,14 @@ def assert_same_files(ours, theirs):
         assert (ours / name).read_bytes() == (theirs / name).read_bytes()
 
 
-def test_scores_are_those_of_the_metrics_image_by_image(segmenter, whole):
-    source, metrics = Shapes(), read_json(whole / "metrics.json")
-    classes = source.taxonomy.flat()
+def test_scores_are_those_of_the_metrics_image_by_image(found, whole):
+    metrics, classes = read_json(whole / "metrics.json"), Shapes().taxonomy.flat()
     grid, full = (overlap.OverlapState.empty(classes.num_classes) for _ in range(2))
-    for example in (source[index] for index in range(len(source))):
+    for example, result in found:
         truth = classes.encode(example.labels)
-        found = segmenter([example.image])[0]
-        small = resize_labels(truth, found.grid.labels.shape)
-        grid = grid.update(overlap.score_image(found.grid, small, num_classes=3))
-        full = full.update(overlap.score_image(found.tree, truth, num_classes=3))
+        small = resize_labels(truth, result.grid.labels.shape)
+        grid = grid.update(overlap.score_image(result.grid, small, num_classes=3))
+        full = full.update(overlap.score_image(result.tree, truth, num_classes=3))
     for place, state in (("grid", grid), ("full", full)):
         for name, value in state.compute().items():
             assert metrics[name if name in metrics else f"{place}/{name}"] == value
@@ -147,20 +144,54 @@ def test_scores_are_those_of_the_metrics_image_by_image(segmenter, whole):
     assert np.mean(scored) == pytest.approx(metrics["full/nmcovering"], abs=1e-9)
 
 
-def test_boundaries_of_classes_are_scored_where_asked_for(segmenter, tmp_path):
-    source = Shapes()
-    metrics = evaluate(segmenter, source, tmp_path, scoring=Scoring(boundaries=True))
+def test_boundaries_of_classes_are_scored_where_asked_for(found, segmenter, tmp_path):
+    metrics = evaluate(segmenter, Shapes(), tmp_path, scoring=Scoring(boundaries=True))
     state = BoundaryState.empty(len(scales.NUM_REGIONS))
-    for example in (source[index] for index in (0, 1, 2, 4)):  # 3: nothing counts
+    for example, result in (*found[:3], found[4]):  # 3: nothing counts
         truth = example.labels.astype(np.int64)
         truth[:2] = truth[2]  # void rows take what lies below
-        tree = segmenter([example.image])[0].tree
-        state = state.update(boundary.score_stack(scales.cut_stack(tree), [truth]))
+        stack = scales.cut_stack(result.tree)
+        state = state.update(boundary.score_stack(stack, [truth]))
     wanted = state.compute()
     for name in ("boundary_ods", "boundary_ois", "boundary_ap"):
         assert metrics[f"full/{name}"] == wanted[name]
         assert f"grid/{name}" not in metrics
     assert (metrics["images"], metrics["skipped"]) == (4, 1)
+
+
+def test_regions_of_several_people_are_scored_as_bsds_does(found, segmenter, tmp_path):
+    source = Annotated(3)
+    metrics = evaluate(segmenter, source, tmp_path)
+    state = regions.RegionState.empty(len(scales.NUM_REGIONS))
+    for index, (_, result) in enumerate(found[:3]):
+        people = list(source[index].annotations.astype(np.int64))
+        state = state.update(regions.score_tree(result.tree, people))
+    for name, value in state.compute().items():
+        assert metrics[name if name == "images" else f"full/{name}"] == value
+    assert 0 <= metrics["full/boundary_ods"] <= 1
+    assert metrics["mean_nodes"] > 0
+    assert not any(key.startswith("grid/") for key in metrics)
+    assert evaluate(segmenter, source, tmp_path) == metrics
+
+
+def test_matched_segments_are_scored_on_the_crops(segmenter, tmp_path, truths):
+    metrics = evaluate(segmenter, Shapes(), tmp_path, scoring=MATCHED)
+    cropped, counts = CroppedSource(Shapes(), side=42), []
+    state = ImageMatchingState.empty(3)
+    for example in (cropped[index] for index in range(5)):
+        labels = segmenter([example.image])[0].tree.labels
+        truth = cropped.taxonomy.flat().encode(example.labels)
+        state = state.update(match_image(labels, truth, num_classes=3))
+        counts.append(np.unique(labels).size)
+    for name in ("miou", "pacc"):
+        assert metrics[f"full/hungarian_{name}"] == state.compute()[name]
+    assert (metrics["images"], metrics["skipped"]) == (4, 1)
+    assert metrics["mean_leaves"] == np.mean(counts[:3] + counts[4:])
+    assert {key.partition("/")[0] for key in metrics} == {
+        *("full", "grid", "images", "skipped", "mean_leaves")
+    }
+    assert [truth.shape for truth in truths] == [(42, 42)] * 4
+    assert read_json(tmp_path / "metrics.json") == metrics
 
 
 def test_the_worst_and_best_images_are_drawn(segmenter, whole, tmp_path):
@@ -190,44 +221,6 @@ def test_scores_stand_without_drawings(segmenter, tmp_path, capsys):
     assert "images could not be drawn" in capsys.readouterr().err
 
 
-def test_regions_of_several_people_are_scored_as_bsds_does(segmenter, tmp_path):
-    source = Annotated(3)
-    metrics = evaluate(segmenter, source, tmp_path)
-    state = regions.RegionState.empty(len(scales.NUM_REGIONS))
-    for example in (source[index] for index in range(3)):
-        tree = segmenter([example.image])[0].tree
-        people = list(example.annotations.astype(np.int64))
-        state = state.update(regions.score_tree(tree, people))
-    for name, value in state.compute().items():
-        assert metrics[name if name == "images" else f"full/{name}"] == value
-    assert 0 <= metrics["full/boundary_ods"] <= 1
-    assert metrics["mean_nodes"] > 0
-    assert not any(key.startswith("grid/") for key in metrics)
-    assert evaluate(segmenter, source, tmp_path) == metrics
-
-
-def test_matched_segments_are_scored_on_the_crops(segmenter, tmp_path, truths):
-    metrics = evaluate(segmenter, Shapes(), tmp_path, scoring=MATCHED)
-    cropped = CroppedSource(Shapes(), side=42)
-    state = ImageMatchingState.empty(3)
-    counts = []
-    for example in (cropped[index] for index in range(5)):
-        tree = segmenter([example.image])[0].tree
-        truth = cropped.taxonomy.flat().encode(example.labels)
-        state = state.update(match_image(tree.labels, truth, num_classes=3))
-        counts.append(np.unique(tree.labels).size)
-    expected = state.compute()
-    assert metrics["full/hungarian_miou"] == expected["miou"]
-    assert metrics["full/hungarian_pacc"] == expected["pacc"]
-    assert (metrics["images"], metrics["skipped"]) == (4, 1)
-    assert metrics["mean_leaves"] == np.mean(counts[:3] + counts[4:])
-    assert {key.partition("/")[0] for key in metrics} == {
-        *("full", "grid", "images", "skipped", "mean_leaves")
-    }
-    assert [truth.shape for truth in truths] == [(42, 42)] * 4
-    assert read_json(tmp_path / "metrics.json") == metrics
-
-
 def test_hierarchies_are_scored_as_well(segmenter, tmp_path):
     metrics = evaluate(segmenter, Shapes(taxonomy=NESTED), tmp_path)
     for place in ("grid", "full"):
@@ -236,9 +229,10 @@ def test_hierarchies_are_scored_as_well(segmenter, tmp_path):
 
 
 def test_nothing_to_score_is_null_in_json(segmenter, tmp_path):
-    metrics = evaluate(segmenter, Empty(2), tmp_path)
+    ids = "".join(f"{i} = {i} ignore\n" for i in (0, 1, 2, 255))
+    metrics = evaluate(segmenter, Shapes(1, taxonomy=f"other = 9\n{ids}"), tmp_path)
     assert np.isnan(metrics["full/miou"])
-    assert metrics["skipped"] == 2
+    assert metrics["skipped"] == 1
     assert read_json(tmp_path / "metrics.json")["full/miou"] is None
 
 
