@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -74,6 +74,7 @@ class ExportOptions:
     num_categories: int | None = None
 
 
+@runtime_checkable
 class Writer(Protocol):
     """Takes the results of a run, in the order of its images."""
 
