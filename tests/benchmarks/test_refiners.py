@@ -6,8 +6,9 @@ from uhseg_jax.segmenter import Segmenter
 
 from uhseg_jax.benchmarks import refiners
 from uhseg_jax.methods import recursive_spectral
-from uhseg_jax.refinement.config import REFINERS, Refinement
-from uhseg_jax.refinement.dense_crf import CRFConfig
+from uhseg_jax.refinement.config import Refinement
+from uhseg_jax.refinement.dense_crf import DenseCRF
+from uhseg_jax.refinement.pamr import Pamr
 
 
 def image():
@@ -26,10 +27,11 @@ def test_every_refiner_can_be_timed():
     segmenter = Segmenter.create(
         model="dinov2_test",
         config=config,
-        refine=Refinement(crf=CRFConfig(iterations=1)),
+        refine=Refinement((Pamr(), DenseCRF(iterations=1))),
     )
     calls = refiners.refiners(segmenter, image())
-    assert list(calls) == [f"refine: {name}" for name in REFINERS]
+    names = ["none", "upsample", "pamr", "crf", "pamr,crf"]
+    assert list(calls) == [f"refine: {name}" for name in names]
     for call in calls.values():
         assert call().labels.shape == (40, 50)
 

@@ -22,6 +22,8 @@ from uhseg_jax.cli.segment_flags import parse
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import read_image
 from uhseg_jax.refinement.config import Refinement
+from uhseg_jax.refinement.dense_crf import DenseCRF
+from uhseg_jax.refinement.pamr import Pamr
 
 # One small size for all tests, compiled once.
 SMALL = (
@@ -403,7 +405,7 @@ def test_a_refinement_is_named_and_its_parameters_are_read():
 
     assert refinement() == Refinement()
     read = refinement("--refine=pamr", "--min_area=0.01", "--connected")
-    assert (read.refiner, read.min_area, read.connected) == ("pamr", 0.01, True)
+    assert (read.name, read.min_area, read.connected) == ("pamr", 0.01, True)
     read = refinement(
         "--refinement.kernel=joint",
         "--refinement.crf.iterations=5",
@@ -411,10 +413,13 @@ def test_a_refinement_is_named_and_its_parameters_are_read():
         "--refinement.pamr.num_iterations=3",
     )
     assert read.kernel == "joint"
-    assert read.crf.iterations == 5
-    assert (read.pamr.dilations, read.pamr.num_iterations) == ((1, 2), 3)
+    assert read.refiners == (Pamr(3, (1, 2)), DenseCRF(iterations=5))
+    assert refinement("--refine=none").refiners is None
+    assert refinement("--refine=upsample").refiners == ()
+    assert refinement("--refine=crf,pamr").name == "crf,pamr"
     for flag, sentence in {
-        "--refine=crt": "none|upsample|pamr|crf",
+        "--refine=crt": "expected none, upsample, or one or more of pamr, crf",
+        "--refinement.refiners=crf": "name the refiners with --refine",
         "--min_area=2": "min_area",
         "--refinement.colour=1": "no parameter 'colour'",
         "--refinement.crf.colour=1": "--refinement.crf: there is no parameter",
@@ -428,7 +433,7 @@ def test_another_refinement_is_another_run(photos, out, capsys):
     assert segment(photos / "one.png", "--refine=none", output=out) == 0
     coarse = RegionTree.load(out / "one.npz")
     assert segment(photos / "one.png", "--refine=pamr", output=out) == 1
-    assert "refinement.refiner none there and pamr now" in capsys.readouterr().err
+    assert "refinement.refiners none there and pamr now" in capsys.readouterr().err
     again = ("--refine=pamr", "--overwrite")
     assert segment(photos / "one.png", *again, output=out) == 0
     fine = RegionTree.load(out / "one.npz")

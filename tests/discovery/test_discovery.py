@@ -17,7 +17,7 @@ from uhseg_jax.discovery.levels import Sample, fit_levels
 from uhseg_jax import backbones, images
 from uhseg_jax.methods import multilevel_clustering as method
 from uhseg_jax.refinement import dense_crf
-from uhseg_jax.refinement.config import Refinement
+from uhseg_jax.refinement.config import Refinement, resolve_refinement
 from uhseg_jax.refinement.foreground import refine_foreground
 
 CONFIG = dataclasses.replace(
@@ -31,7 +31,7 @@ CONFIG = dataclasses.replace(
     kmeans_iterations=20,
     min_area=0.02,
 )
-UPSAMPLE = Refinement(refiner="upsample")
+UPSAMPLE = Refinement(())
 
 
 def picture(seed, size=(60, 80)):
@@ -117,9 +117,7 @@ def test_trees_give_regions_as_well(monkeypatch):
         lambda self, pixels: jnp.eye(4)[planted.labels - 1],
     )
     config = dataclasses.replace(CONFIG, regions="tree", majority=0.2)
-    found = discover(
-        painter_of(config), [picture(0)[0]], refinement=Refinement(refiner="none")
-    )
+    found = discover(painter_of(config), [picture(0)[0]], refinement=Refinement(None))
     # The square holds a fourth of the first quarter and half of the second.
     labels = found.regions(0).labels
     assert np.unique(labels[:, :20]).tolist() == [1]
@@ -327,7 +325,7 @@ def test_a_soft_mask_follows_the_image(refiner, monkeypatch):
     monkeypatch.setattr(dense_crf, "mean_field", planted_field)
     pixels, inside = picture(0, size=(50, 60))
     cells = inside[2::5, 2::5].astype(np.float32) * 0.8 + 0.1
-    refinement = Refinement(refiner=refiner)
+    refinement = resolve_refinement(refiner)
     found = refine_foreground(cells, pixels, refinement)
     assert found.shape == inside.shape
     assert iou(found, inside) > 0.9

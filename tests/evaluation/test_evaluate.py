@@ -447,7 +447,7 @@ def test_the_command_scores_a_folder(folder, monkeypatch, capsys):
     settings = json.loads((folder / "out" / "settings.json").read_text())
     assert settings["version"] == uhseg_jax.__version__
     assert settings["config"]["num_superpixels"] == 12
-    assert settings["refinement"]["refiner"] == "none"
+    assert settings["refinement"]["refiners"] == "none"
     assert settings["refinement"]["min_area"] == 0.001
     argv += ["--protocol=hungarian", "--crop=30", "--num_regions=2"]
     assert command.main([*argv, f"--output={folder / 'matched'}"]) == 0

@@ -130,7 +130,7 @@ def test_a_second_call_changes_nothing(tmp_path):
         kmeans_restarts=1,
     )
     extractor = Extractor.create(model="dinov2_test", config=config)
-    source, upsample = Squares(), Refinement(refiner="upsample")
+    source, upsample = Squares(), Refinement(())
     settings = settings_of_collection(
         extractor, source, refinement=upsample, num_seeds=2, version="test"
     )

@@ -5,9 +5,10 @@ import pytest
 from PIL import Image
 from trees import quadrants
 
+from uhseg_jax import export
+from uhseg_jax.export.png_files import is_own
 from uhseg_jax.images import ImageError
 from uhseg_jax.runs import find_run_images
-from uhseg_jax.runs.results import is_own, write_files
 
 
 @pytest.fixture
@@ -31,9 +32,10 @@ def touch(*names):
 
 def draw(folder, name):
     """What an earlier run would have written."""
-    pixels = np.zeros((8, 12, 3), np.uint8)
-    formats = ("npz", "png", "labels")
-    write_files(folder, name, pixels, quadrants(), formats=formats, levels=(2,))
+    options = export.ExportOptions(levels=(2,))
+    with export.open_formats(("npz", "png", "labels"), folder, options) as writer:
+        pixels = np.zeros((8, 12, 3), np.uint8)
+        writer.add(export.Result(name, name, pixels, quadrants()))
 
 
 def test_names_are_paths_below_the_folder_without_suffix(found):
