@@ -22,8 +22,7 @@ from uhseg_jax.methods import diffusion_walk
 
 
 def get_config() -> ConfigDict:
-    parameters = dataclasses.asdict(diffusion_walk.automatic())
-    parameters["image_size"] = 512
+
     return ConfigDict(
         {
             "dataset": "ade20k",
@@ -32,6 +31,6 @@ def get_config() -> ConfigDict:
             "crop": 512,
             "model": "sd_v1_4",
             "method": "diffusion_walk",
-            "parameters": parameters,
+            "parameters": dataclasses.asdict(diffusion_walk.automatic()),
         }
     )

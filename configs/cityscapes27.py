@@ -21,8 +21,7 @@ from uhseg_jax.methods import diffusion_walk
 
 
 def get_config() -> ConfigDict:
-    parameters = dataclasses.asdict(diffusion_walk.automatic())
-    parameters["image_size"] = 512
+
     return ConfigDict(
         {
             "dataset": "cityscapes27",
@@ -31,6 +30,6 @@ def get_config() -> ConfigDict:
             "crop": 512,
             "model": "sd_v1_4",
             "method": "diffusion_walk",
-            "parameters": parameters,
+            "parameters": dataclasses.asdict(diffusion_walk.automatic()),
         }
     )

@@ -26,5 +26,7 @@ def get_config() -> ConfigDict:
             "model": "dinov2_vits14_focus",
             "method": "multilevel_clustering",
             "parameters": parameters,
+            "protocol": "collection",
+            "num_seeds": 5,
         }
     )

@@ -18,7 +18,7 @@ from uhseg_jax.methods import recursive_spectral
 
 def get_config() -> ConfigDict:
     parameters = dataclasses.asdict(recursive_spectral.default())
-    parameters["image_size"] = (840, 1680)  # street scenes
+    parameters["request"]["grid"] = (60, 120)  # street scenes
     return ConfigDict(
         {
             "dataset": "mapillary",

@@ -37,6 +37,7 @@ def test_the_commands_have_the_flags_they_are_shown_with():
         assert parse(shlex.split(line)).images
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_the_python_examples_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

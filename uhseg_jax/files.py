@@ -1,20 +1,34 @@
 """Writing files so that nothing half-written is ever taken for a result."""
 
 import contextlib
+import json
 import os
+import re
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_write", "remove_stale_parts", "write_json"]
+
+_PART = re.compile(r"\..+\.(npz|png|json|html|csv)\.\w{8}\.part")
+_STALE_AFTER = 3600.0  # seconds; files being written change more often than that
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(
+    path: str | os.PathLike[str], *, replace: bool = True
+) -> Iterator[Path]:
     """Yields a path to write to; renames it to ``path`` when the block succeeds.
 
     The temporary file lies in the same folder (created if need be), so the rename is
     atomic; if the block raises, the temporary file goes and ``path`` is as it was.
+
+    Args:
+      path: the file to write.
+      replace: False: a file that is there under that name stays, also one that another
+        process has written meanwhile.
 
     Raises:
       OSError: the folder cannot be written, or the disk is full; the message names
@@ -32,7 +46,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield aside
         # mkstemp makes private files; results get the permissions of ordinary ones.
         aside.chmod(0o666 & ~_umask())
-        os.replace(aside, path)
+        if replace:
+            os.replace(aside, path)
+        else:
+            _rename_if_absent(aside, path)
     except OSError as error:
         if error.filename not in (None, str(aside), str(path.parent)):
             raise
@@ -42,6 +59,37 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         if aside is not None:
             aside.unlink(missing_ok=True)
+
+
+def write_json(
+    path: str | os.PathLike[str], value: Any, *, replace: bool = True
+) -> None:
+    """Writes a value as indented JSON; see `atomic_write`."""
+    with atomic_write(path, replace=replace) as aside:
+        aside.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def remove_stale_parts(folder: Path) -> None:
+    """Deletes what processes that were killed left half-written, an hour ago or more.
+
+    Args:
+      folder: searched with those below it.
+    """
+    for part in folder.rglob(".*.part"):
+        with contextlib.suppress(OSError):
+            age = time.time() - part.stat().st_mtime
+            if _PART.fullmatch(part.name) and age > _STALE_AFTER:
+                part.unlink()
+
+
+def _rename_if_absent(aside: Path, path: Path) -> None:
+    try:
+        os.link(aside, path)  # unlike a rename, it fails where the name is taken
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        if not path.exists():
+            os.replace(aside, path)
 
 
 def _umask() -> int:

@@ -105,9 +105,9 @@ class Segmenter:
         The whole batch is handed to the devices before the first result is waited for.
         """
         del indices
-        # Without a mesh, an image is a batch of its own: its tree never waits for the
-        # others.
-        step = 1 if self.mesh is None else max(1, len(images))
+        # Each device takes one image at a time, so that one program serves batches of
+        # any size.
+        step = 1 if self.mesh is None else self.mesh.size
         waiting = []
         for start in range(0, len(images), step):
             features = self.features(images[start : start + step])

@@ -50,7 +50,7 @@ def wheel_variant(
         ),
         licence="MIT",
     )
-    monkeypatch.setitem(VARIANTS, variant.name, variant)
+    monkeypatch.setitem(VARIANTS._entries, variant.name, variant)
     return variant
 
 
@@ -63,5 +63,5 @@ def hub_variant(monkeypatch: pytest.MonkeyPatch) -> Variant:
         source=HubSource(repository="somebody/tiny"),
         licence="MIT",
     )
-    monkeypatch.setitem(VARIANTS, variant.name, variant)
+    monkeypatch.setitem(VARIANTS._entries, variant.name, variant)
     return variant

@@ -91,7 +91,7 @@ def test_sources_are_whole():
         assert variant.licence
 
 
-def test_families_differ_where_the_papers_say():
+def test_variants_differ_where_the_papers_say():
     def values(field):
         return {getattr(VARIANTS[name].spec, field) for name in PUBLISHED}
 
@@ -99,6 +99,15 @@ def test_families_differ_where_the_papers_say():
     assert values("norm_epsilon") == {1e-5, 1e-6}
     assert values("positions") == {"offset", "size", "size_antialias", "rotary"}
     assert len(values("mean")) == len(values("std")) == 2
+
+
+def test_abstract_parameters_are_those_of_the_whole_model():
+    # They repeat the block that is traced.
+    for name in ("dinov2_reg_test", "dinov3_plus_test"):
+        params = load_backbone(name, dtype="float32").params
+        found = jax.tree.map(lambda x: (x.shape, x.dtype), params)
+        abstract = abstract_params(VARIANTS[name].spec)
+        assert found == jax.tree.map(lambda x: (x.shape, x.dtype), abstract)
 
 
 def names_of(name: str) -> set[str]:

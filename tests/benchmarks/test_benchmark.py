@@ -9,6 +9,7 @@ from absl import flags
 from graphs import clustered_features
 from PIL import Image
 
+from uhseg_jax.backbones import PatchRequest
 from uhseg_jax.benchmarks import stages, timing
 from uhseg_jax.cli import benchmark
 from uhseg_jax.methods import recursive_spectral
@@ -57,11 +58,10 @@ def test_the_command_times_every_stage(tmp_path, monkeypatch, capsys):
     assert "cut" in capsys.readouterr().out
 
 
-def test_every_stage_of_a_image_can_be_timed(tmp_path):
+def test_every_stage_of_an_image_can_be_timed(tmp_path):
     config = dataclasses.replace(
         recursive_spectral.default(),
-        image_size=56,
-        blocks=(-1,),
+        request=PatchRequest(grid=4),
         num_superpixels=8,
         num_vectors=4,
     )
@@ -84,6 +84,6 @@ def test_every_stage_of_a_image_can_be_timed(tmp_path):
         assert (tmp_path / name).stat().st_size > 0
 
 
-def test_a_image_without_its_flag_is_not_passed_over():
+def test_an_image_without_its_flag_is_not_passed_over():
     with pytest.raises(flags.Error, match=r"photo\.jpg"):
         benchmark.main(["uhseg-benchmark", "photo.jpg"])

@@ -2,10 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from uhseg_jax.segmenter import Segmenter
 
+from uhseg_jax.backbones.requests import PatchRequest
 from uhseg_jax.benchmarks import refiners
 from uhseg_jax.methods import recursive_spectral
+from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.refinement.dense_crf import DenseCRF
 from uhseg_jax.refinement.pamr import Pamr
@@ -18,8 +19,7 @@ def image():
 def test_every_refiner_can_be_timed():
     config = dataclasses.replace(
         recursive_spectral.default(),
-        image_size=56,
-        blocks=(-1,),
+        request=PatchRequest(grid=4),
         num_superpixels=8,
         num_vectors=4,
         max_ncut=1.0,

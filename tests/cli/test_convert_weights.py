@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from uhseg_jax.backbones import DEFAULT_VARIANT, VARIANTS, ViTSpec, num_parameters
+from uhseg_jax import backbones
+from uhseg_jax.backbones import VARIANTS
 from uhseg_jax.cli import convert_weights
 
 
@@ -19,7 +20,7 @@ def convert(*arguments: str) -> int:
 
 
 def test_list_names_every_variant_with_its_facts(cache, capsys, monkeypatch):
-    monkeypatch.setattr(convert_weights, "_parameters", lambda spec: spec.patch * 10**6)
+    monkeypatch.setattr(backbones, "num_parameters", lambda spec: spec.patch * 10**6)
     (cache / "dinov2_vitb14").mkdir()
     assert convert("--list") == 0
     lines = capsys.readouterr().out.splitlines()
@@ -38,22 +39,6 @@ def test_list_names_every_variant_with_its_facts(cache, capsys, monkeypatch):
     for title in ("source", "licence", "cached"):
         start = lines[0].index(title)
         assert all(line[start - 1] == " " != line[start] for line in lines)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        DEFAULT_VARIANT,
-        *(
-            name
-            for name, variant in VARIANTS.items()
-            if name.endswith("_test") and isinstance(variant.spec, ViTSpec)
-        ),
-    ],
-)
-def test_two_blocks_tell_the_number_of_parameters(name):
-    spec = VARIANTS[name].spec
-    assert convert_weights._parameters(spec) == num_parameters(spec)
 
 
 @pytest.mark.parametrize(

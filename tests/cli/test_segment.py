@@ -1,92 +1,89 @@
-import dataclasses
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
+import shutil
 import time
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO
+from small_runs import PRESET, photograph
 
-import uhseg_jax
 from uhseg_jax import methods
-from uhseg_jax.cli.config_overrides import UsageError, override
+from uhseg_jax.cli.flags import refinement_of
+from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.cli.segment import main
-from uhseg_jax.cli.segment_flags import parse
+from uhseg_jax.cli.segment_flags import config_of, parse
+from uhseg_jax.files import atomic_write
+from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import read_image
 from uhseg_jax.refinement.config import Refinement
-from uhseg_jax.refinement.dense_crf import DenseCRF
-from uhseg_jax.refinement.pamr import Pamr
 
-# One small size for all tests, compiled once.
-SMALL = (
-    "--model=dinov2_test",
-    "--image_size=56x70",
-    "--config.facet=token",
-    "--config.blocks=-1",
-    "--config.rule=two_way",
-    "--config.num_superpixels=10",
-    "--config.num_vectors=6",
-    "--config.max_ncut=1.0",
-    "--refinement.crf.iterations=1",
-)
+# pycocotools
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
+NAMES = ("one", "sub/deep/three", "sub/two")
+TITLES = ["one.png", "sub/deep/three.png", "sub/two.jpg"]
 
 
 def segment(*arguments, output):
-    return main(["uhseg-segment", *map(str, arguments), f"--output={output}", *SMALL])
-
-
-def photograph(path, *, seed=0, size=(40, 30)):
-    """Four blocks of random colours, so that there is something to divide."""
-    rng = np.random.default_rng(seed)
-    blocks = Image.fromarray(rng.integers(0, 256, (2, 2, 3), dtype=np.uint8))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    blocks.resize(size, Image.Resampling.NEAREST).save(path)
-    return path
+    flags = (f"--output={output}", *PRESET)
+    return main(["uhseg-segment", *flags, *map(str, arguments)])
 
 
 def files(folder):
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.*"))
 
 
-def times(folder):
-    return {p: p.stat().st_mtime_ns for p in folder.rglob("*.*")}
+def times(folder, *suffixes):
+    paths = (p for p in folder.rglob("*.*") if not suffixes or p.suffix in suffixes)
+    return {p: p.stat().st_mtime_ns for p in paths}
 
 
-def arrays(path):
-    with np.load(path) as file:
-        return {name: file[name] for name in file.files}
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*.*")}
+
+
+def labels(path):
+    return np.asarray(RegionTree.load(path).labels)
 
 
 def width(path):
-    with Image.open(path) as picture:
-        picture.load()
-        return picture.width
+    with Image.open(path) as image:
+        image.load()
+        return image.width
 
 
-def coco_names(folder):
+def names_listed(folder):
+    """The images of coco.json, which are those of index.html."""
     coco = COCO(folder / "coco.json")
-    return [image["file_name"] for image in coco.loadImgs(coco.getImgIds())]
-
-
-def page_names(folder):
     page = (folder / "index.html").read_text()
-    return [line.split('"')[0] for line in page.split('data-name="')[1:]]
+    names = [image["file_name"] for image in coco.loadImgs(coco.getImgIds())]
+    assert names == [x.split('"')[0] for x in page.split('data-name="')[1:]]
+    return names
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Photographs and what was found in them; not to be changed."""
+    folder = tmp_path_factory.mktemp("finished")
+    for i, title in enumerate(TITLES):
+        photograph(folder / "photos" / title, seed=i, size=(40 + i, 30))
+    assert segment(folder / "photos", output=folder / "out") == 0
+    return folder
 
 
 @pytest.fixture
-def photos(tmp_path):
-    folder = tmp_path / "photos"
-    for i, name in enumerate(("one.png", "sub/two.jpg", "sub/deep/three.png")):
-        photograph(folder / name, seed=i, size=(40 + i, 30))
-    return folder
+def done(finished, tmp_path):
+    """A copy of those, with the times of the files."""
+    return shutil.copytree(finished, tmp_path / "done")
+
+
+@pytest.fixture
+def photos(done):
+    return done / "photos"
 
 
 @pytest.fixture
@@ -94,89 +91,79 @@ def out(tmp_path):
     return tmp_path / "out"
 
 
-@pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # pycocotools
 def test_a_folder_gives_a_tree_and_an_overlay_for_each_image(photos, out, capsys):
     assert segment(photos, output=out) == 0
-    names = ["one", "sub/deep/three", "sub/two"]
     assert files(out) == sorted(
         ["coco.json", "index.html", "run.json"]
-        + [f"{name}.{kind}" for name in names for kind in ("npz", "png")]
+        + [f"{name}.{kind}" for name in NAMES for kind in ("npz", "png")]
     )
-    titles = ["one.png", "sub/deep/three.png", "sub/two.jpg"]
-    assert coco_names(out) == page_names(out) == titles
-    for name, title in zip(names, titles, strict=True):
-        tree = uhseg_jax.RegionTree.load(out / f"{name}.npz")
+    assert names_listed(out) == TITLES
+    coco = COCO(out / "coco.json")
+    for image, (name, title) in enumerate(zip(NAMES, TITLES, strict=True), start=1):
+        tree = RegionTree.load(out / f"{name}.npz")
         assert tree.labels.shape == read_image(photos / title).shape[:2]
         assert int(tree.num_nodes) > 1
         assert width(out / f"{name}.png") > 40
-    coco = COCO(out / "coco.json")
-    first = coco.loadAnns(coco.getAnnIds(imgIds=[1]))
-    tree = uhseg_jax.RegionTree.load(out / "one.npz")
-    np.testing.assert_array_equal([coco.annToMask(x) for x in first], tree.masks())
+        regions = coco.loadAnns(coco.getAnnIds(imgIds=[image]))
+        masks = [coco.annToMask(x) for x in regions]
+        np.testing.assert_array_equal(masks, tree.masks())
     said = capsys.readouterr()
     assert "3 segmented, 0 done before, 0 failed" in said.out
     assert str(out / "index.html") in said.out
     assert "Warning" not in said.err
 
 
-def test_a_second_run_does_nothing_again_but_covers_everything(photos, out, capsys):
-    assert segment(photos / "one.png", photos / "sub", output=out) == 0
-    before = {p: t for p, t in times(out).items() if p.suffix in (".npz", ".png")}
+def test_a_second_run_does_nothing_again_but_covers_everything(done, photos, capsys):
+    out = done / "out"
+    before = times(out, ".npz", ".png")
     photograph(photos / "sub/four.png")
-    assert segment(photos / "one.png", photos / "sub", output=out) == 0
+    assert segment(photos, output=out) == 0
     assert before.items() <= times(out).items()
-    titles = ["one.png", "deep/three.png", "four.png", "two.jpg"]
-    assert coco_names(out) == page_names(out) == titles
+    assert names_listed(out) == [*TITLES[:2], "sub/four.png", TITLES[2]]
     assert "1 segmented, 3 done before" in capsys.readouterr().out
 
 
-def test_overwrite_does_all_again_with_the_same_result(photos, out):
-    assert segment(photos, output=out) == 0
-    before, tree = times(out), arrays(out / "one.npz")
+def test_overwrite_does_all_again_with_the_same_result(done, photos):
+    out = done / "out"
+    before, results = times(out), contents(out)
     assert segment(photos, "--overwrite", output=out) == 0
     assert all(times(out)[path] > time for path, time in before.items())
-    np.testing.assert_equal(arrays(out / "one.npz"), tree)
+    assert contents(out) == results
 
 
-def test_results_do_not_depend_on_the_batch_size(photos, tmp_path):
-    for size in (1, 3):
-        assert segment(photos, f"--batch_size={size}", output=tmp_path / str(size)) == 0
-    for name in ("one", "sub/two", "sub/deep/three"):
-        first, second = (tmp_path / size / f"{name}.npz" for size in "13")
-        assert first.read_bytes() == second.read_bytes()
-    assert (tmp_path / "1/coco.json").read_bytes() == (
-        tmp_path / "3/coco.json"
-    ).read_bytes()
+def test_results_do_not_depend_on_the_batch_size(finished, out):
+    assert segment(finished / "photos", "--batch_size=3", output=out) == 0
+    assert contents(out) == contents(finished / "out")
 
 
-def test_other_settings_are_refused_in_the_same_folder(photos, out, capsys):
-    assert segment(photos / "one.png", output=out) == 0
+def test_other_settings_are_refused_in_the_same_folder(done, photos, capsys):
+    out, other = done / "out", "--max_regions=3"
     before = times(out)
-    assert segment(photos / "one.png", "--max_regions=3", output=out) == 1
+    assert segment(photos, other, output=out) == 1
     sentence = capsys.readouterr().err
     assert "max_regions None there and 3 now" in sentence
     assert "--overwrite" in sentence
     assert times(out) == before
-    arguments = (photos / "one.png", "--max_regions=3", "--overwrite")
-    assert segment(*arguments, output=out) == 0
+    assert segment(photos / "one.png", other, "--overwrite", output=out) == 0
     assert json.loads((out / "run.json").read_text())["config"]["max_regions"] == 3
-    assert 1 < np.unique(arrays(out / "one.npz")["labels"]).size <= 3
+    assert 1 < np.unique(labels(out / "one.npz")).size <= 3
+    assert segment(photos, other, output=out) == 0  # older results do not count
+    assert "2 segmented, 1 done before" in capsys.readouterr().out
 
 
-def test_results_of_replaced_settings_do_not_count(photos, out, capsys):
-    assert segment(photos, output=out) == 0
-    other = "--max_regions=3"
-    assert segment(photos / "sub/two.jpg", other, "--overwrite", output=out) == 0
-    capsys.readouterr()
-    assert segment(photos, other, output=out) == 0
-    assert "3 segmented, 0 done before" in capsys.readouterr().out
+def test_another_refinement_is_another_run(done, photos, capsys):
+    out, path = done / "out", done / "out/one.npz"
+    fine = labels(path)
+    assert segment(photos / "one.png", "--refine=none", output=out) == 1
+    assert "refinement.refiners upsample there and none now" in capsys.readouterr().err
+    assert segment(photos / "one.png", "--refine=none", "--overwrite", output=out) == 0
+    assert labels(path).shape == fine.shape
+    assert (labels(path) != fine).any()
 
 
-def test_other_levels_only_draw_again(photos, out, capsys):
-    assert segment(photos, "--levels=2", output=out) == 0
-    trees = {p: t for p, t in times(out).items() if p.suffix == ".npz"}
-    before = width(out / "one.png")
-    capsys.readouterr()
+def test_other_levels_only_draw_again(done, photos, capsys):
+    out = done / "out"
+    trees, before = times(out, ".npz"), width(out / "one.png")
     assert segment(photos, "--levels=2,3,4,5", output=out) == 0
     assert trees.items() <= times(out).items()
     assert width(out / "one.png") != before
@@ -186,23 +173,24 @@ def test_other_levels_only_draw_again(photos, out, capsys):
 def test_formats_are_those_asked_for(photos, out):
     assert segment(photos / "one.png", "--format=npz,labels", output=out) == 0
     assert files(out) == ["one.labels.png", "one.npz", "run.json"]
-    with Image.open(out / "one.labels.png") as picture:
-        labels = np.array(picture)
-    np.testing.assert_array_equal(labels, arrays(out / "one.npz")["labels"])
+    with Image.open(out / "one.labels.png") as image:
+        np.testing.assert_array_equal(np.array(image), labels(out / "one.npz"))
 
 
-def test_a_broken_image_is_named_and_the_rest_is_done(photos, out, capsys):
+def test_a_broken_image_is_named_and_the_rest_is_done(done, photos, capsys):
+    out = done / "out"
     (photos / "broken.jpg").write_bytes(b"no image")
     (photos / "empty.png").touch()
     cut = (photos / "sub/two.jpg").read_bytes()
     (photos / "cut.jpg").write_bytes(cut[: len(cut) // 2])
-    for said_before in (0, 3):
-        assert segment(photos, "--batch_size=2", output=out) == 1
-        said = capsys.readouterr()
-        for name in ("broken.jpg", "empty.png", "cut.jpg"):
-            assert said.err.count(f"{photos / name}: ") == 2  # at once and at the end
-        assert f"{said_before} done before, 3 failed" in said.out
-    assert len(coco_names(out)) == len(page_names(out)) == 3
+    photograph(photos / f"{'x' * 240}.png")  # NAME.npz.part would be too long
+    assert segment(photos, "--batch_size=2", output=out) == 1
+    said = capsys.readouterr()
+    for name in (f"{photos}/broken.jpg", f"{photos}/empty.png", f"{photos}/cut.jpg"):
+        assert said.err.count(f"{name}: ") == 2  # at once and at the end
+    assert said.err.count("xxx.png: the name is too long") == 2
+    assert "0 segmented, 3 done before, 4 failed" in said.out
+    assert len(names_listed(out)) == 3
     assert "broken.npz" not in files(out)
 
 
@@ -210,18 +198,18 @@ def test_images_of_any_kind_give_results(tmp_path, out):
     folder = tmp_path / "odd"
     folder.mkdir()
     rng = np.random.default_rng(0)
-    noise = Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8))
+    noise = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
     noise.convert("L").save(folder / "grey.png")
     noise.convert("RGBA").save(folder / "alpha.png")
     noise.convert("CMYK").save(folder / "cmyk.jpg")
     noise.convert("P").save(folder / "palette.png")
     noise.convert("1").save(folder / "black_and_white.png")
     Image.new("RGB", (1, 1)).save(folder / "one_pixel.png")
-    Image.new("RGB", (1, 50), "red").save(folder / "line.png")
-    Image.new("RGB", (30, 20), "green").save(folder / "constant.png")
-    deep = np.arange(600, dtype=np.uint16).reshape(20, 30) * 100
+    Image.new("RGB", (1, 30), "red").save(folder / "line.png")
+    Image.new("RGB", (40, 30), "green").save(folder / "constant.png")
+    deep = np.arange(1200, dtype=np.uint16).reshape(30, 40) * 50
     Image.fromarray(deep).save(folder / "deep.png")
-    Image.fromarray(np.full((20, 30), np.nan, np.float32)).save(folder / "nan.tiff")
+    Image.fromarray(np.full((30, 40), np.nan, np.float32)).save(folder / "nan.tiff")
     noise.save(folder / "moving.gif", save_all=True, append_images=[noise.rotate(90)])
     turned = Image.Exif()
     turned[0x0112] = 6
@@ -229,122 +217,134 @@ def test_images_of_any_kind_give_results(tmp_path, out):
     assert segment(folder, output=out) == 0
     names = sorted(path.stem for path in folder.iterdir())
     assert sorted(path.stem for path in out.glob("*.npz")) == names
-    assert arrays(out / "turned.npz")["labels"].shape == (30, 20)
-    assert arrays(out / "one_pixel.npz")["labels"].shape == (1, 1)
-    assert len(coco_names(out)) == len(names)
+    assert labels(out / "turned.npz").shape == (40, 30)
+    assert labels(out / "one_pixel.npz").shape == (1, 1)
+    assert len(names_listed(out)) == len(names)
 
 
 def test_one_output_folder_inside_the_images_or_among_them(photos, capsys):
     for output in (photos / "regions", photos):
-        pictures = {p: p.read_bytes() for p in photos.rglob("*.*")}
+        images = contents(photos)
         for _ in range(2):
             assert segment(photos, output=output) == 0
-            assert len(coco_names(output)) == 3
-        assert pictures.items() <= {p: p.read_bytes() for p in pictures}.items()
-        for path in (photos / "regions").rglob("*.png"):
-            path.unlink()
+            assert names_listed(output) == TITLES
+        after = contents(photos)
+        assert all(after[x] == y for x, y in images.items())
         said = capsys.readouterr().out
         assert "3 segmented, 0 done" in said
         assert "0 segmented, 3 done" in said
+        shutil.rmtree(photos / "regions", ignore_errors=True)
 
 
 def test_a_run_cut_short_leaves_whole_files_and_is_taken_up(
-    photos, out, monkeypatch, capsys
+    finished, out, monkeypatch, capsys
 ):
-    save, calls = uhseg_jax.RegionTree.save, []
+    write, calls = tree_file.write, []
 
-    def interrupted_save(tree, path):
+    def interrupted_write(path, **arrays):
         calls.append(path)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        save(tree, path)
+        write(path, **arrays)
 
-    monkeypatch.setattr(uhseg_jax.RegionTree, "save", interrupted_save)
-    assert segment(photos, output=out) == 130
+    monkeypatch.setattr(tree_file, "write", interrupted_write)
+    assert segment(finished / "photos", output=out) == 130
     assert "Interrupted" in capsys.readouterr().err
     assert files(out) == ["one.npz", "one.png", "run.json", "sub/deep/three.png"]
-    assert segment(photos, output=out) == 0
+    assert segment(finished / "photos", output=out) == 0
     assert "2 segmented, 1 done before" in capsys.readouterr().out
-    assert len(coco_names(out)) == 3
+    assert contents(out) == contents(finished / "out")
 
 
-@pytest.mark.slow
-def test_a_killed_run_is_taken_up(tmp_path, out, capsys):
-    photos = tmp_path / "many"
-    for i in range(30):
-        photograph(photos / f"{i:02}.png", seed=i)
-    command = [sys.executable, "-m", "uhseg_jax.cli.segment", photos]
-    process = subprocess.Popen(
-        [*map(str, command), f"--output={out}", *SMALL], stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 120
-    while not (out / "02.npz").exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    done = list(out.glob("[0-9]*.npz"))
-    assert 3 <= len(done) < 30
-    for path in done:
-        uhseg_jax.RegionTree.load(path)
-    for path in out.glob("[0-9]*.png"):
-        assert width(path) > 40
-    assert not (out / "coco.json").exists()
-    assert segment(photos, output=out) == 0
-    assert f"{30 - len(done)} segmented, {len(done)} done" in capsys.readouterr().out
-    assert len(coco_names(out)) == 30
-
-
-def test_a_damaged_tree_is_made_again(photos, out, capsys):
-    assert segment(photos / "one.png", output=out) == 0
-    good = (out / "one.npz").read_bytes()
-    (out / "one.npz").write_bytes(good[:100])
-    assert segment(photos / "one.png", output=out) == 0
-    assert (out / "one.npz").read_bytes() == good
-
-
-def test_a_image_that_has_changed_is_done_again(photos, out, capsys):
-    assert segment(photos / "one.png", output=out) == 0
-    photograph(photos / "one.png", seed=5)
-    assert segment(photos / "one.png", output=out) == 0
+def test_images_that_have_changed_and_damaged_trees_are_done_again(
+    done, photos, capsys
+):
+    path, image = done / "out/one.npz", photos / "one.png"
+    good = path.read_bytes()
+    path.write_bytes(good[:100])
+    assert segment(image, output=done / "out") == 0
+    assert path.read_bytes() == good
+    photograph(image, seed=5)
+    assert segment(image, output=done / "out") == 0
     assert capsys.readouterr().out.count("1 segmented, 0 done") == 2
     tomorrow = time.time() + 86400  # a camera with a wrong clock
-    os.utime(photos / "one.png", (tomorrow, tomorrow))
-    assert segment(photos / "one.png", output=out) == 0
+    os.utime(image, (tomorrow, tomorrow))
+    assert segment(image, output=done / "out") == 0
     assert "0 segmented, 1 done" in capsys.readouterr().out
 
 
+def test_shards_joined_are_one_run_byte_for_byte(finished, out, capsys):
+    photos = finished / "photos"
+    for shard in (7, 2, 1, 3, 5, 4):  # in any order
+        assert segment(photos, f"--shard={shard}/7", output=out) == 0
+    assert {"coco.json", "index.html"}.isdisjoint(files(out))
+    (out / "sub/two.npz").unlink()
+    assert segment(photos, "--join", output=out) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "1 of 3 have none of these settings, the first of them sub/two.jpg" in said
+    assert not (out / "coco.json").exists()
+    assert segment(photos, "--shard=3/7", output=out) == 0
+    assert segment(photos, "--join", output=out) == 0
+    assert "3 done before, 0 failed" in capsys.readouterr().out
+    assert contents(out) == contents(finished / "out")
+
+
+def test_shards_and_their_joining_do_not_mix_settings(done, photos, tmp_path, capsys):
+    before = times(done / "out")
+    for flag in ("--shard=2/7", "--join"):
+        assert segment(photos, flag, "--max_regions=3", output=done / "out") == 1
+        assert "max_regions None there and 3 now" in capsys.readouterr().err
+        assert segment(photos, flag, output=done / "out") == 0
+    assert segment(photos, "--shard=1/3", "--overwrite", output=done / "out") == 0
+    changed = {p.name for p, t in times(done / "out").items() if before[p] != t}
+    # The results of other shards count after an overwriting one.
+    assert changed == {"coco.json", "index.html", "one.npz", "one.png"}
+    assert segment(photos, "--join", output=done / "out") == 0
+    assert segment(photos, "--join", output=tmp_path / "empty") == 1
+    assert "run the shards" in capsys.readouterr().err
+
+
 def test_a_demonstration_photograph_is_taken_where_none_is_named(out, capsys):
-    assert segment("--format=npz", output=out) == 0
-    assert arrays(out / "astronaut.npz")["labels"].shape == (512, 512)
+    assert segment("--format=npz", "--refine=none", output=out) == 0
+    assert labels(out / "astronaut.npz").shape == (512, 512)
     assert "astronaut" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "sentences"),
     [
-        (["--model=dinov2"], 1, ["Unknown model 'dinov2'", "dinov2_vits14_focus"]),
+        (["--model=dinov2"], 1, ["unknown model 'dinov2'", "dinov2_vits14_focus"]),
         (["--method=kmeans"], 1, ["unknown method 'kmeans'", "recursive_spectral"]),
         (["--images=nowhere.jpg"], 1, ["nowhere.jpg: there is no such file"]),
-        (["--image_size=100"], 1, ["do not tile 100 x 100", "98 or 112"]),
-        (["--image_size=big"], 2, ["--image_size expects", "'big'"]),
-        (["--image_size=0"], 2, ["--image_size expects"]),
+        (["--grid=big"], 2, ["grid expects", "'big'"]),
+        (["--grid=0"], 2, ["grid must be", "is 0"]),
         (["--levels=4,zero"], 2, ["--levels expects", "4,zero"]),
-        (["--format=pdf"], 2, ["--format expects some of npz,png", "'pdf'"]),
+        (["--format=pdf"], 2, ["--format expects some of png,labels", "'pdf'"]),
         (["--batch_size=0"], 2, ["batch_size"]),
         (["--output="], 2, ["--output expects a folder"]),
         (["--output", ""], 2, ["--output expects a folder"]),
+        (["--shard=0/5"], 2, ["--shard: expected", "such as 3/100", "'0/5'"]),
+        (["--shard=6/5"], 2, ["number from 1 to COUNT", "'6/5'"]),
+        (["--shard=a"], 2, ["NUMBER/COUNT", "'a'"]),
+        (["--shard=1/2", "--join"], 2, ["--shard does not go with --join"]),
+        (["--shard=1/2", "--format=coco"], 2, ["--shard needs npz"]),
+        (["--join", "--overwrite"], 2, ["--join does not go with --overwrite"]),
+        (
+            ["--shard=1/2", "--method=multilevel_clustering"],
+            2,
+            ["--method=multilevel_clustering", "in one process"],
+        ),
         (["--config.num_superpixels=0"], 2, ["num_superpixels must be", "is 0"]),
         (["--imags=x"], 2, ["Unknown command line flag 'imags'", "images"]),
         (["--config.contrats=4"], 2, ["no parameter 'contrats'", "'contrast'?"]),
         (["--config.contrast=high"], 2, ["--config.contrast expects float", "'high'"]),
         (["--config.contrast", "4"], 2, ["--config.NAME=VALUE"]),
         (["--config.rule=other"], 2, ["rule must be", "'two_way'"]),
-        (["--config.blocks=-9"], 1, ["has 3 blocks"]),
+        (["--config.request.blocks=-9"], 1, ["has 3 blocks"]),
     ],
 )
 def test_mistakes_are_one_sentence(out, arguments, status, sentences, capsys):
-    command = ["uhseg-segment", f"--output={out}", *SMALL, *arguments]
-    assert main(command) == status
+    assert segment(*arguments, output=out) == status
     said = capsys.readouterr()
     assert said.out == ""
     message = said.err.splitlines()[-1]
@@ -369,12 +369,12 @@ def test_an_output_that_cannot_be_written_is_named(photos, tmp_path, capsys):
 def test_a_full_disk_is_a_sentence_that_names_the_file(
     photos, out, monkeypatch, capsys
 ):
-    def save(tree, path):
-        with uhseg_jax.files.atomic_write(path), open("/dev/full", "w") as file:
+    def write(path, **arrays):
+        with atomic_write(path), open("/dev/full", "w") as file:
             file.write("x")
 
     with monkeypatch.context() as patched:
-        patched.setattr(uhseg_jax.RegionTree, "save", save)
+        patched.setattr(tree_file, "write", write)
         assert segment(photos, output=out) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert f"{out / 'one.npz'}: " in message
@@ -384,24 +384,23 @@ def test_a_full_disk_is_a_sentence_that_names_the_file(
 
 def test_values_of_parameters_are_read_by_their_types():
     def config(*arguments):
-        return parse(["uhseg-segment", *arguments]).config
+        return config_of(parse(["uhseg-segment", *arguments]))
 
-    read = config("--config.blocks=-1,-2", "--config.normed=True", "--config=seed=3")
-    assert (read.blocks, read.normed, read.seed) == ((-1, -2), True, 3)
-    read = config("--config.blocks=-1", "--config.normed=none", "--config.contrast=4")
-    assert (read.blocks, read.normed, read.contrast) == ((-1,), None, 4.0)
+    read = config("--config.request.blocks=-1,-2", "--config=seed=3", "--grid=4x5")
+    assert read.seed == 3
+    assert (read.request.blocks, read.request.grid) == ((-1, -2), (4, 5))
+    read = config("--config.request.normed=True", "--config.contrast=4", "--grid=4")
+    assert (read.request.normed, read.request.grid) == (True, 4)
     assert isinstance(read.contrast, float)
-    assert config("--config.image_size=(56,70)").image_size == (56, 70)
-    assert config("--image_size=56x70").image_size == (56, 70)
-    assert config("--image_size=56").image_size == 56
+    assert config("--config.request.normed=none").request.normed is None
     assert config("--config.max_regions=5").max_regions == 5
     assert config("--max_regions=5").max_regions == 5
-    assert config() == methods.get_method("recursive_spectral").preset()
+    assert config() == methods.METHODS["recursive_spectral"].preset()
 
 
 def test_a_refinement_is_named_and_its_parameters_are_read():
-    def refinement(*arguments):
-        return parse(["uhseg-segment", *arguments]).refinement
+    def refinement(*arguments, method="recursive_spectral"):
+        return refinement_of(parse(["uhseg-segment", *arguments]), method=method)
 
     assert refinement() == Refinement()
     read = refinement("--refine=pamr", "--min_area=0.01", "--connected")
@@ -411,15 +410,16 @@ def test_a_refinement_is_named_and_its_parameters_are_read():
         "--refinement.crf.iterations=5",
         "--refinement.pamr.dilations=1,2",
         "--refinement.pamr.num_iterations=3",
-    )
-    assert read.kernel == "joint"
-    assert read.refiners == (Pamr(3, (1, 2)), DenseCRF(iterations=5))
-    assert refinement("--refine=none").refiners is None
-    assert refinement("--refine=upsample").refiners == ()
-    assert refinement("--refine=crf,pamr").name == "crf,pamr"
+    ).to_dict()
+    assert (read["refiners"], read["kernel"]) == ("pamr,crf", "joint")
+    assert read["crf"]["iterations"] == 5
+    assert (read["pamr"]["dilations"], read["pamr"]["num_iterations"]) == ((1, 2), 3)
+    multilevel = {"method": "multilevel_clustering"}  # has one of its own
+    assert refinement(**multilevel).name == "upsample"
+    assert refinement("--refine=pamr", **multilevel).name == "pamr"
     for flag, sentence in {
-        "--refine=crt": "expected none, upsample, or one or more of pamr, crf",
-        "--refinement.refiners=crf": "name the refiners with --refine",
+        "--refine=crt": "crt",
+        "--refinement.refiners=crf": "--refine=pamr,crf",
         "--min_area=2": "min_area",
         "--refinement.colour=1": "no parameter 'colour'",
         "--refinement.crf.colour=1": "--refinement.crf: there is no parameter",
@@ -429,34 +429,13 @@ def test_a_refinement_is_named_and_its_parameters_are_read():
             refinement(flag)
 
 
-def test_another_refinement_is_another_run(photos, out, capsys):
-    assert segment(photos / "one.png", "--refine=none", output=out) == 0
-    coarse = RegionTree.load(out / "one.npz")
-    assert segment(photos / "one.png", "--refine=pamr", output=out) == 1
-    assert "refinement.refiners none there and pamr now" in capsys.readouterr().err
-    again = ("--refine=pamr", "--overwrite")
-    assert segment(photos / "one.png", *again, output=out) == 0
-    fine = RegionTree.load(out / "one.npz")
-    assert coarse.labels.shape == fine.labels.shape
-    assert (coarse.labels != fine.labels).any()
-
-
-def test_values_of_a_closed_set_are_checked():
-    config = dataclasses.make_dataclass(
-        "Config", [("rule", Literal["a", "b"], "a")], frozen=True
-    )()
-    assert override(config, ["rule=b"]).rule == "b"
-    with pytest.raises(UsageError, match=r"--config\.rule expects .*'a', 'b'.*'c'"):
-        override(config, ["rule=c"])
-
-
 def test_help_shows_every_flag(capsys):
     assert main(["uhseg-segment", "--help"]) == 0
     said = capsys.readouterr().out
-    for name in ("images", "output", "levels", "max_regions", "model", "method"):
+    for name in (
+        *("images", "output", "levels", "max_regions", "model", "method", "preset"),
+        *("grid", "format", "config", "batch_size", "checkpoint_dir", "shard"),
+        *("refine", "min_area", "refinement", "coordinator", "[no]overwrite"),
+        *("[no]join", "[no]distributed"),
+    ):
         assert f"--{name}:" in said
-    for name in ("image_size", "format", "config", "batch_size", "checkpoint_dir"):
-        assert f"--{name}:" in said
-    for name in ("refine", "min_area", "refinement"):
-        assert f"--{name}:" in said
-    assert "--[no]overwrite:" in said

@@ -1,5 +1,6 @@
 """Tiny datasets in the documented formats, with the label maps that must come back."""
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ Truth = dict[str, np.ndarray]  # label maps by name
 HEIGHT, WIDTH = 6, 8
 
 
-def picture(path: Path, size: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
+def image(path: Path, size: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     Image.fromarray(pixels).save(path, "JPEG" if path.suffix != ".png" else "PNG")
@@ -21,11 +22,11 @@ def picture(path: Path, size: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
 
 def mask(path: Path, ids: np.ndarray, *, palette: bool = False) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.fromarray(ids)
+    opened = Image.fromarray(ids)
     if palette:
-        image = image.convert("P")  # keeps the values of grey as indices
-        image.putpalette([x for i in range(256) for x in (i, 255 - i, 7)])
-    image.save(path)
+        opened = opened.convert("P")  # keeps the values of grey as indices
+        opened.putpalette([x for i in range(256) for x in (i, 255 - i, 7)])
+    opened.save(path)
 
 
 def some_ids(ids: list[int], dtype: type = np.uint8) -> np.ndarray:
@@ -33,13 +34,69 @@ def some_ids(ids: list[int], dtype: type = np.uint8) -> np.ndarray:
     return np.resize(np.array(ids, dtype), (HEIGHT, WIDTH))
 
 
+# Datasets whose images and masks are files of one name in two folders: the images, the
+# masks, and the ids of every pair. Masks of Mapillary have a palette.
+PAIRED: dict[str, tuple[str, str, dict[str, list[int]]]] = {
+    "ade20k": (
+        "ADEChallengeData2016/images/validation/{}.jpg",
+        "ADEChallengeData2016/annotations/validation/{}.png",
+        {"ADE_val_00000001": [0, 1, 150]},
+    ),
+    "camvid": (
+        *("CamVid/val/{}.png", "CamVid/valannot/{}.png"),
+        {"0016E5_1": list(range(12))},
+    ),
+    "cityscapes": (
+        "leftImg8bit/val/{}_leftImg8bit.png",
+        "gtFine/val/{}_gtFine_labelIds.png",
+        {"bonn/bonn_000001": [7, 33], "ulm/ulm_000002": [0, 26]},
+    ),
+    "coco_stuff": (
+        *("val2017/{}.jpg", "stuffthingmaps_trainval2017/val2017/{}.png"),
+        {"000000000001": [0, 181, 255, 91], "000000000002": [5]},
+    ),
+    "mapillary": (
+        *("validation/images/{}.jpg", "validation/v1.2/labels/{}.png"),
+        {"abc": [0, 13, 65]},
+    ),
+    "mapillary2": (
+        *("validation/images/{}.jpg", "validation/v2.0/labels/{}.png"),
+        {"abc": [0, 21, 123]},
+    ),
+    "part_image_net": (  # a tiger: head, tail
+        *("images/val/{}.JPEG", "annotations/val/{}.png"),
+        {"n02129604_17": [0, 3, 40]},
+    ),
+    "potsdam": (
+        *("img_dir/{}.png", "ann_dir/{}.png"),
+        {"2_10_0_0_6_8": [0, 1, 6], "2_11_0_0_6_8": [5]},
+    ),
+    "vaihingen": (
+        *("vaihingen/img_dir/{}.png", "vaihingen/ann_dir/{}.png"),
+        {"train/area1_0": [0, 1, 6], "val/area2_0": [5]},
+    ),
+}
+
+
+def write_paired(name: str, root: Path) -> Truth:
+    images, masks, truth = PAIRED[name]
+    for stem, ids in truth.items():
+        image(root / images.format(stem))
+        palette = name.startswith("mapillary")
+        mask(root / masks.format(stem), some_ids(ids), palette=palette)
+    if name == "cityscapes":  # other maps lie beside those that are read
+        other = "gtFine/val/bonn/bonn_000001_gtFine_labelTrainIds.png"
+        mask(root / other, some_ids([0]))
+    return {stem: some_ids(ids) for stem, ids in truth.items()}
+
+
 def voc2012(root: Path) -> Truth:
     folder = root / "VOCdevkit" / "VOC2012"
     truth = {"2007_000001": some_ids([0, 3, 255]), "2007_000002": some_ids([20, 0])}
     for name, ids in truth.items():
-        picture(folder / "JPEGImages" / f"{name}.jpg")
+        image(folder / "JPEGImages" / f"{name}.jpg")
         mask(folder / "SegmentationClass" / f"{name}.png", ids, palette=True)
-    picture(folder / "JPEGImages" / "2007_000003.jpg")  # VOC has many without masks
+    image(folder / "JPEGImages" / "2007_000003.jpg")  # VOC has many without masks
     lists = folder / "ImageSets" / "Segmentation"
     lists.mkdir(parents=True)
     (lists / "val.txt").write_text("2007_000002\n2007_000001\n")
@@ -52,35 +109,11 @@ def bsds500(root: Path) -> Truth:
     people = np.empty((1, 2), object)
     for index, ids in enumerate(maps):
         people[0, index] = {"Segmentation": ids, "Boundaries": ids > 1}
-    picture(folder / "images" / "val" / "101.jpg")
+    image(folder / "images" / "val" / "101.jpg")
     path = folder / "groundTruth" / "val" / "101.mat"
     path.parent.mkdir(parents=True)
     scipy.io.savemat(path, {"groundTruth": people})
     return {"101": maps[0], "101 annotations": np.stack(maps)}
-
-
-def camvid(root: Path) -> Truth:
-    ids = some_ids(list(range(12)))
-    picture(root / "CamVid" / "val" / "0016E5_1.png")
-    mask(root / "CamVid" / "valannot" / "0016E5_1.png", ids)
-    return {"0016E5_1": ids}
-
-
-def cityscapes(root: Path) -> Truth:
-    truth = {"bonn/bonn_000001": some_ids([7, 33]), "ulm/ulm_000002": some_ids([0, 26])}
-    for name, ids in truth.items():
-        picture(root / "leftImg8bit" / "val" / f"{name}_leftImg8bit.png")
-        mask(root / "gtFine" / "val" / f"{name}_gtFine_labelIds.png", ids)
-        mask(root / "gtFine" / "val" / f"{name}_gtFine_labelTrainIds.png", ids * 0)
-    return truth
-
-
-def coco_stuff(root: Path) -> Truth:
-    truth = {"000000000001": some_ids([0, 181, 255, 91]), "000000000002": some_ids([5])}
-    for name, ids in truth.items():
-        picture(root / "val2017" / f"{name}.jpg")
-        mask(root / "stuffthingmaps_trainval2017" / "val2017" / f"{name}.png", ids)
-    return truth
 
 
 def coco(root: Path) -> Truth:
@@ -98,49 +131,11 @@ def coco(root: Path) -> Truth:
     entry = {"file_name": "000000000009.png", "image_id": 9, "segments_info": segments}
     text = json.dumps({"images": [], "annotations": [entry], "categories": []})
     (annotations / "panoptic_val2017.json").write_text(text)
-    picture(root / "val2017" / "000000000009.jpg")
+    image(root / "val2017" / "000000000009.jpg")
     return {
         "000000000009": some_ids([1, 1, 90, 0, 255]),
         "000000000009 instances": np.resize([1, -1, 3, 0, -1], ids.shape),
     }
-
-
-def ade20k(root: Path) -> Truth:
-    ids = some_ids([0, 1, 150])
-    folder = root / "ADEChallengeData2016"
-    picture(folder / "images" / "validation" / "ADE_val_00000001.jpg")
-    mask(folder / "annotations" / "validation" / "ADE_val_00000001.png", ids)
-    return {"ADE_val_00000001": ids}
-
-
-def mapillary(root: Path) -> Truth:
-    ids = some_ids([0, 13, 65])
-    picture(root / "validation" / "images" / "abc.jpg")
-    mask(root / "validation" / "v1.2" / "labels" / "abc.png", ids, palette=True)
-    return {"abc": ids}
-
-
-def mapillary2(root: Path) -> Truth:
-    ids = some_ids([0, 21, 123])
-    picture(root / "validation" / "images" / "abc.jpg")
-    mask(root / "validation" / "v2.0" / "labels" / "abc.png", ids, palette=True)
-    return {"abc": ids}
-
-
-def potsdam(root: Path) -> Truth:
-    truth = {"2_10_0_0_6_8": some_ids([0, 1, 6]), "2_11_0_0_6_8": some_ids([5])}
-    for name, ids in truth.items():
-        picture(root / "img_dir" / f"{name}.png")
-        mask(root / "ann_dir" / f"{name}.png", ids)
-    return truth
-
-
-def vaihingen(root: Path) -> Truth:
-    truth = {"train/area1_0": some_ids([0, 1, 6]), "val/area2_0": some_ids([5])}
-    for name, ids in truth.items():
-        picture(root / "vaihingen" / "img_dir" / f"{name}.png")
-        mask(root / "vaihingen" / "ann_dir" / f"{name}.png", ids)
-    return truth
 
 
 def kitti_step(root: Path) -> Truth:
@@ -148,23 +143,16 @@ def kitti_step(root: Path) -> Truth:
     pixels = [(13, 0, 1), (13, 1, 4), (12, 0, 0), (255, 0, 0)]
     colors = np.resize(np.array(pixels, np.uint8), (HEIGHT, WIDTH, 3))
     mask(root / "panoptic_maps" / "val" / "0002" / "000000.png", colors)
-    picture(root / "training" / "image_02" / "0002" / "000000.png")
-    picture(root / "training" / "image_02" / "0003" / "000000.png")  # of train
+    image(root / "training" / "image_02" / "0002" / "000000.png")
+    image(root / "training" / "image_02" / "0003" / "000000.png")  # of train
     return {
         "0002/000000": some_ids([13, 13, 12, 255]),
         "0002/000000 instances": np.resize([1, 2, 0, -1], (HEIGHT, WIDTH)),
     }
 
 
-def part_image_net(root: Path) -> Truth:
-    name, ids = "n02129604_17", some_ids([0, 3, 40])  # a tiger: head, tail
-    picture(root / "images" / "val" / f"{name}.JPEG")
-    mask(root / "annotations" / "val" / f"{name}.png", ids)
-    return {name: ids}
-
-
 def part_image_net158(root: Path) -> Truth:
-    part_image_net(root)
+    write_paired("part_image_net", root)
     # Quadrupeds come first, four parts each, ordered by synset; the tiger is the 24th.
     return {"n02129604_17": some_ids([93, 96, 0], np.uint16)}
 
@@ -195,20 +183,22 @@ def pascal_part(root: Path) -> Truth:
     path = root / "Annotations_Part" / "2008_000001.mat"
     path.parent.mkdir(parents=True)
     scipy.io.savemat(path, {"anno": {"imname": "2008_000001", "objects": objects}})
-    picture(root / "JPEGImages" / "2008_000001.jpg")
+    image(root / "JPEGImages" / "2008_000001.jpg")
     car_wheel, bird_head, bird_eye, bird_beak, bird, boat = 53, 14, 15, 17, 203, 27
     rows = np.array([car_wheel, bird_head, bird_beak, bird, car_wheel, boat], np.uint8)
     expected = np.repeat(rows[:, None], WIDTH, axis=1)
     expected[1, 0] = bird_eye
-    return {"2008_000001": expected}
+    objects = np.repeat([[1], [2], [2], [2], [1], [3]], WIDTH, axis=1)
+    return {"2008_000001": expected, "2008_000001 instances": objects}
 
 
 WRITERS: dict[str, Callable[[Path], Truth]] = {
-    writer.__name__: writer
-    for writer in (
-        *(ade20k, bsds500, camvid, cityscapes, coco, coco_stuff, kitti_step),
-        *(mapillary, mapillary2, part_image_net, part_image_net158, pascal_part),
-        *(potsdam, vaihingen, voc2012),
-    )
+    **{name: functools.partial(write_paired, name) for name in PAIRED},
+    **{
+        writer.__name__: writer
+        for writer in (
+            *(bsds500, coco, kitti_step, part_image_net158, pascal_part, voc2012),
+        )
+    },
 }
 SPLITS = {"potsdam": "tiles", "vaihingen": "tiles", "pascal_part": "trainval"}

@@ -10,7 +10,8 @@ import pytest
 
 from uhseg_jax.datasets import DATASETS, DatasetError, PreparedSource, load, preparation
 from uhseg_jax.datasets.builder import SegmentationBuilder
-from uhseg_jax.datasets.flattened import FlattenedSource
+from uhseg_jax.datasets.pascal_part.builder import PascalPart
+from uhseg_jax.datasets.views import FlattenedSource
 from uhseg_jax.datasets.voc2012.builder import Voc2012
 
 
@@ -21,7 +22,7 @@ def many(tmp_path, monkeypatch):
     folder = tmp_path / "VOCdevkit" / "VOC2012"
     names = [f"2010_{number:06}" for number in (5, 3, 9, 1, 2, 8, 4)]
     for index, name in enumerate(names):
-        dataset_files.picture(folder / "JPEGImages" / f"{name}.jpg")
+        dataset_files.image(folder / "JPEGImages" / f"{name}.jpg")
         ids = dataset_files.some_ids([0, index + 1])
         dataset_files.mask(folder / "SegmentationClass" / f"{name}.png", ids)
     lists = folder / "ImageSets" / "Segmentation"
@@ -35,7 +36,8 @@ def options(tmp_path):
 
 
 def test_parts_are_read_as_one_in_the_order_of_the_list(many, tmp_path):
-    source = load("voc2012", **options(tmp_path))
+    load("voc2012", **options(tmp_path))
+    source = load("voc2012", data_dir=tmp_path / "prepared")  # without original files
     assert [example.name for example in source] == many
     assert [int(example.labels.max()) for example in source] == list(range(1, 8))
     assert len(source) == 7
@@ -45,7 +47,7 @@ def test_parts_are_read_as_one_in_the_order_of_the_list(many, tmp_path):
 
 
 def test_an_interrupted_preparation_goes_on(many, tmp_path, monkeypatch):
-    read, reading = [], Voc2012.read_label
+    read, reading = [], Voc2012.read_maps
 
     def until_the_fifth(pair):
         read.append(pair.name)
@@ -53,7 +55,7 @@ def test_an_interrupted_preparation_goes_on(many, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return reading(pair)
 
-    monkeypatch.setattr(Voc2012, "read_label", staticmethod(until_the_fifth))
+    monkeypatch.setattr(Voc2012, "read_maps", staticmethod(until_the_fifth))
     with pytest.raises(KeyboardInterrupt):
         load("voc2012", **options(tmp_path))
     with pytest.raises(DatasetError, match="not prepared"):
@@ -67,12 +69,6 @@ def test_an_interrupted_preparation_goes_on(many, tmp_path, monkeypatch):
     assert not list(part.glob("incomplete.*"))
 
 
-def test_what_is_prepared_needs_no_original_files(many, tmp_path):
-    load("voc2012", **options(tmp_path))
-    source = load("voc2012", data_dir=tmp_path / "prepared")
-    assert [example.name for example in source] == many
-
-
 def test_names_select_and_order(many, tmp_path):
     wanted = [many[4], many[1]]
     (tmp_path / "list.txt").write_text("\n".join(wanted) + "\n\n")
@@ -84,35 +80,29 @@ def test_names_select_and_order(many, tmp_path):
     assert len(load("voc2012", **options(tmp_path))) == 7
 
 
-def test_unknown_and_repeated_names_are_refused(many, tmp_path):
-    names = [many[0], "2010_000099", many[0]]
-    with pytest.raises(DatasetError, match="found 2 problems") as caught:
+def test_unknown_and_repeated_names_are_refused_and_long_lists_cut(many, tmp_path):
+    names = [many[0], *(f"missing {number}" for number in range(18)), many[0]]
+    with pytest.raises(DatasetError, match="found 19 problems") as caught:
         load("voc2012", names=names, **options(tmp_path))
-    assert "2010_000099: there is no such pair" in str(caught.value)
-    assert f"{many[0]}: is listed twice" in str(caught.value)
-
-
-def test_long_lists_of_problems_are_cut(many, tmp_path):
-    names = [f"missing {number}" for number in range(20)]
-    with pytest.raises(DatasetError, match="found 20 problems") as caught:
-        load("voc2012", names=names, **options(tmp_path))
-    assert str(caught.value).count("no such pair") == 16
-    assert "and 4 more" in str(caught.value)
+    assert str(caught.value).count("there is no such pair") == 16
+    assert "and 3 more" in str(caught.value)
+    with pytest.raises(DatasetError, match=f"{many[0]}: is listed twice"):
+        load("voc2012", names=[many[0], many[0]], **options(tmp_path))
 
 
 def test_unknown_datasets_are_told_the_known_ones(tmp_path):
-    with pytest.raises(DatasetError, match=r"no dataset 'voc'; the known .* voc2012\."):
+    with pytest.raises(DatasetError, match=r"unknown dataset 'voc'; .* voc2012\. Did"):
         load("voc", data_dir=tmp_path)
 
 
 def test_two_that_prepare_at_once_do_it_once(many, tmp_path, monkeypatch):
-    read, reading = [], Voc2012.read_label
+    read, reading = [], Voc2012.read_maps
 
     def counted(pair):
         read.append(pair.name)
         return reading(pair)
 
-    monkeypatch.setattr(Voc2012, "read_label", staticmethod(counted))
+    monkeypatch.setattr(Voc2012, "read_maps", staticmethod(counted))
     load("voc2012", **options(tmp_path))
     threads = [
         threading.Thread(target=load, args=("voc2012",), kwargs=options(tmp_path))
@@ -126,7 +116,7 @@ def test_two_that_prepare_at_once_do_it_once(many, tmp_path, monkeypatch):
 
 
 def test_views_share_what_is_prepared(tmp_path):
-    dataset_files.coco_stuff(tmp_path)
+    dataset_files.write_paired("coco_stuff", tmp_path)
     classes = {}
     for name in DATASETS:
         if name.startswith("coco_stuff"):
@@ -142,34 +132,23 @@ def test_views_share_what_is_prepared(tmp_path):
     assert len(list(folder.rglob("dataset_info.json"))) == 1
 
 
-def test_a_flattened_view_has_the_classes_of_its_level(tmp_path):
-    dataset_files.coco_stuff(tmp_path)
-    fine = load("coco_stuff", **options(tmp_path))
-    coarse = load("coco_stuff27", **options(tmp_path))
-    assert len(coarse) == len(fine)
-    expected = fine.taxonomy.flat(depth=0)
-    found = coarse.taxonomy.flat()
+@pytest.mark.parametrize(("name", "classes"), [("coco_stuff", 27), ("coco", 13)])
+def test_a_flattened_view_has_the_classes_of_its_level(name, classes, tmp_path):
+    dataset_files.WRITERS[name](tmp_path)
+    fine = load(name, **options(tmp_path))
+    coarse = FlattenedSource(fine, depth=0)
+    expected, found = fine.taxonomy.flat(depth=0), coarse.taxonomy.flat()
     assert found.names == expected.names
+    assert found.num_classes == classes
+    assert (found.names[0] == "background") == (name == "coco")
+    assert len(coarse) == len(fine)
     for one, other in zip(fine, coarse, strict=True):
         np.testing.assert_array_equal(
             found.encode(other.labels), expected.encode(one.labels)
         )
         np.testing.assert_array_equal(one.image, other.image)
-
-
-def test_a_flattened_view_keeps_the_background(tmp_path):
-    from uhseg_jax.datasets.flattened import FlattenedSource
-
-    dataset_files.coco(tmp_path)
-    fine = load("coco", **options(tmp_path))
-    coarse = FlattenedSource(fine, depth=0)
-    flat = coarse.taxonomy.flat()
-    assert flat.names[0] == "background"
-    assert flat.num_classes == 13
-    np.testing.assert_array_equal(
-        flat.encode(coarse[0].labels),
-        fine.taxonomy.flat(depth=0).encode(fine[0].labels),
-    )
+    views = [FlattenedSource(fine, depth=depth).fingerprint() for depth in (0, 1)]
+    assert len({fine.fingerprint(), *views}) == 3
 
 
 def test_builders_work_as_tfds_has_them(tmp_path):
@@ -219,12 +198,9 @@ def test_parts_of_other_files_are_not_taken(many, tmp_path):
         DatasetError, match=r"val-001-of-003.* prepared from other files"
     ):
         load("voc2012", **options(tmp_path))
-
-
-def test_of_two_preparations_the_last_counts(many, tmp_path):
-    load("voc2012", **options(tmp_path))
-    path = tmp_path / "VOCdevkit" / "VOC2012" / "ImageSets" / "Segmentation" / "val.txt"
-    path.write_text("\n".join(many[:2]))
+    # Of two preparations the last counts.
+    lists = tmp_path / "VOCdevkit" / "VOC2012" / "ImageSets" / "Segmentation"
+    (lists / "val.txt").write_text("\n".join(many[:2]))
     load("voc2012", **options(tmp_path))
     assert len(load("voc2012", data_dir=tmp_path / "prepared")) == 2
 
@@ -251,7 +227,15 @@ def test_the_fingerprint_tells_selections_and_files_apart(many, tmp_path):
     assert load("voc2012", **anew).fingerprint() != found
 
 
-def test_the_fingerprint_of_a_view_has_its_depth(many, tmp_path):
-    source = load("voc2012", **options(tmp_path))
-    views = [FlattenedSource(source, depth=depth).fingerprint() for depth in (0, 1)]
-    assert len({source.fingerprint(), *views}) == 3
+def test_what_was_prepared_before_a_map_was_added_is_read_without_it(
+    tmp_path, monkeypatch
+):
+    dataset_files.pascal_part(tmp_path)
+    with monkeypatch.context() as before:
+        before.setattr(PascalPart, "EXTRAS", ())
+        old = load("pascal_part", **options(tmp_path))
+    again = load("pascal_part", **options(tmp_path))
+    assert again.fingerprint() == old.fingerprint()
+    assert again[0].instances is None
+    anew = {"manual_dir": tmp_path, "data_dir": tmp_path / "anew"}
+    assert load("pascal_part", **anew)[0].instances.max() == 3

@@ -5,10 +5,15 @@ import json
 import numpy as np
 import pytest
 import scipy.io
+from metric_oracles import iou
 from PIL import Image
+from trees import make_tree
 
-from uhseg_jax import images
 from uhseg_jax.datasets import FolderSource, load
+from uhseg_jax.datasets.pairs import read_names
+from uhseg_jax.hierarchy.segmentation import Segmentation
+from uhseg_jax.images import read_image
+from uhseg_jax.protocols import Scoring
 
 pytestmark = pytest.mark.shared
 
@@ -17,105 +22,111 @@ pytestmark = pytest.mark.shared
 def prepare(shared, tmp_path):
     """Loads a dataset from links to the samples: place below manual_dir, sample."""
 
-    def load_linked(name, links, split="val"):
+    def load_linked(name, links, split="val", names=None):
         root = tmp_path / name
         for place, sample in links.items():
             path = root / place
             path.parent.mkdir(parents=True, exist_ok=True)
             path.symlink_to(shared / "data" / sample)
-        return load(name, split=split, manual_dir=root, data_dir=tmp_path / "prepared")
+        folders = {"manual_dir": root, "data_dir": tmp_path / "prepared"}
+        return load(name, split=split, names=names, **folders)
 
     return load_linked
 
 
-def require_same(source, image, mask):
+def require_same(source, folder, image, mask):
     """Compares with files by name, decoded by Pillow alone."""
     for example in source:
-        pixels = images.read_image(image(example.name))
+        pixels = read_image(folder / image.format(example.name))
         np.testing.assert_array_equal(example.image, pixels)
-        with Image.open(mask(example.name)) as expected:
+        with Image.open(folder / mask.format(example.name)) as expected:
             assert expected.mode in ("L", "P")
             np.testing.assert_array_equal(example.labels, np.array(expected))
         source.taxonomy.flat().encode(example.labels)
 
 
-def test_voc2012(prepare, shared):
-    source = prepare("voc2012", {"VOCdevkit": "VOCdevkit"}, "train")
-    assert len(source) == 160
-    folder = shared / "data" / "VOCdevkit" / "VOC2012"
-    require_same(
-        source,
-        lambda name: folder / "JPEGImages" / f"{name}.jpg",
-        lambda name: folder / "SegmentationClass" / f"{name}.png",
-    )
+def require_nfcovering(source):
+    """Compares the NFCovering of 4 x 4 blocks with a loop over objects and blocks."""
+    scorer = Scoring().scorer(source)
+    for example in (source[i] for i in range(0, len(source), 3)):
+        height, width = example.labels.shape
+        rows, columns = np.arange(height) * 4 // height, np.arange(width) * 4 // width
+        blocks = 4 * rows[:, None] + columns
+        tree = make_tree(blocks + 1, [-1] + [0] * 16, [0] + [1] * 16, np.zeros(17))
+        _, row = scorer.score(Segmentation(tree, tree), example)
+        counted = example.instances >= 0
+        ids = np.unique(example.instances)
+        objects = [example.instances == i for i in ids if i > 0]
+        best = [
+            max(iou((blocks == b) & counted, x) for b in range(16)) for x in objects
+        ]
+        assert row["full/nfcovering"] == pytest.approx(np.mean(best), abs=1e-12)
+        assert row["full/nfcovering"] == row["grid/nfcovering"]  # a grid of pixels
 
 
-def test_camvid(prepare, shared):
-    source = prepare("camvid", {"CamVid": "CamVid"})
-    assert len(source) == 21
-    folder = shared / "data" / "CamVid"
-    require_same(
-        source,
-        lambda name: folder / "val" / f"{name}.png",
-        lambda name: folder / "valannot" / f"{name}.png",
-    )
-
-
-def test_cityscapes(prepare, shared):
-    folder = shared / "data" / "Cityscapes_sample"
-    links = {x: f"Cityscapes_sample/{x}" for x in ("leftImg8bit", "gtFine")}
-    require_same(
-        prepare("cityscapes", links),
-        lambda name: folder / "leftImg8bit" / "val" / f"{name}_leftImg8bit.png",
-        lambda name: folder / "gtFine" / "val" / f"{name}_gtFine_labelIds.png",
-    )
-
-
-@pytest.mark.parametrize("name", ["potsdam", "vaihingen"])
-def test_isprs(name, prepare, shared):
-    folder = shared / "data" / f"{name.capitalize()}_sample"
-    links = {x: f"{name.capitalize()}_sample/{x}" for x in ("img_dir", "ann_dir")}
-    require_same(
-        prepare(name, links, "tiles"),
-        lambda name: folder / "img_dir" / f"{name}.png",
-        lambda name: folder / "ann_dir" / f"{name}.png",
-    )
-
-
-def test_ade20k(prepare, shared):
-    sample = "ADE20K_sample/sampleData"
-    folder = shared / "data" / sample
-    links = {f"{x}/validation": f"{sample}/{x}" for x in ("images", "annotations")}
-    source = prepare("ade20k", links)
-    assert len(source) == 3
-    require_same(
-        source,
-        lambda name: folder / "images" / f"{name}.jpg",
-        lambda name: folder / "annotations" / f"{name}.png",
-    )
+ISPRS = {"img_dir": "{}/img_dir", "ann_dir": "{}/ann_dir"}
+MAPILLARY = {"validation/images": "{}/images"}
 
 
 @pytest.mark.parametrize(
-    ("name", "version", "classes"),
+    ("name", "split", "sample", "links", "image", "mask"),
     [
-        ("mapillary", "v1.2", {"building", "street-light", "pole"}),
-        ("mapillary2", "v2.0", {"building", "street-light", "pole"}),
+        (
+            *("camvid", "val", "CamVid", {"CamVid": "{}"}),
+            *("val/{}.png", "valannot/{}.png"),
+        ),
+        (
+            *("cityscapes", "val", "Cityscapes_sample"),
+            {x: f"{{}}/{x}" for x in ("leftImg8bit", "gtFine")},
+            "leftImg8bit/val/{}_leftImg8bit.png",
+            "gtFine/val/{}_gtFine_labelIds.png",
+        ),
+        (
+            *("potsdam", "tiles", "Potsdam_sample", ISPRS),
+            *("img_dir/{}.png", "ann_dir/{}.png"),
+        ),
+        (
+            *("vaihingen", "tiles", "Vaihingen_sample", ISPRS),
+            *("img_dir/{}.png", "ann_dir/{}.png"),
+        ),
+        (
+            *("ade20k", "val", "ADE20K_sample/sampleData"),
+            {f"{x}/validation": f"{{}}/{x}" for x in ("images", "annotations")},
+            *("images/{}.jpg", "annotations/{}.png"),
+        ),
+        (
+            *("mapillary", "val", "Mapillary_sample"),
+            {**MAPILLARY, "validation/v1.2/labels": "{}/v1.2"},
+            *("images/{}.jpg", "v1.2/{}.png"),
+        ),
+        (
+            *("mapillary2", "val", "Mapillary_sample"),
+            {**MAPILLARY, "validation/v2.0/labels": "{}/v2.0"},
+            *("images/{}.jpg", "v2.0/{}.png"),
+        ),
     ],
 )
-def test_mapillary(name, version, classes, prepare, shared):
-    folder = shared / "data" / "Mapillary_sample"
-    links = {
-        "validation/images": "Mapillary_sample/images",
-        f"validation/{version}/labels": f"Mapillary_sample/{version}",
-    }
-    source = prepare(name, links)
-    require_same(
-        source,
-        lambda name: folder / "images" / f"{name}.jpg",
-        lambda name: folder / version / f"{name}.png",
-    )
-    flat = source.taxonomy.flat()
-    assert {flat.names[i] for i in np.unique(flat.encode(source[0].labels))} == classes
+def test_images_and_masks_are_those_of_the_files(
+    name, split, sample, links, image, mask, prepare, shared
+):
+    links = {place: target.format(sample) for place, target in links.items()}
+    source = prepare(name, links, split)
+    folder = shared / "data" / sample
+    require_same(source, folder, image, mask)
+    assert len(source) == len(list(folder.glob(mask.format("**/*"))))
+    if name.startswith("mapillary"):
+        flat = source.taxonomy.flat()
+        shown = np.unique(flat.encode(source[0].labels))
+        assert {flat.names[i] for i in shown} == {"building", "street-light", "pole"}
+
+
+def test_voc2012(prepare, shared):
+    folder = shared / "data" / "VOCdevkit" / "VOC2012"
+    names = read_names(folder / "ImageSets" / "Segmentation" / "train.txt")
+    assert len(names) == 160
+    source = prepare("voc2012", {"VOCdevkit": "VOCdevkit"}, "train", names[::8])
+    assert [example.name for example in source] == names[::8]
+    require_same(source, folder, "JPEGImages/{}.jpg", "SegmentationClass/{}.png")
 
 
 def test_coco(prepare, shared):
@@ -146,20 +157,22 @@ def test_coco(prepare, shared):
             assert np.sum(example.labels == category) == sum(sizes)
         stuff = sum(x["area"] for x in segments if x["category_id"] > 91)
         assert np.sum(example.labels == 0) == stuff
+    require_nfcovering(source)
 
 
 def test_bsds500(prepare, shared):
-    source = prepare("bsds500", {"BSDS500": "BSDS500"})
-    assert len(source) == 100
     folder = shared / "data" / "BSDS500" / "data"
-    for index in range(0, 100, 9):
-        example = source[index]
+    names = sorted(path.stem for path in (folder / "images" / "val").glob("*.jpg"))
+    assert len(names) == 100
+    source = prepare("bsds500", {"BSDS500": "BSDS500"}, names=names[::9])
+    assert len(source) == len(names[::9])
+    for example in source:
         people = scipy.io.loadmat(folder / "groundTruth/val" / f"{example.name}.mat")
         expected = [x[0, 0]["Segmentation"] for x in people["groundTruth"][0]]
         assert 4 <= len(expected) == len(example.annotations) <= 9
         np.testing.assert_array_equal(example.annotations, expected)
         np.testing.assert_array_equal(example.labels, expected[0])
-        pixels = images.read_image(folder / "images/val" / f"{example.name}.jpg")
+        pixels = read_image(folder / "images/val" / f"{example.name}.jpg")
         np.testing.assert_array_equal(example.image, pixels)
 
 
@@ -177,22 +190,28 @@ def test_pascal_part(prepare, shared):
         masks = [np.array(x["mask"], bool) for x in objects]
         np.testing.assert_array_equal(example.labels > 0, np.any(masks, axis=0))
         # Where a single object and a single part of it claim a pixel, it is theirs.
-        alone = np.sum(masks, axis=0) == 1
+        single = np.sum(masks, axis=0) == 1
         for x in objects:
             parts = x["parts"]
             parts = [parts] if isinstance(parts, dict) else list(parts)
             claims = np.sum([part["mask"] for part in parts], axis=0)
             for part in parts:
-                sole = alone & (claims == 1) & (part["mask"] > 0)
+                sole = single & (claims == 1) & (part["mask"] > 0)
                 if not sole.any():
                     continue
                 (found,) = np.unique(flat.encode(example.labels[sole][None]))
                 assert names[found] == part["part_name"].split("_")[0]
                 nodes = np.array(tree.names)[tree.members[found]]
                 assert x["class"] in nodes
-            unclaimed = alone & np.array(x["mask"], bool) & (claims == 0)
+            unclaimed = single & np.array(x["mask"], bool) & (claims == 0)
             if parts and unclaimed.any():
                 assert set(example.labels[unclaimed]) == {200 + x["class_ind"]}
+        # Objects one by one, where no other claims the pixel.
+        numbers = [np.unique(example.instances[single & mask]) for mask in masks]
+        assert all(x.size <= 1 for x in numbers)
+        assert len({*np.concatenate(numbers)}) == sum(x.size for x in numbers)
+        np.testing.assert_array_equal(example.instances > 0, example.labels > 0)
+    require_nfcovering(source)
 
 
 def test_a_folder_of_voc(shared):

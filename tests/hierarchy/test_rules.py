@@ -114,6 +114,33 @@ def padded(weights):
     return whole, np.arange(SIZE) < n
 
 
+NAMES = pytest.mark.parametrize("name", ["release", "paper"])
+
+
+@NAMES
+def test_separate_groups_are_found(name):
+    sizes = [14, 12, 10]
+    output = ours(*padded(block_graph(sizes)), name, 0.8, 50.0)
+    assert int(output.num_children) == 3
+    for group in np.split(np.asarray(output.labels), np.cumsum(sizes)[:-1]):
+        assert len(np.unique(group)) == 1
+
+
+@NAMES
+def test_one_tight_group_stays_whole(name):
+    # Halves of a complete graph of twenty have a mean NCut of 10 / 19.
+    weights = np.ones((20, 20), np.float32) - np.eye(20, dtype=np.float32)
+    output = ours(*padded(weights), name, 0.5, 50.0)
+    assert int(output.num_children) == 0
+    assert not np.asarray(output.labels).any()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_the_release_never_splits_three_vertices(size):
+    weights = random_graph(0, n=16)[:size, :size]
+    assert int(ours(*padded(weights), "release", 0.8, 50.0).num_children) == 0
+
+
 def test_the_paper_takes_the_smaller_of_the_two_norms():
     by_operator_norm = 0
     for weights in noisy_graphs():

@@ -10,26 +10,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trees import make_tree, on_device, quadrants, random_tree, region_trees
 
-from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree, TreeFileError
+from uhseg_jax.hierarchy.tree import (
+    NO_PARENT,
+    RegionTree,
+    TreeFileError,
+    visible_nodes,
+)
 
 few = settings(max_examples=40, deadline=None)
 
 
 def reference_cut(tree, num_regions):
-    """Opens the cheapest split again and again, in plain Python."""
+    """Opens the split of lowest cost again and again, in plain Python."""
     count = int(tree.num_nodes)
     parents = np.asarray(tree.parents)[:count]
     children = {p: np.flatnonzero(parents == p) for p in set(parents[1:].tolist())}
     shown = {0}
-    prices = {p: np.asarray(tree.costs)[c].mean() for p, c in children.items()}
+    split_costs = {p: np.asarray(tree.costs)[c].mean() for p, c in children.items()}
     while True:
         open_to = [p for p in shown if p in children]
         if not open_to:
             break
-        cheapest = min(open_to, key=lambda p: (np.float32(prices[p]), p))
-        if len(shown) - 1 + len(children[cheapest]) > num_regions:
+        lowest = min(open_to, key=lambda p: (np.float32(split_costs[p]), p))
+        if len(shown) - 1 + len(children[lowest]) > num_regions:
             break
-        shown = (shown - {cheapest}) | set(children[cheapest].tolist())
+        shown = (shown - {lowest}) | set(children[lowest].tolist())
     return shown
 
 
@@ -57,8 +62,10 @@ def test_leaves_partition_and_children_partition_their_parent(tree):
 
 @few
 @given(region_trees(), st.integers(1, 12))
-def test_a_cut_is_what_opening_the_cheapest_splits_gives(tree, num_regions):
+def test_a_cut_is_what_opening_the_splits_of_lowest_cost_gives(tree, num_regions):
     cut = np.asarray(tree.cut(num_regions=num_regions))
+    seen_as = visible_nodes(tree, num_regions=num_regions)
+    np.testing.assert_array_equal(seen_as[tree.labels], cut)
     assert set(np.unique(cut)) == reference_cut(tree, num_regions)
     assert len(np.unique(cut)) <= num_regions
     masks = tree.masks()
@@ -83,7 +90,7 @@ def test_cuts_are_nested_across_calls(tree):
 
 @few
 @given(region_trees(), st.floats(0.05, 1.0))
-def test_a_cost_cut_opens_only_cheap_splits(tree, cost):
+def test_a_cost_cut_opens_only_splits_below_it(tree, cost):
     count = int(tree.num_nodes)
     parents, costs = np.asarray(tree.parents)[:count], np.asarray(tree.costs)[:count]
     for node in np.unique(tree.cut(cost=cost)):
@@ -100,16 +107,14 @@ def test_cut_by_depth_shows_nodes_at_that_depth_or_leaves_above():
 
 
 def test_a_split_that_does_not_fit_ends_the_cut():
-    # The cheap split has three parts, the dear one two: with four regions allowed
-    # only a skip would open the dear one, and then five regions would not refine four.
+    # The split of low cost has three parts, the other two: with four regions allowed
+    # only a skip would open the latter, and then five regions would not refine four.
     labels = np.arange(3, 8)[None, :]
     parents = [-1, 0, 0, 1, 1, 1, 2, 2]
-    tree = make_tree(
-        labels, parents, [0, 1, 1, 2, 2, 2, 2, 2], [0, *[0.1] * 5, 0.5, 0.5]
-    )
-    assert len(np.unique(tree.cut(num_regions=3))) == 2
-    assert len(np.unique(tree.cut(num_regions=4))) == 4
-    assert len(np.unique(tree.cut(num_regions=5))) == 5
+    depths, costs = [0, 1, 1, 2, 2, 2, 2, 2], [0, *[0.1] * 5, 0.5, 0.5]
+    tree = make_tree(labels, parents, depths, costs)
+    for num_regions, found in ((3, 2), (3.9, 2), (4, 4), (5, 5)):
+        assert len(np.unique(tree.cut(num_regions=num_regions))) == found
 
 
 @few
@@ -140,28 +145,41 @@ def test_prune_keeps_costs_and_depths():
         assert pruned.costs[i] == tree.costs[j]
 
 
-def test_jit_and_vmap_equal_the_plain_call():
-    trees = [
-        on_device(random_tree(seed, num_splits=6, max_children=2)) for seed in (1, 2)
-    ]
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [("num_regions", (4, 5)), ("depth", (2, 3)), ("cost", (0.5, 0.9))],
+)
+def test_jit_and_vmap_equal_the_plain_call_and_compile_once(kind, values):
+    trees = [random_tree(seed, num_splits=6, max_children=2) for seed in (1, 2)]
+
+    @jax.jit
+    def mapped(trees, value):
+        def both(tree):
+            return tree.cut(**{kind: value}), tree.prune(**{kind: value})
+
+        return jax.vmap(both)(trees)
+
     stacked = jax.tree.map(lambda *x: jnp.stack(x), *trees)
-    for kind in ({"num_regions": 4}, {"depth": 2}, {"cost": 0.5}):
-        plain = [tree.cut(**kind) for tree in trees]
-        np.testing.assert_array_equal(
-            jax.jit(lambda t, kind=kind: t.cut(**kind))(trees[0]), plain[0]
-        )
-        mapped = jax.vmap(lambda t, kind=kind: t.cut(**kind))(stacked)
-        np.testing.assert_array_equal(mapped, np.stack(plain))
-        pruned = jax.vmap(lambda t, kind=kind: t.prune(**kind))(stacked)
-        np.testing.assert_array_equal(pruned[1].labels, trees[1].prune(**kind).labels)
+    for value in values:
+        cuts, pruned = mapped(stacked, value)
+        for i, tree in enumerate(trees):
+            np.testing.assert_array_equal(cuts[i], tree.cut(**{kind: value}))
+            jax.tree.map(
+                np.testing.assert_array_equal, pruned[i], tree.prune(**{kind: value})
+            )
+    assert mapped._cache_size() == 1
 
 
-def test_a_traced_number_of_regions_compiles_once():
-    tree = on_device(random_tree(4))
-    cut = jax.jit(lambda t, k: t.cut(num_regions=k))
-    for k in (2, 5):
-        np.testing.assert_array_equal(cut(tree, k), tree.cut(num_regions=k))
-    assert cut._cache_size() == 1
+@few
+@given(st.integers(1, 6), st.integers(1, 6))
+def test_a_flat_tree_has_its_labels_below_one_root(num_regions, width):
+    labels = np.arange(num_regions * width).reshape(width, -1) % num_regions + 1
+    tree = RegionTree.flat(labels, num_regions + 1)
+    np.testing.assert_array_equal(tree.labels, labels)
+    np.testing.assert_array_equal(tree.parents, [-1, *[0] * num_regions])
+    np.testing.assert_array_equal(tree.depths, [0, *[1] * num_regions])
+    assert not tree.costs.any()
+    assert int(RegionTree.flat(0 * labels, 1).num_nodes) == 1
 
 
 def test_batched_trees_index_and_iterate():
@@ -176,8 +194,9 @@ def test_batched_trees_index_and_iterate():
         for index in (3, -4):
             with pytest.raises(IndexError, match=f"below 3.*got {index}"):
                 batch[index]
-    with pytest.raises(TypeError, match="one tree"):
-        stacked.cut(depth=1)
+    for call in (lambda: stacked.cut(depth=1), stacked.masks, stacked.to_dict):
+        with pytest.raises(TypeError, match=r"expected one tree.*batch of 3"):
+            call()
     with pytest.raises(TypeError, match="batch"):
         len(trees[0])
 

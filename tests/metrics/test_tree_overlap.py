@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from metric_oracles import all_candidates, best, class_maps, node_masks
 from trees import quadrants, region_trees
 
-from uhseg_jax.metrics import overlap, tree_overlap
+from uhseg_jax.metrics import overlap
 from uhseg_jax.metrics.tree_overlap import TreeOverlapState, score_image
 from uhseg_jax.taxonomy import Taxonomy
 
@@ -84,11 +84,11 @@ def test_on_flat_labels_all_coverings_are_one(data, tree):
         assert tallies[f"tree_{name}"] == pytest.approx(state[name], nan_ok=True)
 
 
+HALVES = Taxonomy.parse("left\n  top = 1\n  bottom = 2\nright\n  up = 3\n  down = 4\n")
+
+
 def test_a_tree_that_is_the_hierarchy_scores_one():
-    taxonomy = Taxonomy.parse(
-        "left\n  top = 1\n  bottom = 2\nright\n  up = 3\n  down = 4\n"
-    )
-    tree = quadrants()
+    taxonomy, tree = HALVES, quadrants()
     classes = taxonomy.flat().encode(tree.labels - 2)
     image = score_image(tree, classes, taxonomy.hierarchy())
     assert (image.nmcovering, image.nhcovering) == (1, 1)
@@ -99,10 +99,7 @@ def test_a_tree_that_is_the_hierarchy_scores_one():
 def test_a_part_found_outside_its_whole_loses_half():
     # The tree pairs top with up and bottom with down: no node holds the left half, so
     # the halves match nodes that hold only one of their parts.
-    taxonomy = Taxonomy.parse(
-        "left\n  top = 1\n  bottom = 2\nright\n  up = 3\n  down = 4\n"
-    )
-    rows = quadrants()
+    taxonomy, rows = HALVES, quadrants()
     classes = taxonomy.flat().encode(rows.labels - 2)
     swapped = np.choose(rows.labels - 3, [3, 5, 4, 6])
     tree = type(rows)(swapped, rows.parents, rows.num_nodes, rows.depths, rows.costs)
@@ -130,14 +127,3 @@ def test_merged_states_are_the_state_of_all():
     with pytest.raises(ValueError, match="same classes"):
         whole.merge(TreeOverlapState.empty(2))
     assert set(images[0].row()) == {"tree_nmcovering", "nhcovering"}
-
-
-def test_background_is_one_node_of_the_hierarchy():
-    hierarchy = NESTED.hierarchy()
-    assert hierarchy.names == (
-        *("background", "animal", "dog", "head", "body", "cat", "car"),
-    )
-    assert hierarchy.parents.tolist() == [-1, -1, 1, 2, 2, 1, -1]
-    assert tree_overlap.score_image(
-        quadrants(), np.zeros((8, 12), int), hierarchy
-    ).nmcovering == pytest.approx(0.5)

@@ -6,19 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from uhseg_jax.discovery import Extractor
-from uhseg_jax.discovery.regions import flat_tree
-from uhseg_jax.evaluation.collection import evaluate_collection, settings_of_collection
 
 from uhseg_jax.datasets.source import DatasetError, Example
-from uhseg_jax.evaluation.score_files import EvaluationError
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.methods import multilevel_clustering
+from uhseg_jax.methods.multilevel_clustering.regions import flat_tree
 from uhseg_jax.metrics import states
 from uhseg_jax.protocols import Scoring, average_seeds
 from uhseg_jax.protocols.collection import MASKS
 from uhseg_jax.protocols.protocol import Scorer
-from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.taxonomy import Taxonomy
 
 
@@ -50,7 +45,7 @@ def perfect(example, category, masks=MASKS):
     tree, region = flat_tree(labels)
     grid = labels[2::5, 2::5] > 0
     categories = np.where(region > 0, category, 0)
-    return Segmentation(tree, tree, categories, dict.fromkeys(masks, grid))
+    return Segmentation(tree, tree, categories, masks=dict.fromkeys(masks, grid))
 
 
 def scored(categories, **kwargs):
@@ -117,39 +112,3 @@ def test_seeds_are_averaged():
     spread = {"full/miou": 0.5, "full/miou_std": pytest.approx(0.5 / 2**0.5)}
     assert metrics == {**spread, **each}
     assert math.isnan(average_seeds({0: other})["full/miou_std"])
-
-
-def test_a_second_call_changes_nothing(tmp_path):
-    config = dataclasses.replace(
-        multilevel_clustering.default(),
-        image_size=(84, 112),
-        crop_size=28,
-        num_groups=1,
-        num_categories=2,
-        sample_size=400,
-        kmeans_restarts=1,
-    )
-    extractor = Extractor.create(model="dinov2_test", config=config)
-    source, upsample = Squares(), Refinement(())
-    settings = settings_of_collection(
-        extractor, source, refinement=upsample, num_seeds=2, version="test"
-    )
-    seen = []
-    fields = {"refinement": upsample, "settings": settings, "num_seeds": 2}
-    metrics = evaluate_collection(
-        extractor, source, tmp_path, on_image=lambda *x: seen.append(x), **fields
-    )
-    assert len(seen) == 2 * 2 * 3
-    each = [metrics[f"full/miou_seed_{seed}"] for seed in (0, 1)]
-    assert metrics["full/miou"] == pytest.approx(np.mean(each))
-    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
-    seen.clear()
-    assert evaluate_collection(extractor, source, tmp_path, **fields) == metrics
-    assert not seen
-    other = {**fields, "settings": {**settings, "version": "other"}}
-    with pytest.raises(EvaluationError, match="--overwrite"):
-        evaluate_collection(extractor, source, tmp_path, **other)
-    alone = {**fields, "settings": {**settings, "num_seeds": 1}, "num_seeds": 1}
-    one = evaluate_collection(extractor, source, tmp_path, overwrite=True, **alone)
-    assert one["full/miou"] == pytest.approx(each[0])
-    assert json.loads((tmp_path / "metrics.json").read_text())["full/miou_std"] is None

@@ -81,36 +81,31 @@ def test_scores_are_those_of_the_protocol(num_splits):
         image = example(rng, (24, 32))
         chosen.append(((grid, full), image))
         truth = classes_of(image.labels)
-        for place, tree, classes in (
+        for resolution, tree, classes in (
             ("grid", grid, truth[2::4, 2::4]),  # nearest to the middle of four by four
             ("full", full, truth),
         ):
             ids, segments = np.unique(tree.labels, return_inverse=True)
-            pairs[place].append((segments.reshape(classes.shape), classes))
+            pairs[resolution].append((segments.reshape(classes.shape), classes))
         counts.append(ids.size)
     metrics = scored(MatchedScorer(TAXONOMY), chosen)
-    for place in ("grid", "full"):
-        miou, pacc = reference(pairs[place])
-        assert metrics[f"{place}/hungarian_miou"] == pytest.approx(miou, abs=1e-12)
-        assert metrics[f"{place}/hungarian_pacc"] == pytest.approx(pacc, abs=1e-12)
+    for resolution in ("grid", "full"):
+        miou, pacc = reference(pairs[resolution])
+        assert metrics[f"{resolution}/hungarian_miou"] == pytest.approx(miou, abs=1e-12)
+        assert metrics[f"{resolution}/hungarian_pacc"] == pytest.approx(pacc, abs=1e-12)
     assert (metrics["images"], metrics["skipped"]) == (4, 0)
     assert metrics["mean_leaves"] == np.mean(counts)
 
 
-def test_the_true_segments_score_one():
+def test_the_true_segments_score_one_and_ids_say_nothing():
     rng = np.random.default_rng(0)
     chosen = []
     for _ in range(3):
         image = example(rng, (12, 16))
         truth = np.maximum(classes_of(image.labels), 0)
-        chosen.append(((flat_tree(truth), flat_tree(truth)), image))
+        chosen.append(((flat_tree(truth),) * 2, image))
     metrics = scored(MatchedScorer(TAXONOMY), chosen)
     assert metrics["full/hungarian_miou"] == metrics["full/hungarian_pacc"] == 1
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_ids_of_segments_say_nothing(seed):
-    rng = np.random.default_rng(seed)
     image = example(rng, (40, 40))
     # No more segments than classes: spare ones go by their order to absent classes.
     segments = np.kron(rng.integers(0, 6, (8, 8)), np.ones((5, 5), int))
@@ -159,43 +154,32 @@ def test_labels_that_stay_on_the_grid_are_spread_over_the_image():
     assert unrefined == refined
 
 
-def test_images_without_ground_truth_are_skipped():
-    rng = np.random.default_rng(3)
-    images = [example(rng, (24, 32)) for _ in range(2)]
-    images.append(
-        Example(
-            "void", np.zeros((24, 32, 3), np.uint8), np.full((24, 32), 255, np.uint8)
-        )
-    )
-    trees = [random_tree(i, num_splits=i + 2) for i in range(3)]
-    chosen = [((tree, tree), x) for tree, x in zip(trees, images, strict=True)]
-    scorer = MatchedScorer(TAXONOMY)
-    with_void, without = scored(scorer, chosen), scored(scorer, chosen[:2])
-    assert with_void == {**without, "skipped": 1}
-    nothing = scorer.compute(scorer.empty())
-    assert np.isnan(nothing["full/hungarian_miou"])
-    assert np.isnan(nothing["mean_leaves"])
-
-
-def test_states_add_up_in_any_order_and_travel_as_words():
+def test_states_add_up_in_any_order_travel_as_words_and_skip_what_is_void():
     rng = np.random.default_rng(4)
     scorer = MatchedScorer(TAXONOMY)
     assert isinstance(scorer, Scorer)
+    void = np.full((24, 32), 255, np.uint8)
+    images = [example(rng, (24, 32)) for _ in range(5)]
+    images.append(Example("void", np.zeros((24, 32, 3), np.uint8), void))
     parts, rows = [], []
-    for index in range(5):
+    for index, image in enumerate(images):
         tree = random_tree(index, num_splits=6)
-        part, row = scorer.score(Segmentation(tree, tree), example(rng, (24, 32)))
+        part, row = scorer.score(Segmentation(tree, tree), image)
         parts.append(states.from_words(states.to_words(part), scorer.empty()))
         rows.append(row)
     whole = scorer.compute(states.merge_all(parts))
     hosts = [states.merge_all(parts[i::2]) for i in (1, 0)]
     assert scorer.compute(states.merge_all(hosts)) == whole
+    assert whole == {**scorer.compute(states.merge_all(parts[:5])), "skipped": 1}
     assert list(rows[0]) == [
-        f"{place}/{name}"
-        for place in ("grid", "full")
+        f"{resolution}/{name}"
+        for resolution in ("grid", "full")
         for name in ("hungarian_miou", "hungarian_pacc", "leaves")
     ]
-    assert whole["mean_leaves"] == np.mean([row["full/leaves"] for row in rows])
+    assert whole["mean_leaves"] == np.mean([row["full/leaves"] for row in rows[:5]])
+    nothing = scorer.compute(scorer.empty())
+    assert np.isnan(nothing["full/hungarian_miou"])
+    assert np.isnan(nothing["mean_leaves"])
 
 
 def test_unknown_ids_name_the_image():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from uhseg_jax.datasets.cropped import CroppedSource
 from uhseg_jax.datasets.source import DatasetError, Example
+from uhseg_jax.datasets.views import CroppedSource
 from uhseg_jax.protocols import Scoring
 from uhseg_jax.protocols.annotators import AnnotatorScorer
 from uhseg_jax.protocols.classes import ClassScorer

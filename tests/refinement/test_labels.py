@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from trees import random_tree
 
-from tests.trees import random_tree
 from uhseg_jax.refinement import labels
 from uhseg_jax.refinement.components import label_components
 

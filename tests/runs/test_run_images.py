@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 from trees import quadrants
 
-from uhseg_jax import export
+from uhseg_jax.export import ExportOptions, Result, open_formats
 from uhseg_jax.export.png_files import is_own
 from uhseg_jax.images import ImageError
-from uhseg_jax.runs import find_run_images
+from uhseg_jax.runs.images import find_run_images
 
 
 @pytest.fixture
@@ -17,9 +17,9 @@ def found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def find(*specs, output="out"):
-        pictures = find_run_images(specs, output=tmp_path / output)
-        assert all(".." not in image.name for image in pictures)
-        return {image.title: image.name for image in pictures}
+        images = find_run_images(specs, output=tmp_path / output)
+        assert all(".." not in image.name for image in images)
+        return {image.title: image.name for image in images}
 
     return find
 
@@ -32,10 +32,9 @@ def touch(*names):
 
 def draw(folder, name):
     """What an earlier run would have written."""
-    options = export.ExportOptions(levels=(2,))
-    with export.open_formats(("npz", "png", "labels"), folder, options) as writer:
-        pixels = np.zeros((8, 12, 3), np.uint8)
-        writer.add(export.Result(name, name, pixels, quadrants()))
+    pixels = np.zeros((8, 12, 3), np.uint8)
+    with open_formats(("png", "labels"), folder, ExportOptions((2,))) as writer:
+        writer.add(Result(name, name, pixels, quadrants()))
 
 
 def test_names_are_paths_below_the_folder_without_suffix(found):
@@ -75,7 +74,7 @@ def test_images_of_several_folders_are_told_apart(found):
         found("p", "q", "r")
 
 
-def test_a_image_named_twice_is_taken_once(found, tmp_path):
+def test_an_image_named_twice_is_taken_once(found, tmp_path):
     touch("p/a.jpg")
     assert found("p", "./p/a.jpg", tmp_path / "p" / "*.jpg") == {"a.jpg": "a"}
 
@@ -107,7 +106,7 @@ def test_drawings_of_earlier_runs_are_no_images(found, tmp_path):
         found("a.png")
 
 
-def test_a_image_is_never_overwritten_by_an_overlay(found):
+def test_an_image_is_never_overwritten_by_an_overlay(found):
     touch("a.png")
     assert found(".", output=".") == {"a.png": "a.png"}
     touch("out/b.png", "p/b.jpg")

@@ -8,7 +8,7 @@ ASSIGNMENT = np.array([0, 1, 0, 3, 3, 1, 1, 0, 3, 3, 0, 0], np.int32)  # no grou
 
 
 def random_chain(seed, *, n=N, contrast=3.0, teleport=0.1):
-    """A chain that no law makes reversible, with the mixing that bounds its memory."""
+    """A chain that is not reversible, with the mixing that bounds its memory."""
     rng = np.random.default_rng(seed)
     rows = np.exp(contrast * rng.normal(size=(n, n)))
     rows /= rows.sum(1, keepdims=True)
@@ -16,13 +16,13 @@ def random_chain(seed, *, n=N, contrast=3.0, teleport=0.1):
 
 
 def reversible_chain(seed, *, n=N):
-    """The walk on an undirected graph with loops; its law is that of the degrees."""
+    """The walk on an undirected graph with loops; stationary as the degrees are."""
     weights = random_graph(seed, n=n) ** 2 + np.eye(n, dtype=np.float32)
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
-def exact_law(chain):
-    """The stationary law as the solution of a linear system in float64."""
+def exact_stationary(chain):
+    """The stationary distribution as the solution of a linear system in float64."""
     chain = np.asarray(chain, np.float64)
     n = len(chain)
     system = np.concatenate([chain.T - np.eye(n), np.ones((1, n))])
@@ -31,7 +31,7 @@ def exact_law(chain):
 
 def flow_asymmetry(chain):
     """How far the flows are from detailed balance."""
-    flows = exact_law(chain)[:, None] * np.asarray(chain, np.float64)
+    flows = exact_stationary(chain)[:, None] * np.asarray(chain, np.float64)
     return np.abs(flows - flows.T).sum()
 
 

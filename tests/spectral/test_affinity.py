@@ -6,24 +6,45 @@ from graphs import acute_features, clustered_features, dense_weights
 
 from uhseg_jax.spectral import affinity
 
+N, D = 90, 16
 FEATURES = {
-    "some cosines negative (1 - 1/r > 0)": clustered_features(0),
-    "all cosines positive (1 - 1/r < 0)": acute_features(1),
-    "nearly alike (cancellation)": acute_features(2) * np.float32([1] + [0.1] * 11),
+    "some cosines negative (1 - 1/r > 0)": clustered_features(0, n=N, d=D),
+    "all cosines positive (1 - 1/r < 0)": acute_features(1, n=N, d=D),
+    "nearly alike (cancellation)": acute_features(2, n=N, d=D)
+    * np.float32([1] + [0.1] * (D - 1)),
     "wider than long": clustered_features(3, n=20, d=64),
 }
 EPS = np.finfo(np.float32).eps
+M = 30  # groups, some of them empty
+
+
+def everything(features, weights, x, assignment):
+    """What both kinds of affinity say of the same graph: one program for a shape."""
+    low_rank = affinity.CosineAffinity.from_features(features)
+    dense = affinity.DenseAffinity(weights)
+    return low_rank, [
+        (graph.matmat(x), graph.degrees(), graph.condense(assignment, M))
+        for graph in (low_rank, dense)
+    ]
+
+
+jitted = jax.jit(everything)
 
 
 @pytest.fixture(params=FEATURES, ids=str)
-def features(request) -> np.ndarray:
-    return FEATURES[request.param]
+def case(request):
+    """Features, their exact weights and numbers to multiply them with."""
+    features = FEATURES[request.param]
+    x = np.random.default_rng(0).normal(size=(len(features), 3)).astype(np.float32)
+    return features, dense_weights(features), x
 
 
-def operators(features):
-    low_rank = affinity.CosineAffinity.from_features(jnp.asarray(features))
-    dense = affinity.DenseAffinity(jnp.asarray(dense_weights(features), jnp.float32))
-    return low_rank, dense
+def arguments(case, num_groups=M):
+    features, exact, x = case
+    assignment = np.random.default_rng(1).integers(num_groups, size=len(features))
+    return jax.tree.map(
+        jnp.asarray, (features, np.float32(exact), x, np.int32(assignment))
+    )
 
 
 def absolute_terms(low_rank, x):
@@ -31,91 +52,72 @@ def absolute_terms(low_rank, x):
     unit = np.abs(np.asarray(low_rank.features, np.float64))
     r = float(low_rank.max_distance)
     x = np.abs(x.astype(np.float64))
-    return abs(1 - 1 / r) * x.sum(0) + unit @ (unit.T @ x) / r + x
+    # r itself is known to a few eps, which scales every term of 1/r once more.
+    return (abs(1 - 1 / r) * x.sum(0) + unit @ (unit.T @ x) / r + x) / r
 
 
 def test_sign_of_the_constant_term_is_as_the_cases_say():
-    signs = [
-        1
-        - 1 / float(affinity.CosineAffinity.from_features(jnp.asarray(f)).max_distance)
-        for f in FEATURES.values()
-    ]
+    signs = [1 - 1 / (1 - unit_cosines(f)).max() for f in FEATURES.values()]
     assert signs[0] > 0 > signs[1]
     assert signs[2] < -10
 
 
-def test_max_distance_is_that_of_all_pairs(features):
+def unit_cosines(features):
     unit = features.astype(np.float64)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    low_rank, _ = operators(features)
-    expected = (1 - unit @ unit.T).max()
+    return unit @ unit.T
+
+
+def test_products_degrees_and_distance_are_the_exact_ones(case):
+    features, exact, x = case
+    low_rank, outputs = jitted(*arguments(case))
+    expected = (1 - unit_cosines(features)).max()
     assert abs(float(low_rank.max_distance) - expected) <= 8 * EPS
+    (product, degrees, _), (dense_product, dense_degrees, _) = outputs
+    bound = 32 * EPS * absolute_terms(low_rank, x)
+    assert (np.abs(product - exact @ x.astype(np.float64)) <= bound).all()
+    np.testing.assert_allclose(dense_product, exact @ x, atol=1e-4)
+    bound = 32 * EPS * absolute_terms(low_rank, np.ones((len(x), 1)))[:, 0]
+    assert (np.abs(degrees - exact.sum(1)) <= bound).all()
+    np.testing.assert_allclose(dense_degrees, exact.sum(1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("num_groups", [1, 7, M])
+def test_condensed_graphs_are_the_exact_ones(case, num_groups):
+    args = arguments(case, num_groups)
+    groups = np.eye(M)[args[-1]]
+    exact = groups.T @ case[1] @ groups
+    np.fill_diagonal(exact, 0)
+    low_rank, ((_, _, ours), (_, _, dense)) = jitted(*args)
+    unit = np.abs(np.asarray(low_rank.features, np.float64))
+    r, sizes, sums = float(low_rank.max_distance), groups.sum(0), groups.T @ unit
+    terms = abs(1 - 1 / r) * np.outer(sizes, sizes) + sums @ sums.T / r
+    assert (np.abs(ours - exact) <= 32 * EPS * terms / r).all()
+    assert (np.diag(ours) == 0).all()
+    np.testing.assert_allclose(dense, exact, rtol=1e-4, atol=1e-4)
 
 
 def test_max_distance_does_not_depend_on_the_tile(monkeypatch):
-    unit = affinity.CosineAffinity.from_features(
-        jnp.asarray(clustered_features(4, n=101))
-    ).features
+    unit = jnp.asarray(clustered_features(4, n=101))
+    unit /= jnp.linalg.norm(unit, axis=1, keepdims=True)
     whole = affinity.max_cosine_distance(unit)
     monkeypatch.setattr(affinity, "_TILE", 7)
     assert abs(float(affinity.max_cosine_distance(unit) - whole)) <= 2 * EPS
 
 
-def test_products_equal_the_dense_ones(features):
-    low_rank, _ = operators(features)
-    x = np.random.default_rng(0).normal(size=(len(features), 3)).astype(np.float32)
-    exact = dense_weights(features) @ x.astype(np.float64)
-    error = np.abs(np.asarray(low_rank.matmat(jnp.asarray(x))) - exact)
-    # r itself is known to a few eps, which scales every term of 1/r once more.
-    bound = 32 * EPS * absolute_terms(low_rank, x) / float(low_rank.max_distance)
-    assert (error <= bound).all()
-
-
-def test_degrees_equal_the_dense_ones(features):
-    low_rank, dense = operators(features)
-    exact = dense_weights(features).sum(1)
-    ones = np.ones((len(features), 1))
-    bound = 32 * EPS * absolute_terms(low_rank, ones) / float(low_rank.max_distance)
-    assert (np.abs(np.asarray(low_rank.degrees()) - exact) <= bound[:, 0]).all()
-    np.testing.assert_allclose(dense.degrees(), exact, rtol=1e-5)
-
-
-@pytest.mark.parametrize("m", [1, 7, 30])
-def test_condensed_graphs_equal_the_dense_ones(features, m):
-    low_rank, dense = operators(features)
-    assignment = np.random.default_rng(m).integers(m, size=len(features))
-    groups = np.eye(m)[assignment]
-    exact = groups.T @ dense_weights(features) @ groups
-    np.fill_diagonal(exact, 0)
-    sizes = groups.sum(0)
-    unit = np.abs(np.asarray(low_rank.features, np.float64))
-    r = float(low_rank.max_distance)
-    sums = groups.T @ unit
-    terms = abs(1 - 1 / r) * np.outer(sizes, sizes) + sums @ sums.T / r
-    ours = np.asarray(low_rank.condense(jnp.asarray(assignment, jnp.int32), m))
-    assert (np.abs(ours - exact) <= 32 * EPS * terms / r).all()
-    assert (np.diag(ours) == 0).all()
-    np.testing.assert_allclose(
-        dense.condense(jnp.asarray(assignment, jnp.int32), m),
-        exact,
-        rtol=1e-4,
-        atol=1e-4,
-    )
-
-
 def test_constant_features_have_weight_one_everywhere():
-    graph = affinity.CosineAffinity.from_features(jnp.ones((6, 4), jnp.float32) * 3)
-    assert bool(graph.is_constant)
-    np.testing.assert_allclose(
-        graph.matmat(jnp.eye(6, dtype=jnp.float32)), 1 - np.eye(6), atol=1e-6
+    features = jnp.ones((N, D), jnp.float32) * 3
+    x = jnp.eye(N, 3, dtype=jnp.float32)
+    low_rank, ((product, *_), _) = jitted(
+        features, jnp.zeros((N, N)), x, jnp.zeros(N, jnp.int32)
     )
+    assert bool(low_rank.is_constant)
+    np.testing.assert_allclose(product, 1 - np.eye(N, 3), atol=1e-6)
 
 
-def test_jit_equals_eager(features):
-    def degrees(x):
-        return affinity.CosineAffinity.from_features(x).degrees()
-
-    eager, jitted = degrees(jnp.asarray(features)), jax.jit(degrees)(features)
-    low_rank, _ = operators(features)
-    bound = 32 * EPS * absolute_terms(low_rank, np.ones((len(features), 1)))[:, 0]
-    assert (np.abs(np.asarray(eager - jitted)) <= bound / low_rank.max_distance).all()
+def test_jit_equals_eager():
+    case = FEATURES["wider than long"]
+    case = case, dense_weights(case), np.ones((len(case), 1), np.float32)
+    (graph, eager), (_, compiled) = (f(*arguments(case)) for f in (everything, jitted))
+    bound = 32 * EPS * absolute_terms(graph, case[2])
+    assert (np.abs(np.asarray(eager[0][0] - compiled[0][0])) <= bound).all()

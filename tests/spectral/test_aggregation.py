@@ -106,8 +106,8 @@ def test_rows_of_any_sum_count_alike():
 
 def test_order_of_the_maps_does_not_matter():
     maps = attention_maps(OBLONG, seed=4)
-    turned = dict(reversed(maps.items()))
-    np.testing.assert_array_equal(ours(turned), ours(maps))
+    reversed_maps = dict(reversed(maps.items()))
+    np.testing.assert_array_equal(ours(reversed_maps), ours(maps))
 
 
 def test_jit_changes_nothing():

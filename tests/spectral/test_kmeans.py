@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,56 +9,69 @@ from sklearn.cluster import KMeans
 
 from uhseg_jax.spectral import kmeans
 
+POINTS = clustered_features(1, n=400, d=8, groups=12, noise=0.4)
+
 
 def test_lloyd_from_the_same_seeds_gives_sklearns_labels():
-    points = clustered_features(0, n=300, d=5, groups=6, noise=0.5)
-    seeds = points[:6]
-    ours = kmeans._lloyd(
-        jnp.asarray(points),
-        jnp.asarray(seeds),
-        jnp.asarray(6),
-        jnp.ones(300, bool),
-        300,
-    )
-    theirs = KMeans(6, init=seeds, n_init=1, tol=0, max_iter=300).fit(points)
+    seeds, everyone = jnp.asarray(POINTS[:12]), jnp.ones(400, bool)
+    lloyd = jax.jit(kmeans._lloyd, static_argnums=(4, 5))
+    ours = lloyd(jnp.asarray(POINTS), seeds, jnp.asarray(12), everyone, 300, False)
+    theirs = KMeans(12, init=seeds, n_init=1, tol=0, max_iter=300).fit(POINTS)
     np.testing.assert_array_equal(ours.assignment, theirs.labels_)
     np.testing.assert_allclose(float(ours.inertia), theirs.inertia_, rtol=1e-5)
+    assert ours.converged
 
 
-def test_restarts_reach_sklearns_inertia():
-    points = clustered_features(1, n=400, d=8, groups=12, noise=0.4)
-    ours = kmeans.k_means(jax.random.key(0), jnp.asarray(points), 12, num_restarts=10)
-    theirs = KMeans(12, n_init=10, random_state=0).fit(points)
-    assert float(ours.inertia) <= 1.01 * theirs.inertia_
-
-
-def test_more_restarts_are_never_worse():
-    points = jnp.asarray(clustered_features(2, n=200, groups=9, noise=0.6))
-    keys = jax.random.split(jax.random.key(3), 4)
-    singles = [float(kmeans.k_means(k, points, 9).inertia) for k in keys]
-    together = kmeans.k_means(jax.random.key(3), points, 9, num_restarts=4)
-    assert float(together.inertia) == pytest.approx(min(singles), rel=1e-6)
-
-
-def test_points_outside_the_mask_do_not_count():
-    points = clustered_features(3, n=60, groups=3)
-    mask = np.arange(60) < 40
-    far = points.copy()
-    far[40:] = 1e3
+def test_restarts_reach_sklearns_inertia_at_once_and_in_turn():
+    theirs = KMeans(12, n_init=10, random_state=0).fit(POINTS)
     key = jax.random.key(0)
-    with_rest, with_far = (
-        kmeans.k_means(key, jnp.asarray(p), 3, mask=jnp.asarray(mask))
-        for p in (points, far)
+    at_once, in_turn = (
+        kmeans.k_means(key, POINTS, 12, num_restarts=10, in_turn=in_turn)
+        for in_turn in (False, True)
     )
+    assert float(at_once.inertia) <= 1.01 * theirs.inertia_
+    np.testing.assert_array_equal(at_once.assignment, in_turn.assignment)
+    np.testing.assert_allclose(at_once.inertia, in_turn.inertia, rtol=1e-5)
+    singles = [
+        float(kmeans.k_means(k, POINTS, 12).inertia) for k in jax.random.split(key, 10)
+    ]
+    assert float(in_turn.inertia) == pytest.approx(min(singles), rel=1e-6)
+
+
+def test_it_says_whether_it_converged():
+    output = kmeans.k_means(jax.random.key(0), POINTS, 12, max_iterations=1)
+    assert not output.converged
+    assert int(output.iterations) == 1
+
+
+def test_spherical_centroids_are_mean_directions():
+    units = POINTS / np.linalg.norm(POINTS, axis=1, keepdims=True)
+    output = kmeans.k_means(
+        jax.random.key(0), units, 6, greedy=True, spherical=True, num_restarts=2
+    )
+    assert output.converged
+    sums = np.eye(6)[output.assignment].T @ units.astype(np.float64)
+    directions = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    np.testing.assert_allclose(output.centroids, directions, atol=1e-6)
+    cosines = units @ np.asarray(output.centroids).T
+    np.testing.assert_array_equal(output.assignment, cosines.argmax(1))
+    np.testing.assert_allclose(
+        output.inertia, (2 - 2 * cosines.max(1)).sum(), rtol=1e-5
+    )
+
+
+def test_points_outside_the_mask_and_slots_beyond_the_clusters_do_not_count():
+    mask = jnp.arange(400) < 300
+    far = POINTS.copy()
+    far[300:] = 1e3
+    clustered = functools.partial(
+        kmeans.k_means, jax.random.key(0), k=9, num_clusters=jnp.asarray(4), mask=mask
+    )
+    with_rest, with_far = clustered(points=POINTS), clustered(points=far)
     np.testing.assert_array_equal(with_rest.assignment, with_far.assignment)
-    assert (np.asarray(with_rest.assignment)[40:] == 0).all()
+    assert set(np.unique(with_rest.assignment[:300])) == {0, 1, 2, 3}
+    assert (np.asarray(with_rest.assignment)[300:] == 0).all()
     assert float(with_rest.inertia) == pytest.approx(float(with_far.inertia), rel=1e-6)
-
-
-def test_fewer_clusters_than_slots():
-    points = jnp.asarray(clustered_features(4, n=80, groups=4))
-    output = kmeans.k_means(jax.random.key(0), points, 9, num_clusters=jnp.asarray(4))
-    assert set(np.unique(output.assignment)) == {0, 1, 2, 3}
 
 
 def test_duplicates_leave_clusters_empty_not_broken():
@@ -67,37 +82,29 @@ def test_duplicates_leave_clusters_empty_not_broken():
     assert np.isfinite(np.asarray(output.centroids)).all()
 
 
-def test_seeds_are_spread_over_separated_groups():
+@pytest.mark.parametrize("num_draws", [1, 4])
+def test_seeds_are_spread_over_separated_groups(num_draws):
     points = clustered_features(5, n=200, d=10, groups=8, noise=0.01)
-    hits = 0
-    for seed in range(10):
-        seeds = kmeans.k_means_plus_plus(
-            jax.random.key(seed),
+
+    @jax.jit
+    def seeds_of(key):
+        return kmeans.k_means_plus_plus(
+            key,
             jnp.asarray(points),
             8,
             num_clusters=jnp.asarray(8),
             mask=jnp.ones(200, bool),
+            num_draws=num_draws,
         )
+
+    hits = 0
+    for seed in range(10):
+        seeds = np.asarray(seeds_of(jax.random.key(seed)))
         distances = np.linalg.norm(seeds[:, None] - seeds[None], axis=-1)
         hits += (distances + 9 * np.eye(8)).min() > 0.5
     assert hits >= 9  # uniform seeds would hit eight groups of eight almost never
 
 
 def test_the_same_key_gives_the_same_clusters():
-    points = jnp.asarray(clustered_features(6))
-    first, second = (kmeans.k_means(jax.random.key(7), points, 5) for _ in range(2))
+    first, second = (kmeans.k_means(jax.random.key(7), POINTS, 12) for _ in range(2))
     np.testing.assert_array_equal(first.assignment, second.assignment)
-
-
-def test_restarts_one_after_the_other_are_those_at_once():
-    key, points = (
-        jax.random.key(3),
-        jnp.asarray(clustered_features(2, n=200, groups=9, noise=0.6)),
-    )
-    kwargs = {"num_restarts": 3, "max_iterations": 20}
-    ours = kmeans.best_k_means(key, points, 9, **kwargs)
-    together = kmeans.k_means(key, points, 9, **kwargs)
-    np.testing.assert_array_equal(ours.assignment, together.assignment)
-    np.testing.assert_allclose(ours.inertia, together.inertia, rtol=1e-5)
-    single = kmeans.k_means(jax.random.split(key, 3)[0], points, 9, max_iterations=20)
-    assert ours.inertia <= single.inertia

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
-from chains import ASSIGNMENT, N, exact_law, random_chain, star
+from chains import ASSIGNMENT, N, exact_stationary, random_chain, star
 from graphs import block_graph, random_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,18 +36,18 @@ def test_escape_probabilities_are_those_of_a_loop_over_cells():
 
 def test_stabilities_are_those_of_a_loop_over_pairs():
     chain = random_chain(13)
-    law = exact_law(chain)
+    pi = exact_stationary(chain)
     found = walk.stabilities(
         jnp.asarray(chain),
-        jnp.asarray(law, jnp.float32),
+        jnp.asarray(pi, jnp.float32),
         jnp.asarray(ASSIGNMENT),
         jnp.asarray(SETS),
     )
     for contains, stability in zip(SETS, found, strict=True):
         members = [i for i in range(N) if contains[ASSIGNMENT[i]]]
-        stay = sum(law[i] * float(chain[i, j]) for i in members for j in members)
-        alone = sum(law[i] for i in members)
-        assert abs(float(stability) - (stay - alone**2)) < N * EPS
+        stay = sum(pi[i] * float(chain[i, j]) for i in members for j in members)
+        mass = sum(pi[i] for i in members)
+        assert abs(float(stability) - (stay - mass**2)) < N * EPS
     assert abs(float(found[2])) < N * EPS  # the whole always keeps its walker
 
 
@@ -75,7 +75,7 @@ def test_stabilities_lie_within_a_quarter(seed, chosen):
     contains = np.repeat(contains, 5, axis=0)
     found = walk.stabilities(
         jnp.asarray(chain),
-        jnp.asarray(exact_law(chain), jnp.float32),
+        jnp.asarray(exact_stationary(chain), jnp.float32),
         jnp.asarray(ASSIGNMENT),
         jnp.asarray(contains),
     )
@@ -84,9 +84,9 @@ def test_stabilities_lie_within_a_quarter(seed, chosen):
 
 def test_stabilities_reach_a_quarter_at_both_ends():
     middle = jnp.asarray((np.arange(N) > 0).astype(np.int32))
-    law = jnp.asarray(exact_law(star(N)), jnp.float32)
+    pi = jnp.asarray(exact_stationary(star(N)), jnp.float32)
     swing = walk.stabilities(
-        jnp.asarray(star(N)), law, middle, jnp.asarray(np.eye(2, dtype=bool))
+        jnp.asarray(star(N)), pi, middle, jnp.asarray(np.eye(2, dtype=bool))
     )
     np.testing.assert_allclose(swing, -0.25, atol=N * EPS)
     halves = jnp.asarray(np.repeat([0, 1], N // 2).astype(np.int32))

@@ -10,6 +10,7 @@ from uhseg_jax.backbones.diffusion.self_attention import (
 )
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.loading import (
+    can_answer,
     convert_variant,
     default_dtype,
     family_of,
@@ -67,6 +68,7 @@ __all__ = [
     "ViTOutput",
     "ViTSpec",
     "WeightsError",
+    "can_answer",
     "check_image_sides",
     "check_image_size",
     "check_request",

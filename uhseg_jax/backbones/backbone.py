@@ -10,19 +10,15 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from uhseg_jax.backbones.diffusion.model import Diffusion
 from uhseg_jax.backbones.requests import Request
 from uhseg_jax.backbones.variant import Spec
 from uhseg_jax.backbones.vit.attention import AttentionRule
-from uhseg_jax.backbones.vit.model import ViT
 from uhseg_jax.backbones.weights.convert import Naming
 from uhseg_jax.batches import map_images, on_all_devices
 from uhseg_jax.images import resize
 from uhseg_jax.types import Array, UInt8
 
-__all__ = ["Backbone", "Extractor", "Family", "Module"]
-
-Module = ViT | Diffusion
+__all__ = ["Backbone", "Extractor", "Family"]
 
 
 @runtime_checkable
@@ -103,7 +99,7 @@ class Backbone:
     """
 
     name: str
-    module: Module
+    module: Any
     params: Any
     weights_sha256: str
     family: Family
@@ -112,7 +108,8 @@ class Backbone:
     @property
     def spec(self) -> Spec:
         """The architecture."""
-        return self.module.spec
+        spec: Spec = self.module.spec
+        return spec
 
     def answer(self, image: UInt8[np.ndarray, "_ _ 3"], request: Request) -> Any:
         """What a request asks for, of one image.
@@ -129,35 +126,6 @@ class Backbone:
         """
         answers = Extractor(self, request)([image])
         return jax.tree.map(lambda x: x[0], answers)
-
-    @property
-    def vit(self) -> ViT:
-        """The module, of a Vision Transformer.
-
-        Raises:
-          ValueError: the backbone is another one.
-        """
-        if isinstance(self.module, ViT):
-            return self.module
-        raise ValueError(
-            f"{self.name} is a diffusion model, which has self-attention "
-            "(`self_attention_maps`) but not the features of a Vision Transformer; "
-            "expected one of those, as dinov2_vits14."
-        )
-
-    @property
-    def diffusion(self) -> Diffusion:
-        """The module, of a diffusion model.
-
-        Raises:
-          ValueError: the backbone is another one.
-        """
-        if isinstance(self.module, Diffusion):
-            return self.module
-        raise ValueError(
-            f"{self.name} is a Vision Transformer, of which `forward_features` gives "
-            "features and attention; expected a diffusion model, as sd_v1_4."
-        )
 
 
 @dataclasses.dataclass(frozen=True)

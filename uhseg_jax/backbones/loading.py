@@ -15,6 +15,7 @@ import numpy as np
 from uhseg_jax.backbones.backbone import Backbone, Family
 from uhseg_jax.backbones.diffusion.family import DiffusionModels
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
+from uhseg_jax.backbones.requests import Request
 from uhseg_jax.backbones.variant import Spec, Variant
 from uhseg_jax.backbones.variants import get_variant
 from uhseg_jax.backbones.vit.attention import default_attention
@@ -50,6 +51,15 @@ FAMILIES: Mapping[type, Family] = {
 def family_of(spec: Spec) -> Family:
     """The family that a model is of."""
     return FAMILIES[type(spec)]
+
+
+def can_answer(spec: Spec, request: Request) -> bool:
+    """Whether a model answers a request."""
+    try:
+        family_of(spec).resolve(spec, request)
+    except ValueError:
+        return False
+    return True
 
 
 def num_parameters(spec: Spec) -> int:

@@ -1,12 +1,19 @@
 """One model that has a name: its architecture, and whose weights it runs on."""
 
 import dataclasses
+from typing import Protocol, runtime_checkable
 
-from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
-from uhseg_jax.backbones.vit.spec import ViTSpec
 from uhseg_jax.backbones.weights.sources import Source
 
-Spec = ViTSpec | DiffusionSpec
+
+@runtime_checkable
+class Spec(Protocol):
+    """What the specifications of all families share; frozen and hashable."""
+
+    @property
+    def patch(self) -> int:
+        """Pixels along the side of one patch of the grid that requests count."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,17 +1,17 @@
-"""The table of backbones: architecture, source, hash and licence of each."""
+"""The table of backbones: spec, source, hash and licence of each."""
 
 import dataclasses
-import difflib
 
 from uhseg_jax.backbones.diffusion.variants import DIFFUSION_VARIANTS
 from uhseg_jax.backbones.variant import Variant, random_variant
 from uhseg_jax.backbones.vit.spec import CLIP_MEAN, CLIP_STD, ViTSpec
 from uhseg_jax.backbones.weights.sources import HubSource, UrlSource, WheelSource
+from uhseg_jax.registry import Registry
 
 DEFAULT_VARIANT = "dinov2_vits14_focus"
 
 
-# DINOv2 (Oquab et al. 2024), from which the other families depart by a few fields.
+# DINOv2 (Oquab et al. 2024), from which the other models depart by a few fields.
 _SMALL = ViTSpec(width=384, depth=12, heads=6)
 _BASE = ViTSpec(width=768, depth=12, heads=12)
 _LARGE = ViTSpec(width=1024, depth=24, heads=16)
@@ -66,6 +66,25 @@ def _clip(spec: ViTSpec, patch: int, grid: int) -> ViTSpec:
     )
 
 
+def _on_hub(
+    name: str,
+    spec: ViTSpec,
+    repository: str,
+    licence: str = "Apache-2.0",
+    *,
+    file: str = "model.safetensors",
+) -> Variant:
+    source = HubSource(repository=repository, file=file)
+    return Variant(name=name, spec=spec, source=source, licence=licence)
+
+
+def _pickled_on_hub(
+    name: str, spec: ViTSpec, repository: str, licence: str = "Apache-2.0"
+) -> Variant:
+    """A variant whose repository has no safetensors in its main branch."""
+    return _on_hub(name, spec, repository, licence, file="pytorch_model.bin")
+
+
 def _dinov2_pair(size: str, hub_name: str, spec: ViTSpec) -> tuple[Variant, Variant]:
     """The plain and the register variant that facebookresearch published.
 
@@ -73,35 +92,14 @@ def _dinov2_pair(size: str, hub_name: str, spec: ViTSpec) -> tuple[Variant, Vari
     antialiasing, or no offset with antialiasing for registers), because that code made
     the published features; transformers departs from it for the plain models.
     """
-    plain = Variant(
-        name=f"dinov2_vit{size}14",
-        spec=spec,
-        source=HubSource(repository=f"facebook/dinov2-{hub_name}"),
-        licence="Apache-2.0",
-    )
-    registers = Variant(
-        name=f"dinov2_vit{size}14_reg",
-        spec=_with_registers(spec),
-        source=HubSource(repository=f"facebook/dinov2-with-registers-{hub_name}"),
-        licence="Apache-2.0",
+    name = f"dinov2_vit{size}14"
+    plain = _on_hub(name, spec, f"facebook/dinov2-{hub_name}")
+    registers = _on_hub(
+        f"{name}_reg",
+        _with_registers(spec),
+        f"facebook/dinov2-with-registers-{hub_name}",
     )
     return plain, registers
-
-
-# Repositories of the hub whose main branch has no safetensors.
-_PICKLED = "pytorch_model.bin"
-
-
-def _on_hub(
-    name: str,
-    spec: ViTSpec,
-    repository: str,
-    licence: str,
-    *,
-    file: str = "model.safetensors",
-) -> Variant:
-    source = HubSource(repository=repository, file=file)
-    return Variant(name=name, spec=spec, source=source, licence=licence)
 
 
 def _dinov3_on_hub(size: str, spec: ViTSpec) -> Variant:
@@ -127,9 +125,9 @@ def _mocov3(size: str, spec: ViTSpec) -> Variant:
     )
 
 
-VARIANTS: dict[str, Variant] = {
-    variant.name: variant
-    for variant in (
+VARIANTS: Registry[Variant] = Registry(
+    "model",
+    (
         Variant(
             name=DEFAULT_VARIANT,
             spec=_SMALL,
@@ -166,37 +164,15 @@ VARIANTS: dict[str, Variant] = {
         ),
         _dinov3_on_hub("b16", _BASE),
         _dinov3_on_hub("l16", _LARGE),
-        _on_hub(
-            "dino_vits16",
-            _dino(_SMALL, 16, 14),
-            "facebook/dino-vits16",
-            "Apache-2.0",
-            file=_PICKLED,
+        _pickled_on_hub("dino_vits16", _dino(_SMALL, 16, 14), "facebook/dino-vits16"),
+        _on_hub("dino_vits8", _dino(_SMALL, 8, 28), "facebook/dino-vits8"),
+        _pickled_on_hub("dino_vitb16", _dino(_BASE, 16, 14), "facebook/dino-vitb16"),
+        _on_hub("dino_vitb8", _dino(_BASE, 8, 28), "facebook/dino-vitb8"),
+        _pickled_on_hub(
+            "deit_vits16", _plain(_SMALL, 16, 14), "facebook/deit-small-patch16-224"
         ),
-        _on_hub(
-            "dino_vits8", _dino(_SMALL, 8, 28), "facebook/dino-vits8", "Apache-2.0"
-        ),
-        _on_hub(
-            "dino_vitb16",
-            _dino(_BASE, 16, 14),
-            "facebook/dino-vitb16",
-            "Apache-2.0",
-            file=_PICKLED,
-        ),
-        _on_hub("dino_vitb8", _dino(_BASE, 8, 28), "facebook/dino-vitb8", "Apache-2.0"),
-        _on_hub(
-            "deit_vits16",
-            _plain(_SMALL, 16, 14),
-            "facebook/deit-small-patch16-224",
-            "Apache-2.0",
-            file=_PICKLED,
-        ),
-        _on_hub(
-            "deit_vitb16",
-            _plain(_BASE, 16, 14),
-            "facebook/deit-base-patch16-224",
-            "Apache-2.0",
-            file=_PICKLED,
+        _pickled_on_hub(
+            "deit_vitb16", _plain(_BASE, 16, 14), "facebook/deit-base-patch16-224"
         ),
         # The licence of the authors' repository; the hub's page says Apache-2.0.
         _on_hub(
@@ -207,19 +183,11 @@ VARIANTS: dict[str, Variant] = {
         ),
         _mocov3("s", _SMALL),
         _mocov3("b", _BASE),
-        _on_hub(
-            "clip_vitb32",
-            _clip(_BASE, 32, 7),
-            "openai/clip-vit-base-patch32",
-            "MIT",
-            file=_PICKLED,
+        _pickled_on_hub(
+            "clip_vitb32", _clip(_BASE, 32, 7), "openai/clip-vit-base-patch32", "MIT"
         ),
-        _on_hub(
-            "clip_vitb16",
-            _clip(_BASE, 16, 14),
-            "openai/clip-vit-base-patch16",
-            "MIT",
-            file=_PICKLED,
+        _pickled_on_hub(
+            "clip_vitb16", _clip(_BASE, 16, 14), "openai/clip-vit-base-patch16", "MIT"
         ),
         _on_hub(
             "clip_vitl14",
@@ -241,8 +209,8 @@ VARIANTS: dict[str, Variant] = {
         random_variant("mocov3", dataclasses.replace(_plain(_TINY, 16, 5), heads=4)),
         random_variant("clip", _clip(_TINY, 16, 5)),
         *DIFFUSION_VARIANTS,
-    )
-}
+    ),
+)
 
 
 def get_variant(name: str) -> Variant:
@@ -257,10 +225,4 @@ def get_variant(name: str) -> Variant:
     Raises:
       ValueError: there is none of that name; the known ones are listed.
     """
-    if name in VARIANTS:
-        return VARIANTS[name]
-    close = difflib.get_close_matches(str(name), VARIANTS, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(
-        f"Unknown model {name!r}.{hint} The known models are {', '.join(VARIANTS)}."
-    )
+    return VARIANTS.find(name)

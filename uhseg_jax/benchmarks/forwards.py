@@ -28,12 +28,10 @@ __all__ = ["forwards", "peak_memory", "usual_side"]
 def usual_request(name: str) -> backbones.Request:
     """What a variant is timed with: patches where it gives them, or its attention."""
     spec = backbones.get_variant(name).spec
-    patches = backbones.PatchRequest(grid=60)
-    try:
-        return backbones.family_of(spec).resolve(spec, patches)
-    except ValueError:
-        single = backbones.AttentionRequest(source="single")
-        return backbones.family_of(spec).resolve(spec, single)
+    request: backbones.Request = backbones.PatchRequest(grid=60)
+    if not backbones.can_answer(spec, request):
+        request = backbones.AttentionRequest(source="single")
+    return backbones.family_of(spec).resolve(spec, request)
 
 
 def usual_side(name: str) -> int:

@@ -9,8 +9,7 @@ import jax
 import numpy as np
 import scipy.linalg
 
-from uhseg_jax import export, images, methods
-from uhseg_jax.backbones import ViTSpec
+from uhseg_jax import backbones, export, images, methods
 from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.spectral import affinity, eigen
@@ -46,13 +45,10 @@ def stages(
     grid = jax.device_get(segmenter.trees(features))[0]
     tree = segmenter.refine(grid, features[0], pixels)
     published_rule: Calls = {}
-    spec = segmenter.backbone.spec
-    if isinstance(spec, ViTSpec):
-        release = dataclasses.replace(
-            segmenter,
-            method=methods.METHODS.find("recursive_spectral"),
-            config=published or recursive_spectral.release(),
-        )
+    rule = published or recursive_spectral.release()
+    if backbones.can_answer(segmenter.backbone.spec, rule.request):
+        method = methods.METHODS.find("recursive_spectral")
+        release = dataclasses.replace(segmenter, method=method, config=rule)
         tokens = release.features([pixels])
         published_rule["cut, published rule"] = lambda: release.trees(tokens)
 

@@ -9,25 +9,24 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from uhseg_jax import methods
-from uhseg_jax.cli.config_overrides import UsageError, override
-from uhseg_jax.protocols.scoring import Scoring
+from uhseg_jax.cli.overrides import override
+from uhseg_jax.methods import METHODS
+from uhseg_jax.protocols import Scoring
+from uhseg_jax.validators import TEXT, check
 
 __all__ = ["ConfigError", "Experiment", "freeze", "read_config"]
 
-_TEXTS = ("dataset", "split", "model", "method")
-_PARAMETERS = "parameters"
-_NAMES = "names"
-_SCORING = tuple(field.name for field in dataclasses.fields(Scoring))
+
+_TEXTS = ("dataset", "split", "model", "method", "names")
 
 
 class ConfigError(ValueError):
     """A config file does not say what it should; the message says what that is."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Experiment:
-    """What a config file describes.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment(Scoring):
+    """What a config file describes: a dataset, a method, and the fields of `Scoring`.
 
     Attributes:
       dataset: one of `datasets.DATASETS`.
@@ -35,8 +34,10 @@ class Experiment:
       model: name of a variant.
       method: name of a method.
       parameters: the method's frozen config.
-      scoring: how the trees are scored.
       names: text file with the examples to take, one a line; None for all.
+
+    Raises:
+      ValueError: a field has a value that it cannot have.
     """
 
     dataset: str
@@ -44,8 +45,13 @@ class Experiment:
     model: str
     method: str
     parameters: Any
-    scoring: Scoring
-    names: str | None
+    names: str | None = None
+
+    @property
+    def scoring(self) -> Scoring:
+        """How the images are prepared and scored."""
+        fields = dataclasses.fields(Scoring)
+        return Scoring(**{x.name: getattr(self, x.name) for x in fields})
 
 
 def read_config(
@@ -58,39 +64,50 @@ def read_config(
       overrides: texts such as ``model=dinov2_vitb14_reg`` and ``parameters.seed=3``.
 
     Raises:
-      ConfigError: the file is no config, or lacks a field.
+      ConfigError: the file is no config, or a field is missing or unknown or has a
+        value that it cannot have.
       UsageError: an override names no field or has a value that it cannot have.
-      ValueError: there is no such method, or a parameter is out of its range.
     """
     path = Path(path).expanduser()
-    fields = _fields(path)
-    assignments, scored = [], []
+    config = _call(path)
+    if not isinstance(config, ConfigDict):
+        raise ConfigError(
+            f"{path}: expected get_config() to return an ml_collections.ConfigDict, "
+            f"but it returned {type(config).__name__}."
+        )
+    fields = config.to_dict()
     for text in overrides:
-        name, equals, value = text.partition("=")
-        if name.startswith(f"{_PARAMETERS}."):
-            assignments.append(text.removeprefix(f"{_PARAMETERS}."))
-        elif equals and name in _SCORING:
-            scored.append(text)
-        elif equals and name in (*_TEXTS, _NAMES):
-            fields[name] = value
-        else:
-            raise UsageError(
-                f"--config.{text}: expected --config.NAME=VALUE, NAME one of "
-                f"{', '.join((*_TEXTS, _NAMES, *_SCORING))} and "
-                f"{_PARAMETERS}.PARAMETER."
-            )
-    method = methods.METHODS.find(fields["method"])
+        if text.startswith("method="):  # whose parameters these are
+            fields["method"] = text.partition("=")[2]
     try:
-        parameters = freeze(fields[_PARAMETERS], method.config)
-        scoring = Scoring(**{n: fields[n] for n in _SCORING if n in fields})
+        experiment = _experiment(fields)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from error
-    return Experiment(
-        **{name: fields[name] for name in _TEXTS},
-        parameters=override(parameters, assignments, flag=f"--config.{_PARAMETERS}"),
-        scoring=override(scoring, scored),
-        names=fields.get(_NAMES),
-    )
+    return override(experiment, overrides)
+
+
+def _experiment(fields: dict[str, Any]) -> Experiment:
+    known = dataclasses.fields(Experiment)
+    needed = [x.name for x in known if x.default is dataclasses.MISSING]
+    missing = sorted(set(needed) - set(fields))
+    unknown = sorted(set(fields) - {x.name for x in known})
+    if missing or unknown:
+        said = [f"lacks {', '.join(missing)}"] * bool(missing)
+        said += [f"has {', '.join(unknown)}"] * bool(unknown)
+        others = [x.name for x in known if x.name not in needed]
+        raise ValueError(
+            f"the config {' and '.join(said)}; expected the fields "
+            f"{', '.join(needed)} and, if need be, {', '.join(others)}."
+        )
+    parameters = fields["parameters"]
+    if not isinstance(parameters, dict):
+        raise ValueError(
+            "expected parameters to name the method's parameters with their values, "
+            f"but it is {parameters!r}."
+        )
+    texts = {x: check(x, fields[x], TEXT) for x in _TEXTS if x in fields}
+    frozen = freeze(parameters, METHODS.find(texts["method"]).config)
+    return Experiment(**{**fields, **texts, "parameters": frozen})
 
 
 def freeze(parameters: Mapping[str, Any] | ConfigDict, cls: type) -> Any:
@@ -113,39 +130,6 @@ def freeze(parameters: Mapping[str, Any] | ConfigDict, cls: type) -> Any:
         return tuple(value) if isinstance(value, (list, tuple)) else value
 
     return cls(**{name: frozen(fields[name], x) for name, x in parameters.items()})
-
-
-def _fields(path: Path) -> dict[str, Any]:
-    """The checked fields of a config file."""
-    config = _call(path)
-    if not isinstance(config, ConfigDict):
-        raise ConfigError(
-            f"{path}: expected get_config() to return an ml_collections.ConfigDict, "
-            f"but it returned {type(config).__name__}."
-        )
-    fields = config.to_dict()
-    expected = {*_TEXTS, _PARAMETERS}
-    missing = sorted(expected - set(fields))
-    unknown = sorted(set(fields) - expected - {_NAMES, *_SCORING})
-    if missing or unknown:
-        said = [f"lacks {', '.join(missing)}"] * bool(missing)
-        said += [f"has {', '.join(unknown)}"] * bool(unknown)
-        raise ConfigError(
-            f"{path}: the config {' and '.join(said)}; expected the fields "
-            f"{', '.join((*_TEXTS, _PARAMETERS))} and, if need be, "
-            f"{', '.join((_NAMES, *_SCORING))}."
-        )
-    for name in (*_TEXTS, *({_NAMES} & set(fields))):
-        if not isinstance(fields[name], str):
-            raise ConfigError(
-                f"{path}: expected {name} to be a text, but it is {fields[name]!r}."
-            )
-    if not isinstance(fields[_PARAMETERS], dict):
-        raise ConfigError(
-            f"{path}: expected {_PARAMETERS} to name the method's parameters with "
-            f"their values, but it is {fields[_PARAMETERS]!r}."
-        )
-    return fields
 
 
 def _call(path: Path) -> Any:

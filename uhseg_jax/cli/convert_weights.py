@@ -8,8 +8,6 @@ file that you have, and keeps them converted; the commands and the library do th
 when a model is first used. The second prints the models that there are.
 """
 
-import dataclasses
-import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -112,7 +110,7 @@ def _table(directory: Path) -> str:
         rows.append(
             (
                 name,
-                f"{(variant.parameters or _parameters(spec)) / 1e6:.1f}M",
+                f"{(variant.parameters or backbones.num_parameters(spec)) / 1e6:.1f}M",
                 str(spec.patch),
                 str(spec.width) if isinstance(spec, backbones.ViTSpec) else "-",
                 "random" if source is None else str(source),
@@ -129,18 +127,6 @@ def _table(directory: Path) -> str:
         for row in rows
     ]
     return "\n".join(lines)
-
-
-@functools.cache
-def _parameters(spec: backbones.ViTSpec | backbones.DiffusionSpec) -> int:
-    """Number of parameters; a ViT's blocks are alike, so two of them tell of all."""
-    if not isinstance(spec, backbones.ViTSpec):
-        return backbones.num_parameters(spec)
-    one, two = (
-        backbones.num_parameters(dataclasses.replace(spec, depth=depth))
-        for depth in (1, 2)
-    )
-    return one + (spec.depth - 1) * (two - one)
 
 
 def run() -> None:

@@ -7,18 +7,25 @@ levels of its tree), and for all together coco.json and index.html, which opens 
 browser without a server. The same command again goes on where a run was stopped.
 With --method=multilevel_clustering the images are one collection: their objects are
 found and sorted into categories, which index.html shows.
+
+A large collection is divided among machines with one folder for the results: by
+--distributed, which JAX coordinates, or by --shard=1/100, --shard=2/100 and so on,
+which need not run at one time; then the same command with --join in place of --shard
+writes coco.json and index.html.
 """
 
-import itertools
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tqdm import tqdm
 
-from uhseg_jax import backbones, export, runs
-from uhseg_jax.cli.segment_flags import Options, UsageError, help_text, parse
-from uhseg_jax.cli.startup import keep_compilations, keep_lapack_serial, keep_quiet
-from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.cli import flags, startup
+from uhseg_jax.cli.segment_flags import batch_size_of, config_of, parse, shard_of
+from uhseg_jax.runs import hosts, segment
+from uhseg_jax.runs.images import RunImage, demo_run_image, find_run_images
+from uhseg_jax.runs.record import require
 
 
 def main(argv: Sequence[str]) -> int:
@@ -31,89 +38,32 @@ def main(argv: Sequence[str]) -> int:
       Exit status: 0, 1 if an image or the whole run failed, 2 for a command line that
       makes no sense, 130 if interrupted.
     """
-    try:
-        options = parse(argv)
-        if options is None:
-            print(f"{__doc__}\nFlags:\n{help_text()}")
-            return 0
-        if _has_empty_output(argv):
-            raise UsageError(
-                "--output expects a folder for the results, but got ''; a dot stands "
-                "for the current folder."
-            )
-        return _conclude(_segment(options), options)
-    except KeyboardInterrupt:
-        message, status = "Interrupted; the same command goes on from here.", 130
-    except UsageError as error:
-        message, status = str(error), 2
-    except (ValueError, backbones.WeightsError, runs.RunError) as error:
-        message, status = str(error), 1
-    print(message, file=sys.stderr)
-    return status
+    return startup.exit_status(lambda: _run(argv))
 
 
-def _has_empty_output(argv: Sequence[str]) -> bool:
-    """Whether the folder given is the empty text, which a path takes for this one."""
-    flags = list(itertools.takewhile(lambda text: text != "--", argv))
-    pairs = itertools.pairwise([*flags, None])
-    return any(
-        text in ("--output=", "-output=")
-        or (text in ("--output", "-output") and following == "")
-        for text, following in pairs
-    )
-
-
-def _segment(options: Options) -> runs.Report:
-    if options.images:
-        photographs = runs.find_run_images(options.images, output=options.output)
+def _run(argv: Sequence[str]) -> int:
+    values = parse(argv)
+    if values.help:
+        print(f"{__doc__}\nFlags:\n{flags.help_text(values)}")
+        return 0
+    chosen = {
+        "config": config_of(values),
+        "refinement": flags.refinement_of(values, method=values.method),
+    }
+    flags.join_hosts(values)
+    output = flags.output_of(values)
+    if values.images:
+        images = find_run_images(values.images, output=output)
     else:
-        photographs = [runs.demo_run_image()]
-        title = photographs[0].title
+        images = [demo_run_image()]
+        title = images[0].title
         print(f"No image was named; taking scikit-image's {title}.", file=sys.stderr)
-    segmenter = Segmenter.create(
-        method=options.method,
-        model=options.model,
-        config=options.config,
-        refine=options.refinement,
-        checkpoint_dir=options.checkpoint_dir,
-    )
-    since = runs.claim(
-        options.output,
-        runs.Settings.of(segmenter, max_regions=options.max_regions),
-        files=[
-            options.output / x
-            for x in export.result_files(options.formats, [x.name for x in photographs])
-        ],
-        overwrite=options.overwrite,
-    )
-    with tqdm(total=len(photographs), unit="image", dynamic_ncols=True) as bar:
-
-        def on_done(image: runs.RunImage, failure: str) -> None:
-            if failure:
-                bar.write(failure, file=sys.stderr)
-            bar.set_postfix_str(image.title[-40:], refresh=False)
-            bar.update()
-
-        return runs.segment_images(
-            segmenter,
-            photographs,
-            options.output,
-            since=None if options.overwrite else since,
-            formats=options.formats,
-            levels=options.levels,
-            max_regions=options.max_regions,
-            batch_size=options.batch_size,
-            on_done=on_done,
-        )
-
-
-def _conclude(report: runs.Report, options: Options) -> int:
-    """Says what was done and where it is; returns the exit status."""
+    report = _segment(values, images, **chosen)
     done = report.segmented + report.skipped
     counts = f"{report.segmented} segmented, {report.skipped} done before"
-    print(f"{counts}, {len(report.failures)} failed. Results are in {options.output}.")
-    if "html" in options.formats and done:
-        print(f"Open {(options.output / 'index.html').absolute()} in a browser.")
+    print(f"{counts}, {len(report.failures)} failed. Results are in {output}.")
+    if "html" in values.format and done and not values.shard:
+        print(f"Open {(output / 'index.html').absolute()} in a browser.")
     if report.failures:
         print("These images have no result:", file=sys.stderr)
         for failure in report.failures:
@@ -121,12 +71,60 @@ def _conclude(report: runs.Report, options: Options) -> int:
     return 1 if report.failures else 0
 
 
+def _segment(
+    values: flags.Flags, images: Sequence[RunImage], **chosen: Any
+) -> segment.Report:
+    segmenter = flags.segmenter_of(
+        values, model=values.model, method=values.method, **chosen
+    )
+    settings = segment.settings_of(segmenter, images)
+    output, shard = flags.output_of(values), shard_of(values)
+    which: dict[str, Any] = {"formats": values.format}
+    if values.join:
+        since = require(output, settings)
+        with _progress(len(images), ()) as callbacks:
+            del callbacks["on_pass"]
+            return segment.join_results(
+                images, output, since=since, **which, **callbacks
+            )
+    which |= {"shard": shard, "overwrite": values.overwrite}
+    since = segment.claim_images(output, settings, images, **which)
+    share = (shard or hosts.share()).of(len(images))
+    with _progress(len(share), segmenter.method.passes) as callbacks:
+        return segment.segment_images(
+            segmenter,
+            images,
+            output,
+            since=since,
+            levels=tuple(map(int, values.levels)),
+            batch_size=batch_size_of(values),
+            **which,
+            **callbacks,
+        )
+
+
+@contextlib.contextmanager
+def _progress(count: int, passes: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """A bar over passes and then the files of so many images, and what moves it."""
+    total = (len(passes) + 1) * count
+    with tqdm(total=total, unit="image", dynamic_ncols=True) as bar:
+
+        def on_pass(stage: str, index: int) -> None:
+            bar.set_postfix_str(stage, refresh=False)
+            bar.update(passes.index(stage) * count + index + 1 - bar.n)
+
+        def on_done(image: RunImage, failure: str) -> None:
+            if failure:
+                bar.write(failure, file=sys.stderr)
+            bar.set_postfix_str(image.title[-40:], refresh=False)
+            bar.update(max(1, len(passes) * count + 1 - bar.n))
+
+        yield {"on_pass": on_pass, "on_done": on_done}
+
+
 def run() -> None:
     """Entry point of the installed command."""
-    keep_quiet()
-    keep_compilations()
-    keep_lapack_serial()
-    sys.exit(main(sys.argv))
+    startup.run_command(main)
 
 
 if __name__ == "__main__":

@@ -1,237 +1,125 @@
-"""The flags of `uhseg-segment`, checked and turned into one frozen record."""
+"""The flags of `uhseg-segment` alone, checked."""
 
-import dataclasses
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
-from absl import flags
 
-from uhseg_jax import backbones, methods
-from uhseg_jax.cli import refinement_flags
-from uhseg_jax.cli.config_overrides import UsageError, override
+from uhseg_jax.cli import flags
+from uhseg_jax.cli.overrides import UsageError, override
 from uhseg_jax.export import DEFAULT_FORMATS, EXPORTERS, formats_help
-from uhseg_jax.methods import DEFAULT_METHOD
-from uhseg_jax.refinement.config import Refinement
+from uhseg_jax.methods import METHODS
+from uhseg_jax.runs.shards import Share
 
-__all__ = ["Options", "UsageError", "help_text", "parse"]
-
-_SIZE = re.compile(r"(\d+)(?:[xX](\d+))?")
+__all__ = ["batch_size_of", "config_of", "parse", "shard_of"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What the user asked for.
-
-    Attributes:
-      images: paths, patterns and folders; empty for the demonstration photograph.
-      output: the folder for results.
-      model: name of a variant.
-      method: name of a method.
-      config: of the method.
-      refinement: of the labels.
-      max_regions: leaves to prune trees to, where the config has no field for it.
-      formats: of `export.EXPORTERS`.
-      levels: numbers of regions in the overlays.
-      batch_size: images at once.
-      checkpoint_dir: folder of converted weights, or None.
-      overwrite: do again what was done.
-    """
-
-    images: tuple[str, ...]
-    output: Path
-    model: str
-    method: str
-    config: Any
-    refinement: Refinement
-    max_regions: int | None
-    formats: tuple[str, ...]
-    levels: tuple[int, ...]
-    batch_size: int
-    checkpoint_dir: str | None
-    overwrite: bool
+_FLAGS: list[flags.Flag] = [
+    ("multi_string", "images", [],
+     "An image, a folder (searched with those below it) or a quoted pattern such as "
+     "'photos/**/*.jpg'. Paths without the flag are taken too. A demonstration "
+     "photograph if there are none"),
+    ("string", "output", "regions", "Folder for the results."),
+    ("list", "format", list(DEFAULT_FORMATS), f"What to write. {formats_help()}"),
+    ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png."),
+    ("integer", "max_regions", None,
+     "At most so many leaves in a tree. As many as are found by default.",
+     {"lower_bound": 1}),
+    ("string", "grid", None,
+     "Patches along a side, or ROWSxCOLUMNS, of the image that the model sees; results "
+     "keep the size of the image. By default the method's: 60, or 37 for attention; of "
+     "a diffusion model, the size it was trained on."),
+    ("multi_string", "config", [],
+     "A parameter of the method, as in --config.contrast=4"),
+    ("bool", "overwrite", False,
+     "Do images again that were done, and replace results of other settings."),
+    ("integer", "batch_size", None,
+     "Images that are on the devices at once; results do not depend on it. 1 on a CPU "
+     "and 8 on accelerators by default, and at least one for every device.",
+     {"lower_bound": 1}),
+    ("string", "shard", None,
+     "NUMBER/COUNT, such as 3/100: take every 100th image, from the third on. --join "
+     "writes coco.json and index.html when all shards are done."),
+    ("bool", "join", False,
+     "Segment nothing; write coco.json and index.html from the results of all images."),
+]  # fmt: skip
 
 
-def parse(argv: Sequence[str]) -> Options | None:
+def parse(argv: Sequence[str]) -> flags.Flags:
     """Reads the command line.
 
     Args:
       argv: with the name of the command first.
 
-    Returns:
-      The options; None if help was asked for.
-
     Raises:
-      UsageError: a flag is unknown or has a value it cannot have.
-      ValueError: no such model or method; the known ones are named.
+      UsageError: a flag is unknown, has a value it cannot have or does not go with
+        another.
     """
-    values = _define()
-    # Dotted names are for reading: --config.contrast=4 is --config=contrast=4.
-    argv = [re.sub(r"^--?config\.", "--config=", text) for text in argv]
-    argv = refinement_flags.dotted(argv)
-    try:
-        positional = values(argv)[1:]
-    except flags.Error as error:
-        raise UsageError(f"{error}. See uhseg-segment --help.") from error
+    values = flags.define(*_FLAGS)
+    positional = flags.parse(values, argv, dotted=("config", "refinement"))
+    values["images"].value = [*values.images, *positional]
     if values.help:
-        return None
-    backbones.get_variant(values.model)
-    method = methods.METHODS.find(values.method)
-    preset = method.preset(values.preset)
-    config = override(preset, values.config)
-    if values.grid is not None:
-        request = dataclasses.replace(config.request, grid=_grid(values.grid))
-        config = dataclasses.replace(config, request=request)
-    max_regions = values.max_regions
-    if max_regions is not None and hasattr(config, "max_regions"):
-        config = dataclasses.replace(config, max_regions=max_regions)
-        max_regions = None
-    on_cpu = jax.default_backend() == "cpu"
-    return Options(
-        images=(*values.images, *positional),
-        output=Path(values.output).expanduser(),
-        model=values.model,
-        method=values.method,
-        config=config,
-        refinement=refinement_flags.resolve(values, default=method.refiner),
-        max_regions=max_regions,
-        formats=_formats(values.format),
-        levels=_levels(values.levels),
-        batch_size=values.batch_size or (1 if on_cpu else 8),
-        checkpoint_dir=values.checkpoint_dir,
-        overwrite=values.overwrite,
-    )
-
-
-def help_text() -> str:
-    """All flags with their meanings and defaults."""
-    values = _define()
-    modules = (__name__, refinement_flags.__name__)
-    named = (values.module_help(module).strip() for module in modules)
-    return "\n".join(text.partition("\n")[2] for text in named)  # without its name
-
-
-def _define() -> flags.FlagValues:
-    # Not in absl's global set: the commands share names of flags, and two of them may
-    # be imported by one process.
-    values = flags.FlagValues()
-    values.set_gnu_getopt(True)  # flags after paths count too
-
-    def define(make: Any, name: str, default: Any, meaning: str, **bounds: Any) -> None:
-        make(name, default, meaning, flag_values=values, **bounds)
-
-    define(flags.DEFINE_bool, "help", False, "Show this and exit.")
-    define(
-        flags.DEFINE_multi_string,
-        "images",
-        [],
-        "An image, a folder (searched with those below it) or a quoted pattern such "
-        "as 'photos/**/*.jpg'. Paths without the flag are taken too. A demonstration "
-        "photograph if there are none",
-    )
-    define(flags.DEFINE_string, "output", "regions", "Folder for the results.")
-    define(
-        flags.DEFINE_list,
-        "format",
-        list(DEFAULT_FORMATS),
-        f"What to write. {formats_help()}",
-    )
-    define(
-        flags.DEFINE_list, "levels", ["4", "8", "16"], "Numbers of regions in the png."
-    )
-    define(
-        flags.DEFINE_integer,
-        "max_regions",
-        None,
-        "At most so many leaves in a tree. As many as are found by default.",
-        lower_bound=1,
-    )
-    define(
-        flags.DEFINE_string,
-        "model",
-        backbones.DEFAULT_VARIANT,
-        f"Backbone: {', '.join(backbones.VARIANTS)}.",
-    )
-    define(
-        flags.DEFINE_string,
-        "method",
-        DEFAULT_METHOD,
-        f"How regions are found: {', '.join(methods.METHODS)}. The last learns "
-        "categories from all the images together.",
-    )
-    define(
-        flags.DEFINE_string,
-        "preset",
-        "default",
-        "Named parameters of the method; recursive_spectral has default, release (the "
-        "authors' public code) and paper, diffusion_walk default, automatic (the bound "
-        "on cuts found for every image) and random_walk.",
-    )
-    define(
-        flags.DEFINE_string,
-        "grid",
-        None,
-        "Patches along a side, or ROWSxCOLUMNS, of the image that the model sees; "
-        "results keep the size of the image. By default the method's: 60, or 37 for "
-        "attention; of a diffusion model, the size it was trained on.",
-    )
-    define(
-        flags.DEFINE_multi_string,
-        "config",
-        [],
-        "A parameter of the method, as in --config.contrast=4",
-    )
-    refinement_flags.define(values)
-    define(
-        flags.DEFINE_bool,
-        "overwrite",
-        False,
-        "Do images again that were done, and replace results of other settings.",
-    )
-    define(
-        flags.DEFINE_integer,
-        "batch_size",
-        None,
-        "Images that are on the device at once; results do not depend on it. 1 on a "
-        "CPU and 8 on accelerators by default.",
-        lower_bound=1,
-    )
-    define(
-        flags.DEFINE_string,
-        "checkpoint_dir",
-        None,
-        "Folder of converted weights; UHSEG_CACHE or else the user's cache by default.",
-    )
-    return values
-
-
-def _grid(text: str) -> int | tuple[int, int]:
-    match = _SIZE.fullmatch(text.strip())
-    if not match or not all(int(side) for side in match.groups(default="1")):
-        raise UsageError(
-            "--grid expects a number of patches or ROWSxCOLUMNS, such as 60 or 40x60, "
-            f"but got {text!r}."
-        )
-    rows, columns = match.groups()
-    return int(rows) if columns is None else (int(rows), int(columns))
-
-
-def _levels(texts: list[str]) -> tuple[int, ...]:
-    if not texts or not all(text.isdecimal() and int(text) for text in texts):
+        return values
+    shard_of(values)
+    if not values.levels or not all(x.isdecimal() and int(x) for x in values.levels):
         raise UsageError(
             "--levels expects numbers of regions from 1 up, such as 4,8,16, but got "
-            f"{','.join(texts)!r}."
+            f"{','.join(values.levels)!r}."
         )
-    return tuple(map(int, texts))
-
-
-def _formats(texts: list[str]) -> tuple[str, ...]:
-    unknown = [text for text in texts if text not in EXPORTERS]
-    if unknown or not texts:
+    unknown = [x for x in values.format if x not in EXPORTERS]
+    if unknown or not values.format:
         raise UsageError(
             f"--format expects some of {','.join(EXPORTERS)}, but got "
             f"{','.join(unknown)!r}."
         )
-    return tuple(texts)
+    divided = [x for x in ("distributed", "shard", "join") if values[x].value]
+    if len(divided) > 1:
+        raise UsageError(f"--{divided[0]} does not go with --{divided[1]}.")
+    if values.join and values.overwrite:
+        raise UsageError(
+            "--join does not go with --overwrite; give that to the shards."
+        )
+    if divided and METHODS.find(values.method).passes:
+        raise UsageError(
+            f"--{divided[0]} does not go with --method={values.method}, which learns "
+            "from all images together, in one process."
+        )
+    if divided and "npz" not in values.format:
+        raise UsageError(
+            f"--{divided[0]} needs npz among the --format, for the results are joined "
+            "from those files."
+        )
+    return values
+
+
+def shard_of(values: flags.Flags) -> Share | None:
+    """The shard to take; None for the share of this process.
+
+    Raises:
+      UsageError: the flag names none.
+    """
+    if values.shard is None:
+        return None
+    try:
+        return Share.parse(values.shard)
+    except ValueError as error:
+        raise UsageError(f"--shard: {error}") from error
+
+
+def batch_size_of(values: flags.Flags) -> int:
+    """How many images are on the devices at once."""
+    default = 1 if jax.default_backend() == "cpu" else 8
+    return max(values.batch_size or default, jax.local_device_count())
+
+
+def config_of(values: flags.Flags) -> Any:
+    """The method's config that the flags describe.
+
+    Raises:
+      UsageError: a parameter is unknown or has a value it cannot have.
+      ValueError: no such method or preset; the known ones are named.
+    """
+    preset = METHODS.find(values.method).preset(values.preset)
+    named = {"request.grid": values.grid, "max_regions": values.max_regions}
+    assigned = [f"{k}={v}" for k, v in named.items() if v is not None]
+    return override(preset, [*values.config, *assigned])

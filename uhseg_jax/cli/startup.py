@@ -1,4 +1,4 @@
-"""What commands do before anything else: silence chatter, keep compiled programs."""
+"""How commands begin and end: chatter, compiled programs, and errors as sentences."""
 
 import hashlib
 import importlib
@@ -6,17 +6,53 @@ import logging
 import platform
 import sys
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
 import threadpoolctl
 from absl import logging as absl_logging
 
-from uhseg_jax.backbones import checkpoint_directory
+from uhseg_jax.backbones import WeightsError, checkpoint_directory
+from uhseg_jax.cli.overrides import UsageError
+from uhseg_jax.runs.record import RunError
 
-__all__ = ["keep_compilations", "keep_lapack_serial", "keep_quiet"]
+__all__ = [
+    "exit_status",
+    "keep_compilations",
+    "keep_lapack_serial",
+    "keep_quiet",
+    "run_command",
+]
 
 _SECONDS = 0.2  # compilations that took less are not worth a file
+
+
+def run_command(main: Callable[[Sequence[str]], int]) -> None:
+    """Runs the main function of an installed command."""
+    keep_quiet()
+    keep_compilations()
+    keep_lapack_serial()
+    sys.exit(main(sys.argv))
+
+
+def exit_status(work: Callable[[], int]) -> int:
+    """Does the work of a command; what stops it becomes a sentence.
+
+    Returns:
+      What the work returns, or 1 if it failed, 2 for a command line that makes no
+      sense, 130 if interrupted.
+    """
+    try:
+        return work()
+    except KeyboardInterrupt:
+        message, status = "Interrupted; the same command goes on from here.", 130
+    except UsageError as error:
+        message, status = str(error), 2
+    except (ValueError, OSError, WeightsError, RunError) as error:
+        message, status = str(error), 1
+    print(message, file=sys.stderr)
+    return status
 
 
 def keep_quiet() -> None:

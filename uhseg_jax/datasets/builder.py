@@ -18,8 +18,7 @@ import tensorflow_datasets as tfds
 from uhseg_jax.datasets import masks
 from uhseg_jax.datasets.image_files import encode_image
 from uhseg_jax.datasets.pairs import Pair, require_sizes
-from uhseg_jax.datasets.problems import stop_at
-from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.datasets.source import DatasetError, stop_at
 from uhseg_jax.taxonomy import NO_ID, Taxonomy
 from uhseg_jax.types import Integer
 
@@ -68,7 +67,8 @@ class SegmentationBuilder(
       EXPECTED: examples that each split has as published.
       DEFAULT_SPLIT: the split that papers score.
       EXTRAS: names of further maps, of 16 bits: ``annotations`` (several label maps,
-        one below the other) or ``instances``.
+        one below the other) or ``instances``. What was prepared before one was added
+        is read without it.
       LABEL_DTYPE: of the label map, uint8 or uint16.
       TAXONOMY: the text file beside the builder that lists all ids there are.
       MANUAL_DOWNLOAD_INSTRUCTIONS: the expected layout of files.
@@ -102,19 +102,13 @@ class SegmentationBuilder(
         raise NotImplementedError
 
     @classmethod
-    def read_label(cls, pair: Pair) -> Integer[np.ndarray, "H W"]:
-        """The label map of a pair, in raw ids.
+    def read_maps(cls, pair: Pair) -> dict[str, Integer[np.ndarray, "_ _"]]:
+        """The label map of a pair, in raw ids, as ``label``, and those of `EXTRAS`.
 
         Raises:
-          DatasetError: it cannot be read.
+          DatasetError: they cannot be read.
         """
-        return masks.read_mask(pair.mask)
-
-    @classmethod
-    def read_extras(cls, pair: Pair) -> dict[str, Integer[np.ndarray, "R W"]]:
-        """The maps of `EXTRAS`."""
-        del pair
-        return {}
+        return {"label": masks.read_mask(pair.mask)}
 
     @classmethod
     def read_taxonomy(cls, *, view: str | None = None) -> Taxonomy:
@@ -226,7 +220,8 @@ class SegmentationBuilder(
             )
 
     def _example(self, pair: Pair, known: np.ndarray) -> dict[str, Any]:
-        label = self.read_label(pair)
+        maps = self.read_maps(pair)
+        label = maps["label"]
         ids, counts = np.unique(label, return_counts=True)
         unknown = [
             f"{i} ({count} pixels)"
@@ -238,10 +233,9 @@ class SegmentationBuilder(
                 f"{pair.mask}: has ids that are none of {self.name}: "
                 f"{', '.join(unknown)}"
             )
-        extras = self.read_extras(pair)
         return {
             "name": pair.name,
             "image": encode_image(pair.image, label.shape),
             "label": masks.encode_mask(label.astype(self.LABEL_DTYPE)),
-            **{key: masks.encode_mask(extras[key]) for key in self.EXTRAS},
+            **{x: masks.encode_mask(maps[x].astype(np.uint16)) for x in self.EXTRAS},
         }

@@ -11,10 +11,8 @@ from tqdm import tqdm
 from uhseg_jax.datasets.image_files import read_pixels
 from uhseg_jax.datasets.masks import read_mask
 from uhseg_jax.datasets.pairs import find_pairs, read_names, require_sizes
-from uhseg_jax.datasets.problems import stop_at
-from uhseg_jax.datasets.source import DatasetError, Example
+from uhseg_jax.datasets.source import DatasetError, Example, reading, stop_at
 from uhseg_jax.taxonomy import Case, Taxonomy
-from uhseg_jax.types import Integer
 
 __all__ = ["FolderSource"]
 
@@ -29,8 +27,7 @@ class FolderSource:
     ``images/a/b.jpg`` and ``masks/a/b.png`` are the pair ``a/b``; the order is that of
     the names. Masks are palette PNGs or grey ones of up to 16 bits; colour masks are
     refused. Missing masks and images and differing sizes are found when the source is
-    made, ids that the taxonomy does not know when a mask is read, or all at once by
-    `check`.
+    made, ids that the taxonomy does not know when a mask is read.
 
     Attributes:
       name: of the dataset, for reports.
@@ -78,7 +75,9 @@ class FolderSource:
         if taxonomy is None:
             taxonomy = self._scan()
         elif not isinstance(taxonomy, Taxonomy):
-            taxonomy = _load_taxonomy(taxonomy)
+            what = "a text file with the label hierarchy of the masks"
+            with reading(taxonomy, what, advice="mend it", errors=OSError):
+                taxonomy = Taxonomy.load(taxonomy)
         self.taxonomy: Taxonomy = taxonomy
 
     def __len__(self) -> int:
@@ -104,29 +103,11 @@ class FolderSource:
         """
         pair = self._pairs[index]
         labels = read_mask(pair.mask)
-        self._require_known(labels, pair.mask)
-        return Example(pair.name, read_pixels(pair.image, labels.shape), labels)
-
-    def check(self) -> None:
-        """Reads all masks and checks their ids.
-
-        Raises:
-          DatasetError: masks cannot be read or have unknown ids; the message names the
-            first 16 and counts the rest.
-        """
-        problems = []
-        for pair in tqdm(self._pairs, desc="masks", unit="mask", disable=None):
-            try:
-                self._require_known(read_mask(pair.mask), pair.mask)
-            except DatasetError as error:
-                problems.append(str(error))
-        stop_at(problems, where=self._where, advice="Mend the masks or the taxonomy")
-
-    def _require_known(self, labels: Integer[np.ndarray, "H W"], path: Path) -> None:
         try:
             self.taxonomy.flat().encode(labels)
         except ValueError as error:
-            raise DatasetError(f"{path}: {error}") from error
+            raise DatasetError(f"{pair.mask}: {error}") from error
+        return Example(pair.name, read_pixels(pair.image, labels.shape), labels)
 
     def _scan(self) -> Taxonomy:
         """The taxonomy of the ids that occur; see ``taxonomy`` above."""
@@ -146,13 +127,3 @@ class FolderSource:
                 ("ignored", _IGNORE, Case.IGNORE, 0),
             ]
         )
-
-
-def _load_taxonomy(path: PathLike) -> Taxonomy:
-    try:
-        return Taxonomy.load(path)
-    except OSError as error:
-        raise DatasetError(
-            f"{os.fspath(path)}: expected a text file with the label hierarchy of the "
-            f"masks, but it cannot be read ({error.strerror})."
-        ) from error

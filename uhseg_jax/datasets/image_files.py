@@ -1,19 +1,18 @@
-"""The photograph of a pair: its size, its pixels and the bytes worth keeping."""
+"""The image of a pair: its size, its pixels and the bytes worth keeping."""
 
 import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
-from uhseg_jax import images
-from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.datasets.source import DatasetError, reading
+from uhseg_jax.images import ImageError, read_image
 from uhseg_jax.types import UInt8
 
 __all__ = ["decode_image", "encode_image", "possible_sizes", "read_pixels"]
 
-_ORIENTATION = 0x0112  # EXIF tag: how the camera was held
-_TURNED = (5, 6, 7, 8)  # its values that swap width and height
+_TURNED = (5, 6, 7, 8)  # values of the EXIF orientation that swap width and height
 
 
 def possible_sizes(path: Path) -> list[tuple[int, int]]:
@@ -22,16 +21,13 @@ def possible_sizes(path: Path) -> list[tuple[int, int]]:
     Raises:
       DatasetError: the file is no image.
     """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            # Pillow decodes a whole PNG to see whether EXIF data follow the pixels.
-            has_exif = image.format != "PNG" or "exif" in image.info
-            turned = has_exif and image.getexif().get(_ORIENTATION, 1) in _TURNED
-    except Exception as error:  # decoders raise nearly anything on damaged headers
-        raise DatasetError(
-            f"{path}: expected an image, but it cannot be read ({error}); replace it."
-        ) from error
+    with reading(path, "an image", advice="replace it"), Image.open(path) as image:
+        width, height = image.size
+        # Pillow decodes a whole PNG to see whether EXIF data follow the pixels.
+        has_exif = image.format != "PNG" or "exif" in image.info
+        turned = (
+            has_exif and image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
+        )
     return [(width, height), (height, width)] if turned else [(height, width)]
 
 
@@ -49,8 +45,8 @@ def read_pixels(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "H W 3"]
       DatasetError: the image cannot be read, or fits in neither orientation.
     """
     try:
-        pixels = images.read_image(path)
-    except images.ImageError as error:
+        pixels = read_image(path)
+    except ImageError as error:
         raise DatasetError(str(error)) from error
     if pixels.shape[:2] == size:
         return pixels
@@ -77,7 +73,7 @@ def encode_image(path: Path, size: tuple[int, int]) -> bytes:
             image.mode == "RGB"
             and image.format in ("JPEG", "PNG")
             and not image.has_transparency_data
-            and image.getexif().get(_ORIENTATION, 1) == 1
+            and image.getexif().get(ExifTags.Base.Orientation, 1) == 1
         )
     if is_plain:
         return path.read_bytes()
@@ -89,4 +85,4 @@ def encode_image(path: Path, size: tuple[int, int]) -> bytes:
 def decode_image(encoded: bytes) -> UInt8[np.ndarray, "H W 3"]:
     """The pixels that `encode_image` kept."""
     with Image.open(io.BytesIO(encoded)) as image:
-        return images.read_image(image)
+        return read_image(image)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.datasets.source import DatasetError, reading
 from uhseg_jax.types import Integer, UInt8
 
 __all__ = ["NO_COUNT", "decode_mask", "encode_mask", "read_colors", "read_mask"]
@@ -30,18 +30,13 @@ def read_mask(path: str | os.PathLike[str]) -> Integer[np.ndarray, "H W"]:
     Raises:
       DatasetError: the file is missing, damaged or no image, or it holds colours.
     """
-    try:
-        with Image.open(path) as image:
-            return _ids(image, str(path))
-    except FileNotFoundError as error:
-        raise DatasetError(f"{path}: there is no such mask; put it there.") from error
-    except DatasetError:
-        raise
-    except Exception as error:  # decoders raise nearly anything on damaged data
-        raise DatasetError(
-            f"{path}: expected an index PNG, but it cannot be read ({error}); replace "
-            "it with an intact copy."
-        ) from error
+    if not os.path.exists(path):
+        raise DatasetError(f"{path}: there is no such mask; put it there.")
+    with (
+        reading(path, "an index PNG", advice="replace it with an intact copy"),
+        Image.open(path) as image,
+    ):
+        return _ids(image, str(path))
 
 
 def read_colors(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
@@ -50,15 +45,8 @@ def read_colors(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
     Raises:
       DatasetError: the file cannot be read or is no RGB image.
     """
-    try:
-        with Image.open(path) as image:
-            mode = image.mode
-            pixels = np.array(image)
-    except Exception as error:  # as above
-        raise DatasetError(
-            f"{path}: expected a panoptic PNG, but it cannot be read ({error}); use "
-            "an intact copy."
-        ) from error
+    with reading(path, "a panoptic PNG"), Image.open(path) as image:
+        mode, pixels = image.mode, np.array(image)
     if mode != "RGB":
         raise DatasetError(
             f"{path}: expected a panoptic PNG with three channels (RGB), but its mode "

@@ -11,8 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from uhseg_jax.datasets.image_files import possible_sizes
-from uhseg_jax.datasets.problems import stop_at
-from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.datasets.source import DatasetError, reading, stop_at
 from uhseg_jax.images import IMAGE_SUFFIXES
 
 __all__ = [
@@ -125,17 +124,12 @@ def read_names(path: str | os.PathLike[str]) -> list[str]:
       DatasetError: there is no such file, or it is no text.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError as error:
+    if not path.exists():
         raise DatasetError(
             f"{path}: there is no such list of names; put it there, or leave it out."
-        ) from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise DatasetError(
-            f"{path}: expected a text file with one name a line, but it cannot be read "
-            f"({error})."
-        ) from error
+        )
+    with reading(path, "a text file with one name a line", advice="mend it"):
+        lines = path.read_text(encoding="utf-8").splitlines()
     return [line.split()[0] for line in lines if line.strip()]
 
 
@@ -190,9 +184,9 @@ def require_sizes(pairs: Sequence[Pair], *, where: object) -> None:
     stop_at(problems, where=where, advice="Sizes must agree (height x width)")
 
 
-def first_existing(root: Path, *places: str) -> Path:
-    """The first of several places below a folder that is there, else the first."""
-    paths = [root / place for place in places]
+def first_existing(root: Path, *candidates: str) -> Path:
+    """The first of several paths below a folder that is there, else the first."""
+    paths = [root / candidate for candidate in candidates]
     return next((path for path in paths if path.exists()), paths[0])
 
 

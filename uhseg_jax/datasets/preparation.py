@@ -90,7 +90,7 @@ def prepare(
     """
     slices = _slices(pairs)
     folder = data_dir / builder.name
-    with _alone(folder), _quiet():
+    with _locked(folder), _quiet():
         paths = [
             folder / f"{stem}-{index:03}-of-{len(slices):03}" / str(builder.VERSION)
             for index in range(len(slices))
@@ -190,7 +190,7 @@ def _report_count(
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     """Waits until no other process prepares into a folder; ends with the process."""
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uhseg_jax.datasets import masks, preparation
-from uhseg_jax.datasets.flattened import FlattenedSource
 from uhseg_jax.datasets.image_files import decode_image
 from uhseg_jax.datasets.pairs import read_names, select
 from uhseg_jax.datasets.registry import DATASETS, Entry
 from uhseg_jax.datasets.source import DatasetError, Example, Source
+from uhseg_jax.datasets.views import FlattenedSource
 from uhseg_jax.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ class PreparedSource:
         digest = hashlib.sha256(f"{self.name} {self._split}\n".encode())
         for folder, part in zip(self._directories, self._parts, strict=True):
             files = [(x.name, x.stat().st_size) for x in sorted(folder.iterdir())]
-            place = f"{folder.parent.name}/{folder.name}"
-            digest.update(f"{place} {len(part)} {files}\n".encode())
+            path = f"{folder.parent.name}/{folder.name}"
+            digest.update(f"{path} {len(part)} {files}\n".encode())
             metadata = folder / "metadata.json"
             if metadata.is_file():
                 digest.update(metadata.read_bytes())
@@ -128,11 +128,10 @@ def load(
       DatasetError: the name or split is unknown, the files are missing, or they have
         problems; the message names them.
     """
-    entry = DATASETS.get(name)
-    if entry is None:
-        raise DatasetError(
-            f"there is no dataset {name!r}; the known ones are {', '.join(DATASETS)}."
-        )
+    try:
+        entry = DATASETS.find(name)
+    except ValueError as error:
+        raise DatasetError(str(error)) from error
     builder = _builder(entry)
     split = builder.DEFAULT_SPLIT if split is None else split
     if isinstance(names, (str, os.PathLike)):

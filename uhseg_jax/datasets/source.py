@@ -1,6 +1,8 @@
-"""What an evaluation asks of a dataset."""
+"""What an evaluation asks of a dataset, and how it is told that it gets none."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -8,11 +10,63 @@ import numpy as np
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Integer, UInt8
 
-__all__ = ["DatasetError", "Example", "Source"]
+__all__ = ["DatasetError", "Example", "Source", "reading", "stop_at"]
+
+_NAMED = 16  # problems that a message names; the rest are counted
 
 
 class DatasetError(ValueError):
     """A dataset is not there or not as it should be; the message says what is."""
+
+
+@contextlib.contextmanager
+def reading(
+    path: object,
+    expected: str,
+    *,
+    advice: str = "use the original file",
+    errors: type[Exception] = Exception,
+) -> Iterator[None]:
+    """Turns whatever reading a file raises into one sentence.
+
+    Args:
+      path: the file.
+      expected: what it should hold.
+      advice: what to do, a clause without its full stop.
+      errors: those that are turned. By default all, for decoders raise nearly anything
+        on damaged files.
+
+    Raises:
+      DatasetError: the block raised one of them; a DatasetError stays as it is.
+    """
+    try:
+        yield
+    except DatasetError:
+        raise
+    except errors as error:
+        raise DatasetError(
+            f"{path}: expected {expected}, but it cannot be read ({error!r}); {advice}."
+        ) from error
+
+
+def stop_at(problems: Sequence[str], *, where: object, advice: str) -> None:
+    """Stops if there is any problem.
+
+    Args:
+      problems: one phrase each, with the file or name it is about.
+      where: what was looked at, usually a folder.
+      advice: what to do, a sentence without its full stop.
+
+    Raises:
+      DatasetError: there are problems; the message names the first 16 and counts all.
+    """
+    if not problems:
+        return
+    named = "".join(f"\n  {problem}" for problem in problems[:_NAMED])
+    rest = len(problems) - _NAMED
+    more = f"\n  and {rest} more" if rest > 0 else ""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    raise DatasetError(f"{where}: found {count}:{named}{more}\n{advice}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +80,7 @@ class Example:
       annotations: where several people annotated the image, ``[a, H, W]``: the region
         of every pixel by each of them (BSDS500), of which ``labels`` is the first.
       instances: where single objects are told apart, ``[H, W]``: ids from 1, 0 where
-        there is none, -1 where a pixel does not count (COCO, KITTI-STEP).
+        there is none, -1 where a pixel does not count (COCO, KITTI-STEP, Pascal-Part).
     """
 
     name: str

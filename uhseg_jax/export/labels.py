@@ -13,9 +13,8 @@ from uhseg_jax.export.exporter import (
     for_each_image,
     is_current,
 )
-from uhseg_jax.export.panels import visible_nodes
 from uhseg_jax.export.png_files import note_of, save_png
-from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.types import Integer, UInt8
 
 __all__ = ["LABELS", "save_categories", "save_labels"]
@@ -53,7 +52,7 @@ def save_labels(
         )
     labels = np.asarray(tree.labels)
     if num_regions is not None:
-        labels = visible_nodes(tree, num_regions)[labels]
+        labels = np.asarray(visible_nodes(tree, num_regions=num_regions))[labels]
     save_png(path, _indexed(labels, node_colors(tree)[:count]), note=note)
 
 

@@ -14,9 +14,9 @@ from uhseg_jax.export.exporter import (
     for_each_image,
     is_current,
 )
-from uhseg_jax.export.panels import boundaries, fit, require_same_size, visible_nodes
+from uhseg_jax.export.panels import boundaries, fit, require_same_size
 from uhseg_jax.export.png_files import note_of, save_png
-from uhseg_jax.hierarchy.tree import NO_PARENT, ROOT, RegionTree
+from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.types import Int, Integer, UInt8
 
 __all__ = ["PNG", "overlay", "paint_categories"]
@@ -70,7 +70,7 @@ def overlay(
         captions.append("Ground truth")
     image, labels = fit(image, np.asarray(tree.labels), **sizes)
     for level in levels:
-        seen_as = visible_nodes(tree, level)
+        seen_as = np.asarray(visible_nodes(tree, num_regions=level))
         panels.append(_paint(image, seen_as[labels], colors))
         count = np.unique(seen_as[leaves]).size
         captions.append("1 region" if count == 1 else f"{count} regions")
@@ -111,15 +111,8 @@ def _paint_truth(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Classes as the children of one root; the image where nothing is known."""
     classes, index = np.unique(truth, return_inverse=True)
-    n = classes.size + 1
-    labels = index.reshape(truth.shape).astype(np.int32) + 1
-    flat = RegionTree(
-        labels=labels,
-        parents=np.array([NO_PARENT, *[ROOT] * (n - 1)], np.int32),
-        num_nodes=np.asarray(n, np.int32),
-        depths=np.minimum(np.arange(n), 1).astype(np.int32),
-        costs=np.zeros(n, np.float32),
-    )
+    labels = index.reshape(truth.shape) + 1
+    flat = RegionTree.flat(labels, classes.size + 1)
     painted = _paint(image, labels, node_colors(flat))
     return np.where(truth[..., None] < 0, image, painted)
 

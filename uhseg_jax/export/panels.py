@@ -1,7 +1,6 @@
 """What a tree looks like at one level: which node each leaf is seen as, and where."""
 
 import base64
-import dataclasses
 import io
 
 import numpy as np
@@ -17,7 +16,6 @@ __all__ = [
     "jpeg_url",
     "require_same_size",
     "shrink",
-    "visible_nodes",
 ]
 
 
@@ -31,18 +29,6 @@ def require_same_size(
             f"they are {tuple(tree.labels.shape)}; segment with grid=False, or resize "
             "the image to the labels."
         )
-
-
-def visible_nodes(tree: RegionTree, num_regions: int) -> Int[np.ndarray, " n"]:
-    """The node as which every leaf is seen in ``tree.cut(num_regions=num_regions)``.
-
-    A cut of the leaves instead of the pixels, so it costs nothing on large images;
-    ``visible_nodes(tree, k)[tree.labels]`` is the cut itself. Inner nodes and padding
-    hold values without meaning.
-    """
-    nodes = np.arange(tree.parents.shape[0], dtype=np.int32)[None, :]
-    cut = dataclasses.replace(tree, labels=nodes).cut(num_regions=num_regions)
-    return np.asarray(cut)[0]
 
 
 def fit(

@@ -1,13 +1,18 @@
-"""Cuts of a tree: which splits to open, and the node each leaf is then seen as.
+"""Cuts of a tree: which splits to open, and the node that each leaf is then seen as.
 
 Pure functions of the node arrays of a `RegionTree`; all of them jit and vmap. A split
 belongs to the node that it divides; it is open when that node is seen as its children.
+Of every kind of cut a node has a bound up to which it stays whole, so that a cut is one
+comparison: `opening_bounds`.
 """
 
+import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Float, Int
@@ -15,22 +20,40 @@ from uhseg_jax.types import Array, Bool, Float, Int
 __all__ = [
     "NO_PARENT",
     "ROOT",
-    "PrunedNodes",
+    "Nodes",
     "ancestry",
     "entry_ranks",
     "is_leaf",
-    "keep_nodes",
+    "nearest_marked",
     "num_children",
-    "open_by_cost",
-    "open_by_depth",
-    "open_by_num_regions",
-    "prune",
+    "opening_bounds",
+    "opening_costs",
+    "resolve_criterion",
     "split_costs",
-    "visible_ancestors",
+    "visible_nodes",
 ]
 
 ROOT = 0
 NO_PARENT = -1
+
+_MAX_COST = float(np.finfo(np.float32).max)
+
+
+@pytree_dataclass
+class Nodes:
+    """The node arrays of a `RegionTree`, padded or not.
+
+    Attributes:
+      parents: int32 ``[n]``; padding holds ``NO_PARENT``.
+      depths: int32 ``[n]``.
+      costs: ``[n]``.
+      num_nodes: int32 ``[]``.
+    """
+
+    parents: Int[Array, " n"]
+    depths: Int[Array, " n"]
+    costs: Float[Array, " n"]
+    num_nodes: Int[Array, ""]
 
 
 @jax.jit
@@ -41,22 +64,11 @@ def num_children(parents: Int[Array, " n"]) -> Int[Array, " n"]:
     return jnp.zeros((n,), jnp.int32).at[slots].add(1, mode="drop")
 
 
-def split_costs(
-    parents: Int[Array, " n"], costs: Float[Array, " n"]
-) -> Float[Array, " n"]:
-    """Price of splitting each node, the mean cost of its children; inf for leaves."""
-    n = parents.shape[0]
-    slots = jnp.where(parents == NO_PARENT, n, parents)
-    total = jnp.zeros((n,), costs.dtype).at[slots].add(costs, mode="drop")
-    count = num_children(parents)
-    mean = total / jnp.maximum(count, 1).astype(costs.dtype)
-    return jnp.where(count > 0, mean, jnp.inf)
-
-
 @jax.jit
-def is_leaf(parents: Int[Array, " n"], num_nodes: Int[Array, ""]) -> Bool[Array, " n"]:
+def is_leaf(nodes: Nodes) -> Bool[Array, " n"]:
     """True for the nodes without children; False for inner nodes and padding."""
-    return (jnp.arange(parents.shape[0]) < num_nodes) & (num_children(parents) == 0)
+    is_node = jnp.arange(nodes.parents.shape[0]) < nodes.num_nodes
+    return is_node & (num_children(nodes.parents) == 0)
 
 
 @jax.jit
@@ -73,107 +85,100 @@ def ancestry(parents: Int[Array, " n"]) -> Bool[Array, "n n"]:
     return jax.lax.fori_loop(0, n, body_fn, jnp.eye(n, dtype=bool))
 
 
-@jax.jit
-def entry_ranks(
-    parents: Int[Array, " n"], costs: Float[Array, " n"], num_nodes: Int[Array, ""]
-) -> Int[Array, " n"]:
-    """Number of splits opened, from cheap to dear, when each node enters.
-
-    At every step the cheapest split whose ancestors are open is opened next (ties: the
-    lower node id). The root enters at 0, its children at 1; padding holds ``n``.
-    """
+def split_costs(
+    parents: Int[Array, " n"], costs: Float[Array, " n"]
+) -> Float[Array, " n"]:
+    """Cost of splitting each node, the mean cost of its children; inf for leaves."""
     n = parents.shape[0]
-    prices = split_costs(parents, costs)
-    ids = jnp.arange(n, dtype=jnp.int32)
-    first = jnp.where((ids == ROOT) & (num_nodes > 0), 0, n).astype(jnp.int32)
+    slots = jnp.where(parents == NO_PARENT, n, parents)
+    total = jnp.zeros((n,), costs.dtype).at[slots].add(costs, mode="drop")
+    count = num_children(parents)
+    mean = total / jnp.maximum(count, 1).astype(costs.dtype)
+    return jnp.where(count > 0, mean, jnp.inf)
+
+
+def opening_costs(
+    parents: Int[Array, " n"], costs: Float[Array, " n"]
+) -> Float[Array, " n"]:
+    """The cost at which each node divides: that of the costliest split down to it.
+
+    inf for leaves and padding.
+    """
+    above = ancestry(parents)
+    costs = split_costs(parents, costs)
+    return jnp.max(jnp.where(above, costs[:, None], -jnp.inf), axis=0)
+
+
+@jax.jit
+def entry_ranks(nodes: Nodes) -> Int[Array, " n"]:
+    """Number of splits opened, from low to high cost, when each node enters.
+
+    At every step the split of lowest cost whose ancestors are open is opened next
+    (ties: the lower node id). The root enters at 0, its children at 1; padding holds
+    ``n``.
+    """
+    n = nodes.parents.shape[0]
+    costs = split_costs(nodes.parents, nodes.costs)
+    is_root = (jnp.arange(n) == ROOT) & (nodes.num_nodes > 0)
 
     def body_fn(
         step: Int[Array, ""], state: tuple[Int[Array, " n"], Bool[Array, " n"]]
     ) -> tuple[Int[Array, " n"], Bool[Array, " n"]]:
         ranks, opened = state
-        candidates = jnp.where((ranks < n) & ~opened, prices, jnp.inf)
-        cheapest = jnp.argmin(candidates)
-        found = jnp.isfinite(candidates[cheapest])
-        enters = found & (parents == cheapest)
+        candidates = jnp.where((ranks < n) & ~opened, costs, jnp.inf)
+        lowest = jnp.argmin(candidates)
+        found = jnp.isfinite(candidates[lowest])
+        enters = found & (nodes.parents == lowest)
         ranks = jnp.where(enters, step + 1, ranks).astype(jnp.int32)
-        return ranks, opened.at[cheapest].set(opened[cheapest] | found)
+        return ranks, opened.at[lowest].set(opened[lowest] | found)
 
     # A tree of n nodes has fewer than n / 2 + 1 splits with two or more children.
-    steps = n // 2 + 1
-    ranks, _ = jax.lax.fori_loop(0, steps, body_fn, (first, jnp.zeros((n,), bool)))
+    first = jnp.where(is_root, 0, n).astype(jnp.int32)
+    ranks, _ = jax.lax.fori_loop(0, n // 2 + 1, body_fn, (first, jnp.zeros((n,), bool)))
     return ranks
 
 
-@jax.jit
-def open_by_num_regions(
-    parents: Int[Array, " n"],
-    costs: Float[Array, " n"],
-    depths: Int[Array, " n"],
-    num_nodes: Int[Array, ""],
-    num_regions: Int[Array, ""],
-) -> Bool[Array, " n"]:
-    """Opens the cheapest splits in turn while at most ``num_regions`` regions result.
+def opening_bounds(nodes: Nodes, kind: str) -> Array:
+    """The bound up to which each node stays whole in cuts of a kind; beyond it divides.
 
-    It stops at the first split that does not fit, so cuts are nested across calls.
+    Leaves and padding never divide. A bound is never below that of the parent, so cuts
+    of one kind are nested.
+
+    Args:
+      nodes: of one tree.
+      kind: "num_regions", "depth" or "cost", see `RegionTree.cut`.
     """
-    del depths
-    n = parents.shape[0]
-    ranks = entry_ranks(parents, costs, num_nodes)
-    children = num_children(parents)
-    entered = jnp.zeros((n + 1,), jnp.int32).at[ranks].add(1)
-    # After r splits, the nodes of rank <= r have entered and r of them are divided.
-    regions = jnp.cumsum(entered[:n]) - jnp.arange(n, dtype=jnp.int32)
-    num_splits = jnp.sum(children > 0)
-    steps = jnp.arange(n, dtype=jnp.int32)
-    fits = (regions <= num_regions) & (steps <= num_splits)
-    opened = jnp.max(jnp.where(fits, steps, 0))
-    first_child = (
-        jnp.full((n,), n, jnp.int32)
-        .at[jnp.where(parents == NO_PARENT, n, parents)]
-        .min(ranks, mode="drop")
-    )
-    return (children > 0) & (first_child <= opened)
+    if kind == "cost":
+        return opening_costs(nodes.parents, nodes.costs)
+    if kind == "depth":
+        bounds = nodes.depths
+    else:
+        n = nodes.parents.shape[0]
+        ranks = entry_ranks(nodes)
+        # After r splits, the nodes of rank <= r have entered and r of them are divided.
+        entered = jnp.zeros((n + 1,), jnp.int32).at[ranks].add(1)
+        regions = jnp.cumsum(entered[:n]) - jnp.arange(n, dtype=jnp.int32)
+        slots = jnp.where(nodes.parents == NO_PARENT, n, nodes.parents)
+        opened = jnp.full((n,), n, jnp.int32).at[slots].min(ranks, mode="drop")
+        bounds = jnp.where(opened < n, regions[jnp.minimum(opened, n - 1)] - 1, n)
+    never = jnp.iinfo(bounds.dtype).max
+    return jnp.where(num_children(nodes.parents) > 0, bounds, never)
 
 
-@jax.jit
-def open_by_depth(
-    parents: Int[Array, " n"],
-    costs: Float[Array, " n"],
-    depths: Int[Array, " n"],
-    num_nodes: Int[Array, ""],
-    depth: Int[Array, ""],
-) -> Bool[Array, " n"]:
-    """Opens every split of a node above ``depth``."""
-    del costs, num_nodes
-    return (num_children(parents) > 0) & (depths < depth)
+@functools.partial(jax.jit, static_argnames="kind")
+def visible_nodes(nodes: Nodes, bound: Array | float, *, kind: str) -> Int[Array, " n"]:
+    """The node as which each node is seen in a cut; padding as itself.
 
-
-@jax.jit
-def open_by_cost(
-    parents: Int[Array, " n"],
-    costs: Float[Array, " n"],
-    depths: Int[Array, " n"],
-    num_nodes: Int[Array, ""],
-    cost: Float[Array, ""],
-) -> Bool[Array, " n"]:
-    """Opens every split cheaper than ``cost`` whose ancestors are open."""
-    del depths, num_nodes
-    cheap = split_costs(parents, costs) < cost
-    # A node is open if no node from the root down to it is dear.
-    contains = ancestry(parents)
-    return ~jnp.any(contains & ~cheap[:, None], axis=0)
-
-
-@jax.jit
-def visible_ancestors(
-    parents: Int[Array, " n"], open_nodes: Bool[Array, " n"]
-) -> Int[Array, " n"]:
-    """The node as which each node is seen: itself, or its highest ancestor not open.
-
-    ``open_nodes`` must hold the ancestors of each of its members.
+    Itself if every node above it is open, or else its highest ancestor that is not.
     """
-    above = jnp.where(parents == NO_PARENT, ROOT, parents)
-    return nearest_marked(parents, (parents == NO_PARENT) | open_nodes[above])
+    return nearest_marked(nodes.parents, is_visible(nodes, bound, kind=kind))
+
+
+def is_visible(nodes: Nodes, bound: Array | float, *, kind: str) -> Bool[Array, " n"]:
+    """Which nodes lie at or above a cut: all that are above each are open."""
+    opened = opening_bounds(nodes, kind) < bound
+    above = jnp.where(nodes.parents == NO_PARENT, ROOT, nodes.parents)
+    return (nodes.parents == NO_PARENT) | opened[above]
 
 
 def nearest_marked(
@@ -191,70 +196,40 @@ def nearest_marked(
     return target
 
 
-@pytree_dataclass
-class PrunedNodes:
-    """Node arrays of a tree above a cut, with the numbers of old nodes in it.
-
-    Attributes:
-      numbers: int32 ``[n]``, new number of the node as which each old one is seen.
-      parents: int32 ``[n]``; padding holds ``NO_PARENT``.
-      depths: int32 ``[n]``.
-      costs: ``[n]``.
-      num_nodes: int32 ``[]``.
-    """
-
-    numbers: Int[Array, " n"]
-    parents: Int[Array, " n"]
-    depths: Int[Array, " n"]
-    costs: Float[Array, " n"]
-    num_nodes: Int[Array, ""]
-
-
-@jax.jit
-def prune(
-    parents: Int[Array, " n"],
-    costs: Float[Array, " n"],
-    depths: Int[Array, " n"],
-    num_nodes: Int[Array, ""],
-    open_nodes: Bool[Array, " n"],
-) -> PrunedNodes:
-    """Keeps the nodes at or above a cut, in their order and without gaps."""
-    ids = jnp.arange(parents.shape[0], dtype=jnp.int32)
-    seen = (ids == ROOT) | open_nodes[jnp.where(parents == NO_PARENT, ROOT, parents)]
-    return keep_nodes(parents, costs, depths, seen & (ids < num_nodes))
-
-
-def keep_nodes(
-    parents: Int[Array, " n"],
-    costs: Float[Array, " n"],
-    depths: Int[Array, " n"],
-    kept: Bool[Array, " n"],
-) -> PrunedNodes:
-    """Some of the nodes, in their order and without gaps.
-
-    Each hangs from its nearest ancestor that is kept, and those that are not are seen
-    as theirs.
+def resolve_criterion(
+    caller: str, criteria: dict[str, Any], *, num_nodes: int
+) -> tuple[str, Any]:
+    """The one criterion given, and its value.
 
     Args:
-      parents: int32 ``[n]``; padding holds ``NO_PARENT``.
-      costs: ``[n]``.
-      depths: int32 ``[n]``, in the tree that remains.
-      kept: ``[n]``; true for the root, false for padding.
+      caller: name of the method, for messages.
+      criteria: values of ``num_regions``, ``depth`` and ``cost``; None if not given.
+      num_nodes: length of the tree's arrays; more regions or levels there are not.
+
+    Returns:
+      Its name and its value, a Python number no larger than can make a difference; a
+      traced value as it is.
+
+    Raises:
+      ValueError: not exactly one is given, or it is no number in its range.
     """
-    n = parents.shape[0]
-    number = jnp.cumsum(kept).astype(jnp.int32) - 1
-    holder = nearest_marked(parents, kept)
-    slots = jnp.where(kept, number, n)
-
-    def moved(values: Array, fill: int) -> Array:
-        empty = jnp.full((n,), fill, values.dtype)
-        return empty.at[slots].set(values, mode="drop")
-
-    above = jnp.where(parents == NO_PARENT, NO_PARENT, number[holder[parents]])
-    return PrunedNodes(
-        numbers=number[holder],
-        parents=moved(above, NO_PARENT),
-        depths=moved(depths, 0),
-        costs=moved(costs, 0),
-        num_nodes=jnp.sum(kept).astype(jnp.int32),
-    )
+    given = {kind: x for kind, x in criteria.items() if x is not None}
+    if len(given) != 1:
+        raise ValueError(
+            f"{caller} takes exactly one of num_regions, depth and cost, but got "
+            f"{' and '.join(given) or 'none'}; for example "
+            f"tree.{caller}(num_regions=8)."
+        )
+    ((kind, value),) = given.items()
+    if isinstance(value, jax.core.Tracer):
+        return kind, jnp.floor(value) if kind == "num_regions" else value
+    number = np.asarray(value).item() if np.ndim(value) == 0 else value
+    if not isinstance(number, (int, float)):
+        raise ValueError(f"{kind} must be a number, but is {value!r}.")
+    lowest = 1 if kind == "num_regions" else 0
+    if not number >= lowest:
+        raise ValueError(f"{kind} must be at least {lowest}, but is {value}.")
+    if kind == "cost":
+        return kind, float(min(number, _MAX_COST))
+    number = min(number, num_nodes)
+    return kind, math.floor(number) if kind == "num_regions" else number

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
 from uhseg_jax.hierarchy.split import SplitOutput, SplitRule
+from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Float, Int, Key
 
@@ -40,6 +41,10 @@ class GrowOutput:
     costs: Float[Array, " n"]
     num_nodes: Int[Array, ""]
     residuals: Float[Array, " n"]
+
+    def tree(self, labels: Int[Array, "h w"]) -> RegionTree:
+        """The tree over the cells of an image, by the leaf of every cell."""
+        return RegionTree(labels, self.parents, self.num_nodes, self.depths, self.costs)
 
 
 def grow(

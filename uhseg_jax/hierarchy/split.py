@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from uhseg_jax.pytrees import pytree_dataclass
-from uhseg_jax.spectral import eigen, kmeans, ncut, numerics, stability
+from uhseg_jax.spectral import eigen, kmeans, laplacian, ncut, numerics
+from uhseg_jax.spectral.operators import MatrixOperator
 from uhseg_jax.types import Array, Bool, Float, Int, Key, Scalar
 
 __all__ = [
@@ -83,9 +84,7 @@ def by_eigengap_and_ncut(
       max_perturbation: bound on the perturbation, in eigengaps.
       num_restarts: k-means seedings.
     """
-    spectrum = eigen.subgraph_spectrum(
-        weights, mask, min(max_children + 1, mask.shape[0])
-    )
+    spectrum = _spectrum(weights, mask, max_children + 1)
     gaps, allowed = _eigengaps(spectrum, mask)
     first_k = jnp.argmax(jnp.where(allowed, gaps, -jnp.inf)).astype(jnp.int32)
     can_split = jnp.any(allowed)
@@ -112,12 +111,12 @@ def by_eigengap_and_ncut(
     def init_fn() -> tuple[Int[Array, ""], Int[Array, " s"]]:
         return first_k, partition_fn(first_k)
 
-    def too_dear(k: Int[Array, ""], labels: Int[Array, " s"]) -> Bool[Array, ""]:
+    def too_costly(k: Int[Array, ""], labels: Int[Array, " s"]) -> Bool[Array, ""]:
         return ncut.mean_ncut(costs_fn(labels), k) >= max_ncut
 
     def cond_fn(state: tuple[Int[Array, ""], Int[Array, " s"]]) -> Bool[Array, ""]:
         k, labels = state
-        return (k > 2) & too_dear(k, labels)
+        return (k > 2) & too_costly(k, labels)
 
     def body_fn(
         state: tuple[Int[Array, ""], Int[Array, " s"]],
@@ -126,10 +125,10 @@ def by_eigengap_and_ncut(
         return k - 1, partition_fn(k - 1)
 
     start = init_fn()
-    _, frobenius = stability.perturbation_norms(weights, start[1], mask)
+    _, frobenius = laplacian.perturbation_norms(weights, start[1], mask)
     stable = (first_k <= 2) | (frobenius <= max_perturbation * gaps[first_k])
     k, labels = jax.lax.while_loop(cond_fn, body_fn, start)
-    accepted = can_split & stable & ~too_dear(k, labels)
+    accepted = can_split & stable & ~too_costly(k, labels)
     return finish(weights, labels, mask, max_children, accepted, spectrum)
 
 
@@ -163,9 +162,7 @@ def by_stable_eigengap(
       num_restarts: k-means seedings.
     """
     scaled = _min_max_scaled(weights, mask)
-    spectrum = eigen.subgraph_spectrum(
-        scaled, mask, min(max_children + 1, mask.shape[0])
-    )
+    spectrum = _spectrum(scaled, mask, max_children + 1)
     gaps, allowed = _eigengaps(spectrum, mask)
     previous = jnp.roll(1 - spectrum.values, 1)
     allowed = allowed & (previous < max_eigenvalue)
@@ -177,12 +174,20 @@ def by_stable_eigengap(
         jnp.where(columns[None, :], spectrum.vectors, 0), mask
     )
     labels = _cluster(key, embedding, mask, k, max_children, num_restarts)
-    operator, frobenius = stability.perturbation_norms(scaled, labels, mask)
+    operator, frobenius = laplacian.perturbation_norms(scaled, labels, mask)
     groups = k.astype(weights.dtype)
     perturbation = 2 * jnp.minimum(jnp.sqrt(groups) * operator, frobenius)
     stable = perturbation <= groups * max_perturbation * gaps[k]
     accepted = jnp.any(allowed) & stable
     return finish(weights, labels, mask, max_children, accepted, spectrum)
+
+
+def _spectrum(
+    weights: Float[Array, "s s"], mask: Bool[Array, " s"], q: int
+) -> eigen.EigenOutput:
+    """The q leading eigenpairs of the region, or as many as there can be."""
+    adjacency = MatrixOperator.of_subgraph(weights, mask)
+    return eigen.solve_dense(adjacency, min(q, adjacency.size))
 
 
 def _eigengaps(
@@ -265,5 +270,7 @@ def finish(
         labels=jnp.where(accepted, labels, 0),
         num_children=jnp.where(accepted, count, 0),
         costs=jnp.where(accepted, costs, 0),
-        residual=jnp.max(jnp.where(spectrum.values > -1.5, spectrum.residuals, 0)),
+        residual=jnp.max(
+            jnp.where(eigen.is_present(spectrum.values), spectrum.residuals, 0)
+        ),
     )

@@ -8,21 +8,27 @@ over a batch, be saved, and be cut at any granularity without solving anything a
 
 import operator
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.hierarchy import cuts, tree_file
-from uhseg_jax.hierarchy.criteria import resolve_criterion
-from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
+from uhseg_jax.hierarchy import cuts, pruning, tree_file
+from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT, Nodes
 from uhseg_jax.hierarchy.tree_file import TreeFileError
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Float, Int
 
-__all__ = ["NO_PARENT", "ROOT", "RegionTree", "TreeFileError"]
+__all__ = [
+    "NO_PARENT",
+    "ROOT",
+    "RegionTree",
+    "TreeFileError",
+    "on_nodes",
+    "visible_nodes",
+]
 
 IntArray = Array | np.ndarray
 # Arrays of rank 0, so that a cut may be traced.
@@ -53,6 +59,23 @@ class RegionTree:
     depths: Int[IntArray, "*b n"]
     costs: Float[IntArray, "*b n"]
 
+    @classmethod
+    def flat(cls, labels: Int[np.ndarray, "h w"], num_nodes: int) -> "RegionTree":
+        """A tree of one level, numpy: the children of the root are the regions.
+
+        Args:
+          labels: from 1 to ``num_nodes - 1``; 0 where the root is the only node.
+          num_nodes: regions and the root.
+        """
+        nodes = np.arange(num_nodes)
+        return cls(
+            labels=labels.astype(np.int32),
+            parents=np.where(nodes == ROOT, NO_PARENT, ROOT).astype(np.int32),
+            num_nodes=np.asarray(num_nodes, np.int32),
+            depths=np.minimum(nodes, 1).astype(np.int32),
+            costs=np.zeros(num_nodes, np.float32),
+        )
+
     # -- batches -----------------------------------------------------------------
 
     @property
@@ -74,7 +97,9 @@ class RegionTree:
                     f"expected an index below {len(self)}, the number of trees in the "
                     f"batch, but got {index}."
                 )
-        return jax.tree.map(lambda x: _beside(x[index], x), self)
+        is_numpy = isinstance(self.labels, np.ndarray)
+        trees = jax.tree.map(lambda x: x[index], self)
+        return jax.tree.map(np.asarray, trees) if is_numpy else trees
 
     def __iter__(self) -> Iterator["RegionTree"]:
         self._require_batch("iteration")
@@ -87,58 +112,36 @@ class RegionTree:
                 f"(labels {np.shape(self.labels)}); use its fields, `cut` or `masks`."
             )
 
-    def _require_single(self, what: str) -> None:
-        if self.is_batched:
-            raise TypeError(
-                f"{what} works on one tree, but this is a batch of {len(self)}; "
-                f"index it (trees[0]) or map over it (jax.vmap)."
-            )
-
     # -- structure ---------------------------------------------------------------
 
     def is_leaf(self) -> Bool[IntArray, " n"]:
         """True for the nodes without children; False for inner nodes and padding."""
-        self._require_single("is_leaf")
-        leaf = cuts.is_leaf(_padded(self.parents, NO_PARENT), self.num_nodes)
-        return self._unpadded(leaf)
+        return on_nodes(self, cuts.is_leaf)
 
     def contains(self) -> Bool[IntArray, "n n"]:
         """``[i, j]``: node i is node j or one of its ancestors."""
-        self._require_single("contains")
-        n = self.parents.shape[0]
-        contains = cuts.ancestry(_padded(self.parents, NO_PARENT))
-        return self._unpadded(contains)[:, :n]
+        return on_nodes(self, _contains)
 
     def masks(self) -> Bool[np.ndarray, "num_nodes h w"]:
         """One boolean mask for every node, the root first; children lie in parents."""
-        self._require_single("masks")
-        count = int(self.num_nodes)
-        contains = np.asarray(self.contains())[:count]
-        return contains[:, np.asarray(self.labels)]
+        contains = np.asarray(self.contains())
+        return contains[: int(self.num_nodes), np.asarray(self.labels)]
 
     def areas(self) -> Int[np.ndarray, " n"]:
         """Number of cells of every node; 0 for padding."""
-        self._require_single("areas")
-        n = self.parents.shape[0]
-        cells = np.bincount(np.asarray(self.labels).ravel(), minlength=n)
-        return np.asarray(self.contains()).astype(np.int64) @ cells
+        contains = np.asarray(self.contains()).astype(np.int64)
+        labels = np.asarray(self.labels).ravel()
+        return contains @ np.bincount(labels, minlength=len(contains))
 
     def entry_ranks(self) -> Int[IntArray, " n"]:
-        """When each node enters as splits are opened from cheap to dear.
+        """When each node enters as splits are opened from low to high cost.
 
         The root enters at 0; the children of the first split opened at 1, of the
         second at 2, and so on: the order in which `cut(num_regions=...)` refines.
         Padding never enters and holds ``n``.
         """
-        self._require_single("entry_ranks")
-        ranks = cuts.entry_ranks(
-            _padded(self.parents, NO_PARENT), _padded(self.costs, 0), self.num_nodes
-        )
-        return self._unpadded(ranks).clip(max=self.parents.shape[0])
-
-    def _unpadded(self, x: Array) -> IntArray:
-        """A node array of the padded length as one of this tree's length and kind."""
-        return _beside(x, self.parents)[: self.parents.shape[0]]
+        ranks = on_nodes(self, cuts.entry_ranks)
+        return ranks.clip(max=self.parents.shape[0])
 
     # -- cuts --------------------------------------------------------------------
 
@@ -151,14 +154,14 @@ class RegionTree:
     ) -> Int[IntArray, "h w"]:
         """A flat segmentation: the node that holds each cell at one granularity.
 
-        The price of a split is the mean cost of its children. Cuts of one kind are
+        The cost of a split is the mean cost of its children. Cuts of one kind are
         nested: a cut with more regions (depth, cost) refines one with fewer.
 
         Args:
-          num_regions: open the cheapest split whose ancestors are open, again and
-            again, as long as at most this many regions result; at least 1.
+          num_regions: open the split of lowest cost whose ancestors are open, again
+            and again, as long as at most this many regions result; at least 1.
           depth: open every split above this depth; 0 is the whole image.
-          cost: open every split cheaper than this whose ancestors are open.
+          cost: open every split below this cost whose ancestors are open.
 
         Returns:
           int32 ``[h, w]`` node ids.
@@ -166,12 +169,8 @@ class RegionTree:
         Raises:
           ValueError: unless exactly one of the three is given, a number in its range.
         """
-        self._require_single("cut")
-        parents, open_nodes = self._open_nodes(
-            "cut", {"num_regions": num_regions, "depth": depth, "cost": cost}
-        )
-        visible = cuts.visible_ancestors(parents, open_nodes)
-        return _beside(visible, self.labels)[self.labels]
+        criteria = {"num_regions": num_regions, "depth": depth, "cost": cost}
+        return visible_nodes(self, **criteria)[self.labels]
 
     def prune(
         self,
@@ -185,46 +184,13 @@ class RegionTree:
         Arguments and errors are those of `cut`. Nodes keep their order and are
         numbered anew without gaps.
         """
-        self._require_single("prune")
-        parents, open_nodes = self._open_nodes(
-            "prune", {"num_regions": num_regions, "depth": depth, "cost": cost}
+        kind, bound = cuts.resolve_criterion(
+            "prune",
+            {"num_regions": num_regions, "depth": depth, "cost": cost},
+            num_nodes=self.parents.shape[0],
         )
-        pruned = cuts.prune(
-            parents,
-            _padded(self.costs, 0),
-            _padded(self.depths, 0),
-            self.num_nodes,
-            open_nodes,
-        )
-        return RegionTree(
-            labels=_beside(pruned.numbers, self.labels)[self.labels],
-            parents=self._unpadded(pruned.parents),
-            num_nodes=_beside(pruned.num_nodes, self.parents),
-            depths=self._unpadded(pruned.depths),
-            costs=self._unpadded(pruned.costs),
-        )
-
-    def _open_nodes(
-        self, caller: str, criteria: dict[str, Any]
-    ) -> tuple[Int[IntArray, " p"], Bool[Array, " p"]]:
-        """Parents and open nodes of a cut, padded to a power of two."""
-        kind, value = resolve_criterion(
-            caller, criteria, num_nodes=self.parents.shape[0]
-        )
-        parents = _padded(self.parents, NO_PARENT)
-        open_fn = {
-            "num_regions": cuts.open_by_num_regions,
-            "depth": cuts.open_by_depth,
-            "cost": cuts.open_by_cost,
-        }[kind]
-        open_nodes = open_fn(
-            parents,
-            _padded(self.costs, 0),
-            _padded(self.depths, 0),
-            self.num_nodes,
-            value,
-        )
-        return parents, open_nodes
+        nodes, numbers = on_nodes(self, pruning.prune, bound, kind=kind)
+        return RegionTree(labels=numbers[self.labels], **vars(nodes))
 
     # -- out and in --------------------------------------------------------------
 
@@ -234,7 +200,6 @@ class RegionTree:
         Every node has ``id``, ``depth``, ``cost``, ``area`` (cells) and ``children``;
         the root has ``height`` and ``width`` (cells) too.
         """
-        self._require_single("to_dict")
         areas, count = self.areas(), int(self.num_nodes)
         nodes: list[dict[str, Any]] = [
             {
@@ -259,7 +224,7 @@ class RegionTree:
         Raises:
           OSError: the file cannot be written; the message names it.
         """
-        self._require_single("save")
+        _require_single(self)
         count = int(self.num_nodes)
         tree_file.write(
             path,
@@ -281,14 +246,75 @@ class RegionTree:
         return cls(num_nodes=np.asarray(len(arrays["parents"]), np.int32), **arrays)
 
 
-def _padded(x: IntArray, fill: int) -> IntArray:
-    """Pads a node array, so that trees of many sizes share few compiled cuts."""
-    n = x.shape[0]
+def visible_nodes(tree: RegionTree, **criterion: Any) -> Int[IntArray, " n"]:
+    """The node as which every node is seen in a cut; padding as itself.
+
+    A cut of the nodes instead of the cells, so it costs nothing on large images:
+    ``visible_nodes(tree, num_regions=k)[tree.labels]`` is the cut itself.
+
+    Args:
+      tree: one tree.
+      criterion: that of `RegionTree.cut`.
+
+    Raises:
+      ValueError: as of `RegionTree.cut`.
+    """
+    n = tree.parents.shape[0]
+    kind, bound = cuts.resolve_criterion("cut", criterion, num_nodes=n)
+    return on_nodes(tree, cuts.visible_nodes, bound, kind=kind)
+
+
+def on_nodes(
+    tree: RegionTree, function: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
+    """Calls a function of `Nodes`, and returns its arrays as those of the tree are.
+
+    The nodes are padded to a power of two, so that trees of many sizes share few
+    compiled programs. Where the tree is numpy the result is numpy too, without a
+    compilation for every size.
+
+    Args:
+      tree: one tree.
+      function: takes the padded nodes first; every array that it returns has their
+        length along each of its axes.
+      args: further arguments; node arrays are padded with zeros as the nodes are.
+      kwargs: further arguments.
+
+    Raises:
+      TypeError: the tree is a batch.
+    """
+    _require_single(tree)
+    n = tree.parents.shape[0]
     padding = (1 << (n - 1).bit_length()) - n
-    pad = jnp.pad if isinstance(x, jax.Array) else np.pad
-    return pad(x, (0, padding), constant_values=fill)
+    pad = np.pad if isinstance(tree.parents, np.ndarray) else jnp.pad
+
+    def padded(x: Any, fill: int = 0) -> Any:
+        if np.ndim(x) == 0:
+            return x
+        return jnp.asarray(pad(x, (0, padding), constant_values=fill))
+
+    def like_the_tree(x: Array) -> IntArray:
+        whole = np.asarray(x) if isinstance(tree.parents, np.ndarray) else x
+        index: Any = (..., *[slice(n)] * whole.ndim)  # dots keep numpy's rank 0
+        return whole[index]
+
+    nodes = Nodes(
+        parents=padded(tree.parents, NO_PARENT),
+        depths=padded(tree.depths),
+        costs=padded(tree.costs),
+        num_nodes=jnp.asarray(tree.num_nodes),
+    )
+    result = function(nodes, *map(padded, args), **kwargs)
+    return jax.tree.map(like_the_tree, result)
 
 
-def _beside(x: Any, reference: IntArray) -> IntArray:
-    """A result as numpy where the tree is: no compilation for every size."""
-    return np.asarray(x) if isinstance(reference, np.ndarray) else x
+def _require_single(tree: RegionTree) -> None:
+    if tree.is_batched:
+        raise TypeError(
+            f"expected one tree, but this is a batch of {len(tree)}; index it "
+            "(trees[0]) or map over it (jax.vmap)."
+        )
+
+
+def _contains(nodes: Nodes) -> Bool[Array, "n n"]:
+    return cuts.ancestry(nodes.parents)

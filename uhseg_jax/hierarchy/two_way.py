@@ -3,7 +3,8 @@
 import jax.numpy as jnp
 
 from uhseg_jax.hierarchy.split import SplitOutput, finish
-from uhseg_jax.spectral import eigen, lanczos, laplacian, ncut, numerics
+from uhseg_jax.spectral import eigen, ncut, numerics
+from uhseg_jax.spectral.operators import MatrixOperator
 from uhseg_jax.types import Array, Bool, Float, Key, Scalar
 
 __all__ = ["by_two_way_ncut"]
@@ -79,13 +80,10 @@ def _second_eigenpair(
 
     Lanczos' method does not see vertices without edges, whose entries are 0 then.
     """
-    s = mask.shape[0]
-    if s <= _LARGEST_DENSE:
-        return eigen.subgraph_spectrum(weights, mask, min(2, s))
-    adjacency = laplacian.normalized_adjacency(weights, mask)
-
-    def matmat(x: Float[Array, "s k"]) -> Float[Array, "s k"]:
-        return numerics.matmul(adjacency, x)
-
+    adjacency = MatrixOperator.of_subgraph(weights, mask)
+    if adjacency.size <= _LARGEST_DENSE:
+        return eigen.solve_dense(adjacency, min(2, adjacency.size))
     first = numerics.normalize_rows(jnp.sqrt(degrees)[None, :]).T  # of eigenvalue 1
-    return lanczos.leading_eigenpairs(key, matmat, first, 1, num_steps=_LANCZOS_STEPS)
+    return eigen.solve_lanczos(
+        adjacency, 1, key=key, known=first, num_steps=_LANCZOS_STEPS
+    )

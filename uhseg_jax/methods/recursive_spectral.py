@@ -206,7 +206,7 @@ def segment_graph(
         num_restarts=config.kmeans_restarts,
         max_iterations=config.kmeans_iterations,
     )
-    coarse = coarsen.sharpen(coarse, config.contrast)
+    coarse = coarsen.raise_contrast(coarse, config.contrast)
 
     # Recursion, breadth first.
     grown = grow.grow(
@@ -219,13 +219,7 @@ def segment_graph(
     )
 
     # Tree: a node is the union of its leaves, and the leaves partition the image.
-    tree = RegionTree(
-        labels=grown.leaves[coarse.assignment].reshape(grid),
-        parents=grown.parents,
-        num_nodes=grown.num_nodes,
-        depths=grown.depths,
-        costs=grown.costs,
-    )
+    tree = grown.tree(grown.leaves[coarse.assignment].reshape(grid))
     if config.max_regions is not None:
         tree = tree.prune(num_regions=config.max_regions)
     spectrum = coarse.spectrum

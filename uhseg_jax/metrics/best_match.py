@@ -11,6 +11,7 @@ import numpy as np
 
 from uhseg_jax.hierarchy.tree import ROOT
 from uhseg_jax.metrics.contingency import ious
+from uhseg_jax.metrics.tallies import Tally
 from uhseg_jax.types import Bool, Float, Int
 
 __all__ = ["BestMatches", "best_matches", "candidates", "candidates_within"]
@@ -23,16 +24,12 @@ class BestMatches:
     Attributes:
       nodes: ``[c]``, id of the best node; the first candidate for an absent region.
       ious: ``[c]``, its intersection over union, in [0, 1]; 0 for an absent region.
-      true_positives: ``[c]``, pixels of the region in its node; 0 if absent.
-      false_positives: ``[c]``, pixels of the node outside the region; 0 if absent.
-      false_negatives: ``[c]``, pixels of the region outside its node.
+      tally: of the regions with their nodes; 0 if absent.
     """
 
     nodes: Int[np.ndarray, " c"]
     ious: Float[np.ndarray, " c"]
-    true_positives: Int[np.ndarray, " c"]
-    false_positives: Int[np.ndarray, " c"]
-    false_negatives: Int[np.ndarray, " c"]
+    tally: Tally
 
 
 def candidates(num_nodes: int) -> Bool[np.ndarray, " n"]:
@@ -45,7 +42,7 @@ def candidates(num_nodes: int) -> Bool[np.ndarray, " n"]:
 def candidates_within(
     ranks: Int[np.ndarray, " n"], budget: int
 ) -> Bool[np.ndarray, " n"]:
-    """The first ``budget`` nodes in the order in which splits open, cheap before dear.
+    """The first ``budget`` nodes in the order in which splits open, low cost first.
 
     The children of one split enter together: a split whose children would exceed the
     budget does not count and ends the sequence, even if a later one would fit. The
@@ -84,7 +81,7 @@ def best_matches(
     return BestMatches(
         nodes=nodes,
         ious=scores[best, regions],
-        true_positives=shared,
-        false_positives=np.where(totals > 0, areas[nodes] - shared, 0),
-        false_negatives=totals - shared,
+        tally=Tally(
+            shared, np.where(totals > 0, areas[nodes] - shared, 0), totals - shared
+        ),
     )

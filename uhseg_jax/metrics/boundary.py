@@ -54,7 +54,7 @@ class ImageBoundary:
 
 def score_stack(
     segmentations: Integer[np.ndarray, "t h w"],
-    annotations: Sequence[Integer[np.ndarray, "_ _"] | Bool[np.ndarray, "_ _"]],
+    annotations: Sequence[Integer[np.ndarray, "_ _"]],
     *,
     max_distance: float = MAX_DISTANCE,
 ) -> ImageBoundary:
@@ -65,8 +65,7 @@ def score_stack(
     Args:
       segmentations: region of every pixel at every scale, from coarse to fine
         (`scales.cut_stack`).
-      annotations: for every annotator the region of every pixel, or a boolean map of
-        thin boundaries.
+      annotations: for every annotator the region of every pixel.
       max_distance: largest distance of a match, as a share of the image's diagonal.
 
     Raises:
@@ -79,7 +78,7 @@ def score_stack(
         )
     for annotation in annotations:
         require_same_size(segmentations.shape[1:], annotation.shape)
-    humans = [x if x.dtype == bool else boundary_map(x) for x in annotations]
+    humans = [boundary_map(x) for x in annotations]
     radius = max_distance * float(np.hypot(*segmentations.shape[1:]))
     seen: dict[bytes, tuple[int, int, int]] = {}
     counts = []
@@ -110,7 +109,7 @@ def _count_matches(
 
 
 @pytree_dataclass
-class BoundaryState:
+class BoundaryState(states.Additive):
     """The counts of any number of images; states of disjoint images merge by addition.
 
     Attributes:
@@ -150,10 +149,6 @@ class BoundaryState:
                 np.asarray(1),
             )
         )
-
-    def merge(self, other: "BoundaryState") -> "BoundaryState":
-        """The state of the images of both."""
-        return states.merge(self, other)
 
     def curve(self) -> tuple[Float[np.ndarray, " t"], Float[np.ndarray, " t"]]:
         """Recall and precision of the whole set at every scale, in [0, 1]."""

@@ -33,10 +33,10 @@ def match_boundaries(
     """Pairs boundary pixels one to one: as many as possible, then as near as possible.
 
     The benchmark's `correspondPixels` approximates the same optimum: its CSA solver
-    minimises summed distances in rounded integers, with a price of 100 times the radius
+    minimises summed distances in rounded integers, with a cost of 100 times the radius
     for a pixel without a partner, which it can leave only over a few random edges. Here
-    the assignment is exact (scipy's sparse LAPJV), every pixel may stay alone, and the
-    number of pairs comes first whatever the distances.
+    the assignment is exact (scipy's sparse LAPJV), every pixel may stay unpaired, and
+    the number of pairs comes first whatever the distances.
 
     Args:
       first: boundary pixels.
@@ -47,28 +47,28 @@ def match_boundaries(
       The matched pixels of both maps.
     """
     matched = np.zeros(first.shape, bool), np.zeros(second.shape, bool)
-    places = np.argwhere(first), np.argwhere(second)
-    sizes = len(places[0]), len(places[1])
+    positions = np.argwhere(first), np.argwhere(second)
+    sizes = len(positions[0]), len(positions[1])
     if min(sizes) == 0:
         return matched
-    trees = KDTree(places[0]), KDTree(places[1])
+    trees = KDTree(positions[0]), KDTree(positions[1])
     near = trees[0].sparse_distance_matrix(trees[1], radius, output_type="ndarray")
     # A column of its own for every row stands for having no partner. It costs more
     # than all distances together; 1 is added since the solver drops zeros.
-    alone = np.arange(sizes[0])
-    price = (radius + 2) * (sizes[0] + 1)
+    unpaired = np.arange(sizes[0])
+    high = (radius + 2) * (sizes[0] + 1)
     costs = sparse.csr_matrix(
         (
-            np.concatenate([near["v"] + 1, np.full(sizes[0], price)]),
+            np.concatenate([near["v"] + 1, np.full(sizes[0], high)]),
             (
-                np.concatenate([near["i"], alone]),
-                np.concatenate([near["j"], sizes[1] + alone]),
+                np.concatenate([near["i"], unpaired]),
+                np.concatenate([near["j"], sizes[1] + unpaired]),
             ),
         ),
         shape=(sizes[0], sizes[1] + sizes[0]),
     )
     rows, columns = min_weight_full_bipartite_matching(costs)
     paired = columns < sizes[1]
-    matched[0][tuple(places[0][rows[paired]].T)] = True
-    matched[1][tuple(places[1][columns[paired]].T)] = True
+    matched[0][tuple(positions[0][rows[paired]].T)] = True
+    matched[1][tuple(positions[1][columns[paired]].T)] = True
     return matched

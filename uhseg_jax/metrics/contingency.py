@@ -3,18 +3,14 @@
 One pass over the pixels; everything else is arithmetic on the small table.
 """
 
-import functools
-
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.types import Array, Bool, Float, Int, Integer
+from uhseg_jax.types import Bool, Float, Int, Integer
 
 __all__ = [
+    "compact",
     "contingency_table",
-    "contingency_tables_on_device",
     "ious",
     "node_counts",
     "require_same_size",
@@ -52,31 +48,9 @@ def contingency_table(
     return table.reshape(num_rows, num_columns)
 
 
-@functools.partial(jax.jit, static_argnames=("num_rows", "num_columns"))
-def contingency_tables_on_device(
-    rows: Int[Array, "b h w"],
-    columns: Int[Array, "b h w"],
-    *,
-    num_rows: int,
-    num_columns: int,
-) -> Int[Array, "b r c"]:
-    """`contingency_table` for a batch where its labels are: only tables travel.
-
-    Labels that are negative or beyond the table drop their pixel, since a compiled
-    function cannot refuse them; ground truth padded with -1 to a common size is
-    therefore scored as it was.
-    """
-
-    def table_fn(r: Int[Array, "h w"], c: Int[Array, "h w"]) -> Int[Array, "r c"]:
-        # Signed: narrow ground truth (uint8) would wrap in the index.
-        r, c = r.astype(jnp.int32), c.astype(jnp.int32)
-        counts = (r >= 0) & (r < num_rows) & (c >= 0) & (c < num_columns)
-        slots = jnp.where(counts, r * num_columns + c, num_rows * num_columns)
-        table = jnp.zeros((num_rows * num_columns,), jnp.int32)
-        table = table.at[slots.ravel()].add(1, mode="drop")
-        return table.reshape(num_rows, num_columns)
-
-    return jax.vmap(table_fn)(rows, columns)
+def compact(labels: Integer[np.ndarray, "*s"]) -> Int[np.ndarray, "*s"]:
+    """Labels numbered from 0 without gaps, in their order, so tables have no gaps."""
+    return np.unique(labels, return_inverse=True)[1].reshape(np.shape(labels))
 
 
 def ious(

@@ -7,8 +7,9 @@ of R within the segmentation; then the mean over images.
 
 import numpy as np
 
-from uhseg_jax.metrics import partitions, states, tallies
-from uhseg_jax.metrics.contingency import contingency_table
+from uhseg_jax.metrics import partitions, states
+from uhseg_jax.metrics.contingency import compact, contingency_table
+from uhseg_jax.metrics.tallies import mean_over
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Int, Integer
 
@@ -31,20 +32,15 @@ def nfcovering(
     Raises:
       ValueError: the sizes differ.
     """
-    table = contingency_table(_compact(segmentation), instances)
+    table = contingency_table(compact(segmentation), instances)
     sizes = table.sum(axis=0)
     best = partitions.best_ious(table)
     is_instance = (sizes > 0) & (np.arange(sizes.size) != NO_INSTANCE)
-    return tallies.mean_over(best, is_instance)
-
-
-def _compact(labels: Integer[np.ndarray, "h w"]) -> Integer[np.ndarray, "h w"]:
-    """Labels numbered without gaps, so that a table has no empty rows."""
-    return np.unique(labels, return_inverse=True)[1].reshape(np.shape(labels))
+    return mean_over(best, is_instance)
 
 
 @pytree_dataclass
-class InstanceState:
+class InstanceState(states.Additive):
     """NFCovering of any number of images; states of disjoint images merge by addition.
 
     Attributes:
@@ -72,10 +68,6 @@ class InstanceState:
                 np.asarray(int(not scored)),
             )
         )
-
-    def merge(self, other: "InstanceState") -> "InstanceState":
-        """The state of the images of both."""
-        return states.merge(self, other)
 
     def compute(self) -> dict[str, float]:
         """``nfcovering``, mean over images (NaN if none); ``images``; ``skipped``."""

@@ -13,8 +13,9 @@ import dataclasses
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from uhseg_jax.metrics import states, tallies
-from uhseg_jax.metrics.contingency import contingency_table, ious
+from uhseg_jax.metrics import states
+from uhseg_jax.metrics.contingency import compact, contingency_table, ious
+from uhseg_jax.metrics.tallies import Tally, mean_over
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Float, Int, Integer
 
@@ -28,24 +29,20 @@ class ImageMatching:
     Attributes:
       segments: ``[c]``, the segment that each class got: a position in the sorted list
         of the image's segments, or beyond its end for a class that got none.
-      true_positives: ``[c]``, pixels of the class in its segment.
-      false_positives: ``[c]``, pixels of its segment outside the class.
-      false_negatives: ``[c]``, pixels of the class outside its segment.
+      tally: of the classes with their segments.
     """
 
     segments: Int[np.ndarray, " c"]
-    true_positives: Int[np.ndarray, " c"]
-    false_positives: Int[np.ndarray, " c"]
-    false_negatives: Int[np.ndarray, " c"]
+    tally: Tally
 
     @property
     def is_empty(self) -> bool:
         """Whether no pixel of the ground truth counts."""
-        return not np.any(self.true_positives + self.false_negatives)
+        return not self.tally.sizes.any()
 
     def row(self) -> dict[str, float]:
         """The scores of this image alone, flat, for a table of images."""
-        return _scores(self.true_positives, self.false_positives, self.false_negatives)
+        return _scores(self.tally)
 
 
 def match_image(
@@ -68,65 +65,53 @@ def match_image(
       ValueError: the sizes differ, or a class index is too large.
     """
     # Numbered by order of id: ties among segments depend on it.
-    ids, compact = np.unique(segmentation, return_inverse=True)
+    segments = compact(segmentation)
     table = contingency_table(
         classes,
-        compact.reshape(np.shape(segmentation)),
+        segments,
         num_rows=num_classes,
-        num_columns=max(num_classes, ids.size),
+        num_columns=max(num_classes, int(segments.max(initial=-1)) + 1),
     )
     # Classes in rows, empty columns for missing segments: the release's matrix.
-    rows, segments = linear_sum_assignment(table, maximize=True)
-    shared = table[rows, segments]
+    rows, chosen = linear_sum_assignment(table, maximize=True)
+    shared = table[rows, chosen]
     return ImageMatching(
-        segments=np.asarray(segments),
-        true_positives=shared,
-        false_positives=table.sum(axis=0)[segments] - shared,
-        false_negatives=table.sum(axis=1) - shared,
+        segments=np.asarray(chosen),
+        tally=Tally(
+            shared, table.sum(axis=0)[chosen] - shared, table.sum(axis=1) - shared
+        ),
     )
 
 
 @pytree_dataclass
-class ImageMatchingState:
+class ImageMatchingState(states.Additive):
     """The per-image protocol; states of disjoint images merge by addition.
 
     Attributes:
-      true_positives: ``[c]``, pixels of the classes in their segments.
-      false_positives: ``[c]``, pixels of these segments outside their classes.
-      false_negatives: ``[c]``, pixels of the classes outside their segments.
+      tally: of the classes with their segments.
       images: ``[]``, images scored.
       skipped: ``[]``, images whose ground truth is empty; they count nowhere else.
     """
 
-    true_positives: Int[np.ndarray, " c"]
-    false_positives: Int[np.ndarray, " c"]
-    false_negatives: Int[np.ndarray, " c"]
+    tally: Tally
     images: Int[np.ndarray, ""]
     skipped: Int[np.ndarray, ""]
 
     @classmethod
     def empty(cls, num_classes: int) -> "ImageMatchingState":
         """The state of no image."""
-        return cls(
-            *(np.zeros(num_classes, np.int64) for _ in range(3)),
-            *(np.zeros((), np.int64) for _ in range(2)),
-        )
+        zero = np.zeros((), np.int64)
+        return cls(Tally.empty(num_classes), zero, zero)
 
     def update(self, image: ImageMatching) -> "ImageMatchingState":
         """The state with one image more."""
         return self.merge(
             ImageMatchingState(
-                image.true_positives,
-                image.false_positives,
-                image.false_negatives,
+                image.tally,
                 np.asarray(int(not image.is_empty)),
                 np.asarray(int(image.is_empty)),
             )
         )
-
-    def merge(self, other: "ImageMatchingState") -> "ImageMatchingState":
-        """The state of the images of both."""
-        return states.merge(self, other)
 
     def compute(self) -> dict[str, float]:
         """Gives ``miou``, ``pacc`` (NaN if no image), ``images`` and ``skipped``.
@@ -135,14 +120,14 @@ class ImageMatchingState:
         that got a segment counts as 0, as in the release.
         """
         return {
-            **_scores(self.true_positives, self.false_positives, self.false_negatives),
+            **_scores(self.tally),
             "images": int(self.images),
             "skipped": int(self.skipped),
         }
 
 
 @pytree_dataclass
-class DatasetMatchingState:
+class DatasetMatchingState(states.Additive):
     """The whole-set protocol; states of disjoint images merge by addition.
 
     Attributes:
@@ -180,10 +165,6 @@ class DatasetMatchingState:
             DatasetMatchingState(table, np.asarray(scored), np.asarray(1 - scored))
         )
 
-    def merge(self, other: "DatasetMatchingState") -> "DatasetMatchingState":
-        """The state of the images of both."""
-        return states.merge(self, other)
-
     def assignment(self) -> Int[np.ndarray, " k"]:
         """The class of every cluster, to the largest sum of IoU; -1 for spare ones."""
         clusters, classes = linear_sum_assignment(self._ious(), maximize=True)
@@ -202,7 +183,7 @@ class DatasetMatchingState:
         tp[assigned[given]] = self.table[given, assigned[given]]
         taken[assigned[given]] = self.table[given].sum(axis=1)
         return {
-            **_scores(tp, taken - tp, self.table.sum(axis=0) - tp),
+            **_scores(Tally(tp, taken - tp, self.table.sum(axis=0) - tp)),
             "images": int(self.images),
             "skipped": int(self.skipped),
         }
@@ -211,11 +192,10 @@ class DatasetMatchingState:
         return ious(self.table, self.table.sum(axis=1), self.table.sum(axis=0))
 
 
-def _scores(
-    tp: Int[np.ndarray, " c"], fp: Int[np.ndarray, " c"], fn: Int[np.ndarray, " c"]
-) -> dict[str, float]:
-    per_class = tallies.class_ious(tp, fp, fn)
+def _scores(tally: Tally) -> dict[str, float]:
+    """Over the classes that either side shows."""
+    per_class = tally.ious()
     return {
-        "miou": tallies.mean_over(per_class, ~np.isnan(per_class)),
-        "pacc": float(states.ratio(tp.sum(), (tp + fn).sum())),
+        "miou": mean_over(per_class, ~np.isnan(per_class)),
+        "pacc": tally.accuracy(),
     }

@@ -12,12 +12,13 @@ import dataclasses
 import numpy as np
 
 from uhseg_jax.hierarchy.tree import ROOT, RegionTree
-from uhseg_jax.metrics import best_match, states, tallies
+from uhseg_jax.metrics import best_match, states
 from uhseg_jax.metrics.contingency import contingency_table, ious, node_counts
+from uhseg_jax.metrics.tallies import Tally, mean_over
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Float, Int, Integer
 
-__all__ = ["BUDGETS", "ImageOverlap", "OverlapState", "score_image", "score_table"]
+__all__ = ["BUDGETS", "ImageOverlap", "OverlapState", "score_image"]
 
 BUDGETS = (4, 8, 16, 32)
 
@@ -51,10 +52,9 @@ class ImageOverlap:
     def row(self) -> dict[str, float]:
         """The scores of this image alone, flat, for a table of images."""
         at = zip(self.budgets, self.nmcovering_at, strict=True)
-        hits, misses = self.matches.true_positives, self.matches.false_negatives
         return {
             "nmcovering": self.nmcovering,
-            "pacc": float(states.ratio(hits.sum(), (hits + misses).sum())),
+            "pacc": self.matches.tally.accuracy(),
             **{f"nmcovering_at_{budget}": float(score) for budget, score in at},
             "nodes": self.num_nodes,
             "leaves": self.num_leaves,
@@ -79,23 +79,12 @@ def score_image(
     Raises:
       ValueError: the sizes differ, or a class index is too large.
     """
-    labels = np.asarray(tree.labels)
     table = contingency_table(
-        labels, classes, num_rows=tree.parents.shape[0], num_columns=num_classes
+        np.asarray(tree.labels),
+        classes,
+        num_rows=tree.parents.shape[0],
+        num_columns=num_classes,
     )
-    return score_table(tree, table, budgets=budgets)
-
-
-def score_table(
-    tree: RegionTree,
-    table: Int[np.ndarray, "n c"],
-    *,
-    budgets: tuple[int, ...] = BUDGETS,
-) -> ImageOverlap:
-    """`score_image` from the pixels of every leaf (row, by node id) and class.
-
-    The table may come from `contingency_tables_on_device`.
-    """
     counts, _ = node_counts(tree, table)
     areas, present = counts.sum(axis=1), counts[ROOT] > 0
     chosen = best_match.candidates(counts.shape[0])
@@ -103,10 +92,10 @@ def score_table(
     overlaps = ious(counts, areas, counts[ROOT])
     ranks = np.asarray(tree.entry_ranks())[: counts.shape[0]]
     within = [best_match.candidates_within(ranks, budget) for budget in budgets]
-    at = [tallies.mean_over(overlaps[nodes].max(axis=0), present) for nodes in within]
+    at = [mean_over(overlaps[nodes].max(axis=0), present) for nodes in within]
     return ImageOverlap(
         matches=matches,
-        nmcovering=tallies.mean_over(matches.ious, present),
+        nmcovering=mean_over(matches.ious, present),
         nmcovering_at=np.array(at, np.float64),
         budgets=tuple(budgets),
         num_nodes=counts.shape[0] - 1,
@@ -115,13 +104,11 @@ def score_table(
 
 
 @pytree_dataclass
-class OverlapState:
+class OverlapState(states.Additive):
     """The scores of any number of images; states of disjoint images merge by addition.
 
     Attributes:
-      true_positives: ``[c]``, pixels of the classes in their best nodes.
-      false_positives: ``[c]``, pixels of these nodes outside their classes.
-      false_negatives: ``[c]``, pixels of the classes outside their best nodes.
+      tally: of the classes with their best nodes.
       nmcovering: ``[]``, sum over images, in fixed point (`states`).
       nmcovering_at: ``[len(budgets)]``, likewise for every budget.
       nodes: ``[]``, regions without the roots, summed over images.
@@ -131,9 +118,7 @@ class OverlapState:
       budgets: numbers of regions of the budgeted scores.
     """
 
-    true_positives: Int[np.ndarray, " c"]
-    false_positives: Int[np.ndarray, " c"]
-    false_negatives: Int[np.ndarray, " c"]
+    tally: Tally
     nmcovering: Int[np.ndarray, ""]
     nmcovering_at: Int[np.ndarray, " budgets"]
     nodes: Int[np.ndarray, ""]
@@ -147,11 +132,9 @@ class OverlapState:
         cls, num_classes: int, *, budgets: tuple[int, ...] = BUDGETS
     ) -> "OverlapState":
         """The state of no image."""
-        classes, one = np.zeros(num_classes, np.int64), np.zeros((), np.int64)
+        one = np.zeros((), np.int64)
         return cls(
-            true_positives=classes,
-            false_positives=classes,
-            false_negatives=classes,
+            tally=Tally.empty(num_classes),
             nmcovering=one,
             nmcovering_at=np.zeros(len(budgets), np.int64),
             nodes=one,
@@ -163,14 +146,12 @@ class OverlapState:
 
     def update(self, image: ImageOverlap) -> "OverlapState":
         """The state with one image more."""
-        seen = OverlapState.empty(self.true_positives.size, budgets=image.budgets)
+        seen = OverlapState.empty(self.tally.true_positives.size, budgets=image.budgets)
         if image.is_empty:
             return self.merge(dataclasses.replace(seen, skipped=np.asarray(1)))
         return self.merge(
             OverlapState(
-                true_positives=image.matches.true_positives,
-                false_positives=image.matches.false_positives,
-                false_negatives=image.matches.false_negatives,
+                tally=image.matches.tally,
                 nmcovering=states.to_fixed_point(image.nmcovering),
                 nmcovering_at=states.to_fixed_point(image.nmcovering_at),
                 nodes=np.asarray(image.num_nodes),
@@ -180,10 +161,6 @@ class OverlapState:
                 budgets=image.budgets,
             )
         )
-
-    def merge(self, other: "OverlapState") -> "OverlapState":
-        """The state of the images of both."""
-        return states.merge(self, other)
 
     def compute(self) -> dict[str, float]:
         """All scores, flat, in fractions of 1; NaN where nothing was scored.
@@ -195,9 +172,7 @@ class OverlapState:
         """
         at = states.mean(self.nmcovering_at, self.images)
         return {
-            **tallies.scores(
-                self.true_positives, self.false_positives, self.false_negatives
-            ),
+            **self.tally.scores(),
             "nmcovering": float(states.mean(self.nmcovering, self.images)),
             **{
                 f"nmcovering_at_{budget}": float(score)
@@ -208,8 +183,3 @@ class OverlapState:
             "mean_nodes": float(states.ratio(self.nodes, self.images)),
             "mean_leaves": float(states.ratio(self.leaves, self.images)),
         }
-
-    def class_ious(self) -> Float[np.ndarray, " c"]:
-        """IoU of every class over all images; NaN for one that no image shows."""
-        tp, fp, fn = self.true_positives, self.false_positives, self.false_negatives
-        return tallies.class_ious(tp, fp, fn)

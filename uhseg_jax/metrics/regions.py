@@ -15,11 +15,11 @@ import numpy as np
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import partitions, states
 from uhseg_jax.metrics.contingency import contingency_table, ious, node_counts
-from uhseg_jax.metrics.scales import cut_maps
+from uhseg_jax.metrics.scales import NUM_REGIONS, cut_maps
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Float, Int, Integer
 
-__all__ = ["ImageRegions", "RegionState", "score_stack", "score_tree"]
+__all__ = ["ImageRegions", "RegionState", "score_tree"]
 
 # Covered pixels are kept to 1e-6 of a pixel: pixels of a set leave room for no more.
 _PIXEL_BITS = 20
@@ -54,40 +54,11 @@ class ImageRegions:
         }
 
 
-def score_stack(
-    segmentations: Integer[np.ndarray, "t h w"],
-    annotations: Sequence[Integer[np.ndarray, "_ _"]],
-) -> ImageRegions:
-    """Scores a series of flat segmentations against several annotators.
-
-    Args:
-      segmentations: region of every pixel at every scale, any ids from 0.
-      annotations: for every annotator the region of every pixel, any ids from 0;
-        negative where a pixel does not count.
-
-    Raises:
-      ValueError: the sizes differ, or there is no annotation.
-    """
-    tables = [
-        [
-            contingency_table(labels, truth, num_columns=int(truth.max()) + 1)
-            for labels in segmentations
-        ]
-        for truth in _require_annotations(annotations)
-    ]
-    best = [
-        np.max([partitions.best_ious(table) for table in scales], axis=0)
-        for scales in tables
-    ]
-    return _image_regions(tables, best)
-
-
 def score_tree(
     tree: RegionTree,
     annotations: Sequence[Integer[np.ndarray, "_ _"]],
     *,
-    num_regions: Sequence[int] | None = None,
-    costs: Sequence[float] | None = None,
+    num_regions: Sequence[int] = NUM_REGIONS,
 ) -> ImageRegions:
     """Scores the cuts of a tree against several annotators.
 
@@ -96,17 +67,22 @@ def score_tree(
 
     Args:
       tree: one tree; its labels are of the annotations' size.
-      annotations: as for `score_stack`.
+      annotations: for every annotator the region of every pixel, any ids from 0;
+        negative where a pixel does not count.
       num_regions: the scales, as for `cut_maps`.
-      costs: likewise.
 
     Raises:
-      ValueError: the sizes differ, there is no annotation, or the scales are no scales.
+      ValueError: the sizes differ, or there is no annotation.
     """
+    if len(annotations) == 0:
+        raise ValueError(
+            "expected at least one annotator's segmentation of the image, but found "
+            "none; leave the image out, or give its ground truth."
+        )
     n = tree.parents.shape[0]
-    maps = cut_maps(tree, num_regions=num_regions, costs=costs)
+    maps = cut_maps(tree, num_regions)
     tables, best = [], []
-    for truth in _require_annotations(annotations):
+    for truth in annotations:
         leaves = contingency_table(np.asarray(tree.labels), truth, num_rows=n)
         tables.append([_merge_rows(leaves, regions) for regions in maps])
         counts, _ = node_counts(tree, leaves)
@@ -123,17 +99,6 @@ def _merge_rows(
     merged = np.zeros((compact.max() + 1, table.shape[1]), table.dtype)
     np.add.at(merged, compact, table)
     return merged
-
-
-def _require_annotations(
-    annotations: Sequence[Integer[np.ndarray, "_ _"]],
-) -> Sequence[Integer[np.ndarray, "_ _"]]:
-    if len(annotations) == 0:
-        raise ValueError(
-            "expected at least one annotator's segmentation of the image, but found "
-            "none; leave the image out, or give its ground truth."
-        )
-    return annotations
 
 
 def _image_regions(
@@ -161,7 +126,7 @@ def _image_regions(
 
 
 @pytree_dataclass
-class RegionState:
+class RegionState(states.Additive):
     """The scores of any number of images; states of disjoint images merge by addition.
 
     All but the two counts are sums over images in fixed point (`states`).
@@ -210,10 +175,6 @@ class RegionState:
                 np.asarray(1),
             )
         )
-
-    def merge(self, other: "RegionState") -> "RegionState":
-        """The state of the images of both."""
-        return states.merge(self, other)
 
     def compute(self) -> dict[str, float]:
         """All scores, flat; NaN where nothing was scored.

@@ -1,11 +1,10 @@
 """A tree as a series of flat segmentations from coarse to fine, for the BSDS scores."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
-from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.types import Int
 
 __all__ = ["NUM_REGIONS", "cut_maps", "cut_stack"]
@@ -15,43 +14,23 @@ NUM_REGIONS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 6
 
 
 def cut_maps(
-    tree: RegionTree,
-    *,
-    num_regions: Sequence[int] | None = None,
-    costs: Sequence[float] | None = None,
+    tree: RegionTree, num_regions: Sequence[int] = NUM_REGIONS
 ) -> Int[np.ndarray, "t n"]:
     """The region of every leaf at every scale.
 
     Args:
       tree: one tree.
-      num_regions: cuts by number of regions (`RegionTree.cut`); `NUM_REGIONS` if
-        neither is given.
-      costs: cuts by cost instead.
+      num_regions: the scales, as numbers of regions (`RegionTree.cut`).
 
     Returns:
-      ``[t, n]``: for every node that is a leaf, the node that it is seen as.
-
-    Raises:
-      ValueError: both are given, or a value is out of range.
+      ``[t, n]``: for every node the one that it is seen as.
     """
-    if num_regions is not None and costs is not None:
-        raise ValueError("give num_regions or costs for the scales, not both.")
-    # An image with one cell for every node: cutting it costs nothing.
-    nodes = np.arange(tree.parents.shape[0], dtype=np.int32)[None, :]
-    small = dataclasses.replace(tree, labels=nodes)
-    if costs is not None:
-        cuts = [small.cut(cost=cost) for cost in costs]
-    else:
-        cuts = [small.cut(num_regions=k) for k in num_regions or NUM_REGIONS]
-    return np.concatenate([np.asarray(cut) for cut in cuts])
+    cuts = [visible_nodes(tree, num_regions=k) for k in num_regions]
+    return np.stack([np.asarray(cut) for cut in cuts])
 
 
 def cut_stack(
-    tree: RegionTree,
-    *,
-    num_regions: Sequence[int] | None = None,
-    costs: Sequence[float] | None = None,
+    tree: RegionTree, num_regions: Sequence[int] = NUM_REGIONS
 ) -> Int[np.ndarray, "t h w"]:
     """The flat segmentation of every scale; arguments as for `cut_maps`."""
-    maps = cut_maps(tree, num_regions=num_regions, costs=costs)
-    return maps[:, np.asarray(tree.labels)]
+    return cut_maps(tree, num_regions)[:, np.asarray(tree.labels)]

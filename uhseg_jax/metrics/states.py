@@ -15,6 +15,7 @@ import numpy as np
 from uhseg_jax.types import Float, Int
 
 __all__ = [
+    "Additive",
     "from_fixed_point",
     "from_words",
     "mean",
@@ -78,6 +79,14 @@ def merge(first: State, second: State) -> State:
             "start both from the same `empty(...)`."
         )
     return jax.tree.map(lambda x, y: np.asarray(np.add(x, y)), first, second)
+
+
+class Additive:
+    """A state that merges with others of its kind."""
+
+    def merge(self: State, other: State) -> State:
+        """The state of the images of both."""
+        return merge(self, other)
 
 
 def merge_all(states: Iterable[State]) -> State:

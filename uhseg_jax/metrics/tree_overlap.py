@@ -10,13 +10,14 @@ import dataclasses
 import numpy as np
 
 from uhseg_jax.hierarchy.tree import ROOT, RegionTree
-from uhseg_jax.metrics import best_match, states, tallies
+from uhseg_jax.metrics import best_match, states
 from uhseg_jax.metrics.contingency import contingency_table, node_counts
+from uhseg_jax.metrics.tallies import Tally, mean_over
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.taxonomy import ClassTree
 from uhseg_jax.types import Bool, Float, Int, Integer
 
-__all__ = ["ImageTreeOverlap", "TreeOverlapState", "score_image", "score_table"]
+__all__ = ["ImageTreeOverlap", "TreeOverlapState", "score_image"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,13 +65,6 @@ def score_image(
         num_rows=tree.parents.shape[0],
         num_columns=hierarchy.members.shape[0],
     )
-    return score_table(tree, table, hierarchy)
-
-
-def score_table(
-    tree: RegionTree, table: Int[np.ndarray, "n c"], hierarchy: ClassTree
-) -> ImageTreeOverlap:
-    """`score_image` from the pixels of every leaf (row, by node id) and flat class."""
     flat_counts, contains = node_counts(tree, table)
     counts = flat_counts @ hierarchy.members.astype(np.int64)
     matches = best_match.best_matches(
@@ -80,8 +74,8 @@ def score_table(
     shares = _shares_of_ancestors(matches.nodes, contains, hierarchy.contains())
     return ImageTreeOverlap(
         matches=matches,
-        nmcovering=tallies.mean_over(matches.ious, present),
-        nhcovering=tallies.mean_over(matches.ious * shares, present),
+        nmcovering=mean_over(matches.ious, present),
+        nhcovering=mean_over(matches.ious * shares, present),
     )
 
 
@@ -102,22 +96,18 @@ def _shares_of_ancestors(
 
 
 @pytree_dataclass
-class TreeOverlapState:
+class TreeOverlapState(states.Additive):
     """The scores of any number of images; states of disjoint images merge by addition.
 
     Attributes:
-      true_positives: ``[g]``, pixels of the hierarchy's nodes in their best nodes.
-      false_positives: ``[g]``, pixels of these best nodes outside.
-      false_negatives: ``[g]``, pixels of the hierarchy's nodes outside theirs.
+      tally: of the hierarchy's nodes with their best nodes.
       nmcovering: ``[]``, sum over images, in fixed point (`states`).
       nhcovering: ``[]``, likewise.
       images: ``[]``, images scored.
       skipped: ``[]``, images whose ground truth is empty; they count nowhere else.
     """
 
-    true_positives: Int[np.ndarray, " g"]
-    false_positives: Int[np.ndarray, " g"]
-    false_negatives: Int[np.ndarray, " g"]
+    tally: Tally
     nmcovering: Int[np.ndarray, ""]
     nhcovering: Int[np.ndarray, ""]
     images: Int[np.ndarray, ""]
@@ -126,31 +116,22 @@ class TreeOverlapState:
     @classmethod
     def empty(cls, num_nodes: int) -> "TreeOverlapState":
         """The state of no image, for a hierarchy of ``num_nodes`` nodes."""
-        return cls(
-            *(np.zeros(num_nodes, np.int64) for _ in range(3)),
-            *(np.zeros((), np.int64) for _ in range(4)),
-        )
+        return cls(Tally.empty(num_nodes), *(np.zeros((), np.int64) for _ in range(4)))
 
     def update(self, image: ImageTreeOverlap) -> "TreeOverlapState":
         """The state with one image more."""
         if image.is_empty:
-            nothing = TreeOverlapState.empty(self.true_positives.size)
+            nothing = TreeOverlapState.empty(self.tally.true_positives.size)
             return self.merge(dataclasses.replace(nothing, skipped=np.asarray(1)))
         return self.merge(
             TreeOverlapState(
-                image.matches.true_positives,
-                image.matches.false_positives,
-                image.matches.false_negatives,
+                image.matches.tally,
                 states.to_fixed_point(image.nmcovering),
                 states.to_fixed_point(image.nhcovering),
                 np.asarray(1),
                 np.asarray(0),
             )
         )
-
-    def merge(self, other: "TreeOverlapState") -> "TreeOverlapState":
-        """The state of the images of both."""
-        return states.merge(self, other)
 
     def compute(self) -> dict[str, float]:
         """All scores, flat, in fractions of 1; NaN where nothing was scored.
@@ -159,11 +140,8 @@ class TreeOverlapState:
         the hierarchy's nodes summed over images; ``tree_nmcovering`` (T -> T_gt) and
         ``nhcovering``, means over images; ``images`` and ``skipped``.
         """
-        flat = tallies.scores(
-            self.true_positives, self.false_positives, self.false_negatives
-        )
         return {
-            **{f"tree_{name}": score for name, score in flat.items()},
+            **{f"tree_{name}": score for name, score in self.tally.scores().items()},
             "tree_nmcovering": float(states.mean(self.nmcovering, self.images)),
             "nhcovering": float(states.mean(self.nhcovering, self.images)),
             "images": int(self.images),

@@ -17,6 +17,7 @@ from uhseg_jax.metrics.scales import NUM_REGIONS, cut_stack
 from uhseg_jax.metrics.tree_overlap import TreeOverlapState
 from uhseg_jax.metrics.tree_overlap import score_image as score_tree
 from uhseg_jax.protocols.annotators import AnnotatorScorer
+from uhseg_jax.protocols.protocol import Protocol
 from uhseg_jax.protocols.resolutions import (
     RESOLUTIONS,
     at_both_resolutions,
@@ -27,7 +28,7 @@ from uhseg_jax.refinement.labels import resize_labels
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Int, Integer
 
-__all__ = ["ClassScorer", "Scores", "best_region_scorer"]
+__all__ = ["BEST_REGION", "ClassScorer", "Scores"]
 
 # Reported once for both sizes, because they do not depend on it.
 _COUNTS = ("images", "skipped", "mean_nodes", "mean_leaves")
@@ -154,15 +155,22 @@ class ClassScorer:
         return Scores(flat, nested, instances, edges), row
 
 
-def best_region_scorer(
-    source: Source, *, boundaries: bool
-) -> ClassScorer | AnnotatorScorer:
+def _scorer(source: Source, *, boundaries: bool) -> ClassScorer | AnnotatorScorer:
     """The scorer of a dataset; looks at its first example."""
     first = source[0] if len(source) else None
     if first is not None and first.annotations is not None:
         return AnnotatorScorer()
     instances = first is not None and first.instances is not None
     return ClassScorer(source.taxonomy, instances=instances, boundaries=boundaries)
+
+
+BEST_REGION = Protocol(
+    "best_region",
+    "every class takes the region of the tree that fits it best, as papers on "
+    "hierarchies do; where several people drew regions, as BSDS does",
+    _scorer,
+    options=("boundaries",),
+)
 
 
 def _without_void(classes: Int[np.ndarray, "h w"]) -> Int[np.ndarray, "h w"]:

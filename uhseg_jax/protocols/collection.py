@@ -17,13 +17,19 @@ from uhseg_jax.datasets.source import Example, Source
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.metrics import states
 from uhseg_jax.metrics.matching import DatasetMatchingState
-from uhseg_jax.protocols.protocol import ALL_LEAVES
+from uhseg_jax.protocols.protocol import ALL_LEAVES, Protocol
 from uhseg_jax.protocols.resolutions import encode_labels
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.refinement.labels import at_size, resize_labels
 from uhseg_jax.types import Bool, Int
 
-__all__ = ["MASKS", "CollectionScorer", "CollectionScores", "average_seeds"]
+__all__ = [
+    "COLLECTION",
+    "MASKS",
+    "CollectionScorer",
+    "CollectionScores",
+    "average_seeds",
+]
 
 MASKS = ("dataset", "category", "image", "final")  # foregrounds of a `Segmentation`
 _FOREGROUNDS = ("everything", *MASKS, "refined")
@@ -145,6 +151,15 @@ class CollectionScorer:
         }
 
 
+COLLECTION = Protocol(
+    "collection",
+    "the categories that a method finds in a dataset are matched one to one with its "
+    "classes, once for all images",
+    CollectionScorer,
+    options=("num_categories",),
+)
+
+
 def average_seeds(
     metrics: Mapping[int, Mapping[str, float | None]],
 ) -> dict[str, float]:
@@ -155,23 +170,23 @@ def average_seeds(
         has it, is NaN.
 
     Returns:
-      The mean of every score, then ``full/miou_std``, the standard deviation (NaN for
-      one seed), and ``full/miou_seed_N``.
+      The mean of every score; then of ``full/miou``, where it is one, the standard
+      deviation ``full/miou_std`` (NaN for one seed), and ``full/miou_seed_N``.
     """
     rows = {
         seed: {k: math.nan if v is None else float(v) for k, v in row.items()}
         for seed, row in metrics.items()
     }
+    means = {
+        key: statistics.fmean(row[key] for row in rows.values())
+        for key in next(iter(rows.values()))
+    }
+    if "full/miou" not in means:
+        return means
     mious = {f"full/miou_seed_{seed}": row["full/miou"] for seed, row in rows.items()}
     several = len(rows) > 1
-    return {
-        **{
-            key: statistics.fmean(row[key] for row in rows.values())
-            for key in next(iter(rows.values()))
-        },
-        "full/miou_std": statistics.stdev(mious.values()) if several else math.nan,
-        **mious,
-    }
+    spread = statistics.stdev(mious.values()) if several else math.nan
+    return {**means, "full/miou_std": spread, **mious}
 
 
 def _foregrounds(

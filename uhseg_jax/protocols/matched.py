@@ -18,7 +18,7 @@ from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import states
 from uhseg_jax.metrics.matching import ImageMatchingState, match_image
-from uhseg_jax.protocols.protocol import ALL_LEAVES
+from uhseg_jax.protocols.protocol import ALL_LEAVES, Protocol
 from uhseg_jax.protocols.resolutions import (
     RESOLUTIONS,
     at_both_resolutions,
@@ -28,7 +28,7 @@ from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Int
 
-__all__ = ["MatchedScorer", "MatchedScores", "matched_scorer"]
+__all__ = ["HUNGARIAN", "MatchedScorer", "MatchedScores"]
 
 
 @pytree_dataclass
@@ -65,8 +65,8 @@ class MatchedScorer:
         """The scores of no image, on the grid and at full size."""
         matching = ImageMatchingState.empty(self._classes.num_classes)
         return {
-            place: MatchedScores(matching, np.zeros((), np.int64))
-            for place in RESOLUTIONS
+            resolution: MatchedScores(matching, np.zeros((), np.int64))
+            for resolution in RESOLUTIONS
         }
 
     def score(
@@ -79,16 +79,16 @@ class MatchedScorer:
         """
         scores, row = self.empty(), dict[str, float]()
         pairs = at_both_resolutions(result, encode_labels(example, self._classes))
-        for place, (tree, truth) in pairs.items():
+        for resolution, (tree, truth) in pairs.items():
             segments = self._segments(tree)
             found = match_image(segments, truth, num_classes=self._classes.num_classes)
             count = np.unique(segments).size
-            scores[place] = MatchedScores(
-                scores[place].matching.update(found),
+            scores[resolution] = MatchedScores(
+                scores[resolution].matching.update(found),
                 np.asarray(0 if found.is_empty else count),
             )
-            row |= {f"{place}/hungarian_{k}": v for k, v in found.row().items()}
-            row[f"{place}/leaves"] = count
+            row |= {f"{resolution}/hungarian_{k}": v for k, v in found.row().items()}
+            row[f"{resolution}/leaves"] = count
         return scores, row
 
     def compute(self, state: dict[str, MatchedScores]) -> dict[str, float]:
@@ -96,12 +96,15 @@ class MatchedScorer:
 
         ``mean_leaves`` is the mean number of segments at full size.
         """
-        found = {place: state[place].matching.compute() for place in RESOLUTIONS}
+        found = {
+            resolution: state[resolution].matching.compute()
+            for resolution in RESOLUTIONS
+        }
         full = state["full"]
         return {
             **{
-                f"{place}/hungarian_{name}": scores[name]
-                for place, scores in found.items()
+                f"{resolution}/hungarian_{name}": scores[name]
+                for resolution, scores in found.items()
                 for name in ("miou", "pacc")
             },
             **{name: found["full"][name] for name in ("images", "skipped")},
@@ -114,7 +117,7 @@ class MatchedScorer:
         return np.asarray(tree.cut(num_regions=self._num_regions))
 
 
-def matched_scorer(source: Source, *, num_regions: int | None) -> MatchedScorer:
+def _scorer(source: Source, *, num_regions: int | None) -> MatchedScorer:
     """The scorer of a dataset; looks at its first example.
 
     Raises:
@@ -126,3 +129,12 @@ def matched_scorer(source: Source, *, num_regions: int | None) -> MatchedScorer:
             "regions of several people; score it by the protocol 'best_region'."
         )
     return MatchedScorer(source.taxonomy, num_regions=num_regions)
+
+
+HUNGARIAN = Protocol(
+    "hungarian",
+    "the regions of one flat segmentation are matched one to one with the classes of "
+    "the image, as zero-shot segmenters are scored",
+    _scorer,
+    options=("num_regions",),
+)

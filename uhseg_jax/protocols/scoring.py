@@ -3,42 +3,17 @@
 import dataclasses
 from typing import Annotated
 
-from uhseg_jax.datasets.cropped import CroppedSource
 from uhseg_jax.datasets.source import Source
-from uhseg_jax.protocols.classes import best_region_scorer
-from uhseg_jax.protocols.collection import CollectionScorer
-from uhseg_jax.protocols.matched import matched_scorer
-from uhseg_jax.protocols.protocol import Protocol, Scorer
+from uhseg_jax.datasets.views import CroppedSource
+from uhseg_jax.protocols import classes, collection, matched
+from uhseg_jax.protocols.protocol import Scorer
 from uhseg_jax.registry import Registry
 from uhseg_jax.validators import Validated, integer, one_of, optional
 
 __all__ = ["PROTOCOLS", "Scoring"]
 
 PROTOCOLS = Registry(
-    "protocol",
-    [
-        Protocol(
-            "best_region",
-            "every class takes the region of the tree that fits it best, as papers on "
-            "hierarchies do; where several people drew regions, as BSDS does",
-            best_region_scorer,
-            options=("boundaries",),
-        ),
-        Protocol(
-            "hungarian",
-            "the regions of one flat segmentation are matched one to one with the "
-            "classes of the image, as zero-shot segmenters are scored",
-            matched_scorer,
-            options=("num_regions",),
-        ),
-        Protocol(
-            "collection",
-            "the categories that a method finds in a dataset are matched one to one "
-            "with its classes, once for all images",
-            CollectionScorer,
-            options=("num_categories",),
-        ),
-    ],
+    "protocol", [classes.BEST_REGION, matched.HUNGARIAN, collection.COLLECTION]
 )
 
 
@@ -54,6 +29,7 @@ class Scoring(Validated):
         their leaves.
       boundaries: with "best_region", score those between classes too, as BSDS does;
         slow.
+      num_seeds: runs of the method with consecutive seeds, whose scores are averaged.
 
     Raises:
       ValueError: a field has a value that it cannot have, or the protocol does not
@@ -64,6 +40,7 @@ class Scoring(Validated):
     crop: Annotated[int | None, optional(integer(1))] = None
     num_regions: Annotated[int | None, optional(integer(1))] = None
     boundaries: Annotated[bool, one_of(False, True)] = False
+    num_seeds: Annotated[int, integer(1)] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()

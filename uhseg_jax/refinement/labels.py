@@ -5,9 +5,8 @@ import dataclasses
 import jax
 import numpy as np
 
-from uhseg_jax.hierarchy.collapse import collapse_empty
-from uhseg_jax.hierarchy.cuts import NO_PARENT
-from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.hierarchy.pruning import collapse_empty
+from uhseg_jax.hierarchy.tree import RegionTree, on_nodes
 from uhseg_jax.refinement.components import label_components
 from uhseg_jax.types import Array, Integer
 
@@ -39,7 +38,7 @@ def relabel(tree: RegionTree, labels: Integer[np.ndarray, "H W"]) -> RegionTree:
     """The tree over other cells, without the leaves that have lost all of theirs.
 
     Parents are the unions of their leaves, so regions are nested whatever the labels
-    are; see `hierarchy.collapse.collapse_empty` for the nodes that go.
+    are; see `hierarchy.pruning.collapse_empty` for the nodes that go.
 
     Args:
       tree: one tree, numpy.
@@ -48,28 +47,10 @@ def relabel(tree: RegionTree, labels: Integer[np.ndarray, "H W"]) -> RegionTree:
     Returns:
       A tree with numpy arrays of the same padded length.
     """
-    n = tree.parents.shape[0]
-    padded = 1 << (n - 1).bit_length()  # trees of many sizes share few programs
-
-    def pad(x: Array | np.ndarray, fill: int) -> np.ndarray:
-        return np.pad(np.asarray(x), (0, padded - n), constant_values=fill)
-
-    areas = np.bincount(labels.ravel(), minlength=n).astype(np.int32)
-    closed = jax.device_get(
-        collapse_empty(
-            pad(tree.parents, NO_PARENT),
-            pad(tree.costs, 0),
-            np.asarray(tree.num_nodes, np.int32),
-            pad(areas, 0),
-        )
-    )
-    return RegionTree(
-        labels=closed.numbers[labels],
-        parents=closed.parents[:n],
-        num_nodes=closed.num_nodes,
-        depths=closed.depths[:n],
-        costs=closed.costs[:n],
-    )
+    tree = jax.device_get(tree)
+    areas = np.bincount(labels.ravel(), minlength=tree.parents.size).astype(np.int32)
+    nodes, numbers = on_nodes(tree, collapse_empty, areas)
+    return RegionTree(labels=numbers[labels], **vars(nodes))
 
 
 def divide_into_pieces(tree: RegionTree) -> RegionTree:

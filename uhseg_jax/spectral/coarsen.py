@@ -10,7 +10,7 @@ from uhseg_jax.spectral import eigen, kmeans, numerics
 from uhseg_jax.spectral.affinity import Affinity
 from uhseg_jax.types import Array, Float, Int, Key
 
-__all__ = ["CoarseGraph", "over_cluster", "sharpen"]
+__all__ = ["CoarseGraph", "over_cluster", "raise_contrast"]
 
 
 @pytree_dataclass
@@ -62,13 +62,13 @@ def over_cluster(
     return CoarseGraph(weights, sizes, assignment, spectrum)
 
 
-def sharpen(graph: CoarseGraph, exponent: float) -> CoarseGraph:
+def raise_contrast(graph: CoarseGraph, exponent: float) -> CoarseGraph:
     """Raises the mean weight between superpixels to a power.
 
     ``w_ij -> n_i n_j (w_ij / (n_i n_j)) ** exponent``, up to one factor for the whole
-    graph, which no normalised cut sees: pairs that are merely not unlike stop to hold a
-    region together. Exponent 1 is the graph as it is. Kin: DiffCut raises min-max
-    scaled cosines to the power 10.
+    graph, which no normalised cut sees. A region is then held together by its similar
+    pairs; without it the many pairs of middling weight outweigh them. Exponent 1 is the
+    graph as it is. Similarly DiffCut raises min-max scaled cosines to the power 10.
     """
     if exponent == 1:
         return graph  # not even rounded

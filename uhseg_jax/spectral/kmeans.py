@@ -1,5 +1,8 @@
 """k-means with k-means++ seeding, masks and restarts, in static shapes."""
 
+import functools
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -7,7 +10,7 @@ from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import numerics
 from uhseg_jax.types import Array, Bool, Float, Int, Key, Scalar
 
-__all__ = ["KMeansOutput", "best_k_means", "k_means", "k_means_plus_plus"]
+__all__ = ["KMeansOutput", "k_means", "k_means_plus_plus"]
 
 
 @pytree_dataclass
@@ -16,17 +19,31 @@ class KMeansOutput:
 
     Attributes:
       assignment: int32 ``[n]``, cluster of every point; 0 for points masked out.
-      centroids: ``[k, d]``, mean of every cluster; an empty one keeps its last place.
+      centroids: ``[k, d]``, mean of every cluster, of unit length if spherical; an
+        empty cluster keeps its last centroid.
       inertia: ``[]``, summed squared distance of the points to their centroids.
       iterations: int32 ``[]``, Lloyd steps taken.
+      converged: ``[]``, whether the last of them moved no point.
     """
 
     assignment: Int[Array, " n"]
     centroids: Float[Array, "k d"]
     inertia: Scalar
     iterations: Int[Array, ""]
+    converged: Bool[Array, ""]
 
 
+@functools.partial(
+    jax.jit,
+    static_argnames=(
+        "k",
+        "num_restarts",
+        "max_iterations",
+        "greedy",
+        "spherical",
+        "in_turn",
+    ),
+)
 def k_means(
     key: Key[Array, ""],
     points: Float[Array, "n d"],
@@ -36,6 +53,9 @@ def k_means(
     mask: Bool[Array, " n"] | None = None,
     num_restarts: int = 1,
     max_iterations: int = 100,
+    greedy: bool = False,
+    spherical: bool = False,
+    in_turn: bool = False,
 ) -> KMeansOutput:
     """Lloyd's algorithm from k-means++ seeds; the restart with least inertia wins.
 
@@ -45,8 +65,14 @@ def k_means(
       k: number of centroids that exist (static).
       num_clusters: how many of them take part, at most k (may be traced); all if None.
       mask: the points that count; all if None.
-      num_restarts: seedings tried.
-      max_iterations: Lloyd steps at the most; each restart stops when no point moves.
+      num_restarts: seedings tried (static).
+      max_iterations: Lloyd steps at the most (static); each restart stops when no point
+        moves.
+      greedy: draw each seed as the best of several (static); see `k_means_plus_plus`.
+      spherical: for points of unit length: centroids are brought to unit length, and
+        the nearest has the largest cosine (static).
+      in_turn: run the restarts one after the other, so that each stops when its own
+        points rest and memory holds one; for large clusterings (static).
 
     Returns:
       The clustering with the least inertia (ties: the first restart).
@@ -57,35 +83,21 @@ def k_means(
 
     def run_fn(restart_key: Key[Array, ""]) -> KMeansOutput:
         seeds = k_means_plus_plus(
-            restart_key, points, k, num_clusters=num_clusters, mask=mask
+            restart_key,
+            points,
+            k,
+            num_clusters=num_clusters,
+            mask=mask,
+            num_draws=2 + int(math.log(k)) if greedy else 1,
         )
-        return _lloyd(points, seeds, num_clusters, mask, max_iterations)
+        return _lloyd(points, seeds, num_clusters, mask, max_iterations, spherical)
 
-    if num_restarts == 1:
+    if num_restarts == 1 and not in_turn:
         return run_fn(key)
-    runs = jax.vmap(run_fn)(jax.random.split(key, num_restarts))
+    keys = jax.random.split(key, num_restarts)
+    runs = jax.lax.map(run_fn, keys) if in_turn else jax.vmap(run_fn)(keys)
     best = jnp.argmin(runs.inertia)
     return jax.tree.map(lambda x: x[best], runs)
-
-
-def best_k_means(
-    key: Key[Array, ""],
-    points: Float[Array, "n d"],
-    k: int,
-    *,
-    mask: Bool[Array, " n"] | None = None,
-    num_restarts: int,
-    max_iterations: int = 100,
-) -> KMeansOutput:
-    """As `k_means`, but the restarts run one after the other and outside of jit.
-
-    Each stops when its own points rest, and memory holds one; for large clusterings.
-    """
-    runs = (
-        _jitted(one, points, k, mask=mask, max_iterations=max_iterations)
-        for one in jax.random.split(key, num_restarts)
-    )
-    return min(runs, key=lambda run: float(run.inertia))
 
 
 def k_means_plus_plus(
@@ -95,13 +107,13 @@ def k_means_plus_plus(
     *,
     num_clusters: Int[Array, ""],
     mask: Bool[Array, " n"],
-    trials: int = 1,
+    num_draws: int = 1,
 ) -> Float[Array, "k d"]:
     """Seeds drawn with probability proportional to the squared distance to the others.
 
     Arthur and Vassilvitskii, "k-means++", SODA 2007. Seeds beyond ``num_clusters``, and
-    those for which no distinct point is left, repeat the first. Of several ``trials``
-    for a seed the one that lowers the sum of squared distances most is taken (their
+    those for which no distinct point is left, repeat the first. Of ``num_draws`` for a
+    seed (static) the one that lowers the sum of squared distances most is taken (their
     section 4, "greedy").
     """
     first_key, loop_key = jax.random.split(key)
@@ -113,10 +125,9 @@ def k_means_plus_plus(
         return jnp.maximum(norms + norms[index] - 2 * products, 0)
 
     def best_of(drawn: Int[Array, " t"], nearest: Float[Array, " n"]) -> Array:
-        products = numerics.matmul(points, points[drawn].T)
-        squared = jnp.maximum(norms[:, None] + norms[drawn][None, :] - 2 * products, 0)
-        squared = jnp.minimum(squared, nearest[:, None])
-        return drawn[jnp.argmin(jnp.sum(jnp.where(mask[:, None], squared, 0), axis=0))]
+        squared = jax.lax.map(squared_distances, drawn)
+        lowered = jnp.minimum(squared, nearest[None, :])
+        return drawn[jnp.argmin(jnp.sum(jnp.where(mask[None, :], lowered, 0), axis=1))]
 
     # Below this a distance is round-off: such a point is a copy of a seed.
     floor = 8 * jnp.finfo(points.dtype).eps * jnp.max(norms)
@@ -128,10 +139,10 @@ def k_means_plus_plus(
         free = mask & (nearest > floor)
         logits = jnp.where(free, jnp.log(jnp.where(free, nearest, 1)), -jnp.inf)
         draw_key = jax.random.fold_in(loop_key, i)
-        if trials == 1:
+        if num_draws == 1:
             drawn = jax.random.categorical(draw_key, logits)
         else:
-            drawn = jax.random.categorical(draw_key, logits, shape=(trials,))
+            drawn = jax.random.categorical(draw_key, logits, shape=(num_draws,))
             drawn = best_of(drawn, nearest)
         drawn = jnp.where(jnp.any(free), drawn, seeds[0]).astype(jnp.int32)
         nearest = jnp.minimum(nearest, squared_distances(drawn))
@@ -146,11 +157,17 @@ def k_means_plus_plus(
     return points[seeds]
 
 
-_jitted = jax.jit(k_means, static_argnames=("k", "max_iterations"))
-
-
 @pytree_dataclass
 class _LloydState:
+    """Between two steps of Lloyd's algorithm.
+
+    Attributes:
+      centroids: ``[k, d]``.
+      assignment: int32 ``[n]``, the nearest of them to every point.
+      moved: ``[]``, whether the last step changed the cluster of a point.
+      iterations: int32 ``[]``, steps taken.
+    """
+
     centroids: Float[Array, "k d"]
     assignment: Int[Array, " n"]
     moved: Bool[Array, ""]
@@ -163,6 +180,7 @@ def _lloyd(
     num_clusters: Int[Array, ""],
     mask: Bool[Array, " n"],
     max_iterations: int,
+    spherical: bool,
 ) -> KMeansOutput:
     """Alternates nearest centroids and means until no point moves."""
     k = seeds.shape[0]
@@ -190,6 +208,8 @@ def _lloyd(
         groups = jnp.where(mask[None, :], groups, 0)
         sizes = jnp.sum(groups, axis=1)[:, None]
         means = numerics.matmul(groups, points) / jnp.maximum(sizes, 1)
+        if spherical:
+            means = numerics.normalize_rows(means)
         centroids = jnp.where(sizes > 0, means, state.centroids)
         assignment = nearest_fn(centroids)
         return _LloydState(
@@ -202,4 +222,6 @@ def _lloyd(
     state = jax.lax.while_loop(cond_fn, body_fn, init_fn())
     offsets = points - state.centroids[state.assignment]
     inertia = jnp.sum(jnp.where(mask[:, None], offsets * offsets, 0))
-    return KMeansOutput(state.assignment, state.centroids, inertia, state.iterations)
+    return KMeansOutput(
+        state.assignment, state.centroids, inertia, state.iterations, ~state.moved
+    )

@@ -4,12 +4,10 @@ A row of an attention map is a distribution over cells, so a map is the transiti
 matrix P of a Markov chain: Ivanova, Aversa, Henderson and Williamson, "Unsupervised
 Segmentation by Diffusing, Walking and Cutting" (arXiv 2412.04678, WACV 2026). The
 powers of P collect longer walks. Two graphs are cut: that of the walk itself, whose
-normalised cuts are escape probabilities, and that of the likeness of rows.
+normalised cuts are escape probabilities, and that of the cosine similarity of its rows.
 
 Unlike other affinities, these have a diagonal: a walker may stay where he is.
 """
-
-import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -21,18 +19,19 @@ from uhseg_jax.types import Array, Bool, Float, Int, Scalar
 
 __all__ = [
     "StationaryOutput",
-    "WalkAffinity",
     "escape_probabilities",
-    "mix",
+    "is_constant",
     "power",
     "row_similarity",
     "stabilities",
     "stationary_distribution",
+    "teleport",
     "transition_matrix",
+    "walk_affinity",
 ]
 
 _MAX_ITERATIONS = 2000
-_REST = 1 / 8  # chance to stay, which ends a walk's swinging between two sides
+_HOLDING = 1 / 8  # probability to stay, which ends swinging between two sides
 _SAME = 16  # machine epsilons within which entries are called equal
 
 
@@ -47,13 +46,15 @@ def transition_matrix(attention: Float[Array, "n n"]) -> Float[Array, "n n"]:
     return jnp.where(sums > 0, attention / jnp.where(sums > 0, sums, 1), stay)
 
 
-def mix(transitions: Float[Array, "n n"], teleport: float) -> Float[Array, "n n"]:
+def teleport(
+    transitions: Float[Array, "n n"], probability: float
+) -> Float[Array, "n n"]:
     """The walk that jumps to any cell with a small probability.
 
-    Every cell reaches every other then, so there is one stationary law.
+    Every cell reaches every other then: there is one stationary distribution.
     """
     n = transitions.shape[0]
-    return (1 - teleport) * transitions + teleport / n
+    return (1 - probability) * transitions + probability / n
 
 
 def power(transitions: Float[Array, "n n"], steps: int) -> Float[Array, "n n"]:
@@ -82,16 +83,16 @@ def _product(p: Float[Array, "n n"], q: Float[Array, "n n"]) -> Float[Array, "n 
 
 @pytree_dataclass
 class StationaryOutput:
-    """The law that a walk does not change.
+    """The distribution that a walk does not change.
 
     Attributes:
-      law: ``[n]``, positive, sums to one.
+      distribution: ``[n]``, positive, sums to one.
       residual: ``[]``, the mass ``|pi P - pi|_1`` that one more step would move, or
         more: it is measured before the last step, and steps never raise it.
       iterations: int32 ``[]``, steps that were taken.
     """
 
-    law: Float[Array, " n"]
+    distribution: Float[Array, " n"]
     residual: Scalar
     iterations: Int[Array, ""]
 
@@ -99,18 +100,18 @@ class StationaryOutput:
 def stationary_distribution(
     transitions: Float[Array, "n n"], *, max_iterations: int = _MAX_ITERATIONS
 ) -> StationaryOutput:
-    """Power iteration from the uniform law until float accuracy or the last step.
+    """Power iteration from the uniform distribution until float accuracy.
 
-    It is that of the chain whose walker rests one step in eight, which has the same
-    law and one even where P has a period, as between the two sides of a bipartite
-    graph.
+    The steps are those of the lazy random walk with holding probability 1/8, which has
+    the same stationary distribution, and converges even where P has a period, as
+    between the two sides of a bipartite graph.
 
-    Of a walk in several parts, only joined by uniform jumps (`mix`), it keeps the mass
-    of each part, which is what the jumps would lead to.
+    Of a walk in several parts that only `teleport` joins, it keeps the mass of each
+    part, which is what the jumps would lead to.
 
     Args:
-      transitions: P, of a chain with one stationary law; see `mix`.
-      max_iterations: static bound.
+      transitions: P, of a chain with one stationary distribution; see `teleport`.
+      max_iterations: steps at the most, static.
     """
     n = transitions.shape[0]
     tolerance = 4 * jnp.finfo(transitions.dtype).eps
@@ -125,79 +126,40 @@ def stationary_distribution(
         return (state.residual > tolerance) & (state.iterations < max_iterations)
 
     def body_fn(state: StationaryOutput) -> StationaryOutput:
-        stepped = numerics.matmul(state.law, transitions)
+        stepped = numerics.matmul(state.distribution, transitions)
         stepped = stepped / jnp.sum(stepped)
-        moved = jnp.sum(jnp.abs(stepped - state.law))
-        law = (1 - _REST) * stepped + _REST * state.law
-        return StationaryOutput(law, moved, state.iterations + 1)
+        moved = jnp.sum(jnp.abs(stepped - state.distribution))
+        lazy = (1 - _HOLDING) * stepped + _HOLDING * state.distribution
+        return StationaryOutput(lazy, moved, state.iterations + 1)
 
     return jax.lax.while_loop(cond_fn, body_fn, init_fn())
 
 
-@pytree_dataclass
-class WalkAffinity:
-    """The graph of a walk, ``W = (diag(pi) P^k + (P^k)' diag(pi)) / 2``, matrix-free.
+def is_constant(transitions: Float[Array, "n n"]) -> Bool[Array, ""]:
+    """Whether every row is the same to float accuracy: nothing separates."""
+    low = jnp.min(transitions, axis=0)
+    high = jnp.max(transitions, axis=0)
+    spread = _SAME * jnp.finfo(transitions.dtype).eps
+    return jnp.all(high - low <= spread * jnp.max(high))
 
-    With pi the stationary law of this P, reversible or not, the degrees of W are pi,
-    and the normalised cut of a set is the probability that a walker of long standing
-    who is in it is outside after k steps (Meila & Shi, AISTATS 2001):
+
+def walk_affinity(
+    transitions: Float[Array, "n n"], stationary: Float[Array, " n"], steps: int
+) -> DenseAffinity:
+    """The graph of a walk, ``W = (diag(pi) P^k + (P^k)' diag(pi)) / 2``.
+
+    With pi the stationary distribution of this P, reversible or not, the degrees of W
+    are pi, and the normalised cut of a set is the probability that a walker of long
+    standing who is in it is outside after k steps (Meila & Shi, AISTATS 2001):
     ``cut(S, rest) / vol(S) = Pr(X_k not in S | X_0 in S)``.
 
-    Attributes:
-      transitions: ``[n, n]``, P.
-      law: ``[n]``, its stationary law.
-      steps: k, at least 1.
+    Args:
+      transitions: P.
+      stationary: pi.
+      steps: k, static, at least 1.
     """
-
-    transitions: Float[Array, "n n"]
-    law: Float[Array, " n"]
-    steps: int = dataclasses.field(default=1, metadata={"static": True})
-
-    @property
-    def num_vertices(self) -> int:
-        """Number of vertices n."""
-        return self.transitions.shape[0]
-
-    @property
-    def is_constant(self) -> Bool[Array, ""]:
-        """Whether every row is the same to float accuracy: nothing separates."""
-        low = jnp.min(self.transitions, axis=0)
-        high = jnp.max(self.transitions, axis=0)
-        spread = _SAME * jnp.finfo(self.transitions.dtype).eps
-        return jnp.all(high - low <= spread * jnp.max(high))
-
-    def matmat(self, x: Float[Array, "n k"]) -> Float[Array, "n k"]:
-        """The product W x: k steps forth and k back, no power of P."""
-        forth = self._walk(x, self.transitions)
-        back = self._walk(self.law[:, None] * x, self.transitions.T)
-        return (self.law[:, None] * forth + back) / 2
-
-    def degrees(self) -> Float[Array, " n"]:
-        """The stationary law, which row sums are as far as it is one of this walk."""
-        return self.law
-
-    def condense(self, assignment: Int[Array, " n"], m: int) -> Float[Array, "m m"]:
-        """Summed weights between the m groups, those within a group included."""
-        groups = jax.nn.one_hot(assignment, m, dtype=self.law.dtype)
-        forth = self._walk(groups, self.transitions)
-        flows = numerics.matmul((self.law[:, None] * groups).T, forth)
-        return (flows + flows.T) / 2
-
-    def range_basis(self) -> None:
-        """There is no smaller basis than the whole space."""
-        return
-
-    def dense(self) -> DenseAffinity:
-        """The same as a matrix, for a recursion, which looks at parts of it."""
-        flows = self.law[:, None] * power(self.transitions, self.steps)
-        return DenseAffinity((flows + flows.T) / 2)
-
-    def _walk(
-        self, x: Float[Array, "n k"], transitions: Float[Array, "n n"]
-    ) -> Float[Array, "n k"]:
-        for _ in range(self.steps):
-            x = numerics.matmul(transitions, x)
-        return x
+    flows = stationary[:, None] * power(transitions, steps)
+    return DenseAffinity((flows + flows.T) / 2)
 
 
 def row_similarity(
@@ -256,7 +218,7 @@ def escape_probabilities(
 
 def stabilities(
     transitions: Float[Array, "n n"],
-    law: Float[Array, " n"],
+    stationary: Float[Array, " n"],
     assignment: Int[Array, " n"],
     contains: Bool[Array, "t g"],
 ) -> Float[Array, " t"]:
@@ -267,14 +229,14 @@ def stabilities(
 
     Args:
       transitions: P.
-      law: its stationary law.
+      stationary: its stationary distribution.
       assignment: the group of every cell, from 0.
       contains: ``[t, g]``, which of the g groups each of the t sets is made of.
 
     Returns:
       ``[t]``, from -1/4 to 1/4.
     """
-    flows, masses = _flows(transitions, law, assignment, contains.shape[1])
+    flows, masses = _flows(transitions, stationary, assignment, contains.shape[1])
     members = contains.astype(flows.dtype)
     stay = jnp.sum(numerics.matmul(members, flows) * members, axis=1)
     return stay - numerics.matmul(members, masses) ** 2

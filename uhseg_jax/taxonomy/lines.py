@@ -69,8 +69,8 @@ def parse_lines(text: str, *, source: str) -> list[Row]:
     """The lines of a text, without empty ones and comments, each checked by itself.
 
     Raises:
-      TaxonomyError: indentation is not by two spaces a level, an id is no whole number
-        of at least 0, or a case is unknown.
+      TaxonomyError: indentation is not by two spaces a level, an id is no integer of
+        at least 0, or a case is unknown.
     """
     rows = []
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
@@ -107,7 +107,7 @@ def _parse_line(where: str, content: str) -> Row:
     raw_id, _, case = (part.strip() for part in ending.partition(" "))
     if not (raw_id.isascii() and raw_id.isdigit() and int(raw_id) <= MAX_ID):
         raise TaxonomyError(
-            f"{where}: expected a whole number from 0 to {MAX_ID} after '=', but found "
+            f"{where}: expected an integer from 0 to {MAX_ID} after '=', but found "
             f"{raw_id!r}; write 'name = id' or 'name = id case'."
         )
     cases = {one.name.lower(): one for one in Case if one != Case.NONE}

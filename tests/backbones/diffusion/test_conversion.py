@@ -74,7 +74,7 @@ def variant(monkeypatch) -> Variant:
         source=DiffusersSource(repository="somebody/micro", parts=PARTS),
         licence="MIT",
     )
-    monkeypatch.setitem(VARIANTS, variant.name, variant)
+    monkeypatch.setitem(VARIANTS._entries, variant.name, variant)
     return variant
 
 

@@ -14,7 +14,7 @@ import pytest
 from diffusers_folder import MICRO
 from test_autoencoder import reference as torch_autoencoder
 from test_text_encoder import reference as torch_text_encoder
-from torch_diffusion import diffusers, randomised, torch
+from torch_diffusion import randomised, schedulers, torch
 from torch_unets import torch_forward, torch_unet
 
 from uhseg_jax.backbones import (
@@ -26,8 +26,8 @@ from uhseg_jax.backbones import (
     load_backbone,
     read_prompt,
 )
-from uhseg_jax.backbones.diffusion.architectures import SSD_TEST
 from uhseg_jax.backbones.diffusion.self_attention import denoise_latents, invert_latents
+from uhseg_jax.backbones.diffusion.variants import SSD_TEST
 from uhseg_jax.backbones.weights.sources import DiffusersSource
 
 pytestmark = pytest.mark.parity
@@ -65,35 +65,6 @@ def torch_prompt(spec, models):
     return torch.cat(tokens, dim=-1), pooled
 
 
-def schedulers(spec, dtype):
-    """The two of the inversion, their levels in the dtype."""
-    schedule = spec.schedule
-    settings = {
-        "num_train_timesteps": schedule.num_timesteps,
-        "beta_start": schedule.beta_start,
-        "beta_end": schedule.beta_end,
-        "beta_schedule": "scaled_linear",
-        "clip_sample": False,
-        "set_alpha_to_one": False,
-        "steps_offset": schedule.offset,
-        "prediction_type": "epsilon",
-    }
-    up = diffusers.DDIMInverseScheduler(**settings)
-    down = diffusers.DDIMScheduler(**settings)
-    betas = torch.linspace(
-        schedule.beta_start**0.5,
-        schedule.beta_end**0.5,
-        schedule.num_timesteps,
-        dtype=dtype,
-    )
-    for scheduler in (up, down):
-        scheduler.alphas_cumprod = torch.cumprod(1 - betas**2, dim=0)
-        scheduler.set_timesteps(REQUEST.schedule_steps)
-    up.initial_alpha_cumprod = up.alphas_cumprod[0]
-    down.final_alpha_cumprod = down.alphas_cumprod[0]
-    return up, down
-
-
 @torch.no_grad()
 def torch_inversion(spec, models, dtype):
     """Latents of the image, after every step, and the mean map of each resolution."""
@@ -103,7 +74,7 @@ def torch_inversion(spec, models, dtype):
     latents = latents * models["vae"].config.scaling_factor
     context, _ = torch_prompt(spec, models)
     context = context.expand(len(PIXELS), -1, -1).numpy()
-    up, down = schedulers(spec, dtype)
+    up, down = schedulers(spec.schedule, REQUEST.schedule_steps, dtype)
     seen, sums = [latents], {}
     for scheduler, timesteps in (
         (up, up.timesteps[: REQUEST.num_steps]),
@@ -133,7 +104,7 @@ def loaded(spec, models, tmp_path, monkeypatch) -> Backbone:
         model.save_pretrained(tmp_path / "published" / part)
     source = DiffusersSource(repository="somebody/tiny", parts=tuple(models))
     variant = Variant(name="tiny", spec=spec, source=source, licence="MIT")
-    monkeypatch.setitem(VARIANTS, variant.name, variant)
+    monkeypatch.setitem(VARIANTS._entries, variant.name, variant)
     cache = tmp_path / "cache"
     convert_variant(variant, directory=cache, file=tmp_path / "published")
     return load_backbone(variant.name, checkpoint_dir=cache, dtype="float32")
@@ -144,14 +115,14 @@ def test_an_inversion_and_its_way_back_are_diffusers(
 ):
     models = torch_models(MICRO)
     backbone = loaded(MICRO, models, tmp_path, monkeypatch)
-    module = backbone.diffusion
+    module = backbone.module
 
     @jax.jit
     def walk(params, pixels, prompt):
         latents = module.apply({"params": params}, pixels, method="encode")
         top = invert_latents(module, params, latents, prompt, request=REQUEST)
-        back, record = denoise_latents(module, params, top, prompt, request=REQUEST)
-        return (latents, top, back), record.sums
+        back, sums = denoise_latents(module, params, top, prompt, request=REQUEST)
+        return (latents, top, back), sums
 
     found, sums = walk(backbone.params, PIXELS, read_prompt(backbone))
     expected, maps = torch_inversion(MICRO, models, torch.float64)

@@ -18,6 +18,7 @@ from uhseg_jax.backbones import (
     self_attention_maps,
 )
 from uhseg_jax.backbones.diffusion.autoencoder import Autoencoder, scale_pixels
+from uhseg_jax.backbones.diffusion.family import DiffusionModels
 from uhseg_jax.backbones.diffusion.model import (
     Diffusion,
     Prompt,
@@ -26,6 +27,7 @@ from uhseg_jax.backbones.diffusion.model import (
 )
 from uhseg_jax.backbones.diffusion.text_encoder import TextEncoder
 from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
+from uhseg_jax.backbones.vit.family import VisionTransformers
 from uhseg_jax.backbones.vit.model import ViT
 
 TWO = MICRO_TWO
@@ -39,7 +41,14 @@ def apply(spec, params, *args, **kwargs):
 
 
 def loaded(spec=MICRO, tokenizer=None) -> Backbone:
-    return Backbone("micro", Diffusion(spec), params_of(spec), "0" * 64, tokenizer)
+    return Backbone(
+        "micro",
+        Diffusion(spec),
+        params_of(spec),
+        "0" * 64,
+        DiffusionModels(),
+        tokenizer,
+    )
 
 
 # As diffusers and transformers count the parts; the tests of the parts count ours.
@@ -84,18 +93,17 @@ def test_random_parameters_are_whole_and_the_same_every_time():
     assert all(np.ptp(leaf) > 0 for leaf in jax.tree.leaves(first) if leaf.size > 1)
 
 
-def test_images_become_scaled_means():
+def test_images_become_the_latents_of_the_autoencoder():
     params = params_of(MICRO)
 
     @jax.jit
     def both(pixels):
         alone = Autoencoder(MICRO.autoencoder)
-        distribution = alone.apply({"params": params["vae"]}, scale_pixels(pixels))
-        return apply(MICRO, params, pixels, method="encode"), distribution.mean
+        latents = alone.apply({"params": params["vae"]}, scale_pixels(pixels))
+        return apply(MICRO, params, pixels, method="encode"), latents
 
-    found, mean = both(PIXELS)
+    found, expected = both(PIXELS)
     assert found.shape == (2, 4, 8, 4)
-    expected = np.asarray(mean) * np.float32(MICRO.autoencoder.scaling)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
@@ -141,9 +149,8 @@ def test_one_prompt_goes_with_every_image():
             added=AddedCondition(each.pooled, sizes),
         )
         arguments = (latents, jnp.int32(7), one)
-        found, record = apply(TWO, params, *arguments, method="predict")
-        assert not record.layers
-        assert not record.sums
+        found, sums = apply(TWO, params, *arguments, method="predict")
+        assert sums is None
         return found, expected
 
     found, expected = both(latents)
@@ -152,7 +159,7 @@ def test_one_prompt_goes_with_every_image():
     assert np.ptp(expected) > 0
 
 
-def test_a_image_that_cannot_be_halved_is_refused_with_the_nearest_size():
+def test_an_image_that_cannot_be_halved_is_refused_with_the_nearest_size():
     spec = VARIANTS["sd_v1_4"].spec
     check_image_sides(spec, 512, 64)
     with pytest.raises(ValueError, match="64 x 64 pixels, which do not tile 500 x 30"):
@@ -169,7 +176,7 @@ def test_each_family_says_what_the_other_is_for():
     with pytest.raises(ValueError, match=r"micro is a diffusion model.*`self_att"):
         forward_features(loaded(), PIXELS)
     module = ViT(VARIANTS["dinov2_test"].spec)
-    vit = Backbone("dinov2_test", module, {}, "0" * 64)
+    vit = Backbone("dinov2_test", module, {}, "0" * 64, VisionTransformers())
     with pytest.raises(ValueError, match="dinov2_test is a Vision Transformer"):
         self_attention_maps(vit, PIXELS)
     with pytest.raises(ValueError, match="dinov2_test is a Vision Transformer"):
@@ -184,7 +191,7 @@ def test_a_prompt_without_a_tokenizer_says_what_to_do():
 def test_the_variant_for_tests_is_loaded_like_any_other():
     first = load_backbone("sd_test", dtype="float32")
     assert first is load_backbone("sd_test", dtype="float32")
-    assert first.diffusion.dtype == jnp.float32
+    assert first.module.dtype == jnp.float32
     assert first.spec is VARIANTS["sd_test"].spec
     assert (
         first.weights_sha256

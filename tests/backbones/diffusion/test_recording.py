@@ -1,5 +1,4 @@
 import dataclasses
-from collections import Counter
 
 import jax
 import jax.numpy as jnp
@@ -7,15 +6,14 @@ import numpy as np
 import pytest
 import scipy.special
 
-from uhseg_jax.backbones.diffusion.architectures import SD_TEST, SD_V1, SSD_1B
 from uhseg_jax.backbones.diffusion.recording import (
+    AttentionSum,
     _rows,
     attend_and_add,
     attend_recorded,
-    attention_layers,
-    empty_record,
     empty_sums,
 )
+from uhseg_jax.backbones.diffusion.variants import SD_TEST, SD_V1, SSD_1B
 
 EPS = float(np.finfo(np.float32).eps)
 HIGHEST = jax.lax.Precision.HIGHEST
@@ -59,42 +57,21 @@ def test_map_and_values_are_those_of_float64(rows):
 
 
 @pytest.mark.parametrize("rule", ["chunked", "whole"])
-def test_values_are_the_same_whatever_is_recorded(rule):
+def test_values_are_the_same_whether_maps_are_recorded_or_not(rule):
     arrays = [jnp.asarray(array) for array in tokens()]
-    found = {}
-    for recording in ("nothing", "layers", "sums"):
-        mixed, record = attend_recorded(
-            *arrays,
-            empty_record(),
-            place="here",
-            grid=(4, 5),
-            recording=recording,
-            heads=HEADS,
-            rule=rule,
-            precision=HIGHEST,
+    zeros = AttentionSum(jnp.zeros((2, 20, 20)), jnp.zeros((), jnp.int32))
+    expected, weights = reference(*arrays)
+    for before in (None, {(4, 5): zeros, (1, 1): zeros}):
+        mixed, sums = attend_recorded(
+            *arrays, before, grid=(4, 5), heads=HEADS, rule=rule, precision=HIGHEST
         )
-        found[recording] = mixed
-        assert list(record.layers) == (["here"] if recording == "layers" else [])
-        assert list(record.sums) == ([(4, 5)] if recording == "sums" else [])
-    expected, _ = reference(*arrays)
-    scale = np.abs(expected).max()
-    for mixed in found.values():
+        scale = np.abs(expected).max()
         np.testing.assert_allclose(mixed, expected, atol=64 * EPS * scale)
-
-
-def test_unknown_recording_is_refused():
-    arrays = [jnp.asarray(array) for array in tokens()]
-    with pytest.raises(ValueError, match="expected one of nothing, layers, sums"):
-        attend_recorded.__wrapped__(
-            *arrays,
-            empty_record(),
-            place="here",
-            grid=(4, 5),
-            recording="everything",
-            heads=HEADS,
-            rule="chunked",
-            precision=HIGHEST,
-        )
+    assert {grid: int(added.num_maps) for grid, added in sums.items()} == {
+        (4, 5): 1,
+        (1, 1): 0,
+    }
+    np.testing.assert_allclose(sums[4, 5].total, weights, atol=64 * EPS)
 
 
 @pytest.mark.parametrize(
@@ -104,35 +81,25 @@ def test_slabs_tile_a_map(n, rows):
     assert _rows(n) == rows
 
 
-def test_layers_of_stable_diffusion_1_are_five_at_every_level_and_one_in_the_middle():
-    layers = attention_layers(SD_V1.unet, (64, 48))
-    assert Counter(layers.values()) == {
-        (64, 48): 5,
-        (32, 24): 5,
-        (16, 12): 5,
-        (8, 6): 1,
+@pytest.mark.parametrize(
+    ("spec", "grid", "cells"),
+    [
+        (SD_V1.unet, (64, 48), [(64, 48), (32, 24), (16, 12), (8, 6)]),
+        (SSD_1B.unet, (128, 128), [(64, 64), (32, 32)]),
+        (SD_TEST.unet, (8, 4), [(8, 4), (4, 2), (2, 1)]),
+        (
+            dataclasses.replace(SD_TEST.unet, middle_depth=None),
+            (8, 8),
+            [(8, 8), (4, 4)],
+        ),
+    ],
+)
+def test_empty_sums_are_of_every_resolution_with_attention_and_add_nothing(
+    spec, grid, cells
+):
+    sums = jax.eval_shape(lambda: empty_sums(spec, 2, grid))
+    assert {grid: added.total.shape for grid, added in sums.items()} == {
+        (h, w): (2, h * w, h * w) for h, w in cells
     }
-    assert layers["down_blocks_0/attentions_1/transformer_blocks_0"] == (64, 48)
-    assert layers["up_blocks_1/attentions_2/transformer_blocks_0"] == (16, 12)
-    assert layers["mid_block/attentions_0/transformer_blocks_0"] == (8, 6)
-
-
-def test_layers_of_ssd_1b_are_as_deep_as_each_block_says():
-    layers = attention_layers(SSD_1B.unet, (128, 128))
-    assert Counter(layers.values()) == {
-        (64, 64): 2 + 2 + 2 + 1 + 1,
-        (32, 32): 4 + 4 + 4 + 4 + 10,
-    }
-    assert layers["up_blocks_0/attentions_2/transformer_blocks_9"] == (32, 32)
-
-
-def test_empty_sums_are_of_every_resolution_and_add_nothing():
-    record = empty_sums(SD_TEST.unet, 2, (8, 4))
-    assert {grid: added.total.shape for grid, added in record.sums.items()} == {
-        (8, 4): (2, 32, 32),
-        (4, 2): (2, 8, 8),
-        (2, 1): (2, 2, 2),
-    }
-    assert not any(np.any(leaf) for leaf in jax.tree.leaves(record))
-    without = dataclasses.replace(SD_TEST.unet, middle_depth=None)
-    assert list(empty_sums(without, 1, (8, 8)).sums) == [(4, 4), (8, 8)]
+    if spec is SD_TEST.unet:
+        assert not any(map(np.any, jax.tree.leaves(empty_sums(spec, 2, grid))))

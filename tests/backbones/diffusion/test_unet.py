@@ -6,21 +6,15 @@ import numpy as np
 import pytest
 from abstract_unets import abstract_unet
 
-from uhseg_jax.backbones.diffusion.architectures import (
+from uhseg_jax.backbones.diffusion.recording import AttentionSums, empty_sums
+from uhseg_jax.backbones.diffusion.spec import UNetSpec
+from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
+from uhseg_jax.backbones.diffusion.variants import (
     SD_V1,
     SD_V2,
     SSD_1B,
     SSD_TEST,
 )
-from uhseg_jax.backbones.diffusion.recording import (
-    AttentionRecord,
-    attention_layers,
-    empty_record,
-    empty_sums,
-)
-from uhseg_jax.backbones.diffusion.spec import UNetSpec
-from uhseg_jax.backbones.diffusion.transformer import CellTransformer
-from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
 
 EPS = float(np.finfo(np.float32).eps)
 SPEC = UNetSpec(
@@ -62,33 +56,26 @@ def inputs(batch: int = 2, spec: UNetSpec = SPEC, grid: tuple[int, int] = GRID):
     )
 
 
-@functools.partial(jax.jit, static_argnames=("recording", "spec"))
-def run(params, latents, timesteps, context, *, recording, record=None, spec=SPEC):
-    return UNet(spec).apply(
-        {"params": params},
-        latents,
-        timesteps,
-        context,
-        recording=recording,
-        record=record,
-    )
+@functools.partial(jax.jit, static_argnames="spec")
+def run(params, latents, timesteps, context, sums=None, *, spec=SPEC):
+    return UNet(spec).apply({"params": params}, latents, timesteps, context, sums=sums)
 
 
 @functools.cache
-def recorded(recording: str) -> tuple[np.ndarray, AttentionRecord]:
-    record = empty_sums(SPEC, 2, GRID) if recording == "sums" else None
-    return run(random_params(), *inputs(), recording=recording, record=record)
+def recorded() -> tuple[np.ndarray, AttentionSums]:
+    return run(random_params(), *inputs(), empty_sums(SPEC, 2, GRID))
 
 
 def shapes_of(spec: UNetSpec, latents: tuple[int, ...], **kwargs):
     """The result as shapes, without computing anything."""
     model = UNet(spec, kwargs.pop("dtype", jnp.float32))
     return jax.eval_shape(
-        functools.partial(model.apply, recording="sums"),
+        model.apply,
         {"params": abstract_unet(spec)},
         jax.ShapeDtypeStruct(latents, jnp.float32),
         jax.ShapeDtypeStruct(latents[:1], jnp.int32),
         jax.ShapeDtypeStruct((latents[0], 7, spec.context_width), jnp.float32),
+        sums=empty_sums(spec, latents[0], latents[1:3]),
         **kwargs,
     )
 
@@ -112,85 +99,47 @@ def test_parameters_are_as_many_as_published(spec, count):
     assert sum(leaf.size for leaf in leaves) == count
 
 
-def test_every_layer_is_recorded_in_the_order_of_its_cells():
-    _, record = recorded("layers")
-    layers = attention_layers(SPEC, GRID)
-    assert {place: weights.shape for place, weights in record.layers.items()} == {
-        place: (2, h * w, h * w) for place, (h, w) in layers.items()
+def test_every_map_is_recorded_and_rows_are_distributions():
+    _, sums = recorded()
+    # One layer on the way down and one on the way up; the middle.
+    assert {grid: int(added.num_maps) for grid, added in sums.items()} == {
+        GRID: 2,
+        (4, 2): 1,
     }
-    assert not record.sums
-
-
-def test_rows_of_every_map_are_distributions():
-    _, record = recorded("layers")
-    for weights in record.layers.values():
-        assert (weights >= 0).all()
-        # A sum of n positive numbers is off by a rounding for each at most.
-        n = weights.shape[-1]
-        np.testing.assert_allclose(weights.sum(-1), 1, rtol=0, atol=n * EPS)
-
-
-def test_sums_are_those_of_the_layers():
-    _, kept = recorded("layers")
-    _, record = recorded("sums")
-    layers = attention_layers(SPEC, GRID)
-    assert record.sums.keys() == set(layers.values())
-    for grid, added in record.sums.items():
-        maps = [kept.layers[place] for place, cells in layers.items() if cells == grid]
-        assert added.num_maps == len(maps)
-        assert_close(added.total, sum(np.asarray(one, np.float64) for one in maps))
+    for (h, w), added in sums.items():
+        assert added.total.shape == (2, h * w, h * w)
+        assert (added.total >= 0).all()
+        # A sum of positive numbers is off by a rounding for each at most.
+        rows, count = added.total.sum(-1), int(added.num_maps)
+        np.testing.assert_allclose(rows, count, rtol=h * w * count * EPS)
 
 
 def test_recording_changes_no_prediction():
-    expected, _ = recorded("nothing")
-    for recording in ("layers", "sums"):
-        assert_close(recorded(recording)[0], expected)
+    expected, sums = run(random_params(), *inputs())
+    assert sums is None
+    assert_close(recorded()[0], expected)
 
 
 def test_a_loop_of_forwards_goes_on_with_its_sums():
-    _, once = recorded("sums")
-    _, twice = run(random_params(), *inputs(), recording="sums", record=once)
-    for grid, added in twice.sums.items():
-        assert added.num_maps == 2 * once.sums[grid].num_maps
-        assert_close(added.total, 2 * once.sums[grid].total, ulps=16)
+    _, once = recorded()
+    _, twice = run(random_params(), *inputs(), once)
+    for grid, added in twice.items():
+        assert added.num_maps == 2 * once[grid].num_maps
+        assert_close(added.total, 2 * once[grid].total, ulps=16)
 
 
 def test_images_of_a_batch_do_not_see_one_another():
-    expected, kept = recorded("layers")
+    expected, kept = recorded()
     others = (jnp.concatenate([-2 * array[:1], array[1:]]) for array in inputs())
-    found, record = run(random_params(), *others, recording="layers", record=None)
+    found, sums = run(random_params(), *others, empty_sums(SPEC, 2, GRID))
     np.testing.assert_array_equal(found[1], expected[1])
     assert np.abs(found[0] - expected[0]).max() > 1e-3
-    for place, weights in record.layers.items():
-        np.testing.assert_array_equal(weights[1], kept.layers[place][1])
+    for grid, added in sums.items():
+        np.testing.assert_array_equal(added.total[1], kept[grid].total[1])
 
 
-def test_a_transformer_compiled_and_eager_agrees():
-    module = CellTransformer(
-        depth=1,
-        heads=2,
-        groups=4,
-        linear_projection=False,
-        dtype=jnp.float32,
-        attention="chunked",
-    )
-    params = random_params()["down_blocks_0"]["attentions_0"]
-    rng = np.random.default_rng(2)
-    cells = jnp.asarray(rng.normal(size=(1, 3, 5, 16)), jnp.float32)
-    eager = functools.partial(
-        module.apply, record=empty_record(), place="here", recording="layers"
-    )
-    arguments = ({"params": params}, cells, inputs(1)[2])
-    expected, kept = jax.jit(eager)(*arguments)
-    found, record = eager(*arguments)
-    assert_close(found, expected)
-    place = "here/transformer_blocks_0"
-    assert list(record.layers) == list(kept.layers) == [place]
-    assert_close(record.layers[place], kept.layers[place])
-
-
-def test_sums_need_less_memory_than_layers():
-    # One level, which compiles quickly.
+def test_a_forward_holds_few_maps_at_once():
+    # One level of three layers, which compiles quickly.
     spec = UNetSpec(
         channels=(8,),
         heads=(2,),
@@ -200,22 +149,19 @@ def test_sums_need_less_memory_than_layers():
         context_width=6,
         groups=2,
     )
-    arguments = (abstract_unet(spec), *inputs(1, spec, (32, 32)))
-    one_map = 4 * 1024**2
-    _, kept = run.eval_shape(*arguments, recording="layers", spec=spec)
-    assert sum(4 * weights.size for weights in kept.layers.values()) == 3 * one_map
-    program = run.lower(*arguments, recording="sums", spec=spec)
-    memory = program.compile().memory_analysis()
-    # The sum, one map beside it, and all else.
+    grid, one_map = (32, 32), 4 * 1024**2
+    arguments = (abstract_unet(spec), *inputs(1, spec, grid), empty_sums(spec, 1, grid))
+    memory = run.lower(*arguments, spec=spec).compile().memory_analysis()
+    # The sum, one map next to it, and all else.
     needed = memory.temp_size_in_bytes + memory.output_size_in_bytes
     assert needed < 2.25 * one_map
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_results_are_float32_in_any_dtype(dtype):
-    prediction, record = shapes_of(SPEC, (1, 8, 8, 4), dtype=dtype)
+    prediction, sums = shapes_of(SPEC, (1, 8, 8, 4), dtype=dtype)
     assert prediction.dtype == jnp.float32
-    assert all(added.total.dtype == jnp.float32 for added in record.sums.values())
+    assert all(added.total.dtype == jnp.float32 for added in sums.values())
 
 
 @pytest.mark.parametrize("grid", [(8, 7), (3, 8)])

@@ -10,6 +10,7 @@ import pytest
 from torch_models import torch, transformers
 
 from uhseg_jax.backbones.diffusion.names import DIFFUSION_NAMING
+from uhseg_jax.backbones.diffusion.spec import ScheduleSpec
 from uhseg_jax.backbones.weights.convert import convert_tensors
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "converted",
     "diffusers",
     "randomised",
+    "schedulers",
     "torch",
     "transformers",
 ]
@@ -59,6 +61,32 @@ def converted(model: Any, abstract: Any, *, prefix: str) -> Any:
         prefix + name: weight.numpy() for name, weight in model.state_dict().items()
     }
     return convert_tensors(tensors, {part: abstract}, naming=DIFFUSION_NAMING)[part]
+
+
+def schedulers(spec: ScheduleSpec, num_inference_steps: int, dtype: Any) -> Any:
+    """The schedulers of an inversion and of the way back, their tables in a dtype."""
+    down = diffusers.DDIMScheduler(
+        num_train_timesteps=spec.num_timesteps,
+        beta_start=spec.beta_start,
+        beta_end=spec.beta_end,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=spec.offset,
+        prediction_type={"epsilon": "epsilon", "v": "v_prediction"}[spec.prediction],
+        timestep_spacing="leading",
+    )
+    # As users of diffusers do: from the configuration of the other.
+    up = diffusers.DDIMInverseScheduler.from_config(down.config)
+    roots = torch.linspace(
+        spec.beta_start**0.5, spec.beta_end**0.5, spec.num_timesteps, dtype=dtype
+    )
+    for scheduler in (up, down):
+        scheduler.alphas_cumprod = torch.cumprod(1 - roots**2, dim=0)
+        scheduler.set_timesteps(num_inference_steps)
+    up.initial_alpha_cumprod = up.alphas_cumprod[0]
+    down.final_alpha_cumprod = down.alphas_cumprod[0]
+    return up, down
 
 
 def assert_parity(

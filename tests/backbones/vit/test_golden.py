@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import skimage.data
-from uhseg_jax.backbones.vit.features import normalise_pixels
 
 from uhseg_jax.backbones import Backbone, load_backbone
+from uhseg_jax.backbones.vit.features import normalise_pixels
 
 GOLDEN = (
     Path(__file__).resolve().parents[2] / "golden" / "dinov2_vits14_focus_features.npz"
@@ -21,7 +21,11 @@ def backbone() -> Backbone:
     return load_backbone("dinov2_vits14_focus", dtype="float32")
 
 
-@pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
+# Every size compiles a model anew.
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("coffee", "chelsea")]
+
+
+@pytest.mark.parametrize("name", ["astronaut", *SLOW])
 def test_tokens_of_real_weights_are_the_reference(backbone, name):
     with np.load(GOLDEN) as golden:
         rows, columns = golden[f"{name}_crop"]

@@ -95,5 +95,5 @@ def test_rules_differ_by_more_than_rounding():
 
 
 def test_unknown_rule_and_empty_grid_are_refused():
-    with pytest.raises(ValueError, match="at least one cell"):
+    with pytest.raises(ValueError, match="at least one patch"):
         resize_weights(37, 0, rule="size")

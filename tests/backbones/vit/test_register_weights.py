@@ -1,12 +1,15 @@
 """Real register weights, read from a `.pt` in the original naming, against torch."""
 
+import re
+
+import flax.traverse_util
 import jax
 import numpy as np
 import pytest
 import skimage.data
-from uhseg_jax.backbones.vit.features import normalise_pixels
 
 from uhseg_jax import backbones, images
+from uhseg_jax.backbones.vit.features import normalise_pixels
 
 torch = pytest.importorskip("torch", reason="needs the `parity` extra: torch")
 transformers = pytest.importorskip(
@@ -34,39 +37,31 @@ def reference(params):
         num_register_tokens=4,
     )
     model = transformers.Dinov2WithRegistersModel(config).eval()
-    positions = params["positions"].reshape(1, -1, 384)
-    first = params["class_position"].reshape(1, 1, 384)
-    ours = {
-        "embeddings.cls_token": params["class_token"].reshape(1, 1, 384),
-        "embeddings.register_tokens": params["registers"][None],
-        "embeddings.position_embeddings": np.concatenate([first, positions], axis=1),
-        "embeddings.patch_embeddings.projection.weight": params["patch_embed"][
-            "kernel"
-        ].transpose(3, 2, 0, 1),
-        "embeddings.patch_embeddings.projection.bias": params["patch_embed"]["bias"],
-        "layernorm.weight": params["norm"]["scale"],
-        "layernorm.bias": params["norm"]["bias"],
+    names = {
+        r"block0?(\d+)/": r"encoder/layer/\1/",
+        r"attention/(\w)\w+/": r"attention/\1_proj/",
+        r"scale(\d)/gamma": r"layer_scale\1/lambda1",
+        r"^norm/": "layernorm/",
+        r"^patch_embed/": "embeddings/patch_embeddings/projection/",
+        r"/(?:scale|kernel)$": "/weight",
     }
-    for i in range(12):
-        block, layer = params[f"block{i:02d}"], f"encoder.layer.{i}"
-        for norm in ("norm1", "norm2"):
-            ours[f"{layer}.{norm}.weight"] = block[norm]["scale"]
-            ours[f"{layer}.{norm}.bias"] = block[norm]["bias"]
-        linears = {
-            "attention.q_proj": block["attention"]["query"],
-            "attention.k_proj": block["attention"]["key"],
-            "attention.v_proj": block["attention"]["value"],
-            "attention.o_proj": block["attention"]["output"],
-            "mlp.fc1": block["mlp"]["fc1"],
-            "mlp.fc2": block["mlp"]["fc2"],
-        }
-        for name, linear in linears.items():
-            ours[f"{layer}.{name}.weight"] = linear["kernel"].T
-            ours[f"{layer}.{name}.bias"] = linear["bias"]
-        for scale in (1, 2):
-            ours[f"{layer}.layer_scale{scale}.lambda1"] = block[f"scale{scale}"][
-                "gamma"
+    positions = params.pop("positions").reshape(-1, 384)
+    ours = {
+        "embeddings.cls_token": params.pop("class_token")[None, None],
+        "embeddings.register_tokens": params.pop("registers")[None],
+        "embeddings.position_embeddings": np.concatenate(
+            [
+                params.pop("class_position")[None],
+                positions,
             ]
+        )[None],
+    }
+    for path, array in flax.traverse_util.flatten_dict(params, sep="/").items():
+        axes = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}[array.ndim]
+        name = path
+        for pattern, theirs in names.items():
+            name = re.sub(pattern, theirs, name)
+        ours[name.replace("/", ".")] = array.transpose(axes)
     tensors = {name: torch.tensor(np.ascontiguousarray(x)) for name, x in ours.items()}
     missing, unexpected = model.load_state_dict(tensors, strict=False)
     assert missing == ["embeddings.mask_token"]

@@ -39,17 +39,17 @@ def test_rotation_is_a_product_with_complex_exponentials(grid):
             y = 2 * (row + 0.5) / grid[0] - 1
             x = 2 * (column + 0.5) / grid[1] - 1
             periods = [100 ** (4 * j / HEAD_WIDTH) for j in range(HEAD_WIDTH // 4)]
-            turns = np.array([y / p for p in periods] + [x / p for p in periods])
+            angles = np.array([y / p for p in periods] + [x / p for p in periods])
             patch = 1 + row * grid[1] + column
             np.testing.assert_allclose(
                 as_complex(found[0, patch]),
-                as_complex(tokens[0, patch]) * np.exp(2j * np.pi * turns),
+                as_complex(tokens[0, patch]) * np.exp(2j * np.pi * angles),
                 rtol=0,
                 atol=16 * EPS,
             )
 
 
-def test_tokens_before_the_patches_do_not_turn():
+def test_tokens_before_the_patches_are_not_rotated():
     tokens = tokens_of(5 + 6)
     found = rotated(tokens, (2, 3))
     np.testing.assert_array_equal(found[:, :5], tokens[:, :5].astype(np.float32))
@@ -70,10 +70,10 @@ def test_products_depend_on_the_offset_between_two_patches_alone():
 
 def test_any_grid_spans_the_same_range():
     coarse, fine = (rotary_angles((n, n), 8, rule="rotary") for n in (3, 9))
-    # The centre of the middle cell of either is the centre of the image.
+    # The centre of the middle patch of either is the centre of the image.
     np.testing.assert_allclose(coarse[4], 0.0, atol=1e-12)
     np.testing.assert_allclose(fine[40], 0.0, atol=1e-12)
-    # The fourth fine cell's neighbour pairs average to the coarse cell they fill.
+    # Nine fine patches average to the coarse one that they fill.
     np.testing.assert_allclose(
         fine.reshape(3, 3, 3, 3, 4).mean((1, 3)).reshape(9, 4), coarse, atol=1e-12
     )
@@ -85,7 +85,7 @@ def test_rules_differ_by_the_rounding_of_periods():
     assert 1e-3 < relative.max() < 2.0**-8
 
 
-def test_bfloat16_tokens_stay_bfloat16_and_turn_in_float32():
+def test_bfloat16_tokens_stay_bfloat16_and_are_rotated_in_float32():
     sin_cos = rotary_sin_cos((2, 2), HEAD_WIDTH, rule="rotary")
     rough = jnp.asarray(tokens_of(5), jnp.bfloat16)
     found = rotate_patches(rough, sin_cos, heads=HEADS)

@@ -8,23 +8,16 @@ from uhseg_jax.backbones import VARIANTS, ViTSpec
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"patch": 0}, "patch must be at least 1, found 0"),
-        ({"registers": -1}, "registers must be at least 0, found -1"),
+        ({"patch": 0}, "patch must be an integer of at least 1, but is 0"),
+        ({"registers": -1}, "registers must be an integer of at least 0, but is -1"),
         ({"heads": 5}, "5 heads do not share width 384"),
-        ({"mlp": "relu"}, "mlp must be one of gelu, quick_gelu, swiglu, found 'relu'"),
-        (
-            {"positions": "sine"},
-            "positions must be one of offset, size, .*found 'sine'",
-        ),
-        ({"norm_epsilon": 0.0}, "norm_epsilon must be positive, found 0.0"),
-        ({"std": (0.1, 0.0, 0.1)}, "std must be positive"),
+        ({"mlp": "relu"}, "mlp must be 'gelu', 'quick_gelu' or 'swiglu', but is 're"),
+        ({"positions": "sine"}, "positions must be 'offset', 'size', .* but is 'sine"),
+        ({"norm_epsilon": 0.0}, "norm_epsilon must be a finite number above 0"),
+        ({"std": (0.1, 0.0, 0.1)}, "std must be three finite numbers above 0"),
         (
             {"positions": "rotary", "width": 60},
-            "rotary positions need heads of a multiple of 4 channels, found 10",
-        ),
-        (
-            {"depth": 0, "norm_epsilon": -1.0},
-            "depth must be at least 1, found 0; norm_epsilon must be positive",
+            "Rotary positions need heads of a multiple of 4 channels, found 10",
         ),
     ],
 )
@@ -63,6 +56,6 @@ def test_swiglu_hidden_is_two_thirds_rounded_up_to_eights(width):
     assert plain.mlp_hidden == 4 * width
 
 
-def test_leading_tokens_are_the_class_token_and_the_registers():
+def test_prefix_tokens_are_the_class_token_and_the_registers():
     assert ViTSpec().num_prefix_tokens == 1
     assert ViTSpec(registers=4).num_prefix_tokens == 5

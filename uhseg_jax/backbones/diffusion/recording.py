@@ -1,12 +1,12 @@
-"""The self-attention maps of a U-Net, kept by layer or summed by resolution.
+"""The self-attention maps of a U-Net, summed by resolution.
 
 At 64 x 64 cells one map is 4,096 x 4,096: 67 MB, and Stable Diffusion 1 has eight heads
 in each of five layers there. Heads are gone through one after the other, so all that is
-ever held of them is their mean, and a layer's mean may be added to those before it
-where it lies.
+ever held of them is their mean, and a layer's mean is added to those before it where it
+lies.
 """
 
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,18 +15,17 @@ from uhseg_jax.backbones.diffusion.spec import UNetSpec
 from uhseg_jax.backbones.vit.attention import AttentionRule, attend
 from uhseg_jax.types import Array, Float, Int
 
-RecordingRule = Literal["nothing", "layers", "sums"]
-RECORDING_RULES: tuple[str, ...] = get_args(RecordingRule)
-
 # Rows of a map made at a time; see `attention._CHUNK`.
 _CHUNK = 256
 
 
 class AttentionSum(NamedTuple):
-    """Maps of one resolution, added up.
+    """Maps of one resolution (h, w), added up.
 
     Attributes:
-      total: their sum; every row sums to ``num_maps``. float32.
+      total: the sum over layers and forwards of the mean over heads, n = h w cells row
+        by row. Row i of a map is a distribution over the cells that cell i takes from,
+        so every row sums to ``num_maps``. float32.
       num_maps: how many they are.
     """
 
@@ -34,66 +33,11 @@ class AttentionSum(NamedTuple):
     num_maps: Int[Array, ""]
 
 
-class AttentionRecord(NamedTuple):
-    """What self-attention layers took from where: the mean of their heads.
-
-    Records are trees of arrays: those of several forwards may be added leaf by leaf.
-
-    Attributes:
-      layers: for every layer, by its place in the parameter tree, its map [b, n, n] of
-        the n = h w cells, row by row; every row is a distribution over the cells that
-        the cell of the row takes from. Filled by ``"layers"``.
-      sums: for every resolution (h, w), the sum over its layers. Filled by ``"sums"``.
-    """
-
-    layers: dict[str, Float[Array, "b n n"]]
-    sums: dict[tuple[int, int], AttentionSum]
+AttentionSums = dict[tuple[int, int], AttentionSum]
 
 
-def attention_layers(
-    spec: UNetSpec, grid: tuple[int, int]
-) -> dict[str, tuple[int, int]]:
-    """The self-attention layers of a U-Net in the order in which they are run.
-
-    Args:
-      spec: the U-Net.
-      grid: rows and columns of the latent.
-
-    Returns:
-      For every place in the parameter tree, such as
-      ``"down_blocks_0/attentions_1/transformer_blocks_0"``, the rows and columns of the
-      cells there.
-    """
-    last = len(spec.channels) - 1
-    levels = [
-        *(
-            (f"down_blocks_{level}", level, depths)
-            for level, depths in enumerate(spec.down_depths)
-        ),
-        ("mid_block", last, (spec.middle_depth or 0,)),
-        *(
-            (f"up_blocks_{index}", last - index, depths)
-            for index, depths in enumerate(spec.up_depths)
-        ),
-    ]
-    return {
-        f"{name}/attentions_{index}/transformer_blocks_{block}": (
-            grid[0] >> level,
-            grid[1] >> level,
-        )
-        for name, level, depths in levels
-        for index, depth in enumerate(depths)
-        for block in range(depth)
-    }
-
-
-def empty_record() -> AttentionRecord:
-    """A record of nothing."""
-    return AttentionRecord({}, {})
-
-
-def empty_sums(spec: UNetSpec, batch: int, grid: tuple[int, int]) -> AttentionRecord:
-    """Sums of no maps: what a loop over forwards begins with.
+def empty_sums(spec: UNetSpec, batch: int, grid: tuple[int, int]) -> AttentionSums:
+    """Sums of no maps, which a forward adds its own to.
 
     Args:
       spec: the U-Net.
@@ -101,65 +45,55 @@ def empty_sums(spec: UNetSpec, batch: int, grid: tuple[int, int]) -> AttentionRe
       grid: rows and columns of a latent.
 
     Returns:
-      The record that a forward with ``"sums"`` adds to, with zeros.
+      Zeros for every resolution at which the U-Net has self-attention.
     """
+    last = len(spec.channels) - 1
+    depths = [
+        *enumerate(spec.down_depths),
+        (last, (spec.middle_depth or 0,)),
+        *((last - index, depths) for index, depths in enumerate(spec.up_depths)),
+    ]
     sums = {}
-    for cells in sorted(set(attention_layers(spec, grid).values())):
+    for level in sorted({level for level, blocks in depths if any(blocks)}):
+        cells = (grid[0] >> level, grid[1] >> level)
         n = cells[0] * cells[1]
         sums[cells] = AttentionSum(
             jnp.zeros((batch, n, n), jnp.float32), jnp.zeros((), jnp.int32)
         )
-    return AttentionRecord({}, sums)
+    return sums
 
 
 def attend_recorded(
     query: Float[Array, "b n d"],
     key: Float[Array, "b n d"],
     value: Float[Array, "b n d"],
-    record: AttentionRecord,
+    sums: AttentionSums | None,
     *,
-    place: str,
     grid: tuple[int, int],
-    recording: RecordingRule,
     heads: int,
     rule: AttentionRule,
     precision: jax.lax.Precision,
-) -> tuple[Float[Array, "b n d"], AttentionRecord]:
-    """Self-attention that leaves its map in a record.
+) -> tuple[Float[Array, "b n d"], AttentionSums | None]:
+    """Self-attention that adds its map to the sum of its resolution.
 
     Args:
       query: queries, the heads side by side in the channels.
       key: keys, likewise.
       value: values, likewise.
-      record: of the layers before.
-      place: of the layer in the parameter tree.
+      sums: of the layers before; None where no map is to be made.
       grid: rows and columns of the cells.
-      recording: what of the map is recorded. With ``"nothing"`` it is never made.
       heads: number of heads.
-      rule: how attention is evaluated where nothing is recorded (`attention.attend`).
-        What is recorded is made head by head; in slabs of rows if ``"chunked"``.
+      rule: how attention is evaluated without a map (`attention.attend`). A map is made
+        head by head; in slabs of rows if ``"chunked"``.
       precision: of the matrix products.
 
     Returns:
-      Mixed values, in the dtype of ``value``, and the record with this layer.
-
-    Raises:
-      ValueError: the recording is unknown.
+      Mixed values, in the dtype of ``value``, and the sums with this layer.
     """
-    if recording == "nothing":
+    if sums is None:
         mixed = attend(query, key, value, heads=heads, rule=rule, precision=precision)
-        return mixed, record
-    if recording not in RECORDING_RULES:
-        raise ValueError(
-            f"Unknown recording {recording!r}; expected one of "
-            f"{', '.join(RECORDING_RULES)}."
-        )
-    batch, n, _ = query.shape
-    before = AttentionSum(
-        jnp.zeros((batch, n, n), jnp.float32), jnp.zeros((), jnp.int32)
-    )
-    if recording == "sums":
-        before = record.sums.get(grid, before)
+        return mixed, None
+    before, n = sums[grid], query.shape[1]
     mixed, total = attend_and_add(
         query,
         key,
@@ -169,10 +103,7 @@ def attend_recorded(
         rows=_rows(n) if rule == "chunked" else n,
         precision=precision,
     )
-    if recording == "layers":
-        return mixed, record._replace(layers={**record.layers, place: total})
-    added = AttentionSum(total, before.num_maps + 1)
-    return mixed, record._replace(sums={**record.sums, grid: added})
+    return mixed, {**sums, grid: AttentionSum(total, before.num_maps + 1)}
 
 
 def attend_and_add(

@@ -24,8 +24,8 @@ from uhseg_jax.backbones.diffusion.ddim import (
     take_step,
 )
 from uhseg_jax.backbones.diffusion.model import Diffusion, Prompt, check_image_sides
-from uhseg_jax.backbones.diffusion.prompts import read_prompt
-from uhseg_jax.backbones.diffusion.recording import AttentionRecord, empty_sums
+from uhseg_jax.backbones.diffusion.prompts import diffusion_of, read_prompt
+from uhseg_jax.backbones.diffusion.recording import AttentionSums, empty_sums
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.requests import AttentionRequest
 from uhseg_jax.backbones.vit.features import check_images
@@ -92,12 +92,12 @@ def compute_self_attention(
     latents: Any = module.apply({"params": params}, pixels, method="encode")
     if request.source == "inversion":
         latents = invert_latents(module, params, latents, prompt, request=request)
-        _, record = denoise_latents(module, params, latents, prompt, request=request)
+        _, sums = denoise_latents(module, params, latents, prompt, request=request)
     else:
-        record = _look_once(module, params, latents, prompt, request=request)
+        sums = _look_once(module, params, latents, prompt, request=request)
     return {
         cells: summed.total / summed.num_maps.astype(jnp.float32)
-        for cells, summed in record.sums.items()
+        for cells, summed in sums.items()
     }
 
 
@@ -139,7 +139,7 @@ def denoise_latents(
     prompt: Prompt,
     *,
     request: AttentionRequest,
-) -> tuple[Float[Array, "b h w c"], AttentionRecord]:
+) -> tuple[Float[Array, "b h w c"], AttentionSums]:
     """Takes latents down the ladder, and adds up the attention of every step.
 
     Args:
@@ -152,26 +152,23 @@ def denoise_latents(
     Returns:
       Clean latents, and sums over the layers and steps.
     """
-    State = tuple[Array, AttentionRecord]
+    State = tuple[Array, AttentionSums]
 
     def step_fn(state: State, step: Steps) -> tuple[State, None]:
-        latents, record = state
+        latents, sums = state
         predicted: Any = module.apply(
             {"params": params},
             latents,
             step.timestep,
             prompt,
-            recording="sums",
-            record=record,
+            sums=sums,
             method="predict",
         )
-        prediction, record = predicted
-        return (take_step(latents, prediction, step), record), None
+        prediction, sums = predicted
+        return (take_step(latents, prediction, step), sums), None
 
     _, down = _ladder(request, module.spec)
-    grid = (latents.shape[1], latents.shape[2])
-    sums = empty_sums(module.spec.unet, len(latents), grid)
-    state, _ = jax.lax.scan(step_fn, (latents, sums), down)
+    state, _ = jax.lax.scan(step_fn, (latents, _no_sums(module, latents)), down)
     return state
 
 
@@ -182,7 +179,7 @@ def _look_once(
     prompt: Prompt,
     *,
     request: AttentionRequest,
-) -> AttentionRecord:
+) -> AttentionSums:
     """The attention of one forward."""
     if request.noise:
         noise = jax.random.normal(jax.random.key(request.seed), (1, *latents.shape[1:]))
@@ -197,11 +194,16 @@ def _look_once(
         latents,
         jnp.int32(request.timestep),
         prompt,
-        recording="sums",
+        sums=_no_sums(module, latents),
         method="predict",
     )
-    record: AttentionRecord = predicted[1]
-    return record
+    sums: AttentionSums = predicted[1]
+    return sums
+
+
+def _no_sums(module: Diffusion, latents: Array) -> AttentionSums:
+    grid = (latents.shape[1], latents.shape[2])
+    return empty_sums(module.spec.unet, len(latents), grid)
 
 
 @functools.partial(jax.jit, static_argnames=("module", "request"))
@@ -251,7 +253,7 @@ def self_attention_maps(
         batch, their sides or the request do not fit the model, or the prompt is not
         empty and the weights came without the files of a tokenizer.
     """
-    module = backbone.diffusion
+    module = diffusion_of(backbone)
     check_images(images)
     check_image_sides(module.spec, images.shape[1], images.shape[2])
     check_request(request, module.spec)

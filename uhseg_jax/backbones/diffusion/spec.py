@@ -4,7 +4,16 @@ Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (
 """
 
 import dataclasses
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from uhseg_jax.validators import (
+    POSITIVE,
+    Validated,
+    Validator,
+    integer,
+    one_of,
+    optional,
+)
 
 PredictionRule = Literal["epsilon", "v"]
 PREDICTION_RULES: tuple[str, ...] = get_args(PredictionRule)
@@ -16,29 +25,20 @@ TEXT_MLP_RULES: tuple[str, ...] = get_args(TextMlpRule)
 NUM_SIZES = 6
 
 
-def _leaves(value: Any) -> list[int]:
-    """The integers of a field: one, a tuple, or tuples of tuples."""
-    if isinstance(value, tuple):
-        return [leaf for part in value for leaf in _leaves(part)]
-    return [value]
+_COUNT = integer(1)
 
 
-def _too_small(spec: Any, **least: int) -> list[str]:
-    """What is wrong where the integers of a field have a least value."""
-    return [
-        f"{name} must be at least {bound}, found {getattr(spec, name)}"
-        for name, bound in least.items()
-        if any(leaf < bound for leaf in _leaves(getattr(spec, name)))
-    ]
+def _levels(values: tuple[int, ...]) -> tuple[int, ...]:
+    if not values:
+        raise ValueError
+    return tuple(map(_COUNT.convert, values))
 
 
-def _not_positive(**values: float) -> list[str]:
-    """What is wrong where numbers must be positive."""
-    return [
-        f"{name} must be positive, found {value}"
-        for name, value in values.items()
-        if not value > 0
-    ]
+_LEVELS = Validator("one or more integers of at least 1", _levels)
+_DEPTHS = Validator(
+    "a tuple of integers of at least 0 for every level",
+    lambda levels: tuple(tuple(map(integer(0).convert, level)) for level in levels),
+)
 
 
 def _unshared(widths: tuple[int, ...], name: str, parts: tuple[int, ...]) -> list[str]:
@@ -57,7 +57,7 @@ def _refuse(what: str, problems: list[str]) -> None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class UNetSpec:
+class UNetSpec(Validated):
     """The denoising U-Net.
 
     Attributes:
@@ -80,48 +80,41 @@ class UNetSpec:
       size_width: channels that each of the six sizes has among them.
 
     Raises:
-      ValueError: a field is out of range, or two do not go together; all cases in one
-        message.
+      ValueError: a field is out of range, or several do not go together.
     """
 
-    latent_channels: int = 4
-    channels: tuple[int, ...] = (320, 640, 1280, 1280)
-    heads: tuple[int, ...] = (8, 8, 8, 8)
-    down_depths: tuple[tuple[int, ...], ...] = ((1, 1), (1, 1), (1, 1), (0, 0))
-    middle_depth: int | None = 1
-    up_depths: tuple[tuple[int, ...], ...] = (
+    latent_channels: Annotated[int, _COUNT] = 4
+    channels: Annotated[tuple[int, ...], _LEVELS] = (320, 640, 1280, 1280)
+    heads: Annotated[tuple[int, ...], _LEVELS] = (8, 8, 8, 8)
+    down_depths: Annotated[tuple[tuple[int, ...], ...], _DEPTHS] = (
+        (1, 1),
+        (1, 1),
+        (1, 1),
+        (0, 0),
+    )
+    middle_depth: Annotated[int | None, optional(_COUNT)] = 1
+    up_depths: Annotated[tuple[tuple[int, ...], ...], _DEPTHS] = (
         (0, 0, 0),
         (1, 1, 1),
         (1, 1, 1),
         (1, 1, 1),
     )
-    context_width: int = 768
+    context_width: Annotated[int, _COUNT] = 768
     linear_projection: bool = False
-    groups: int = 32
-    norm_epsilon: float = 1e-5
+    groups: Annotated[int, _COUNT] = 32
+    norm_epsilon: Annotated[float, POSITIVE] = 1e-5
     added_width: int | None = None
-    size_width: int = 256
+    size_width: Annotated[int, integer(2)] = 256
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         levels = len(self.channels)
-        problems = _too_small(
-            self,
-            latent_channels=1,
-            context_width=1,
-            groups=1,
-            size_width=2,
-            channels=1,
-            heads=1,
-            down_depths=0,
-            up_depths=0,
-        )
+        problems: list[str] = []
         problems += [
             f"{name} must have an entry for each of {levels} levels, found {count}"
             for name in ("heads", "down_depths", "up_depths")
             if (count := len(getattr(self, name))) != levels
         ]
-        if not levels:
-            problems.append("channels must have at least one level")
         if not problems:
             problems += _unshared(self.channels, "groups", (self.groups,) * levels)
             problems += _unshared(self.channels, "heads", self.heads)
@@ -133,7 +126,7 @@ class UNetSpec:
                 )
                 if len(up) != len(down) + 1
             ]
-        if self.channels and self.channels[0] % 2:
+        if self.channels[0] % 2:
             problems.append(
                 f"channels[0] must be even for sines and cosines, found "
                 f"{self.channels[0]}"
@@ -143,16 +136,11 @@ class UNetSpec:
                 f"size_width must be even for sines and cosines, found "
                 f"{self.size_width}"
             )
-        if self.middle_depth is not None and self.middle_depth < 1:
-            problems.append(
-                f"middle_depth must be at least 1, or None, found {self.middle_depth}"
-            )
         if self.added_width is not None and self.pooled_width < 1:
             problems.append(
                 f"added_width must be more than the {NUM_SIZES * self.size_width} "
                 f"channels of the sizes, found {self.added_width}"
             )
-        problems += _not_positive(norm_epsilon=self.norm_epsilon)
         _refuse("a denoising U-Net", problems)
 
     @property
@@ -169,7 +157,7 @@ class UNetSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AutoencoderSpec:
+class AutoencoderSpec(Validated):
     """The encoder of the variational autoencoder; nothing here decodes.
 
     Attributes:
@@ -181,31 +169,24 @@ class AutoencoderSpec:
       scaling: by which latents are multiplied for the U-Net.
 
     Raises:
-      ValueError: a field is out of range, or two do not go together; all cases in one
-        message.
+      ValueError: a field is out of range, or several do not go together.
     """
 
-    channels: tuple[int, ...] = (128, 256, 512, 512)
-    layers: int = 2
-    latent_channels: int = 4
-    groups: int = 32
-    norm_epsilon: float = 1e-6
-    scaling: float = 0.18215
+    channels: Annotated[tuple[int, ...], _LEVELS] = (128, 256, 512, 512)
+    layers: Annotated[int, _COUNT] = 2
+    latent_channels: Annotated[int, _COUNT] = 4
+    groups: Annotated[int, _COUNT] = 32
+    norm_epsilon: Annotated[float, POSITIVE] = 1e-6
+    scaling: Annotated[float, POSITIVE] = 0.18215
 
     def __post_init__(self) -> None:
-        problems = _too_small(
-            self, latent_channels=1, layers=1, groups=1, channels=1
-        ) + _not_positive(norm_epsilon=self.norm_epsilon, scaling=self.scaling)
-        if not self.channels:
-            problems.append("channels must have at least one level")
-        if not problems:
-            groups = (self.groups,) * len(self.channels)
-            problems += _unshared(self.channels, "groups", groups)
-        _refuse("an autoencoder", problems)
+        super().__post_init__()
+        groups = (self.groups,) * len(self.channels)
+        _refuse("an autoencoder", _unshared(self.channels, "groups", groups))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TextEncoderSpec:
+class TextEncoderSpec(Validated):
     """The text encoder of CLIP.
 
     Attributes:
@@ -224,49 +205,39 @@ class TextEncoderSpec:
       projection: channels of the pooled, projected end token; None where there is none.
 
     Raises:
-      ValueError: a field is out of range, or two do not go together; all cases in one
-        message.
+      ValueError: a field is out of range, or several do not go together.
     """
 
-    vocabulary: int = 49408
-    width: int = 768
-    depth: int = 12
-    heads: int = 12
-    length: int = 77
-    mlp: TextMlpRule = "quick_gelu"
-    norm_epsilon: float = 1e-5
+    vocabulary: Annotated[int, _COUNT] = 49408
+    width: Annotated[int, _COUNT] = 768
+    depth: Annotated[int, _COUNT] = 12
+    heads: Annotated[int, _COUNT] = 12
+    length: Annotated[int, integer(2)] = 77
+    mlp: Annotated[TextMlpRule, one_of(*TEXT_MLP_RULES)] = "quick_gelu"
+    norm_epsilon: Annotated[float, POSITIVE] = 1e-5
     start: int = 49406
     end: int = 49407
     padding: int = 49407
-    skipped: int = 0
-    projection: int | None = None
+    skipped: Annotated[int, integer(0)] = 0
+    projection: Annotated[int | None, optional(_COUNT)] = None
 
     def __post_init__(self) -> None:
-        problems = _too_small(
-            self, vocabulary=1, width=1, depth=1, heads=1, length=2, skipped=0
-        ) + _not_positive(norm_epsilon=self.norm_epsilon)
-        if not problems:
-            problems += _unshared((self.width,), "heads", (self.heads,))
+        super().__post_init__()
+        problems = _unshared((self.width,), "heads", (self.heads,))
         if self.skipped >= self.depth:
             problems.append(
                 f"skipped must leave one of {self.depth} blocks, found {self.skipped}"
-            )
-        if self.mlp not in TEXT_MLP_RULES:
-            problems.append(
-                f"mlp must be one of {', '.join(TEXT_MLP_RULES)}, found {self.mlp!r}"
             )
         problems += [
             f"{name} must be the id of one of {self.vocabulary} tokens, found {token}"
             for name in ("start", "end", "padding")
             if not 0 <= (token := getattr(self, name)) < self.vocabulary
         ]
-        if self.projection is not None and self.projection < 1:
-            problems.append(f"projection must be at least 1, found {self.projection}")
         _refuse("a text encoder", problems)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ScheduleSpec:
+class ScheduleSpec(Validated):
     """How noise was added in training.
 
     Attributes:
@@ -279,34 +250,27 @@ class ScheduleSpec:
       offset: added to the evenly spaced timesteps of inference.
 
     Raises:
-      ValueError: a field is out of range, or two do not go together; all cases in one
-        message.
+      ValueError: a field is out of range, or several do not go together.
     """
 
-    num_timesteps: int = 1000
+    num_timesteps: Annotated[int, _COUNT] = 1000
     beta_start: float = 0.00085
     beta_end: float = 0.012
-    prediction: PredictionRule = "epsilon"
-    offset: int = 1
+    prediction: Annotated[PredictionRule, one_of(*PREDICTION_RULES)] = "epsilon"
+    offset: Annotated[int, integer(0)] = 1
 
     def __post_init__(self) -> None:
-        problems = _too_small(self, num_timesteps=1, offset=0)
+        super().__post_init__()
         if not 0 < self.beta_start <= self.beta_end < 1:
-            problems.append(
+            raise ValueError(
                 "beta_start and beta_end must rise between 0 and 1, found "
-                f"{self.beta_start} and {self.beta_end}"
+                f"{self.beta_start} and {self.beta_end}."
             )
-        if self.prediction not in PREDICTION_RULES:
-            problems.append(
-                f"prediction must be one of {', '.join(PREDICTION_RULES)}, found "
-                f"{self.prediction!r}"
-            )
-        _refuse("a schedule of noise", problems)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DiffusionSpec:
-    """A latent diffusion model whose attention is looked at.
+class DiffusionSpec(Validated):
+    """A latent diffusion model.
 
     Attributes:
       unet: the U-Net.
@@ -323,9 +287,10 @@ class DiffusionSpec:
     autoencoder: AutoencoderSpec = AutoencoderSpec()
     text_encoders: tuple[TextEncoderSpec, ...] = (TextEncoderSpec(),)
     schedule: ScheduleSpec = ScheduleSpec()
-    image_size: int = 512
+    image_size: Annotated[int, _COUNT] = 512
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         unet = self.unet
         problems = []
         if unet.latent_channels != self.autoencoder.latent_channels:
@@ -347,7 +312,7 @@ class DiffusionSpec:
             )
         if len({encoder.length for encoder in self.text_encoders}) > 1:
             problems.append("the text encoders have prompts of different lengths")
-        if self.image_size < 1 or self.image_size % self.multiple:
+        if self.image_size % self.multiple:
             problems.append(
                 f"image_size must be a multiple of {self.multiple}, found "
                 f"{self.image_size}"

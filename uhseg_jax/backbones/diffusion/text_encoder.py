@@ -14,9 +14,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax.backbones.diffusion.layers import dense
 from uhseg_jax.backbones.diffusion.spec import TextEncoderSpec
-from uhseg_jax.backbones.vit.layers import Mlp, layer_norm, matmul_precision
+from uhseg_jax.backbones.vit.layers import Mlp, dense, layer_norm, matmul_precision
 from uhseg_jax.types import Array, Float, Integer
 
 # Every text encoder of CLIP and OpenCLIP widens by it in its MLPs.
@@ -91,7 +90,7 @@ class TextTransformer(nn.Module):
     def __call__(
         self, ids: Integer[Array, "b length"]
     ) -> tuple[Float[Array, "b length d"], Float[Array, "b length d"]]:
-        """Returns the tokens that the spec asks for, and the last after their norm."""
+        """Returns the tokens that the U-Net reads, and the last after their norm."""
         spec = self.spec
         x = TextEmbeddings(spec, name="embeddings")(ids)
         stages = TextBlocks(spec, self.dtype, name="encoder")(x)
@@ -100,7 +99,7 @@ class TextTransformer(nn.Module):
 
 
 class TextEmbeddings(nn.Module):
-    """One vector for each token plus one for its place."""
+    """One vector for each token plus one for its position."""
 
     spec: TextEncoderSpec
 
@@ -144,9 +143,7 @@ class TextBlock(nn.Module):
         attention = CausalAttention(spec, self.dtype, name="self_attn")
         attended = attention(layer_norm(spec.norm_epsilon, "layer_norm1")(x))
         x = x + attended.astype(jnp.float32)
-        mlp = Mlp(
-            rule=spec.mlp, hidden=_MLP_RATIO * spec.width, dtype=self.dtype, name="mlp"
-        )
+        mlp = Mlp(spec.mlp, _MLP_RATIO * spec.width, self.dtype, name="mlp")
         return x + mlp(layer_norm(spec.norm_epsilon, "layer_norm2")(x)).astype(
             jnp.float32
         )

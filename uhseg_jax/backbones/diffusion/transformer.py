@@ -11,14 +11,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax.backbones.diffusion.layers import conv, dense, group_norm
-from uhseg_jax.backbones.diffusion.recording import (
-    AttentionRecord,
-    RecordingRule,
-    attend_recorded,
-)
+from uhseg_jax.backbones.diffusion.layers import conv, group_norm
+from uhseg_jax.backbones.diffusion.recording import AttentionSums, attend_recorded
 from uhseg_jax.backbones.vit.attention import AttentionRule
-from uhseg_jax.backbones.vit.layers import layer_norm, matmul_precision
+from uhseg_jax.backbones.vit.layers import dense, layer_norm, matmul_precision
 from uhseg_jax.types import Array, Float
 
 # Both are constants of the architecture, not fields of any model.
@@ -55,7 +51,7 @@ class _Attention(nn.Module):
 
 
 class SelfAttention(_Attention):
-    """Attention of every cell to every cell, recorded if asked."""
+    """Attention of every cell to every cell, recorded where there are sums."""
 
     rule: AttentionRule
 
@@ -63,27 +59,23 @@ class SelfAttention(_Attention):
     def __call__(
         self,
         x: Float[Array, "b n d"],
-        record: AttentionRecord,
+        sums: AttentionSums | None,
         *,
-        place: str,
         grid: tuple[int, int],
-        recording: RecordingRule,
-    ) -> tuple[Float[Array, "b n d"], AttentionRecord]:
+    ) -> tuple[Float[Array, "b n d"], AttentionSums | None]:
         """Maps the cells; the rest is as in `recording.attend_recorded`."""
         query, key, value = self.project(x, x)
-        mixed, record = attend_recorded(
+        mixed, sums = attend_recorded(
             query,
             key,
             value,
-            record,
-            place=place,
+            sums,
             grid=grid,
-            recording=recording,
             heads=self.heads,
             rule=self.rule,
             precision=matmul_precision(self.dtype),
         )
-        return self.output(mixed), record
+        return self.output(mixed), sums
 
 
 class CrossAttention(_Attention):
@@ -156,28 +148,26 @@ class TransformerBlock(nn.Module):
         self,
         x: Float[Array, "b n d"],
         context: Float[Array, "b m c"],
-        record: AttentionRecord,
+        sums: AttentionSums | None,
         *,
-        place: str,
         grid: tuple[int, int],
-        recording: RecordingRule,
-    ) -> tuple[Float[Array, "b n d"], AttentionRecord]:
+    ) -> tuple[Float[Array, "b n d"], AttentionSums | None]:
         """Maps the cells; the rest is as in `recording.attend_recorded`."""
 
         def normed(x: Array, name: str) -> Array:
             return layer_norm(_LAYER_NORM_EPSILON, name)(x)
 
-        branch, record = SelfAttention(
+        branch, sums = SelfAttention(
             self.heads, self.dtype, self.attention, name="attn1"
-        )(normed(x, "norm1"), record, place=place, grid=grid, recording=recording)
+        )(normed(x, "norm1"), sums, grid=grid)
         x = x + branch
         x = x + CrossAttention(self.heads, self.dtype, name="attn2")(
             normed(x, "norm2"), context
         )
-        return x + FeedForward(self.dtype, name="ff")(normed(x, "norm3")), record
+        return x + FeedForward(self.dtype, name="ff")(normed(x, "norm3")), sums
 
 
-class CellTransformer(nn.Module):
+class SpatialTransformer(nn.Module):
     """Transformer blocks over the cells of an image, as one residual branch."""
 
     depth: int
@@ -192,22 +182,17 @@ class CellTransformer(nn.Module):
         self,
         x: Float[Array, "b h w d"],
         context: Float[Array, "b m c"],
-        record: AttentionRecord,
-        *,
-        place: str,
-        recording: RecordingRule,
-    ) -> tuple[Float[Array, "b h w d"], AttentionRecord]:
+        sums: AttentionSums | None,
+    ) -> tuple[Float[Array, "b h w d"], AttentionSums | None]:
         """Maps an image.
 
         Args:
           x: the image.
           context: tokens of the text.
-          record: of the self-attention before.
-          place: of the module in the parameter tree.
-          recording: what is recorded of self-attention.
+          sums: of the self-attention before; None where none is recorded.
 
         Returns:
-          The image after the blocks, float32, and the record with theirs.
+          The image after the blocks, float32, and the sums with theirs.
         """
         batch, height, width, channels = x.shape
 
@@ -223,15 +208,10 @@ class CellTransformer(nn.Module):
         tokens = group_norm(self.groups, _GROUP_NORM_EPSILON, "norm")(x)
         tokens = projection(tokens, "proj_in").reshape(batch, -1, channels)
         for index in range(self.depth):
-            name = f"transformer_blocks_{index}"
-            tokens, record = TransformerBlock(
-                self.heads, self.dtype, self.attention, name=name
-            )(
-                tokens,
-                context,
-                record,
-                place=f"{place}/{name}",
-                grid=(height, width),
-                recording=recording,
-            )
-        return x + projection(tokens.reshape(x.shape), "proj_out"), record
+            tokens, sums = TransformerBlock(
+                self.heads,
+                self.dtype,
+                self.attention,
+                name=f"transformer_blocks_{index}",
+            )(tokens, context, sums, grid=(height, width))
+        return x + projection(tokens.reshape(x.shape), "proj_out"), sums

@@ -1,8 +1,8 @@
 """The denoising U-Net of Stable Diffusion, with its self-attention in reach.
 
 Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (2022);
-nested depths and added sizes from Podell et al., "SDXL" (2023). Models of all families
-are this module; they differ by the fields of a `UNetSpec`.
+nested depths and added sizes from Podell et al., "SDXL" (2023). All variants are this
+module; they differ by the fields of a `UNetSpec`.
 """
 
 from typing import Any, NamedTuple
@@ -19,13 +19,9 @@ from uhseg_jax.backbones.diffusion.layers import (
     group_norm,
     sinusoids,
 )
-from uhseg_jax.backbones.diffusion.recording import (
-    AttentionRecord,
-    RecordingRule,
-    empty_record,
-)
+from uhseg_jax.backbones.diffusion.recording import AttentionSums
 from uhseg_jax.backbones.diffusion.spec import NUM_SIZES, UNetSpec
-from uhseg_jax.backbones.diffusion.transformer import CellTransformer
+from uhseg_jax.backbones.diffusion.transformer import SpatialTransformer
 from uhseg_jax.backbones.vit.attention import AttentionRule
 from uhseg_jax.types import Array, Float, Integer
 
@@ -34,7 +30,7 @@ _TIME_RATIO = 4
 
 
 class AddedCondition(NamedTuple):
-    """What the U-Nets of SDXL know beside time and text.
+    """What the U-Nets of SDXL know besides time and text.
 
     Attributes:
       pooled: the pooled text.
@@ -70,22 +66,20 @@ class _Stage(nn.Module):
         depth: int,
         x: Array,
         context: Array,
-        record: AttentionRecord,
-        recording: RecordingRule,
-    ) -> tuple[Array, AttentionRecord]:
+        sums: AttentionSums | None,
+    ) -> tuple[Array, AttentionSums | None]:
         """Runs a transformer, if there is one."""
         if not depth:
-            return x, record
-        name = f"attentions_{index}"
-        return CellTransformer(
+            return x, sums
+        return SpatialTransformer(
             depth=depth,
             heads=self.spec.heads[self.level],
             groups=self.spec.groups,
             linear_projection=self.spec.linear_projection,
             dtype=self.dtype,
             attention=self.attention,
-            name=name,
-        )(x, context, record, place=f"{self.name}/{name}", recording=recording)
+            name=f"attentions_{index}",
+        )(x, context, sums)
 
 
 class DownStage(_Stage):
@@ -97,20 +91,18 @@ class DownStage(_Stage):
         x: Array,
         time: Array,
         context: Array,
-        record: AttentionRecord,
-        *,
-        recording: RecordingRule,
-    ) -> tuple[Array, list[Array], AttentionRecord]:
-        """Returns the image, what the way up will need of it, and the record."""
+        sums: AttentionSums | None,
+    ) -> tuple[Array, list[Array], AttentionSums | None]:
+        """Returns the image, what the way up will need of it, and the sums."""
         skips = []
         for index, depth in enumerate(self.spec.down_depths[self.level]):
             x = self.resnet(index, x, time)
-            x, record = self.transformer(index, depth, x, context, record, recording)
+            x, sums = self.transformer(index, depth, x, context, sums)
             skips.append(x)
         if self.level + 1 < len(self.spec.channels):
             x = Downsample(self.dtype, name="downsamplers_0")(x)
             skips.append(x)
-        return x, skips, record
+        return x, skips, sums
 
 
 class MiddleStage(_Stage):
@@ -122,17 +114,15 @@ class MiddleStage(_Stage):
         x: Array,
         time: Array,
         context: Array,
-        record: AttentionRecord,
-        *,
-        recording: RecordingRule,
-    ) -> tuple[Array, AttentionRecord]:
-        """Returns the image and the record."""
+        sums: AttentionSums | None,
+    ) -> tuple[Array, AttentionSums | None]:
+        """Returns the image and the sums."""
         x = self.resnet(0, x, time)
         depth = self.spec.middle_depth
         if depth is None:
-            return x, record
-        x, record = self.transformer(0, depth, x, context, record, recording)
-        return self.resnet(1, x, time), record
+            return x, sums
+        x, sums = self.transformer(0, depth, x, context, sums)
+        return self.resnet(1, x, time), sums
 
 
 class UpStage(_Stage):
@@ -144,20 +134,18 @@ class UpStage(_Stage):
         x: Array,
         time: Array,
         context: Array,
-        record: AttentionRecord,
+        sums: AttentionSums | None,
         skips: list[Array],
-        *,
-        recording: RecordingRule,
-    ) -> tuple[Array, AttentionRecord]:
-        """Returns the image and the record; takes what it needs off the skips."""
+    ) -> tuple[Array, AttentionSums | None]:
+        """Returns the image and the sums; takes what it needs off the skips."""
         depths = self.spec.up_depths[len(self.spec.channels) - 1 - self.level]
         for index, depth in enumerate(depths):
             x = jnp.concatenate([x, skips.pop()], axis=-1)
             x = self.resnet(index, x, time)
-            x, record = self.transformer(index, depth, x, context, record, recording)
+            x, sums = self.transformer(index, depth, x, context, sums)
         if self.level:
             x = Upsample(self.dtype, name="upsamplers_0")(x)
-        return x, record
+        return x, sums
 
 
 class UNet(nn.Module):
@@ -181,26 +169,21 @@ class UNet(nn.Module):
         timesteps: Float[Array, " b"] | Integer[Array, " b"],
         context: Float[Array, "b m d"],
         *,
-        recording: RecordingRule = "nothing",
-        record: AttentionRecord | None = None,
+        sums: AttentionSums | None = None,
         added: AddedCondition | None = None,
-    ) -> tuple[Float[Array, "b h w c"], AttentionRecord]:
+    ) -> tuple[Float[Array, "b h w c"], AttentionSums | None]:
         """Predicts what was added to latents.
 
         Args:
           latents: noisy latents, scaled as the spec of the autoencoder says.
           timesteps: of the noise, from 0.
           context: tokens of the text.
-          recording: what is recorded of self-attention: ``"nothing"``, every one of the
-            ``"layers"``, or ``"sums"`` over those of a resolution, which are not kept.
-            Static: it belongs to the program.
-          record: sums go on from those of this one, so that a loop over forwards holds
-            one set of them (`recording.empty_sums`), and layers take the place of its
-            layers; None for a fresh one.
+          sums: what the maps of self-attention are added to, so that a loop over
+            forwards holds one set (`recording.empty_sums`); None to make no maps.
           added: pooled text and sizes, for models that know them.
 
         Returns:
-          The prediction, float32, and the record.
+          The prediction, float32, and the sums.
 
         Raises:
           ValueError: the latents have other channels, a side cannot be halved down to
@@ -208,7 +191,6 @@ class UNet(nn.Module):
         """
         spec = self.spec
         check_latents(spec, latents.shape[1:])
-        record = empty_record() if record is None else record
         time = self._embed(timesteps, added)
         x = conv(spec.channels[0], "conv_in", dtype=self.dtype)(latents)
         x = x.astype(jnp.float32)
@@ -219,20 +201,18 @@ class UNet(nn.Module):
         levels = len(spec.channels)
         skips = [x]
         for level in range(levels):
-            x, more, record = stage(DownStage, f"down_blocks_{level}", level)(
-                x, time, context, record, recording=recording
+            x, more, sums = stage(DownStage, f"down_blocks_{level}", level)(
+                x, time, context, sums
             )
             skips += more
-        x, record = stage(MiddleStage, "mid_block", levels - 1)(
-            x, time, context, record, recording=recording
-        )
+        x, sums = stage(MiddleStage, "mid_block", levels - 1)(x, time, context, sums)
         for index in range(levels):
-            x, record = stage(UpStage, f"up_blocks_{index}", levels - 1 - index)(
-                x, time, context, record, skips, recording=recording
+            x, sums = stage(UpStage, f"up_blocks_{index}", levels - 1 - index)(
+                x, time, context, sums, skips
             )
         x = nn.silu(group_norm(spec.groups, spec.norm_epsilon, "conv_norm_out")(x))
         x = conv(spec.latent_channels, "conv_out", dtype=self.dtype)(x)
-        return x.astype(jnp.float32), record
+        return x.astype(jnp.float32), sums
 
     def _embed(self, timesteps: Array, added: AddedCondition | None) -> Array:
         """The embedding of time, with pooled text and sizes where they are known."""

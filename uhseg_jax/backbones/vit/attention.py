@@ -1,4 +1,4 @@
-"""Softmax attention over all tokens, written for the memory at hand.
+"""Softmax attention over all tokens, without whole matrices in memory.
 
 At 840 x 840 a ViT-S/14 has 3,601 tokens: one head's attention matrix takes 52 MB. Made
 whole, six of them pass through main memory several times, which on a CPU costs more
@@ -47,7 +47,7 @@ def attend(
       heads: number of heads.
       rule: ``"chunked"`` goes through heads and slabs of queries one after the other
         and never holds a whole attention matrix; ``"whole"`` leaves it to
-        `jax.nn.dot_product_attention`; ``"fused"`` asks that function for cuDNN's flash
+        `jax.nn.dot_product_attention`; ``"fused"`` has that function use cuDNN's flash
         attention where it exists, which is on GPUs and for 16-bit tokens, and is
         ``"whole"`` elsewhere. All take the softmax in float32.
       precision: of the matrix products.

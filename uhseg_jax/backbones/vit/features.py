@@ -201,9 +201,14 @@ def forward_features(
         batch, the patch does not divide a side, or a request does not fit the model.
     """
     check_images(images)
-    spec = backbone.vit.spec
+    if not isinstance(backbone.module, ViT):
+        raise ValueError(
+            f"expected a Vision Transformer, as dinov2_vits14, but {backbone.name} is "
+            "a diffusion model, which has self-attention (`self_attention_maps`)."
+        )
+    spec = backbone.module.spec
     check_image_size(spec, images.shape[1], images.shape[2])
     resolved = tuple(resolve_request(request, spec) for request in requests)
     return _jitted_features(
-        backbone.vit, backbone.params, jnp.asarray(images), requests=resolved
+        backbone.module, backbone.params, jnp.asarray(images), requests=resolved
     )

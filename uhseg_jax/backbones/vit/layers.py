@@ -7,7 +7,7 @@ softmax, rotations and the residual stream are float32. Names of submodules are 
 the parameter tree, so they are part of every checkpoint.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -20,7 +20,7 @@ from uhseg_jax.types import Array, Float
 
 
 def matmul_precision(dtype: Any) -> jax.lax.Precision:
-    """Full precision where float32 is asked for: accelerators would round to TF32."""
+    """Full precision for float32, which accelerators would round to TF32."""
     if jnp.dtype(dtype) == jnp.float32:
         return jax.lax.Precision.HIGHEST
     return jax.lax.Precision.DEFAULT
@@ -34,33 +34,52 @@ def layer_norm(epsilon: float, name: str) -> nn.LayerNorm:
     )
 
 
-class _Linears(nn.Module):
-    """Shared by the submodules: dense layers that compute in one dtype."""
-
-    dtype: Any
-
-    def dense(self, features: int, name: str, *, bias: bool = True) -> nn.Dense:
-        return nn.Dense(
-            features,
-            use_bias=bias,
-            dtype=self.dtype,
-            param_dtype=jnp.float32,
-            precision=matmul_precision(self.dtype),
-            name=name,
-        )
+def dense(features: int, name: str, *, dtype: Any, bias: bool = True) -> nn.Dense:
+    """A linear layer that computes in one dtype and keeps float32 parameters."""
+    return nn.Dense(
+        features,
+        use_bias=bias,
+        dtype=dtype,
+        param_dtype=jnp.float32,
+        precision=matmul_precision(dtype),
+        name=name,
+    )
 
 
-class SelfAttention(_Linears):
+class AttentionOutput(NamedTuple):
+    """What self-attention made of n tokens, in the dtype of the model.
+
+    Attributes:
+      output: the residual branch.
+      query: queries before any rotation, all heads side by side.
+      key: keys, likewise.
+      value: values.
+      rotated_query: queries as they entered the attention.
+      rotated_key: keys, likewise.
+      class_attention: attention of the first token to all, per head, float32.
+    """
+
+    output: Float[Array, "b n d"]
+    query: Float[Array, "b n d"]
+    key: Float[Array, "b n d"]
+    value: Float[Array, "b n d"]
+    rotated_query: Float[Array, "b n d"]
+    rotated_key: Float[Array, "b n d"]
+    class_attention: Float[Array, "b heads n"]
+
+
+class SelfAttention(nn.Module):
     """Multi-head self-attention; returns its projections as well."""
 
     spec: ViTSpec
+    dtype: Any
     rule: AttentionRule
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "b n d"], sin_cos: Float[Array, "2 patches c"] | None
-    ) -> dict[str, Array]:
-        """Maps tokens [b, n, d].
+    ) -> AttentionOutput:
+        """Mixes tokens.
 
         Args:
           x: tokens, the patches last.
@@ -68,15 +87,14 @@ class SelfAttention(_Linears):
             (`rotary.rotary_sin_cos`); None where positions are learned.
 
         Returns:
-          ``output`` is the result, ``query``, ``key`` and ``value`` are the
-          projections, ``rotated_query`` and ``rotated_key`` what entered the attention
-          and ``class_attention`` its first row.
+          The residual branch, and everything on the way to it.
         """
-        heads = self.spec.heads
-        width = x.shape[-1]
-        query = rotated_query = self.dense(width, "query")(x)
-        key = rotated_key = self.dense(width, "key", bias=self.spec.key_bias)(x)
-        value = self.dense(width, "value")(x)
+        heads, width = self.spec.heads, x.shape[-1]
+        query = rotated_query = dense(width, "query", dtype=self.dtype)(x)
+        key = rotated_key = dense(
+            width, "key", dtype=self.dtype, bias=self.spec.key_bias
+        )(x)
+        value = dense(width, "value", dtype=self.dtype)(x)
         if sin_cos is not None:
             rotated_query = rotate_patches(query, sin_cos, heads=heads)
             rotated_key = rotate_patches(key, sin_cos, heads=heads)
@@ -89,37 +107,39 @@ class SelfAttention(_Linears):
             rule=self.rule,
             precision=precision,
         )
-        return {
-            "output": self.dense(width, "output")(mixed),
-            "query": query,
-            "key": key,
-            "value": value,
-            "rotated_query": rotated_query,
-            "rotated_key": rotated_key,
-            "class_attention": class_attention(
+        return AttentionOutput(
+            output=dense(width, "output", dtype=self.dtype)(mixed),
+            query=query,
+            key=key,
+            value=value,
+            rotated_query=rotated_query,
+            rotated_key=rotated_key,
+            class_attention=class_attention(
                 rotated_query, rotated_key, heads=heads, precision=precision
             ),
-        }
+        )
 
 
-class Mlp(_Linears):
+class Mlp(nn.Module):
     """Two dense layers around an activation, or around a gate."""
 
     rule: MlpRule
     hidden: int
+    dtype: Any
 
     @nn.compact
     def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
         """Maps each token on its own."""
-        hidden = self.dense(self.hidden, "fc1")(x)
+        hidden = dense(self.hidden, "fc1", dtype=self.dtype)(x)
         match self.rule:
             case "gelu":
                 hidden = nn.gelu(hidden, approximate=False)
             case "quick_gelu":
                 hidden = hidden * nn.sigmoid(1.702 * hidden)
             case "swiglu":
-                hidden = nn.silu(self.dense(self.hidden, "gate")(x)) * hidden
-        return self.dense(x.shape[-1], "fc2")(hidden)
+                gate = dense(self.hidden, "gate", dtype=self.dtype)(x)
+                hidden = nn.silu(gate) * hidden
+        return dense(x.shape[-1], "fc2", dtype=self.dtype)(hidden)
 
 
 class LayerScale(nn.Module):
@@ -142,7 +162,7 @@ class Block(nn.Module):
     @nn.compact
     def __call__(
         self, x: Float[Array, "b n d"], sin_cos: Float[Array, "2 patches c"] | None
-    ) -> tuple[Array, dict[str, Array]]:
+    ) -> tuple[Float[Array, "b n d"], AttentionOutput]:
         """Returns the tokens after the block, and what its attention made."""
         spec = self.spec
 
@@ -151,10 +171,10 @@ class Block(nn.Module):
                 return LayerScale(name=name)(branch)
             return branch.astype(jnp.float32)
 
-        attended = SelfAttention(
-            spec=spec, rule=self.attention, dtype=self.dtype, name="attention"
+        attended: AttentionOutput = SelfAttention(
+            spec, self.dtype, self.attention, name="attention"
         )(layer_norm(spec.norm_epsilon, "norm1")(x), sin_cos)
-        x = x + scaled(attended["output"], "scale1")
-        mlp = Mlp(rule=spec.mlp, hidden=spec.mlp_hidden, dtype=self.dtype, name="mlp")
+        x = x + scaled(attended.output, "scale1")
+        mlp = Mlp(spec.mlp, spec.mlp_hidden, self.dtype, name="mlp")
         x = x + scaled(mlp(layer_norm(spec.norm_epsilon, "norm2")(x)), "scale2")
         return x, attended

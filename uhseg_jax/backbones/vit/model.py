@@ -1,10 +1,11 @@
 """One Vision Transformer for every backbone, with every intermediate in reach.
 
 Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021); register tokens from Darcet
-et al., "Vision Transformers Need Registers" (2024). Models of all families are this
-module; they differ by the fields of a `ViTSpec`.
+et al., "Vision Transformers Need Registers" (2024). All variants are this module;
+they differ by the fields of a `ViTSpec`.
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -17,6 +18,8 @@ from uhseg_jax.backbones.vit.positions import resize_positions
 from uhseg_jax.backbones.vit.rotary import rotary_sin_cos
 from uhseg_jax.backbones.vit.spec import ViTSpec, check_image_size
 from uhseg_jax.types import Array, Float
+
+_BLOCK = "block{:02d}"  # the name of a block in the parameter tree
 
 
 # Named tuples, not dataclasses: JAX rebuilds trees with shapes or placeholders for
@@ -39,8 +42,8 @@ class BlockOutput(NamedTuple):
         less than one over them: the class token and the registers have the rest.
       rotated_query: queries of all n tokens as they enter the attention, after the
         rotation where there is one, in the dtype of the model. With ``rotated_key``
-        all that `attention.attention_weights` needs; the matrix itself is only made
-        for who asks for it.
+        all that `attention.attention_weights` needs; the matrix itself is made only
+        where a request is for it.
       rotated_key: keys, likewise.
     """
 
@@ -111,7 +114,7 @@ class ViT(nn.Module):
         check_image_size(spec, images.shape[1], images.shape[2])
         batch = images.shape[0]
         grid = (images.shape[1] // spec.patch, images.shape[2] // spec.patch)
-        leading = spec.num_prefix_tokens
+        prefix = spec.num_prefix_tokens
         sin_cos = None
         if spec.rotary:
             sin_cos = rotary_sin_cos(grid, spec.head_width, rule=spec.rotary)
@@ -123,30 +126,30 @@ class ViT(nn.Module):
         norm = layer_norm(spec.norm_epsilon, "norm")
 
         def on_grid(tokens: Array) -> Array:
-            tokens = tokens[:, leading:].astype(jnp.float32)
+            tokens = tokens[:, prefix:].astype(jnp.float32)
             return tokens.reshape(batch, *grid, spec.width)
 
         blocks = []
         for index in range(spec.depth):
             x, attended = Block(
-                spec, self.dtype, self.attention, name=f"block{index:02d}"
+                spec, self.dtype, self.attention, name=_BLOCK.format(index)
             )(x, sin_cos)
-            to_patches = attended["class_attention"][:, :, leading:]
+            to_patches = attended.class_attention[:, :, prefix:]
             blocks.append(
                 BlockOutput(
                     token=on_grid(x),
                     token_normed=on_grid(norm(x)),
-                    query=on_grid(attended["query"]),
-                    key=on_grid(attended["key"]),
-                    value=on_grid(attended["value"]),
+                    query=on_grid(attended.query),
+                    key=on_grid(attended.key),
+                    value=on_grid(attended.value),
                     class_token=x[:, 0],
-                    registers=x[:, 1:leading],
+                    registers=x[:, 1:prefix],
                     class_attention=to_patches.reshape(batch, spec.heads, *grid),
-                    rotated_query=attended["rotated_query"],
-                    rotated_key=attended["rotated_key"],
+                    rotated_query=attended.rotated_query,
+                    rotated_key=attended.rotated_key,
                 )
             )
-        normed = norm(x[:, :leading])
+        normed = norm(x[:, :prefix])
         return blocks[-1].token_normed, ViTOutput(
             embeddings=embeddings,
             blocks=tuple(blocks),
@@ -180,14 +183,14 @@ class ViT(nn.Module):
         class_token = self.param("class_token", normal, (width,))
         if spec.resampling:
             class_token = class_token + self.param("class_position", normal, (width,))
-        leading = class_token[None]
+        prefix = class_token[None]
         if spec.registers:
             # Registers stand after the class token and have no position.
             registers = self.param("registers", normal, (spec.registers, width))
-            leading = jnp.concatenate([leading, registers])
+            prefix = jnp.concatenate([prefix, registers])
         return jnp.concatenate(
             [
-                jnp.broadcast_to(leading[None], (batch, *leading.shape)),
+                jnp.broadcast_to(prefix[None], (batch, *prefix.shape)),
                 patches.reshape(batch, -1, width),
             ],
             axis=1,
@@ -203,5 +206,10 @@ def abstract_params(spec: ViTSpec) -> dict[str, Any]:
     Returns:
       A nested dict of `jax.ShapeDtypeStruct`.
     """
+    # Blocks are alike, so one of them is traced: forty would take seconds.
+    module = ViT(dataclasses.replace(spec, depth=1))
     image = jax.ShapeDtypeStruct((1, spec.patch, spec.patch, 3), jnp.float32)
-    return jax.eval_shape(ViT(spec).init, jax.random.key(0), image)["params"]
+    params = jax.eval_shape(module.init, jax.random.key(0), image)["params"]
+    block = params[_BLOCK.format(0)]
+    blocks = (_BLOCK.format(index) for index in range(1, spec.depth))
+    return {**params, **{name: jax.tree.map(lambda x: x, block) for name in blocks}}

@@ -8,7 +8,7 @@ model is traced. Three rules are in use, and they differ by enough to see in the
 features:
 
 ``"offset"``
-    DINO and DINOv2 (facebookresearch) without registers. ``n`` target cells are read
+    DINO and DINOv2 (facebookresearch) without registers. ``n`` target patches are read
     at the scale ``(n + 0.1) / N`` rather than ``n / N``, and that scale also moves the
     sampling points: the 0.1 that was added against a rounding error is part of the
     published features. Keys kernel with A = -0.75, no antialiasing.
@@ -39,12 +39,12 @@ _OFFSET = 0.1
 
 
 def _point_sampled_weights(source: int, target: int, scale: float) -> np.ndarray:
-    """Four taps around each sampling point; taps outside repeat the border cell."""
+    """Four taps around each sampling point; taps outside repeat the border patch."""
     taps = interpolation.make_taps(source, target, kernel="bicubic", scale=scale)
     weights = np.zeros((target, source))
     for tap in range(interpolation.NUM_TAPS):
-        cells = np.clip(taps.first + tap, 0, source - 1)
-        np.add.at(weights, (np.arange(target), cells), taps.weights[:, tap])
+        patches = np.clip(taps.first + tap, 0, source - 1)
+        np.add.at(weights, (np.arange(target), patches), taps.weights[:, tap])
     return weights
 
 
@@ -55,10 +55,10 @@ def _antialiased_weights(source: int, target: int) -> np.ndarray:
     centres = (np.arange(target) + 0.5) * step
     first = np.maximum(np.trunc(centres - 2.0 * width + 0.5), 0.0)
     last = np.minimum(np.trunc(centres + 2.0 * width + 0.5), source)
-    cells = np.arange(source)
-    weights = interpolation.cubic((cells + 0.5 - centres[:, None]) / width, a=-0.5)
-    # Torch rounds the window to whole cells, which can drop a cell the kernel reaches.
-    inside = (cells >= first[:, None]) & (cells < last[:, None])
+    patches = np.arange(source)
+    weights = interpolation.cubic((patches + 0.5 - centres[:, None]) / width, a=-0.5)
+    # Torch rounds the window to whole patches, which can drop one within the kernel.
+    inside = (patches >= first[:, None]) & (patches < last[:, None])
     weights = np.where(inside, weights, 0.0)
     return weights / weights.sum(axis=1, keepdims=True)
 
@@ -67,8 +67,8 @@ def resize_weights(source: int, target: int, *, rule: PositionRule) -> np.ndarra
     """The matrix that resamples one axis of a position grid.
 
     Args:
-      source: cells of the trained grid along the axis.
-      target: cells of the wanted grid along the axis.
+      source: patches of the trained grid along the axis.
+      target: patches of the wanted grid along the axis.
       rule: one of `POSITION_RULES`; see the module docstring.
 
     Returns:
@@ -79,8 +79,8 @@ def resize_weights(source: int, target: int, *, rule: PositionRule) -> np.ndarra
     """
     if source < 1 or target < 1:
         raise ValueError(
-            f"A position grid needs at least one cell along each axis; asked to resize "
-            f"{source} cells to {target}."
+            f"A position grid needs at least one patch along each axis; cannot resize "
+            f"{source} to {target} patches."
         )
     match rule:
         case "offset":

@@ -57,7 +57,7 @@ def rotary_angles(
     periods = _BASE ** (4.0 * np.arange(head_width // 4) / head_width)
     if rule == "rotary_bfloat16":
         periods = periods.astype(jnp.bfloat16).astype(np.float64)
-    y, x = (2.0 * (np.arange(cells) + 0.5) / cells - 1.0 for cells in grid)
+    y, x = (2.0 * (np.arange(n) + 0.5) / n - 1.0 for n in grid)
     centres = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
     angles = 2.0 * np.pi * centres[:, :, None] / periods
     return angles.reshape(len(centres), -1)

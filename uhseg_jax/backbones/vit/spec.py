@@ -1,10 +1,11 @@
 """What a Vision Transformer is: the fields that tell one from another."""
 
 import dataclasses
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from uhseg_jax.backbones.vit.positions import POSITION_RULES, PositionRule
 from uhseg_jax.backbones.vit.rotary import ROTARY_RULES, RotaryRule
+from uhseg_jax.validators import POSITIVE, Validated, Validator, integer, one_of
 
 # Statistics of RGB in [0, 1] that pixels are normalised with: ImageNet's, and those of
 # the images that CLIP was trained on.
@@ -16,9 +17,13 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 MlpRule = Literal["gelu", "quick_gelu", "swiglu"]
 MLP_RULES: tuple[str, ...] = get_args(MlpRule)
 
+_POSITIVES = Validator(
+    "three finite numbers above 0", lambda values: tuple(map(POSITIVE.convert, values))
+)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ViTSpec:
+class ViTSpec(Validated):
     """What distinguishes one Vision Transformer from another.
 
     Attributes:
@@ -45,55 +50,37 @@ class ViTSpec:
       std: per-channel standard deviation, likewise.
 
     Raises:
-      ValueError: a field is out of range, or two do not go together; all cases in one
-        message.
+      ValueError: a field is out of range, or two do not go together.
     """
 
-    patch: int = 14
-    width: int = 384
-    depth: int = 12
-    heads: int = 6
-    mlp: MlpRule = "gelu"
-    mlp_ratio: int = 4
-    native_grid: int = 37
-    registers: int = 0
-    positions: PositionRule | RotaryRule = "offset"
+    patch: Annotated[int, integer(1)] = 14
+    width: Annotated[int, integer(1)] = 384
+    depth: Annotated[int, integer(1)] = 12
+    heads: Annotated[int, integer(1)] = 6
+    mlp: Annotated[MlpRule, one_of(*MLP_RULES)] = "gelu"
+    mlp_ratio: Annotated[int, integer(1)] = 4
+    native_grid: Annotated[int, integer(1)] = 37
+    registers: Annotated[int, integer(0)] = 0
+    positions: Annotated[
+        PositionRule | RotaryRule, one_of(*POSITION_RULES, *ROTARY_RULES)
+    ] = "offset"
     key_bias: bool = True
     patch_bias: bool = True
     embedding_norm: bool = False
     layer_scale: bool = True
-    norm_epsilon: float = 1e-6
+    norm_epsilon: Annotated[float, POSITIVE] = 1e-6
     mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    std: Annotated[tuple[float, float, float], _POSITIVES] = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        problems = [
-            f"{name} must be at least {least}, found {getattr(self, name)}"
-            for name, least in _LEAST.items()
-            if getattr(self, name) < least
-        ]
-        if not problems and self.width % self.heads:
-            problems.append(f"{self.heads} heads do not share width {self.width}")
-        elif not problems and self.rotary and self.head_width % 4:
-            problems.append(
-                "rotary positions need heads of a multiple of 4 channels, found "
-                f"{self.head_width}"
+        super().__post_init__()
+        if self.width % self.heads:
+            raise ValueError(f"{self.heads} heads do not share width {self.width}.")
+        if self.rotary and self.head_width % 4:
+            raise ValueError(
+                "Rotary positions need heads of a multiple of 4 channels, found "
+                f"{self.head_width}."
             )
-        for name, known in (
-            ("mlp", MLP_RULES),
-            ("positions", (*POSITION_RULES, *ROTARY_RULES)),
-        ):
-            if getattr(self, name) not in known:
-                problems.append(
-                    f"{name} must be one of {', '.join(known)}, found "
-                    f"{getattr(self, name)!r}"
-                )
-        if not self.norm_epsilon > 0:
-            problems.append(f"norm_epsilon must be positive, found {self.norm_epsilon}")
-        if not all(value > 0 for value in self.std):
-            problems.append(f"std must be positive, found {self.std}")
-        if problems:
-            raise ValueError(f"Not a Vision Transformer: {'; '.join(problems)}.")
 
     @property
     def rotary(self) -> RotaryRule | None:
@@ -134,17 +121,6 @@ class ViTSpec:
         """
         hidden = self.mlp_ratio * self.width
         return -(-(hidden * 2 // 3) // 8) * 8 if self.mlp == "swiglu" else hidden
-
-
-_LEAST = {
-    "patch": 1,
-    "width": 1,
-    "depth": 1,
-    "heads": 1,
-    "mlp_ratio": 1,
-    "native_grid": 1,
-    "registers": 0,
-}
 
 
 def check_image_size(spec: ViTSpec, height: int, width: int) -> None:

@@ -9,7 +9,6 @@ killed leaves nothing that is taken for a result, and two may convert at once.
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 import tempfile
@@ -24,7 +23,7 @@ import platformdirs
 from absl import logging
 
 from uhseg_jax.backbones.weights.digests import file_sha256, files_digest, params_digest
-from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 from uhseg_jax.backbones.weights.manifest import (
     MANIFEST,
     PARAMS,
@@ -77,17 +76,13 @@ def read_tree(path: Path) -> Any:
     Raises:
       WeightsError: it is not such a folder, or is damaged.
     """
-    manifest = path / MANIFEST
-    params = path / PARAMS if manifest.is_file() else path
+    params = path
     try:
-        if params != path:
-            expected = json.loads(manifest.read_text())["files_sha256"]
-            found = files_digest(params)
-            if found != expected:
-                raise ValueError(
-                    "its files are damaged or altered: expected the digest "
-                    f"{expected}, found {found}"
-                )
+        if (path / MANIFEST).is_file():
+            params = path / PARAMS
+            damage = find_damage(path, read_manifest(path))
+            if damage:
+                raise ValueError(damage)
         if not (params / "_METADATA").is_file():
             raise ValueError("it has no _METADATA")
         with _quiet_orbax() as orbax, orbax.StandardCheckpointer() as checkpointer:
@@ -97,16 +92,14 @@ def read_tree(path: Path) -> Any:
             tree = getattr(tree, "tree", tree)
             if tree is None:
                 raise ValueError("Orbax finds no tree in it")
-            target = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), tree)
+            target = _empty(tree)
             return checkpointer.restore(params.absolute(), target)
     except Exception as error:
-        # As in `save_params`: the storage driver's errors have no common type.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(
             f"{path} could not be read as a folder that Orbax wrote: "
-            f"{reason[:300].rstrip('.')}. Expected one of StandardCheckpointer, or the "
-            "folder of one model in a folder of converted weights; of weight files in "
-            "a folder, give one of them."
+            f"{reason_of(error)}. Expected one of StandardCheckpointer, or the folder "
+            "of one model in a folder of converted weights; of weight files in a "
+            "folder, give one of them."
         ) from error
 
 
@@ -140,12 +133,12 @@ def save_params(
       WeightsError: it could not be written, for lack of space or permission say.
     """
     target = directory / variant
-    aside = None
+    partial = None
     try:
         directory.mkdir(parents=True, exist_ok=True)
         _sweep(directory, variant)
         _require_space(params, directory)
-        aside = Path(
+        partial = Path(
             tempfile.mkdtemp(dir=directory, prefix=f".{variant}.", suffix=".part")
         )
         with _quiet_orbax() as orbax:
@@ -154,38 +147,37 @@ def save_params(
             handler = orbax.PyTreeCheckpointHandler(use_ocdbt=False)
             with orbax.Checkpointer(handler) as checkpointer:
                 saved = orbax.args.PyTreeSave(params)
-                checkpointer.save(aside / PARAMS, args=saved)
+                checkpointer.save(partial / PARAMS, args=saved)
         for name, file in (beside or {}).items():
-            (aside / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, aside / name)
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, partial / name)
         manifest = Manifest(
             variant=variant,
             source=source,
             source_sha256=source_sha256,
             params_sha256=params_digest(params),
-            files_sha256=files_digest(aside / PARAMS),
-            beside={name: file_sha256(aside / name) for name in beside or {}},
+            files_sha256=files_digest(partial / PARAMS),
+            beside={name: file_sha256(partial / name) for name in beside or {}},
         )
-        write_manifest(aside, manifest)
-        aside.chmod(0o755)  # mkdtemp makes private folders
+        write_manifest(partial, manifest)
+        partial.chmod(0o755)  # mkdtemp makes private folders
         if overwrite and target.exists():
             _retire(target)
         try:
-            aside.rename(target)
+            partial.rename(target)
         except OSError:
             if not target.is_dir():
                 raise
     except Exception as error:
-        # Orbax raises whatever its storage driver does; full disks come as ValueError.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        # Full disks come as ValueError.
         raise WeightsError(
             f"The converted weights of {variant} could not be kept in {directory}: "
-            f"{reason[:300].rstrip('.')}. Free some space there, or choose another "
-            f"folder with --checkpoint_dir or {_ENVIRONMENT}."
+            f"{reason_of(error)}. Free some space there, or choose another folder with "
+            f"--checkpoint_dir or {_ENVIRONMENT}."
         ) from error
     finally:
-        if aside is not None:
-            shutil.rmtree(aside, ignore_errors=True)
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
@@ -222,24 +214,16 @@ def restore_params(
             f"{variant!r}. {remedy}"
         )
     # Before Orbax reads: on damaged files its threads outlive the error they report.
-    try:
-        damage = find_damage(path, manifest)
-    except OSError as error:
-        raise WeightsError(
-            f"The checkpoint in {path} could not be read ({error}). {remedy}"
-        ) from error
+    damage = find_damage(path, manifest)
     if damage:
         raise WeightsError(f"{damage} {remedy}")
     # Arrays on the host: they are hashed there, and placed on devices by the caller.
-    target = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), abstract)
     try:
         with _quiet_orbax() as orbax, orbax.StandardCheckpointer() as checkpointer:
-            params = checkpointer.restore(path / PARAMS, target)
+            params = checkpointer.restore(path / PARAMS, _empty(abstract))
     except Exception as error:
-        # As in `save_params`: the storage driver's errors have no common type.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(
-            f"The checkpoint in {path} could not be read ({reason[:300]}). {remedy}"
+            f"The checkpoint in {path} could not be read ({reason_of(error)}). {remedy}"
         ) from error
     wanted, shapes = _shapes(abstract), _shapes(params)
     if shapes != wanted:
@@ -256,6 +240,11 @@ def restore_params(
             f"the digest {manifest.params_sha256}, found {found}. {remedy}"
         )
     return params, manifest
+
+
+def _empty(abstract: Any) -> Any:
+    """Arrays on the host that Orbax reads into."""
+    return jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), abstract)
 
 
 def _shapes(params: Any) -> set[tuple[str, tuple[int, ...]]]:

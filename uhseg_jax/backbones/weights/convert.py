@@ -4,8 +4,8 @@ A `Naming` says for each source name which parameters it fills and how: that of 
 Transformers is made of the tables in `rename_tables`, that of diffusion models is in
 `diffusion.names`. Here it is checked against the module: every source array must be
 used once, every parameter filled once, every shape agree; all mismatches are raised
-together. One source array is in hand at a time, so a checkpoint that is read as it is
-asked for never lies in memory whole beside the result.
+together. One source array is in memory at a time, so a checkpoint that is read lazily
+is never there as a whole together with the result.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from uhseg_jax.backbones.weights.rename_tables import IGNORED, TABLES, Rename, T
 
 @dataclasses.dataclass(frozen=True)
 class Naming:
-    """How the checkpoints of a family of models name their arrays.
+    """How published checkpoints name the arrays of a kind of model.
 
     Attributes:
       targets: of a name, the paths of the parameters that its array fills, how each is
@@ -80,10 +80,10 @@ def convert_tensors(
     """Renames and lays out the arrays of a checkpoint.
 
     Args:
-      tensors: arrays by the checkpoint's names. It may read each as it is asked for:
-        each is asked for once, and those that no backbone needs are not.
+      tensors: arrays by the checkpoint's names. It may read each on access: each is
+        read once, and those that no backbone needs are not.
       abstract: the parameter tree to fill, as shapes (`backbone.Family`).
-      naming: of the family that the model belongs to.
+      naming: how the checkpoint names its arrays.
 
     Returns:
       float32 parameters, in the structure of ``abstract``.

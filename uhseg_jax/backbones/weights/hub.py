@@ -7,7 +7,7 @@ from pathlib import Path
 
 from uhseg_jax.backbones.variant import Variant
 from uhseg_jax.backbones.weights.digests import file_sha256, require_hash
-from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 from uhseg_jax.backbones.weights.readers.sharded import INDEX, shard_files
 from uhseg_jax.backbones.weights.sources import DiffusersSource, HubSource
 
@@ -87,11 +87,8 @@ def _hub_explained(variant: Variant, repository: str, files: str) -> Iterator[No
             "then log in with `hf auth login` and try again."
         ) from error
     except Exception as error:
-        # The client lets through whatever its HTTP library raises, and that changes
-        # between its releases; the cause is kept in the message and in the chain.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(
-            f"{files} of {repository} could not be fetched: {reason.rstrip('.')}. "
+            f"{files} of {repository} could not be fetched: {reason_of(error)}. "
             f"Without a network, fetch {files} of {repository} by other means and run "
             f"`uhseg-convert --model={variant.name} --file=PATH`."
         ) from error

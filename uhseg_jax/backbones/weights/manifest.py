@@ -67,21 +67,21 @@ def find_damage(folder: Path, manifest: Manifest) -> str:
 
     Returns:
       What is wrong, as a sentence; empty if nothing is.
-
-    Raises:
-      OSError: a file cannot be read.
     """
-    found = files_digest(folder / PARAMS)
-    if found != manifest.files_sha256:
-        return (
-            f"The files of the checkpoint in {folder} are damaged or altered: expected "
-            f"the digest {manifest.files_sha256}, found {found}."
-        )
-    for name, expected in manifest.beside.items():
-        found = file_sha256(folder / name)
-        if found != expected:
+    try:
+        found = files_digest(folder / PARAMS)
+        if found != manifest.files_sha256:
             return (
-                f"{name} of the checkpoint in {folder} is damaged or altered: expected "
-                f"sha256 {expected}, found {found}."
+                f"The files of the checkpoint in {folder} are damaged or altered: "
+                f"expected the digest {manifest.files_sha256}, found {found}."
             )
+        for name, expected in manifest.beside.items():
+            found = file_sha256(folder / name)
+            if found != expected:
+                return (
+                    f"{name} of the checkpoint in {folder} is damaged or altered: "
+                    f"expected sha256 {expected}, found {found}."
+                )
+    except OSError as error:
+        return f"The checkpoint in {folder} could not be read ({error})."
     return ""

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from uhseg_jax.backbones.variant import Variant
 from uhseg_jax.backbones.weights.checkpoints import is_orbax_folder
 from uhseg_jax.backbones.weights.digests import file_sha256, files_digest, require_hash
-from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 from uhseg_jax.backbones.weights.hub import download_file, download_folder
 from uhseg_jax.backbones.weights.readers import SUFFIXES, has_known_suffix
 from uhseg_jax.backbones.weights.readers.diffusers import all_files, part_files
@@ -42,18 +42,16 @@ def weights_sha256(path: Path, parts: Sequence[str] = ()) -> str:
       The digest in hexadecimal: of a file alone, its own; else over the names and
       digests of the files.
     """
-    if parts:
-        lines = [
-            f"{file.relative_to(path).as_posix()} {file_sha256(file)}\n"
-            for file in all_files(path, parts)
-        ]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
-    if path.is_dir():
+    if path.is_dir() and not parts:
         return files_digest(path)
-    if not path.name.endswith(INDEX):
+    if parts:
+        names = [x.relative_to(path).as_posix() for x in all_files(path, parts)]
+        folder = path
+    elif path.name.endswith(INDEX):
+        names, folder = [path.name, *shard_files(path)], path.parent
+    else:
         return file_sha256(path)
-    files = [path.name, *shard_files(path)]
-    lines = [f"{name} {file_sha256(path.with_name(name))}\n" for name in files]
+    lines = [f"{name} {file_sha256(folder / name)}\n" for name in names]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -250,7 +248,7 @@ def _download_url(variant: Variant, source: UrlSource, directory: Path) -> Path:
         # address: all are said.
         target.unlink(missing_ok=True)
         raise WeightsError(
-            f"{source.url} could not be fetched: {str(error).rstrip('.')}. Fetch it by "
+            f"{source.url} could not be fetched: {reason_of(error)}. Fetch it by "
             f"other means and run `uhseg-convert --model={variant.name} --file=PATH`."
         ) from error
     if source.sha256 is not None:

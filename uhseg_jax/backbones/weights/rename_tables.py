@@ -237,9 +237,9 @@ PREFIX = (
 # Only the image encoder of OpenAI's CLIP is below this.
 CLIP_PREFIX = r"(?:module\.)?visual\."
 
-# What checkpoints carry beside the backbone: tokens and heads of the training task,
+# What checkpoints carry besides the backbone: tokens and heads of the training task,
 # classifiers, decoders, networks of another branch, the text side of CLIP, constants.
-_BESIDE = (
+_OTHER = (
     r"(?:embeddings\.)?mask_token",
     r"(?:head|head_dist|dino_head|ibot_head)(?:\..+)?",
     r"(?:classifier|distillation_classifier|pooler)\..+",
@@ -255,15 +255,15 @@ _BESIDE = (
     r"(?:text|visual)_projection\.weight",
     r"logit_scale",
 )
-_BESIDE_OPENAI_CLIP = (
+_OTHER_OPENAI_CLIP = (
     r"(?:visual\.proj|input_resolution|context_length|vocab_size)",
     r"(?:positional_embedding|text_projection|token_embedding\.weight)",
     r"ln_final\.(?:weight|bias)",
     r"transformer\.resblocks\..+",
 )
 IGNORED: tuple[str, ...] = (
-    *(PREFIX + pattern for pattern in _BESIDE),
-    *(r"(?:module\.)?" + pattern for pattern in _BESIDE_OPENAI_CLIP),
+    *(PREFIX + pattern for pattern in _OTHER),
+    *(r"(?:module\.)?" + pattern for pattern in _OTHER_OPENAI_CLIP),
 )
 
 TABLES: tuple[tuple[str, tuple[Rename, ...]], ...] = (

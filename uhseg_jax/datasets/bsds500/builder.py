@@ -8,7 +8,7 @@ import scipy.io
 
 from uhseg_jax.datasets.builder import SegmentationBuilder
 from uhseg_jax.datasets.pairs import Pair, find_pairs, first_existing
-from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.datasets.source import DatasetError, reading
 from uhseg_jax.taxonomy import Case, Taxonomy
 from uhseg_jax.types import Integer
 
@@ -49,14 +49,10 @@ class Bsds500(SegmentationBuilder):
         )
 
     @classmethod
-    def read_label(cls, pair: Pair) -> Integer[np.ndarray, "H W"]:
-        """The regions of the first person."""
-        return _read(pair.mask)[0]
-
-    @classmethod
-    def read_extras(cls, pair: Pair) -> dict[str, Integer[np.ndarray, "R W"]]:
-        """The regions of all, one map below the other."""
-        return {"annotations": np.concatenate(_read(pair.mask))}
+    def read_maps(cls, pair: Pair) -> dict[str, Integer[np.ndarray, "_ _"]]:
+        """The regions of the first person, and those of all, one below the other."""
+        people = _read(pair.mask)
+        return {"label": people[0], "annotations": np.concatenate(people)}
 
     @classmethod
     def read_taxonomy(cls, *, view: str | None = None) -> Taxonomy:
@@ -69,14 +65,9 @@ class Bsds500(SegmentationBuilder):
 
 def _read(path: Path) -> list[Integer[np.ndarray, "H W"]]:
     """The label maps of a .mat file, one a person, uint16."""
-    try:
+    with reading(path, "groundTruth{i}.Segmentation as BSDS500 has it"):
         people = scipy.io.loadmat(path)["groundTruth"].ravel()
         maps = [one["Segmentation"][0, 0] for one in people]
-    except Exception as error:  # scipy raises nearly anything on other files
-        raise DatasetError(
-            f"{path}: expected groundTruth{{i}}.Segmentation as BSDS500 has it, but it "
-            f"cannot be read ({error}); use the original file."
-        ) from error
     if not maps or any(one.ndim != 2 or one.shape != maps[0].shape for one in maps):
         raise DatasetError(
             f"{path}: expected at least one annotation, all of one size, but found "

@@ -1,6 +1,7 @@
 """MSCOCO things, from the panoptic annotations."""
 
 import json
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ import numpy as np
 from uhseg_jax.datasets.builder import SegmentationBuilder
 from uhseg_jax.datasets.masks import NO_COUNT, read_colors
 from uhseg_jax.datasets.pairs import Pair, first_existing, list_pairs
-from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.datasets.source import DatasetError, reading
 from uhseg_jax.types import Int, Integer
 
 __all__ = ["Coco"]
@@ -56,51 +57,48 @@ class Coco(SegmentationBuilder):
         return [Pair(x.name, x.image, x.mask, segments[x.name]) for x in pairs]
 
     @classmethod
-    def read_label(cls, pair: Pair) -> Integer[np.ndarray, "H W"]:
-        """Category ids of things."""
-        values = [
-            x["category_id"] if x["category_id"] < _LAST_THING else _BACKGROUND
-            for x in pair.note
-        ]
-        return _paint(pair, values, _UNLABELLED).astype(np.uint8)
-
-    @classmethod
-    def read_extras(cls, pair: Pair) -> dict[str, Integer[np.ndarray, "R W"]]:
-        """The things of an image, told apart."""
-        values = [
-            0
-            if x["category_id"] >= _LAST_THING
-            else NO_COUNT
-            if x["iscrowd"]
-            else number
-            for number, x in enumerate(pair.note, start=1)
-        ]
-        return {"instances": _paint(pair, values, NO_COUNT).astype(np.uint16)}
+    def read_maps(cls, pair: Pair) -> dict[str, Integer[np.ndarray, "_ _"]]:
+        """Category ids of things, and the things told apart."""
+        categories = {0: _UNLABELLED}
+        objects = {0: NO_COUNT}
+        for number, x in enumerate(pair.note, start=1):
+            is_thing = x["category_id"] < _LAST_THING
+            categories[x["id"]] = x["category_id"] if is_thing else _BACKGROUND
+            if is_thing:
+                objects[x["id"]] = NO_COUNT if x["iscrowd"] else number
+            else:
+                objects[x["id"]] = 0
+        segments = _read_segments(pair, known=categories)
+        return {
+            name: _paint(segments, values)
+            for name, values in (("label", categories), ("instances", objects))
+        }
 
 
 def _read_list(path: Path) -> dict[str, list[dict[str, Any]]]:
     """The segments of every image, by its number."""
-    try:
+    with reading(path, "annotations in COCO's panoptic format"):
         annotations = json.loads(path.read_text(encoding="utf-8"))["annotations"]
         return {Path(x["file_name"]).stem: x["segments_info"] for x in annotations}
-    except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(
-            f"{path}: expected annotations in COCO's panoptic format, but they cannot "
-            f"be read ({error!r}); use the original file."
-        ) from error
 
 
-def _paint(pair: Pair, values: list[int], unlabelled: int) -> Int[np.ndarray, "H W"]:
-    """A map with one value a segment; segment ids are R + 256 G + 65536 B."""
+def _read_segments(pair: Pair, *, known: Container[int]) -> Int[np.ndarray, "H W"]:
+    """The id of the segment of every pixel: R + 256 G + 65536 B."""
     red, green, blue = np.moveaxis(read_colors(pair.mask).astype(np.int64), -1, 0)
-    found, index = np.unique(red + 256 * green + 65536 * blue, return_inverse=True)
-    by_id = {x["id"]: value for x, value in zip(pair.note, values, strict=True)}
-    by_id[0] = unlabelled
-    unknown = [str(i) for i in found if i not in by_id]
+    segments = red + 256 * green + 65536 * blue
+    unknown = [str(i) for i in np.unique(segments) if i not in known]
     if unknown:
         raise DatasetError(
             f"{pair.mask}: has segments that the list of annotations does not know: "
             f"{', '.join(unknown)}"
         )
-    painted = np.array([by_id[i] for i in found], np.int64)[index]
-    return painted.reshape(red.shape)
+    return segments
+
+
+def _paint(
+    segments: Int[np.ndarray, "H W"], values: Mapping[int, int]
+) -> Int[np.ndarray, "H W"]:
+    """A map with one value a segment."""
+    found, index = np.unique(segments, return_inverse=True)
+    painted = np.array([values[i] for i in found], np.int64)[index]
+    return painted.reshape(segments.shape)

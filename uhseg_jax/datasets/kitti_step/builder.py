@@ -50,13 +50,8 @@ class KittiStep(SegmentationBuilder):
         return find_pairs(images, maps, names=names, image_endings=(".png",))
 
     @classmethod
-    def read_label(cls, pair: Pair) -> Integer[np.ndarray, "H W"]:
-        """Classes, 0 to 18 and 255."""
-        return read_colors(pair.mask)[..., 0]
-
-    @classmethod
-    def read_extras(cls, pair: Pair) -> dict[str, Integer[np.ndarray, "R W"]]:
-        """The objects of a frame, told apart."""
+    def read_maps(cls, pair: Pair) -> dict[str, Integer[np.ndarray, "_ _"]]:
+        """Classes, 0 to 18 and 255, and the objects of a frame, told apart."""
         classes, high, low = np.moveaxis(read_colors(pair.mask).astype(np.int64), -1, 0)
         objects = 256 * high + low
         keys = np.where((objects > 0) & (classes != _VOID), classes << 16 | objects, 0)
@@ -64,9 +59,8 @@ class KittiStep(SegmentationBuilder):
         numbers = np.cumsum(found > 0) * (found > 0)
         instances = numbers[index].reshape(classes.shape)
         return {
-            "instances": np.where(classes == _VOID, NO_COUNT, instances).astype(
-                np.uint16
-            )
+            "label": classes,
+            "instances": np.where(classes == _VOID, NO_COUNT, instances),
         }
 
 

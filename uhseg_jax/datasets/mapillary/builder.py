@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from uhseg_jax.datasets.builder import SegmentationBuilder
 from uhseg_jax.datasets.pairs import Pair, find_pairs, first_existing
-from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.datasets.source import DatasetError, reading
 from uhseg_jax.taxonomy import NO_ID, NO_PARENT, Taxonomy
 
 __all__ = ["Mapillary12", "Mapillary20"]
@@ -29,8 +29,8 @@ class _Mapillary(SegmentationBuilder):
     def split_pairs(cls, root: Path, split: str) -> list[Pair]:
         """Images and label maps of the same name."""
         _check_config(root / f"config_{cls.LABELS}.json", cls.read_taxonomy())
-        places = (f"{cls.LABELS}/labels", "labels")  # older archives have the second
-        masks = first_existing(root / _FOLDERS[split], *places)
+        folder = root / _FOLDERS[split]  # older archives have no version below it
+        masks = first_existing(folder, f"{cls.LABELS}/labels", "labels")
         return find_pairs(cls.split_path(root, split), masks)
 
 
@@ -64,14 +64,9 @@ def _check_config(path: Path, taxonomy: Taxonomy) -> None:
     """Compares the names of ids with the config of the dataset."""
     if not path.is_file():
         return
-    try:
+    with reading(path, "the config of Mapillary Vistas with its labels"):
         labels = json.loads(path.read_text(encoding="utf-8"))["labels"]
         theirs = {i: label["name"] for i, label in enumerate(labels)}
-    except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(
-            f"{path}: expected the config of Mapillary Vistas with its labels, but it "
-            f"cannot be read ({error!r}); use the original file."
-        ) from error
     ours = _full_names(taxonomy)
     different = [
         f"{i} ({ours.get(i)} here, {theirs.get(i)} there)"

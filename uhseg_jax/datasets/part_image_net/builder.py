@@ -35,8 +35,8 @@ class PartImageNet(SegmentationBuilder):
     @classmethod
     def split_path(cls, root: Path, split: str) -> Path:
         """The list of annotations, or their folder."""
-        places = (f"{split}.json", f"annotations/{split}.json", f"annotations/{split}")
-        return first_existing(_data(root), *places)
+        name = f"annotations/{split}"
+        return first_existing(_data(root), f"{split}.json", f"{name}.json", name)
 
     @classmethod
     def split_pairs(cls, root: Path, split: str) -> list[Pair]:
@@ -58,11 +58,11 @@ class PartImageNet(SegmentationBuilder):
         return [Pair(x.name, x.image, x.mask, outlines[x.name]) for x in pairs]
 
     @classmethod
-    def read_label(cls, pair: Pair) -> Integer[np.ndarray, "H W"]:
+    def read_maps(cls, pair: Pair) -> dict[str, Integer[np.ndarray, "_ _"]]:
         """Parts by group of classes."""
         if pair.note is None:
-            return read_mask(pair.mask)
-        return pair.note.paint(BACKGROUND, name=pair.image)
+            return {"label": read_mask(pair.mask)}
+        return {"label": pair.note.paint(BACKGROUND, name=pair.image)}
 
 
 class PartImageNet158(PartImageNet):
@@ -76,9 +76,9 @@ class PartImageNet158(PartImageNet):
     TAXONOMY = "taxonomy158.txt"
 
     @classmethod
-    def read_label(cls, pair: Pair) -> Integer[np.ndarray, "H W"]:
+    def read_maps(cls, pair: Pair) -> dict[str, Integer[np.ndarray, "_ _"]]:
         """Parts by class, from parts by group and the file's name."""
-        parts = super().read_label(pair)
+        parts = super().read_maps(pair)["label"]
         synset = Path(pair.name).name.partition("_")[0]
         lookup = _lookups().get(synset)
         if lookup is None:
@@ -92,7 +92,7 @@ class PartImageNet158(PartImageNet):
                 f"{pair.image}: has parts {', '.join(map(str, unknown))}, which "
                 f"objects of {synset} do not have"
             )
-        return lookup[parts].astype(np.uint16)
+        return {"label": lookup[parts]}
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.datasets.source import reading
 from uhseg_jax.types import Bool, UInt8
 
 __all__ = ["Outlines", "read_outlines"]
@@ -39,13 +39,9 @@ class Outlines:
         Raises:
           DatasetError: a part is neither polygons nor run lengths.
         """
-        try:
+        what = "parts as polygons or run lengths of COCO"
+        with reading(name, what, advice="use the original list of annotations"):
             masks = [(part, self._fill(outline)) for part, outline in self.parts]
-        except Exception as error:  # pycocotools raises nearly anything
-            raise DatasetError(
-                f"{name}: a part is no polygon and no run lengths of COCO ({error!r}); "
-                "use the original list of annotations"
-            ) from error
         labels = np.full((self.height, self.width), background, np.uint8)
         for part, mask in sorted(masks, key=lambda x: -int(x[1].sum())):
             labels[mask] = part
@@ -69,7 +65,7 @@ def read_outlines(path: Path) -> dict[str, Outlines]:
     Raises:
       DatasetError: the file is no such list.
     """
-    try:
+    with reading(path, "images and annotations as COCO lists them"):
         listed = json.loads(path.read_text(encoding="utf-8"))
         parts: dict[int, list[tuple[int, Any]]] = {}
         for one in listed["annotations"]:
@@ -81,8 +77,3 @@ def read_outlines(path: Path) -> dict[str, Outlines]:
             )
             for image in listed["images"]
         }
-    except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(
-            f"{path}: expected images and annotations as COCO lists them, but they "
-            f"cannot be read ({error!r}); use the original file."
-        ) from error

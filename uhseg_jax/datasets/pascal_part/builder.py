@@ -10,7 +10,7 @@ import scipy.io
 
 from uhseg_jax.datasets.builder import SegmentationBuilder
 from uhseg_jax.datasets.pairs import Pair, first_existing, list_pairs, read_names
-from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.datasets.source import DatasetError, reading
 from uhseg_jax.taxonomy import NO_ID, NO_PARENT
 from uhseg_jax.types import Integer
 
@@ -26,12 +26,14 @@ class PascalPart(SegmentationBuilder):
     parts of its object (eyes over the head). Numbered parts (``wheel_1``) are one part.
     The ids, below 255, are those of ``taxonomy.txt`` beside this module: background 0,
     parts and objects that have none from 1, and for the pixels of an object that no
-    part claims 200 + the number of the class in PascalVOC.
+    part claims 200 + the number of the class in PascalVOC. ``instances`` numbers the
+    objects of an image, with their parts, from 1, the largest first.
     """
 
     name = "pascal_part"
     EXPECTED: ClassVar = {"trainval": 10103, "train": 4998, "val": 5105}
     DEFAULT_SPLIT = "trainval"
+    EXTRAS = ("instances",)
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
       Annotations_Part/*.mat
       VOCdevkit/VOC2010/JPEGImages/*.jpg                 (or JPEGImages/)
@@ -63,15 +65,16 @@ class PascalPart(SegmentationBuilder):
         )
 
     @classmethod
-    def read_label(cls, pair: Pair) -> Integer[np.ndarray, "H W"]:
-        """One map of all objects and parts."""
+    def read_maps(cls, pair: Pair) -> dict[str, Integer[np.ndarray, "_ _"]]:
+        """One map of all objects and parts, and the objects told apart."""
         ids = _ids()
         objects = sorted(_read(pair.mask), key=lambda x: -int(x[1].sum()))
-        labels = np.zeros(objects[0][1].shape, np.uint8)
-        for name, mask, parts in objects:
+        labels, instances = np.zeros((2, *objects[0][1].shape), np.uint16)
+        for number, (name, mask, parts) in enumerate(objects, start=1):
             if (name, "") not in ids:
                 raise DatasetError(f"{pair.mask}: has an unknown object {name!r}")
             labels[mask] = ids[name, ""]
+            instances[mask] = number
             for part, part_mask in sorted(parts, key=lambda x: -int(x[1].sum())):
                 key = (name, _NUMBER.sub("", part))
                 if key not in ids:
@@ -79,7 +82,8 @@ class PascalPart(SegmentationBuilder):
                         f"{pair.mask}: has an unknown part {part!r} of a {name}"
                     )
                 labels[part_mask] = ids[key]
-        return labels
+                instances[part_mask] = number
+        return {"label": labels, "instances": instances}
 
 
 @functools.cache
@@ -97,7 +101,7 @@ def _ids() -> dict[tuple[str, str], int]:
 
 def _read(path: Path) -> list[tuple[str, Any, list[tuple[str, Any]]]]:
     """Name, mask and parts (name and mask) of every object of a .mat file."""
-    try:
+    with reading(path, "anno.objects.parts.mask as Pascal-Part has it"):
         annotation = scipy.io.loadmat(path)["anno"][0, 0]
         objects = [
             (
@@ -110,11 +114,6 @@ def _read(path: Path) -> list[tuple[str, Any, list[tuple[str, Any]]]]:
             )
             for one in annotation["objects"].ravel()
         ]
-    except Exception as error:  # scipy raises nearly anything on other files
-        raise DatasetError(
-            f"{path}: expected anno.objects.parts.mask as Pascal-Part has it, but it "
-            f"cannot be read ({error}); use the original file."
-        ) from error
     shapes = {mask.shape for _, mask, _ in objects} | {
         mask.shape for _, _, parts in objects for _, mask in parts
     }

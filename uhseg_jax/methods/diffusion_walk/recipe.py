@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from uhseg_jax.backbones import AttentionRequest
-from uhseg_jax.hierarchy import grow, two_way
+from uhseg_jax.hierarchy import cuts, grow, two_way
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.methods.diffusion_walk import threshold_rules
 from uhseg_jax.methods.method import ImageMethod
@@ -144,7 +144,7 @@ class Output:
       split_residuals: ``[n]``, ``|M x - x value|`` of the eigenpairs that decided on
         each node of the whole tree, before any was undone; 0 where none was solved.
       stationary_residual: ``[]``, the mass that one more step would move from the
-        stationary law; a few roundings, but more of walks that hardly mix.
+        stationary distribution; a few roundings, but more of walks that hardly mix.
     """
 
     tree: RegionTree
@@ -170,13 +170,12 @@ def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
     """
     h, w, n = attention.shape
 
-    # Walk: the chain, which may jump anywhere now and then, and its stationary law.
+    # Walk: the chain, which may jump anywhere now and then, and its stationary
+    # distribution.
     transitions = walk.transition_matrix(attention.reshape(n, n))
-    chain = walk.mix(transitions, config.teleport)
+    chain = walk.teleport(transitions, config.teleport)
     stationary = walk.stationary_distribution(chain)
-    law = stationary.law
-    affinity = walk.WalkAffinity(chain, law, config.steps)
-    graph = _graph(affinity, config)
+    graph = _graph(chain, stationary.distribution, config)
 
     # Cut: two ways at a time, up to the bound.
     grown = grow.grow(
@@ -189,51 +188,48 @@ def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
             num_thresholds=config.num_thresholds,
             min_size=config.min_size,
         ),
-        max_depth=jnp.where(affinity.is_constant, 0, config.max_depth),
+        max_depth=jnp.where(walk.is_constant(chain), 0, config.max_depth),
         max_children=2,
         min_size=config.min_size,
     )
-    tree = RegionTree(
-        labels=grown.leaves.reshape(h, w),
-        parents=grown.parents,
-        num_nodes=grown.num_nodes,
-        depths=grown.depths,
-        costs=grown.costs,
-    )
+    tree = grown.tree(grown.leaves.reshape(h, w))
 
     # Bound: of a tree that was grown to a generous one, the splits that suit the
     # image.
     match config.threshold_rule:
         case "escape" | "relative_escape" as rule:
             relative = rule == "relative_escape"
-            price = threshold_rules.least_escape(tree, chain, relative=relative)
-            tree = _opened_up_to(tree, price)
+            cost = threshold_rules.least_escape(tree, chain, relative=relative)
+            tree = _opened_up_to(tree, cost)
         case "stability":
-            tree = _opened_up_to(tree, threshold_rules.most_stable(tree, chain, law))
+            cost = threshold_rules.most_stable(tree, chain, stationary.distribution)
+            tree = _opened_up_to(tree, cost)
         case "eigengap":
             count = threshold_rules.largest_eigengap(_eigenvalues(graph))
             tree = tree.prune(num_regions=count)
     if config.max_regions is not None:
         tree = tree.prune(num_regions=config.max_regions)
-    return Output(tree, _dearest_split(tree), grown.residuals, stationary.residual)
+    return Output(tree, _costliest_split(tree), grown.residuals, stationary.residual)
 
 
-def _graph(affinity: walk.WalkAffinity, config: Config) -> DenseAffinity:
+def _graph(
+    chain: Float[Array, "n n"], stationary: Float[Array, " n"], config: Config
+) -> DenseAffinity:
     """The graph that is cut, of k steps of the walk."""
     if config.graph == "walk":
-        return affinity.dense()
+        return walk.walk_affinity(chain, stationary, config.steps)
     return walk.row_similarity(
-        walk.power(affinity.transitions, affinity.steps),
+        walk.power(chain, config.steps),
         exponent=config.exponent,
         stretched=config.stretched,
     )
 
 
-def _opened_up_to(tree: RegionTree, price: Scalar) -> RegionTree:
-    """The tree with the splits up to a price, that price included."""
+def _opened_up_to(tree: RegionTree, cost: Scalar) -> RegionTree:
+    """The tree with the splits up to a cost, that cost included."""
     # The number after 0 is one that processors flush back to 0.
-    price = jnp.maximum(price, jnp.finfo(price.dtype).tiny)
-    return tree.prune(cost=jnp.nextafter(price, jnp.asarray(jnp.inf, price.dtype)))
+    cost = jnp.maximum(cost, jnp.finfo(cost.dtype).tiny)
+    return tree.prune(cost=jnp.nextafter(cost, jnp.asarray(jnp.inf, cost.dtype)))
 
 
 def _eigenvalues(graph: DenseAffinity) -> Float[Array, " q"]:
@@ -247,12 +243,10 @@ def _eigenvalues(graph: DenseAffinity) -> Float[Array, " q"]:
     return 1 - jnp.linalg.eigvalsh(adjacency)[::-1][: _MOST_REGIONS + 1]
 
 
-def _dearest_split(tree: RegionTree) -> Scalar:
-    """Ncut(A, B) of the dearest split of a tree; 0 where there is none."""
-    prices = threshold_rules.opening_costs(
-        jnp.asarray(tree.parents), jnp.asarray(tree.costs)
-    )
-    return 2 * jnp.max(jnp.where(jnp.isfinite(prices), prices, 0))
+def _costliest_split(tree: RegionTree) -> Scalar:
+    """Ncut(A, B) of the costliest split of a tree; 0 where there is none."""
+    opening = cuts.opening_costs(jnp.asarray(tree.parents), jnp.asarray(tree.costs))
+    return 2 * jnp.max(jnp.where(jnp.isfinite(opening), opening, 0))
 
 
 def check_attention(attention: Float[np.ndarray | Array, "*b h w n"]) -> None:

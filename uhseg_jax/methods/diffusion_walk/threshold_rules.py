@@ -3,7 +3,7 @@
 Ivanova et al. (WACV 2026) find it for every image and call their criterion the minimum
 average node cut; its formula is not known to us. `least_escape` is our reading of it,
 its relative form and the others are rivals, and all of them are choices of this
-package. Each looks at a tree that was grown to a generous bound and gives the price up
+package. Each looks at a tree that was grown to a generous bound and gives the cost up
 to which its splits stay open.
 """
 
@@ -21,34 +21,21 @@ __all__ = [
     "largest_eigengap",
     "least_escape",
     "most_stable",
-    "opening_costs",
 ]
-
-
-def opening_costs(
-    parents: Int[Array, " n"], costs: Float[Array, " n"]
-) -> Float[Array, " n"]:
-    """The bound at which each node divides: the dearest split from the root to it.
-
-    inf for leaves and padding.
-    """
-    above = cuts.ancestry(parents)
-    prices = cuts.split_costs(parents, costs)
-    return jnp.max(jnp.where(above, prices[:, None], -jnp.inf), axis=0)
 
 
 @pytree_dataclass
 class LeafSets:
-    """The flat segmentations of a tree, one for each price at which a split opens.
+    """The flat segmentations of a tree, one for each cost at which a split opens.
 
     Attributes:
-      prices: ``[n]``, at which each node divides; inf for leaves.
-      shown: ``[n, n]``, ``[i, j]``: node j is a region at the price of node i.
-      exists: ``[n]``, whether there is such a price: node i has children.
+      opening_costs: ``[n]``, at which each node divides; inf for leaves.
+      shown: ``[n, n]``, ``[i, j]``: node j is a region at the cost of node i.
+      exists: ``[n]``, whether there is such a cost: node i has children.
       contains: ``[n, n]``, ``[i, j]``: node i is node j or one of its ancestors.
     """
 
-    prices: Float[Array, " n"]
+    opening_costs: Float[Array, " n"]
     shown: Bool[Array, "n n"]
     exists: Bool[Array, " n"]
     contains: Bool[Array, "n n"]
@@ -57,28 +44,28 @@ class LeafSets:
     def of(cls, tree: RegionTree) -> "LeafSets":
         """Those of one tree."""
         parents, costs = jnp.asarray(tree.parents), jnp.asarray(tree.costs)
-        prices = opening_costs(parents, costs)
-        entered = jnp.where(parents == NO_PARENT, -jnp.inf, prices[parents])
+        opening = cuts.opening_costs(parents, costs)
+        entered = jnp.where(parents == NO_PARENT, -jnp.inf, opening[parents])
         nodes = jnp.arange(parents.shape[0]) < tree.num_nodes
-        shown = (entered[None, :] <= prices[:, None]) & nodes[None, :]
-        shown = shown & (prices[None, :] > prices[:, None])
-        exists = nodes & jnp.isfinite(prices)
-        return cls(prices, shown, exists, cuts.ancestry(parents))
+        shown = (entered[None, :] <= opening[:, None]) & nodes[None, :]
+        shown = shown & (opening[None, :] > opening[:, None])
+        exists = nodes & jnp.isfinite(opening)
+        return cls(opening, shown, exists, cuts.ancestry(parents))
 
     def total(self, values: Float[Array, " n"]) -> Float[Array, " n"]:
-        """The sum of a value of nodes over the regions at every price."""
+        """The sum of a value of nodes over the regions at every cost."""
         return jnp.sum(jnp.where(self.shown, values[None, :], 0), axis=1)
 
-    def cheapest(self, scores: Float[Array, " n"]) -> Scalar:
-        """The price of least score; -inf where no split opens at any."""
+    def best_cost(self, scores: Float[Array, " n"]) -> Scalar:
+        """The cost of least score; -inf where no split opens at any."""
         best = jnp.argmin(jnp.where(self.exists, scores, jnp.inf))
-        return jnp.where(self.exists[best], self.prices[best], -jnp.inf)
+        return jnp.where(self.exists[best], self.opening_costs[best], -jnp.inf)
 
 
 def least_escape(
     tree: RegionTree, transitions: Float[Array, "cells cells"], *, relative: bool
 ) -> Scalar:
-    """The price whose regions are left with the least mean probability.
+    """The cost whose regions are left with the least mean probability.
 
     Of every region the chance that a step from one of its cells leads out
     (`walk.escape_probabilities`), and the mean of these over the regions.
@@ -90,7 +77,7 @@ def least_escape(
         drawn at random, so that small regions may leak more than large ones.
 
     Returns:
-      The price; -inf for a tree without splits.
+      The cost; -inf for a tree without splits.
     """
     leaf_sets = LeafSets.of(tree)
     labels = jnp.asarray(tree.labels).reshape(-1)
@@ -103,15 +90,15 @@ def least_escape(
         compared = transitions.shape[0] - sizes
     reference = leaf_sets.total(compared)
     scores = leaf_sets.total(escape) / jnp.where(reference > 0, reference, 1)
-    return leaf_sets.cheapest(scores)
+    return leaf_sets.best_cost(scores)
 
 
 def most_stable(
     tree: RegionTree,
     transitions: Float[Array, "cells cells"],
-    law: Float[Array, " cells"],
+    stationary: Float[Array, " cells"],
 ) -> Scalar:
-    """The price whose regions hold a walker longest, against chance.
+    """The cost whose regions hold a walker longest, against chance.
 
     The Markov stability of a partition (Delvenne, Yaliraki and Barahona, PNAS 2010;
     `walk.stabilities`): for one step, Newman's modularity.
@@ -119,15 +106,15 @@ def most_stable(
     Args:
       tree: grown to a generous bound.
       transitions: P between its cells.
-      law: its stationary law.
+      stationary: its stationary distribution.
 
     Returns:
-      The price; -inf for a tree without splits.
+      The cost; -inf for a tree without splits.
     """
     leaf_sets = LeafSets.of(tree)
     labels = jnp.asarray(tree.labels).reshape(-1)
-    stability = walk.stabilities(transitions, law, labels, leaf_sets.contains)
-    return leaf_sets.cheapest(-leaf_sets.total(stability))
+    stability = walk.stabilities(transitions, stationary, labels, leaf_sets.contains)
+    return leaf_sets.best_cost(-leaf_sets.total(stability))
 
 
 def largest_eigengap(eigenvalues: Float[Array, " q"]) -> Int[Array, ""]:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from uhseg_jax.methods.multilevel_clustering.upper_levels import padded, unit_rows
-from uhseg_jax.spectral.kmeans import best_k_means
+from uhseg_jax.spectral.kmeans import k_means
 from uhseg_jax.types import Float, Int
 
 __all__ = ["Categories", "find_categories", "whiten"]
@@ -53,13 +53,14 @@ def find_categories(
     units = unit_rows(whiten(tokens, whitened))
     points, mask = padded(units)
     k = min(num_categories, len(tokens))
-    best = best_k_means(
+    best = k_means(
         jax.random.key(seed),
         points,
         k,
         mask=mask,
         num_restarts=restarts,
         max_iterations=max_iterations,
+        in_turn=True,
     )
     found = np.asarray(best.assignment)[: len(tokens)]
     sizes = np.bincount(found, minlength=k)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree
+from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.refinement.components import label_components
 from uhseg_jax.types import Bool, Int, Integer, UInt8
 
@@ -82,21 +82,12 @@ def flat_tree(
       labels: 0 for the background, regions from 1.
 
     Returns:
-      The tree, with numpy arrays, and the label of every node, -1 for the root. A
+      The tree, with numpy arrays, and the label of every node, -1 for the root. An
       image that is one region, or all background, is a root alone with its label.
     """
     present, index = np.unique(labels, return_inverse=True)
     index = index.reshape(labels.shape)
     if present.size == 1:
-        count, of_node = 1, present.astype(np.int64)
-    else:
-        count, index = present.size + 1, index + 1
-        of_node = np.concatenate([[-1], present]).astype(np.int64)
-    tree = RegionTree(
-        labels=index.astype(np.int32),
-        parents=np.where(np.arange(count) == 0, NO_PARENT, 0).astype(np.int32),
-        num_nodes=np.asarray(count, np.int32),
-        depths=np.minimum(np.arange(count), 1).astype(np.int32),
-        costs=np.zeros(count, np.float32),
-    )
-    return tree, of_node
+        return RegionTree.flat(index, 1), present.astype(np.int64)
+    tree = RegionTree.flat(index + 1, present.size + 1)
+    return tree, np.concatenate([[-1], present]).astype(np.int64)

@@ -11,8 +11,8 @@ from uhseg_jax.methods.multilevel_clustering.cluster_levels import Level
 from uhseg_jax.methods.multilevel_clustering.config import Config
 from uhseg_jax.methods.multilevel_clustering.features import ImageFeatures
 from uhseg_jax.methods.multilevel_clustering.foreground import border
-from uhseg_jax.spectral import numerics, streamed_kmeans
-from uhseg_jax.spectral.kmeans import best_k_means
+from uhseg_jax.spectral import numerics
+from uhseg_jax.spectral.kmeans import k_means
 from uhseg_jax.types import Bool, Float, Int, Key
 
 __all__ = ["Levels", "Sample", "fit_levels"]
@@ -93,9 +93,11 @@ def fit_levels(sample: Sample, config: Config, *, count: int) -> Levels:
       count: images of the collection, those not read included.
     """
     patches, attention, on_border, owners = sample.arrays()
-    group_key, category_key = jax.random.split(jax.random.key(config.seed))
+    group_key, category_key, dataset_key = jax.random.split(
+        jax.random.key(config.seed), 3
+    )
     units, mask = padded(patches)
-    centroids = _dataset_centroids(patches, config)
+    centroids = _dataset_centroids(dataset_key, units, mask, config)
     dataset = cluster_levels.evidence_level(
         centroids,
         units,
@@ -155,22 +157,14 @@ def _groups(
 
 
 def _dataset_centroids(
-    patches: Float[np.ndarray, "n d"], config: Config
+    key: Key[jax.Array, ""],
+    units: Float[jax.Array, "n d"],
+    mask: Bool[jax.Array, " n"],
+    config: Config,
 ) -> Float[jax.Array, "k d"]:
-    """Spherical k-means of the whole sample, a few rows of it on the device."""
-    k = min(config.dataset_clusters, len(patches))
-    clustering = streamed_kmeans.Config(
-        k,
-        cosine=True,
-        restarts=config.kmeans_restarts,
-        max_passes=config.kmeans_iterations,
-        seed=config.seed,
-    )
-    starts = range(0, len(patches), clustering.batch_rows)
-    model = streamed_kmeans.fit(
-        lambda: (patches[i : i + clustering.batch_rows] for i in starts), clustering
-    )
-    return model.centroids
+    """Spherical k-means of the whole sample, greedily seeded."""
+    k = min(config.dataset_clusters, int(mask.sum()))
+    return _centroids(key, units, mask, k, config, greedy=True, spherical=True)
 
 
 def _centroids(
@@ -179,15 +173,21 @@ def _centroids(
     mask: Bool[jax.Array, " n"],
     k: int,
     config: Config,
+    *,
+    greedy: bool = False,
+    spherical: bool = False,
 ) -> Float[jax.Array, "k d"]:
     """Of unit length, for points of unit length."""
-    found = best_k_means(
+    found = k_means(
         key,
         units,
         k,
         mask=mask,
         num_restarts=config.kmeans_restarts,
         max_iterations=config.kmeans_iterations,
+        greedy=greedy,
+        spherical=spherical,
+        in_turn=True,
     )
     return numerics.normalize_rows(found.centroids)
 

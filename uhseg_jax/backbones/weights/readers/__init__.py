@@ -1,12 +1,13 @@
 """Reading named arrays from weight files, none of which gets to run code."""
 
 import contextlib
+import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from uhseg_jax.backbones.weights.errors import WeightsError
-from uhseg_jax.backbones.weights.readers import diffusers
+from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
+from uhseg_jax.backbones.weights.readers.diffusers import part_files
 from uhseg_jax.backbones.weights.readers.flax_files import read_msgpack, read_orbax
 from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError
 from uhseg_jax.backbones.weights.readers.npz import read_npz
@@ -54,7 +55,7 @@ def has_known_suffix(path: Path) -> bool:
 
 
 def read_tensors(path: Path) -> LazyArrays:
-    """Opens a weight file; its arrays are read one by one, when they are asked for.
+    """Opens a weight file; its arrays are read one by one, on access.
 
     Args:
       path: a file of one of `SUFFIXES`, an ``.index.json`` beside the files that it
@@ -85,13 +86,10 @@ def read_tensors(path: Path) -> LazyArrays:
         raise WeightsError(f"{path} was not read: {error}") from error
     except Exception as error:
         # A damaged file can make its parser raise anything, MemoryError included.
-        reason = (" ".join(str(error).split()) or type(error).__name__)[:500].rstrip(
-            "."
-        )
         raise WeightsError(
-            f"{path} could not be read as {kind}: {reason}. Expected one whole file "
-            f"that holds all weights; found {_appearance(path)}, maybe cut short or "
-            "damaged. Fetch it again."
+            f"{path} could not be read as {kind}: {reason_of(error)}. Expected one "
+            f"whole file that holds all weights; found {_appearance(path)}, maybe cut "
+            "short or damaged. Fetch it again."
         ) from error
     if not arrays:
         raise WeightsError(f"{path} holds no arrays; expected those of a model.")
@@ -99,8 +97,24 @@ def read_tensors(path: Path) -> LazyArrays:
 
 
 def read_diffusers(folder: Path, parts: Sequence[str]) -> LazyArrays:
-    """Opens the folder of a diffusers model; see `diffusers.read_parts`."""
-    return diffusers.read_parts(folder, parts, read=read_tensors)
+    """Opens the folder of a diffusers model.
+
+    Args:
+      folder: of the whole model.
+      parts: names of the folders below it, one for each part of the model.
+
+    Returns:
+      Arrays by their names within a part, after the name of the part and a dot.
+
+    Raises:
+      WeightsError: a part is missing, or its file is damaged or of another kind.
+    """
+    readers = {}
+    for part, path in part_files(folder, parts).items():
+        arrays = read_tensors(path)
+        for name in arrays:
+            readers[f"{part}.{name}"] = functools.partial(arrays.__getitem__, name)
+    return LazyArrays(folder, readers)
 
 
 def _suffix(path: Path) -> str:

@@ -1,11 +1,9 @@
 """The folder of a diffusers model: one folder below it for each part of the model."""
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from uhseg_jax.backbones.weights.errors import WeightsError
-from uhseg_jax.backbones.weights.readers.lazy import LazyArrays
 from uhseg_jax.backbones.weights.readers.sharded import shard_files
 from uhseg_jax.backbones.weights.sources import DIFFUSERS_STEM
 
@@ -74,27 +72,3 @@ def all_files(folder: Path, parts: Sequence[str]) -> list[Path]:
         if path.suffix == ".json":
             files += [path.with_name(name) for name in shard_files(path)]
     return files
-
-
-def read_parts(
-    folder: Path, parts: Sequence[str], *, read: Callable[[Path], LazyArrays]
-) -> LazyArrays:
-    """Opens the weights of every part; arrays are read when they are asked for.
-
-    Args:
-      folder: of the whole model.
-      parts: names of the folders below it.
-      read: opens one weight file (`readers.read_tensors`).
-
-    Returns:
-      Arrays by their names within a part, after the name of the part and a dot.
-
-    Raises:
-      WeightsError: a part is missing, or its file is damaged or of another kind.
-    """
-    readers = {}
-    for part, path in part_files(folder, parts).items():
-        arrays = read(path)
-        for name in arrays:
-            readers[f"{part}.{name}"] = functools.partial(arrays.__getitem__, name)
-    return LazyArrays(folder, readers)

@@ -1,4 +1,4 @@
-"""Arrays by name that are read when they are asked for, and arrays within files."""
+"""Arrays by name that are read on access, and arrays within files."""
 
 import dataclasses
 import math
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 
 # Bytes that a tensor may take which repeats its elements (stride 0): a file of a
 # hundred bytes could ask for a terabyte.
@@ -23,7 +23,7 @@ class RefusedError(Exception):
 
 
 class LazyArrays(Mapping[str, Any]):
-    """Arrays by name; nothing is kept, so every look at a value reads it again.
+    """Arrays by name; nothing is kept, so every access reads the value again.
 
     Attributes:
       path: the file or folder they come from, for messages.
@@ -51,11 +51,9 @@ class LazyArrays(Mapping[str, Any]):
         except WeightsError:
             raise
         except Exception as error:
-            # As in `read_tensors`: parsers of damaged files raise anything.
-            reason = " ".join(str(error).split()) or type(error).__name__
             raise WeightsError(
-                f"{name[:200]} in {self.path} could not be read: "
-                f"{reason[:500].rstrip('.')}. Fetch the file again."
+                f"{name[:200]} in {self.path} could not be read: {reason_of(error)}. "
+                "Fetch the file again."
             ) from error
         if array.dtype.hasobject or array.dtype.names or array.dtype.kind in "USMm":
             raise WeightsError(
@@ -115,7 +113,7 @@ class Extent:
             type(x) is not int or not 0 <= x < _LARGEST for x in numbers
         ):
             raise RefusedError(
-                "a tensor's shape, strides and offset should be whole numbers from 0 "
+                "a tensor's shape, strides and offset should be integers from 0 "
                 f"to 2**48, and as many strides as axes (at most {_MOST_AXES})."
             )
         if 0 in shape:

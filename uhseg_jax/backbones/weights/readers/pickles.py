@@ -6,7 +6,10 @@ the program names. This one knows no call. Names stand for the entries of one ta
 in the table is refused. No instruction reaches an attribute, a module or a method of an
 object, so there is nothing that a hostile program could be led to.
 
-Python's decoder of instructions (`pickletools.genops`) does the parsing.
+An allow-list on `pickle.Unpickler` would not do. Ten bytes that put a value far out in
+its memo make it allocate gigabytes, a nested tuple as the key of a dict makes it hash
+for ever, and neither passes through a method that can be overridden. Python's decoder
+of instructions (`pickletools.genops`) has neither fault and does the parsing.
 """
 
 import dataclasses
@@ -18,7 +21,7 @@ from uhseg_jax.backbones.weights.readers.lazy import RefusedError
 
 _MOST_STEPS = 5_000_000  # the checkpoint of a training run takes some fifty thousand
 
-# Instructions that push what they carry, and those that push something new.
+# Instructions that push the number or text that they carry.
 # fmt: off
 _PUSH = frozenset([
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT",
@@ -27,16 +30,7 @@ _PUSH = frozenset([
     "BINUNICODE8",
 ])
 # fmt: on
-_NEW: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_LIST": list,
-    "EMPTY_SET": list,
-    "EMPTY_DICT": dict,
-    "EMPTY_TUPLE": tuple,
-}
-_SHORT_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,8 +69,8 @@ def load(
 
     Args:
       stream: a binary file or a map of one, where the pickle begins.
-      find: what a module and a name stand for; a `Symbol` if it can be called.
-      persistent: what a persistent id stands for.
+      find: gives what a module and a name stand for; a `Symbol` if it can be called.
+      persistent: gives what a persistent id stands for.
 
     Returns:
       Values of Python's plain types (sets become lists), those of ``find`` and
@@ -86,156 +80,99 @@ def load(
       RefusedError: it names what is not in the table, or misuses what is.
       Exception: of any kind, if it is not a pickle.
     """
-    machine = _Machine(find, persistent)
-    for count, (instruction, argument, _) in enumerate(pickletools.genops(stream)):
+    stack: list[Any] = []
+    below: list[list[Any]] = []  # for each mark, the stack that was there before it
+    memo: dict[int, Any] = {}
+    for count, (instruction, carried, _) in enumerate(pickletools.genops(stream)):
         if count > _MOST_STEPS:
             raise RefusedError(
                 f"its pickle has more than {_MOST_STEPS:,} instructions."
             )
-        machine.step(instruction.name, argument)
-    if len(machine.stack) != 1 or machine.below:
-        raise ValueError("its pickle does not end with one value")
-    return machine.stack[0]
-
-
-class _Machine:
-    """The stack, the stacks below the marks, and what was put aside."""
-
-    def __init__(self, find: Any, persistent: Any):
-        self.stack: list[Any] = []
-        self.below: list[list[Any]] = []
-        self.memo: dict[int, Any] = {}
-        self.find = find
-        self.persistent = persistent
-
-    def step(self, name: str, argument: Any) -> None:
-        """Carries out one instruction."""
-        if name in _PUSH:
-            self.stack.append(argument)
-        elif name in _NEW:
-            self.stack.append(_NEW[name]())
-        elif name in _SHORT_TUPLES:
-            items = [self.stack.pop() for _ in range(_SHORT_TUPLES[name])]
-            self.stack.append(tuple(reversed(items)))
-        elif name not in ("PROTO", "FRAME", "STOP"):
-            act = getattr(self, f"on_{name.lower()}", None)
-            if act is None:
+        argument: Any = carried
+        items = stack  # since the last mark
+        match instruction.name:
+            case "PROTO" | "FRAME" | "STOP":
+                pass
+            case name if name in _PUSH:
+                stack.append(argument)
+            case name if name in _CONSTANTS:
+                stack.append(_CONSTANTS[name])
+            case "EMPTY_LIST" | "EMPTY_SET":
+                stack.append([])
+            case "EMPTY_DICT":
+                stack.append({})
+            case "MARK":
+                below.append(stack)
+                stack = []
+            case "POP" if stack:
+                stack.pop()
+            case "POP" | "POP_MARK":
+                stack = below.pop()
+            case "DUP":
+                stack.append(stack[-1])
+            case "PUT" | "BINPUT" | "LONG_BINPUT":
+                memo[argument] = stack[-1]
+            case "MEMOIZE":
+                memo[len(memo)] = stack[-1]
+            case "GET" | "BINGET" | "LONG_BINGET":
+                stack.append(memo[argument])
+            case "TUPLE1" | "TUPLE2" | "TUPLE3" as name:
+                last = [stack.pop() for _ in range(int(name[-1]))]
+                stack.append(tuple(reversed(last)))
+            case "TUPLE":
+                stack = below.pop()
+                stack.append(tuple(items))
+            case "LIST" | "FROZENSET":
+                stack = below.pop()
+                stack.append(items)
+            case "DICT":
+                stack = below.pop()
+                stack.append({})
+                _fill(stack[-1], items)
+            case "APPEND":
+                value = stack.pop()
+                _extend(stack[-1], [value])
+            case "APPENDS" | "ADDITEMS":
+                stack = below.pop()
+                _extend(stack[-1], items)
+            case "SETITEM":
+                value, key = stack.pop(), stack.pop()
+                _fill(stack[-1], [key, value])
+            case "SETITEMS":
+                stack = below.pop()
+                _fill(stack[-1], items)
+            case "GLOBAL":
+                stack.append(find(*argument.split(" ", 1)))
+            case "STACK_GLOBAL":
+                symbol, module = stack.pop(), stack.pop()
+                if type(symbol) is not str or type(module) is not str:
+                    raise RefusedError("its pickle asks for a name that is not a text.")
+                stack.append(find(module, symbol))
+            case "REDUCE" | "NEWOBJ" | "NEWOBJ_EX" as name:
+                if name == "NEWOBJ_EX":
+                    stack.pop()  # named arguments, which no builder of ours takes
+                arguments, function = stack.pop(), stack.pop()
+                stack.append(call(function, arguments))
+            case "OBJ":
+                stack = below.pop()
+                stack.append(call(items[0], tuple(items[1:])))
+            case "INST":
+                stack = below.pop()
+                stack.append(call(find(*argument.split(" ", 1)), tuple(items)))
+            case "BUILD":
+                state = stack.pop()
+                if type(stack[-1]) is Inert:
+                    stack[-1].state = state
+                # Attributes of anything else (_metadata of a state dict) are dropped.
+            case "BINPERSID":
+                stack.append(persistent(stack.pop()))
+            case "PERSID":
+                stack.append(persistent(argument))
+            case name:
                 raise RefusedError(f"its pickle uses {name}, which torch does not.")
-            act(argument)
-
-    def on_mark(self, _: None) -> None:
-        self.below.append(self.stack)
-        self.stack = []
-
-    def since_mark(self) -> list[Any]:
-        items, self.stack = self.stack, self.below.pop()
-        return items
-
-    def on_pop(self, _: None) -> None:
-        if self.stack:
-            self.stack.pop()
-        else:
-            self.since_mark()
-
-    def on_pop_mark(self, _: None) -> None:
-        self.since_mark()
-
-    def on_dup(self, _: None) -> None:
-        self.stack.append(self.stack[-1])
-
-    def on_put(self, argument: int) -> None:
-        self.memo[argument] = self.stack[-1]
-
-    on_binput = on_long_binput = on_put
-
-    def on_memoize(self, _: None) -> None:
-        self.memo[len(self.memo)] = self.stack[-1]
-
-    def on_get(self, argument: int) -> None:
-        self.stack.append(self.memo[argument])
-
-    on_binget = on_long_binget = on_get
-
-    def on_tuple(self, _: None) -> None:
-        items = self.since_mark()
-        self.stack.append(tuple(items))
-
-    def on_list(self, _: None) -> None:
-        items = self.since_mark()
-        self.stack.append(items)
-
-    on_frozenset = on_list
-
-    def on_dict(self, _: None) -> None:
-        items = self.since_mark()
-        self.stack.append({})
-        self.fill(items)
-
-    def on_append(self, _: None) -> None:
-        self.extend([self.stack.pop()])
-
-    def on_appends(self, _: None) -> None:
-        self.extend(self.since_mark())
-
-    on_additems = on_appends
-
-    def extend(self, items: list[Any]) -> None:
-        target = self.stack[-1]
-        if type(target) is not list:
-            raise RefusedError(f"its pickle appends to a {_kind(target)}.")
-        target.extend(items)
-
-    def on_setitem(self, _: None) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self.fill([key, value])
-
-    def on_setitems(self, _: None) -> None:
-        self.fill(self.since_mark())
-
-    def fill(self, items: list[Any]) -> None:
-        target = self.stack[-1]
-        if type(target) is not dict:
-            raise RefusedError(f"its pickle sets items of a {_kind(target)}.")
-        target.update(mapping(zip(items[::2], items[1::2], strict=True)))
-
-    def on_global(self, argument: str) -> None:
-        self.stack.append(self.find(*argument.split(" ", 1)))
-
-    def on_stack_global(self, _: None) -> None:
-        name, module = self.stack.pop(), self.stack.pop()
-        if type(name) is not str or type(module) is not str:
-            raise RefusedError("its pickle asks for a name that is not a text.")
-        self.stack.append(self.find(module, name))
-
-    def on_reduce(self, _: None) -> None:
-        arguments, function = self.stack.pop(), self.stack.pop()
-        self.stack.append(call(function, arguments))
-
-    on_newobj = on_reduce
-
-    def on_newobj_ex(self, _: None) -> None:
-        self.stack.pop()  # named arguments, which no builder of ours takes
-        self.on_reduce(None)
-
-    def on_obj(self, _: None) -> None:
-        function, *arguments = self.since_mark()
-        self.stack.append(call(function, tuple(arguments)))
-
-    def on_inst(self, argument: str) -> None:
-        arguments = self.since_mark()
-        self.stack.append(call(self.find(*argument.split(" ", 1)), tuple(arguments)))
-
-    def on_build(self, _: None) -> None:
-        state, target = self.stack.pop(), self.stack[-1]
-        if type(target) is Inert:
-            target.state = state
-        # Attributes of anything else (_metadata of a state dict) mean nothing to us.
-
-    def on_binpersid(self, _: None) -> None:
-        self.stack.append(self.persistent(self.stack.pop()))
-
-    def on_persid(self, argument: str) -> None:
-        self.stack.append(self.persistent(argument))
+    if len(stack) != 1 or below:
+        raise ValueError("its pickle does not end with one value")
+    return stack[0]
 
 
 def call(function: Any, arguments: Any) -> Any:
@@ -273,6 +210,18 @@ def mapping(pairs: Any) -> dict[Any, Any]:
             raise RefusedError(f"its pickle has a {_kind(key)} as a key.")
         found[key] = value
     return found
+
+
+def _extend(target: Any, items: list[Any]) -> None:
+    if type(target) is not list:
+        raise RefusedError(f"its pickle appends to a {_kind(target)}.")
+    target.extend(items)
+
+
+def _fill(target: Any, items: list[Any]) -> None:
+    if type(target) is not dict:
+        raise RefusedError(f"its pickle sets items of a {_kind(target)}.")
+    target.update(mapping(zip(items[::2], items[1::2], strict=True)))
 
 
 def _kind(value: Any) -> str:

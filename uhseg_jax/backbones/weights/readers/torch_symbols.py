@@ -10,42 +10,33 @@ import numpy as np
 from uhseg_jax.backbones.weights.readers.lazy import RefusedError
 from uhseg_jax.backbones.weights.readers.pickles import Inert, Symbol, mapping
 
-_DTYPES: dict[str, Any] = {
-    "float64": np.float64,
-    "double": np.float64,
-    "float32": np.float32,
-    "float": np.float32,
-    "float16": np.float16,
-    "half": np.float16,
-    "bfloat16": jnp.bfloat16,
-    "float8_e4m3fn": jnp.float8_e4m3fn,
-    "float8_e5m2": jnp.float8_e5m2,
-    "int64": np.int64,
-    "int32": np.int32,
-    "int16": np.int16,
-    "int8": np.int8,
-    "uint64": np.uint64,
-    "uint32": np.uint32,
-    "uint16": np.uint16,
-    "uint8": np.uint8,
-    "bool": np.bool_,
-    "complex64": np.complex64,
-    "complex128": np.complex128,
+_DTYPES = {
+    "double": "float64",
+    "float": "float32",
+    "half": "float16",
+    **{
+        name: name
+        for name in (
+            *("float64", "float32", "float16", "bfloat16", "complex64", "complex128"),
+            *("float8_e4m3fn", "float8_e5m2", "int64", "int32", "int16", "int8"),
+            *("uint64", "uint32", "uint16", "uint8", "bool"),
+        )
+    },
 }
-_STORAGES: dict[str, Any] = {
-    "DoubleStorage": np.float64,
-    "FloatStorage": np.float32,
-    "HalfStorage": np.float16,
-    "BFloat16Storage": jnp.bfloat16,
-    "LongStorage": np.int64,
-    "IntStorage": np.int32,
-    "ShortStorage": np.int16,
-    "CharStorage": np.int8,
-    "ByteStorage": np.uint8,
-    "BoolStorage": np.bool_,
-    "ComplexFloatStorage": np.complex64,
-    "ComplexDoubleStorage": np.complex128,
-    "UntypedStorage": np.uint8,
+_STORAGES = {
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
+    "UntypedStorage": "uint8",
 }
 
 
@@ -102,46 +93,28 @@ def _tensor(
     requires_grad: Any = None,
     hooks: Any = None,
     metadata: Any = None,
+    *,
+    dtype: np.dtype | None = None,
 ) -> Tensor:
     del requires_grad, hooks
     if metadata:
         raise RefusedError("it holds tensors that are conjugated or negated when read.")
-    return _view(storage, offset, shape, strides, None)
-
-
-def _tensor_of_dtype(
-    storage: Any,
-    offset: Any,
-    shape: Any,
-    strides: Any,
-    requires_grad: Any,
-    hooks: Any,
-    dtype: Any,
-    metadata: Any = None,
-) -> Tensor:
-    del requires_grad, hooks
-    if metadata or not isinstance(dtype, np.dtype):
-        raise RefusedError("it holds tensors of a kind that is not read.")
-    return _view(storage, offset, shape, strides, dtype)
-
-
-def _view(
-    storage: Any, offset: Any, shape: Any, strides: Any, dtype: np.dtype | None
-) -> Tensor:
-    numbers = (offset, *shape, *strides) if _are_tuples(shape, strides) else (None,)
-    if not isinstance(storage, Storage) or any(type(x) is not int for x in numbers):
+    if (
+        not isinstance(storage, Storage)
+        or type(shape) is not tuple
+        or type(strides) is not tuple
+        or any(type(x) is not int for x in (offset, *shape, *strides))
+    ):
         raise RefusedError("it describes a tensor in another way than torch does.")
     return Tensor(storage, dtype or storage.dtype, offset, shape, strides)
 
 
-def _are_tuples(*values: Any) -> bool:
-    return all(type(value) is tuple for value in values)
-
-
-def _parameter(tensor: Any, *others: Any) -> Any:
-    """A parameter is its tensor."""
-    del others
-    return tensor
+def _tensor_of_dtype(*arguments: Any) -> Tensor:
+    """A tensor whose storage is one of bytes; its dtype comes after the hooks."""
+    *others, dtype = arguments[:7]
+    if not isinstance(dtype, np.dtype):
+        raise RefusedError("it holds tensors of a kind that is not read.")
+    return _tensor(*others, *arguments[7:], dtype=dtype)
 
 
 def _from_type(function: Any, kind: Any, arguments: Any, state: Any) -> Any:
@@ -154,12 +127,10 @@ def _from_type(function: Any, kind: Any, arguments: Any, state: Any) -> Any:
 
 
 def _dict(*arguments: Any) -> dict[Any, Any]:
-    pairs = arguments[-1] if arguments and type(arguments[-1]) in (list, tuple) else ()
-    return mapping(pairs)
-
-
-def _counter(*arguments: Any) -> dict[Any, Any]:
-    return arguments[0] if arguments and type(arguments[0]) is dict else {}
+    given = arguments[-1] if arguments else ()
+    if type(given) is dict:
+        return given
+    return mapping(given if type(given) in (list, tuple) else ())
 
 
 def _sequence(make: Any, *arguments: Any) -> Any:
@@ -179,65 +150,59 @@ def _inert(name: str, *arguments: Any) -> Inert:
 
 # What training leaves beside the weights: known classes of data only. They are read
 # over, never made.
-_INERT = (
-    ("argparse", "Namespace"),
-    ("types", "SimpleNamespace"),
-    ("pathlib", "Path"),
-    ("pathlib", "PosixPath"),
-    ("pathlib", "PurePosixPath"),
-    ("pathlib", "WindowsPath"),
-    ("pathlib", "PureWindowsPath"),
-    ("_codecs", "encode"),
-    ("numpy", "dtype"),
-    ("numpy", "ndarray"),
-    *(
-        (f"numpy.{core}.multiarray", name)
-        for core in ("core", "_core")
-        for name in ("scalar", "_reconstruct", "_frombuffer")
+_INERT = {
+    "argparse": ("Namespace",),
+    "types": ("SimpleNamespace",),
+    "pathlib": tuple(
+        f"{kind}Path" for kind in ("", "Posix", "PurePosix", "Windows", "PureWindows")
     ),
-    *(("numpy", name) for name in ("float64", "float32", "int64", "int32", "bool_")),
-    ("torch", "device"),
-    ("torch", "Tensor"),
-    ("torch.nn.parameter", "Parameter"),
-    ("torch.nn.parameter", "Buffer"),
-)
+    "_codecs": ("encode",),
+    "numpy": ("dtype", "ndarray", "float64", "float32", "int64", "int32", "bool_"),
+    "numpy.core.multiarray": ("scalar", "_reconstruct", "_frombuffer"),
+    "numpy._core.multiarray": ("scalar", "_reconstruct", "_frombuffer"),
+    "torch": ("device", "Tensor"),
+    "torch.nn.parameter": ("Parameter", "Buffer"),
+}
+_SEQUENCES = {"list": list, "set": list, "frozenset": list, "tuple": tuple}
 _BUILDERS: dict[tuple[str, str], Any] = {
     ("torch._utils", "_rebuild_tensor"): _tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_tensor_v3"): _tensor_of_dtype,
-    ("torch._utils", "_rebuild_parameter"): _parameter,
-    ("torch._utils", "_rebuild_parameter_with_state"): _parameter,
+    # A parameter is its tensor.
+    ("torch._utils", "_rebuild_parameter"): _first,
+    ("torch._utils", "_rebuild_parameter_with_state"): _first,
     ("torch._tensor", "_rebuild_from_type_v2"): _from_type,
     ("torch", "Size"): functools.partial(_sequence, tuple),
     ("collections", "OrderedDict"): _dict,
     ("collections", "defaultdict"): _dict,
-    ("collections", "Counter"): _counter,
+    ("collections", "Counter"): _dict,
     # TorchScript's own: lists of one kind, and a value beside the name of its type.
     ("torch.jit._pickle", "restore_type_tag"): _first,
     **{
         ("torch.jit._pickle", f"build_{kind}list"): _first
         for kind in ("int", "double", "bool", "tensor")
     },
+    **{
+        (module, name): functools.partial(_sequence, make)
+        for module in ("builtins", "__builtin__")
+        for name, make in _SEQUENCES.items()
+    },
+    **{(module, "dict"): _dict for module in ("builtins", "__builtin__")},
 }
-for _module in ("builtins", "__builtin__"):
-    _BUILDERS[_module, "dict"] = _dict
-    for _name, _make in (
-        ("list", list),
-        ("set", list),
-        ("frozenset", list),
-        ("tuple", tuple),
-    ):
-        _BUILDERS[_module, _name] = functools.partial(_sequence, _make)
+
+
+def _symbol(module: str, name: str) -> Symbol:
+    full = f"{module}.{name}"
+    build = _BUILDERS.get((module, name), functools.partial(_inert, full))
+    return Symbol(full, build)
+
 
 _SYMBOLS: dict[tuple[str, str], Any] = {
+    **{(m, name): _symbol(m, name) for m, names in _INERT.items() for name in names},
+    **{pair: _symbol(*pair) for pair in _BUILDERS},
+    **{("torch", name): jnp.dtype(dtype) for name, dtype in _DTYPES.items()},
     **{
-        pair: Symbol(".".join(pair), functools.partial(_inert, ".".join(pair)))
-        for pair in _INERT
-    },
-    **{pair: Symbol(".".join(pair), build) for pair, build in _BUILDERS.items()},
-    **{("torch", name): np.dtype(dtype) for name, dtype in _DTYPES.items()},
-    **{
-        (module, name): StorageType(np.dtype(dtype))
+        (module, name): StorageType(jnp.dtype(dtype))
         for module in ("torch", "torch.cuda", "torch.storage")
         for name, dtype in _STORAGES.items()
     },
@@ -261,8 +226,7 @@ def find(module: str, name: str) -> Any:
         return _SYMBOLS[module, name]
     if module.partition(".")[0] == "__torch__":
         # A class that a TorchScript archive defines; its objects hold parameters.
-        named = f"{module}.{name}"
-        return Symbol(named, functools.partial(_inert, named))
+        return _symbol(module, name)
     raise RefusedError(
         f"its pickle asks for {f'{module}.{name}'[:200]!r}, which is not needed for "
         "tensors and could run code. Nothing was run. If you trust the file's source, "

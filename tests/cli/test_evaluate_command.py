@@ -1,0 +1,80 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_runs import CONFIG, PRESET, photograph
+
+import uhseg_jax
+from uhseg_jax.cli.evaluate import main
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i in range(2):
+        photograph(tmp_path / "images" / f"{i}.png", seed=i)
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        mask = np.repeat(np.arange(3, dtype=np.uint8), 10)[:, None].repeat(40, 1)
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{i}.png")
+    return tmp_path
+
+
+def test_the_command_scores_a_folder(folder, capsys):
+    def scored(*flags):
+        argv = [f"--images={folder / 'images'}", f"--masks={folder / 'masks'}"]
+        argv += [*PRESET, "--min_area=0.001", f"--output={folder / 'out'}", *flags]
+        assert main(["uhseg-evaluate", *argv]) == 0, capsys.readouterr().err
+        texts = ((folder / "out" / x).read_text() for x in ("metrics.json", "run.json"))
+        return map(json.loads, texts)
+
+    metrics, settings = scored()
+    assert metrics["images"] == 2
+    assert f'"images": {metrics["images"]}' in capsys.readouterr().out
+    assert (settings["kind"], settings["version"]) == (
+        "evaluate",
+        uhseg_jax.__version__,
+    )
+    assert settings["config"]["num_superpixels"] == CONFIG.num_superpixels
+    assert settings["refinement"]["min_area"] == 0.001
+    metrics, settings = scored(
+        "--protocol=hungarian", "--crop=30", "--num_regions=2", "--overwrite"
+    )
+    assert 0 < metrics["full/hungarian_miou"] <= 1
+    assert 1 <= metrics["mean_leaves"] <= 2
+    assert settings["scoring"]["crop"] == 30
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "words"),
+    [
+        ([], 2, "--config, or --images and --masks"),
+        (["--images=nowhere", "--masks=nowhere"], 1, "nowhere"),
+        (["--colour=red"], 2, "colour"),
+        (["--config=nowhere.py"], 1, "nowhere.py: expected a config file"),
+        (["--config=x.py", "--model=dinov2_test"], 2, "--model; say --config.model="),
+        (["--config=x.py", "--preset=paper"], 2, "not go with --preset"),
+        (["--config=x.py", "--crop=9"], 2, "--crop; say --config.crop=VALUE"),
+        (["--images=a", "--masks=b", "--crop=0"], 2, "crop=0"),
+        (["--images=a", "--masks=b", "--protocol=greedy"], 2, "best_region|hungarian"),
+        (["--images=a", "--masks=b", "--num_regions=3"], 2, "'hungarian'"),
+        (["--config=x.py", "--images=a", "--masks=b"], 2, "with --images, --masks"),
+        (["--config=x.py", "--taxonomy=t"], 2, "not go with --taxonomy"),
+        (["--images=a", "--masks=b", "--data_dir=c"], 2, "not go with --data_dir"),
+        (["--images=a", "--masks=b", "--config.model=c"], 2, "needs --config=FILE"),
+        (["--images=a", "--masks=b", "--output="], 2, "--output expects a folder"),
+        (["photos", "--config=x.py"], 2, "expected flags alone, but got photos"),
+    ],
+)
+def test_command_lines_that_make_no_sense(argv, status, words, capsys):
+    assert main(["uhseg-evaluate", *argv]) == status
+    assert words in capsys.readouterr().err
+
+
+def test_processes_that_do_not_meet_are_a_sentence(monkeypatch, capsys):
+    def initialize(*args):
+        raise RuntimeError("no coordinator")
+
+    monkeypatch.setattr("jax.distributed.initialize", initialize)
+    argv = ["uhseg-evaluate", "--distributed", "--images=a", "--masks=b"]
+    assert main(argv) == 1
+    assert "cannot start together (no coordinator)" in capsys.readouterr().err

@@ -1,0 +1,102 @@
+"""Trees scored by the best region for every class, and for every object."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from metric_oracles import iou
+from trees import random_tree
+
+from uhseg_jax.datasets.source import Example
+from uhseg_jax.hierarchy.segmentation import Segmentation
+from uhseg_jax.metrics import states
+from uhseg_jax.protocols import Scorer, Scoring
+from uhseg_jax.protocols.annotators import AnnotatorScorer
+from uhseg_jax.taxonomy import Taxonomy
+
+
+class Objects:
+    """Two images with objects of two classes."""
+
+    name = "objects"
+    taxonomy = Taxonomy.parse("background = 0 background\none = 1\ntwo = 2\n")
+
+    def __len__(self):
+        return 2
+
+    def fingerprint(self):
+        return "objects"
+
+    def __getitem__(self, index):
+        instances = random_tree(40 + index, num_splits=4).labels.astype(np.int32) - 1
+        labels = (np.maximum(instances, 0) % 3).astype(np.uint8)
+        image = np.zeros((*labels.shape, 3), np.uint8)
+        return Example(str(index), image, labels, instances=instances)
+
+
+def result(index):
+    grid = random_tree(index, height=6, width=8, num_splits=4)
+    return Segmentation(random_tree(index, num_splits=4), grid)
+
+
+def nfcovering(labels, instances):
+    """Mean over objects of their best IoU with a leaf, by masks."""
+    counted = instances >= 0
+    leaves = [(labels == x) & counted for x in np.unique(labels)]
+    objects = [instances == x for x in np.unique(instances) if x > 0]
+    return np.mean([max(iou(leaf, x) for leaf in leaves) for x in objects])
+
+
+def test_leaves_cover_the_objects_of_a_dataset_that_tells_them_apart():
+    source = Objects()
+    scorer = Scoring().scorer(source)
+    assert isinstance(scorer, Scorer)
+    parts, expected = [], {"grid": [], "full": []}
+    for index, example in enumerate(source[i] for i in range(2)):
+        found = result(index)
+        state, row = scorer.score(found, example)
+        parts.append(states.from_words(states.to_words(state), scorer.empty()))
+        for resolution, tree, step in (
+            ("grid", found.grid, slice(2, None, 4)),  # nearest to the middle of four
+            ("full", found.tree, slice(None)),
+        ):
+            score = nfcovering(tree.labels, example.instances[step, step])
+            assert row[f"{resolution}/nfcovering"] == pytest.approx(score, abs=1e-12)
+            expected[resolution].append(score)
+    metrics = scorer.compute(states.merge_all(parts))
+    for resolution, scores in expected.items():
+        found = metrics[f"{resolution}/nfcovering"]
+        assert found == pytest.approx(np.mean(scores), abs=1e-11)
+    # An image prepared before its objects were told apart counts elsewhere only.
+    old = dataclasses.replace(source[0], instances=None)
+    state, row = scorer.score(result(0), old)
+    assert "full/nfcovering" not in row
+    mixed = scorer.compute(states.merge_all([*parts, state]))
+    assert mixed["full/nfcovering"] == metrics["full/nfcovering"]
+    assert (mixed["images"], mixed["skipped"]) == (3, 0)
+
+
+def test_without_objects_the_scores_are_those_of_classes():
+    class Plain(Objects):
+        def __getitem__(self, index):
+            return dataclasses.replace(super().__getitem__(index), instances=None)
+
+    scorer = Scoring().scorer(Plain())
+    metrics = scorer.compute(scorer.score(result(0), Plain()[0])[0])
+    assert "full/nfcovering" not in metrics
+    _, row = Scoring().scorer(Objects()).score(result(0), Objects()[0])
+    assert row["full/nmcovering"] == pytest.approx(metrics["full/nmcovering"])
+
+
+def test_the_regions_of_several_people_are_scored_at_full_size():
+    people = np.stack([random_tree(i, num_splits=3).labels for i in (7, 8)])
+    example = dataclasses.replace(Objects()[0], annotations=people)
+    scorer = AnnotatorScorer()
+    state, row = scorer.score(result(0), example)
+    again = states.from_words(states.to_words(state), scorer.empty())
+    metrics = scorer.compute(again)
+    assert json.dumps(metrics) == json.dumps(scorer.compute(state))
+    assert metrics["full/covering_ois"] == pytest.approx(row["full/covering"])
+    assert metrics["mean_leaves"] == row["leaves"]
+    assert {row.get(scorer.ranked_by)} <= set(row.values())

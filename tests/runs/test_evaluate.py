@@ -1,0 +1,352 @@
+import csv
+import dataclasses
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_runs import CONFIG
+
+from uhseg_jax.backbones import ClassTokenRequest
+from uhseg_jax.datasets.folder import FolderSource
+from uhseg_jax.datasets.source import DatasetError, Example
+from uhseg_jax.datasets.views import CroppedSource
+from uhseg_jax.methods import multilevel_clustering
+from uhseg_jax.metrics import boundary, overlap, regions, scales
+from uhseg_jax.metrics.boundary import BoundaryState
+from uhseg_jax.metrics.matching import ImageMatchingState, match_image
+from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.protocols import Scoring, gallery
+from uhseg_jax.refinement.labels import resize_labels
+from uhseg_jax.runs.evaluate import evaluate
+from uhseg_jax.runs.journal import Entry, Journal
+from uhseg_jax.runs.record import RunError
+from uhseg_jax.taxonomy import Taxonomy
+
+FLAT = "background = 0 background\nleft = 1\nright = 2\nborder = 255 ignore\n"
+NESTED = (
+    "background = 0 background\nthing\n  left = 1\n  right = 2\nvoid = 255 ignore\n"
+)
+
+
+class Shapes:
+    """Images of coloured halves with their masks, made on the fly."""
+
+    name = "shapes"
+
+    def __init__(self, count=5, *, taxonomy=FLAT, fails_at=None):
+        self.taxonomy = Taxonomy.parse(taxonomy)
+        self.reads = []
+        self._count, self._fails_at = count, fails_at
+
+    def __len__(self):
+        return self._count
+
+    def fingerprint(self):
+        return f"{self._count} shapes"
+
+    def __getitem__(self, index):
+        if index == self._fails_at:
+            raise DatasetError(f"shape {index}: cannot be read; look at the file.")
+        self.reads.append(index)
+        rng = np.random.default_rng(index)
+        middle = 20 + 5 * index
+        labels = np.zeros((40 + index, 60), np.uint8)
+        labels[8:, :middle], labels[8:, middle:], labels[:2] = 1, 2, 255
+        if index == 3:
+            labels[:] = 255  # nothing counts here
+        colors = np.array([[90, 90, 90], [220, 40, 30], [20, 60, 220]])
+        image = colors[labels % 255] + rng.integers(0, 25, (*labels.shape, 3))
+        return Example(f"shape {index}", image.astype(np.uint8), labels)
+
+
+class Annotated(Shapes):
+    """The same shapes cut by two people, the second less finely."""
+
+    def __getitem__(self, index):
+        example = super().__getitem__(index)
+        people = np.stack([example.labels.astype(np.int32), example.labels > 0])
+        return dataclasses.replace(example, annotations=people.astype(np.uint16))
+
+
+class Empty(Shapes):
+    """Images without ground truth."""
+
+    def __getitem__(self, index):
+        example = super().__getitem__(index)
+        return dataclasses.replace(example, labels=np.full_like(example.labels, 255))
+
+
+MATCHED = Scoring("hungarian", crop=42)
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return Segmenter.create(model="dinov2_test", config=CONFIG, refine="upsample")
+
+
+@pytest.fixture(scope="module")
+def whole(segmenter, tmp_path_factory):
+    """The folder of a finished evaluation, which is not to be changed."""
+    folder = tmp_path_factory.mktemp("whole")
+    metrics = evaluate(segmenter, Shapes(), folder)
+    assert read_json(folder / "metrics.json") == metrics
+    return folder
+
+
+@pytest.fixture
+def truths(monkeypatch):
+    """The ground truths that the gallery draws."""
+    truths, draw = [], gallery.overlay
+
+    def overlay(image, tree, *, truth, **kwargs):
+        truths.append(truth)
+        return draw(image, tree, truth=truth, **kwargs)
+
+    monkeypatch.setattr(gallery, "overlay", overlay)
+    return truths
+
+
+def read_json(path):
+    return json.loads(path.read_text())
+
+
+def rows(folder):
+    with open(folder / "per_image.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_same_files(ours, theirs):
+    for name in ("metrics.json", "per_image.csv"):
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes()
+
+
+def test_scores_are_those_of_the_metrics_image_by_image(segmenter, whole):
+    source, metrics = Shapes(), read_json(whole / "metrics.json")
+    classes = source.taxonomy.flat()
+    grid, full = (overlap.OverlapState.empty(classes.num_classes) for _ in range(2))
+    for example in (source[index] for index in range(len(source))):
+        truth = classes.encode(example.labels)
+        found = segmenter([example.image])[0]
+        small = resize_labels(truth, found.grid.labels.shape)
+        grid = grid.update(overlap.score_image(found.grid, small, num_classes=3))
+        full = full.update(overlap.score_image(found.tree, truth, num_classes=3))
+    for place, state in (("grid", grid), ("full", full)):
+        for name, value in state.compute().items():
+            assert metrics[name if name in metrics else f"{place}/{name}"] == value
+    assert (metrics["images"], metrics["skipped"]) == (4, 1)
+    expected = {"miou", "pacc", "macc", "fiou", "nmcovering"}
+    expected |= {f"nmcovering_at_{n}" for n in (4, 8, 16, 32)}
+    for place in ("grid", "full"):
+        assert {k.partition("/")[2] for k in metrics if k.startswith(place)} == expected
+    table = rows(whole)
+    assert [row["name"] for row in table] == [f"shape {i}" for i in range(5)]
+    scored = [float(r["full/nmcovering"]) for r in table if r["name"] != "shape 3"]
+    assert np.mean(scored) == pytest.approx(metrics["full/nmcovering"], abs=1e-9)
+
+
+def test_boundaries_of_classes_are_scored_where_asked_for(segmenter, tmp_path):
+    source = Shapes()
+    metrics = evaluate(segmenter, source, tmp_path, scoring=Scoring(boundaries=True))
+    state = BoundaryState.empty(len(scales.NUM_REGIONS))
+    for example in (source[index] for index in (0, 1, 2, 4)):  # 3: nothing counts
+        truth = example.labels.astype(np.int64)
+        truth[:2] = truth[2]  # void rows take what lies below
+        tree = segmenter([example.image])[0].tree
+        state = state.update(boundary.score_stack(scales.cut_stack(tree), [truth]))
+    wanted = state.compute()
+    for name in ("boundary_ods", "boundary_ois", "boundary_ap"):
+        assert metrics[f"full/{name}"] == wanted[name]
+        assert f"grid/{name}" not in metrics
+    assert (metrics["images"], metrics["skipped"]) == (4, 1)
+
+
+def test_the_worst_and_best_images_are_drawn(segmenter, whole, tmp_path):
+    drawn = sorted(path.name for path in (whole / "images").iterdir())
+    assert drawn == ["best-1.png", "best-2.png", "worst-1.png", "worst-2.png"]
+    assert rows(whole)[3]["full/nmcovering"] == "nan"  # so that is not drawn
+    with Image.open(whole / "images" / "worst-1.png") as sheet:
+        assert sheet.width > 2 * 60  # image, ground truth and two levels
+    again = shutil.copytree(whole, tmp_path / "again")
+    shutil.rmtree(again / "images")
+    evaluate(segmenter, Shapes(), again)
+    assert sorted(path.name for path in (again / "images").iterdir()) == drawn
+
+
+def test_drawings_show_classes_and_what_does_not_count(segmenter, tmp_path, truths):
+    evaluate(segmenter, Shapes(2), tmp_path / "classes")
+    assert len(truths) == 2
+    assert all(np.unique(truth).tolist() == [-1, 0, 1, 2] for truth in truths)
+    truths.clear()
+    evaluate(segmenter, Annotated(2), tmp_path / "regions")
+    assert all(np.unique(truth).tolist() == [0, 1, 2, 255] for truth in truths)
+
+
+def test_scores_stand_without_drawings(segmenter, tmp_path, capsys):
+    (tmp_path / "images").write_text("in the way")
+    assert evaluate(segmenter, Shapes(2), tmp_path)["images"] == 2
+    assert "images could not be drawn" in capsys.readouterr().err
+
+
+def test_regions_of_several_people_are_scored_as_bsds_does(segmenter, tmp_path):
+    source = Annotated(3)
+    metrics = evaluate(segmenter, source, tmp_path)
+    state = regions.RegionState.empty(len(scales.NUM_REGIONS))
+    for example in (source[index] for index in range(3)):
+        tree = segmenter([example.image])[0].tree
+        people = list(example.annotations.astype(np.int64))
+        state = state.update(regions.score_tree(tree, people))
+    for name, value in state.compute().items():
+        assert metrics[name if name == "images" else f"full/{name}"] == value
+    assert 0 <= metrics["full/boundary_ods"] <= 1
+    assert metrics["mean_nodes"] > 0
+    assert not any(key.startswith("grid/") for key in metrics)
+    assert evaluate(segmenter, source, tmp_path) == metrics
+
+
+def test_matched_segments_are_scored_on_the_crops(segmenter, tmp_path, truths):
+    metrics = evaluate(segmenter, Shapes(), tmp_path, scoring=MATCHED)
+    cropped = CroppedSource(Shapes(), side=42)
+    state = ImageMatchingState.empty(3)
+    counts = []
+    for example in (cropped[index] for index in range(5)):
+        tree = segmenter([example.image])[0].tree
+        truth = cropped.taxonomy.flat().encode(example.labels)
+        state = state.update(match_image(tree.labels, truth, num_classes=3))
+        counts.append(np.unique(tree.labels).size)
+    expected = state.compute()
+    assert metrics["full/hungarian_miou"] == expected["miou"]
+    assert metrics["full/hungarian_pacc"] == expected["pacc"]
+    assert (metrics["images"], metrics["skipped"]) == (4, 1)
+    assert metrics["mean_leaves"] == np.mean(counts[:3] + counts[4:])
+    assert {key.partition("/")[0] for key in metrics} == {
+        *("full", "grid", "images", "skipped", "mean_leaves")
+    }
+    assert [truth.shape for truth in truths] == [(42, 42)] * 4
+    assert read_json(tmp_path / "metrics.json") == metrics
+
+
+def test_hierarchies_are_scored_as_well(segmenter, tmp_path):
+    metrics = evaluate(segmenter, Shapes(taxonomy=NESTED), tmp_path)
+    for place in ("grid", "full"):
+        assert 0 < metrics[f"{place}/nhcovering"] <= metrics[f"{place}/tree_nmcovering"]
+        assert {f"{place}/tree_miou", f"{place}/tree_pacc"} <= metrics.keys()
+
+
+def test_nothing_to_score_is_null_in_json(segmenter, tmp_path):
+    metrics = evaluate(segmenter, Empty(2), tmp_path)
+    assert np.isnan(metrics["full/miou"])
+    assert metrics["skipped"] == 2
+    assert read_json(tmp_path / "metrics.json")["full/miou"] is None
+
+
+@pytest.mark.parametrize("scoring", [Scoring(), MATCHED], ids=["regions", "matched"])
+def test_a_stopped_evaluation_goes_on_and_ends_the_same(
+    scoring, segmenter, whole, tmp_path
+):
+    if scoring == MATCHED:
+        whole = tmp_path / "whole"
+        evaluate(segmenter, Shapes(), whole, scoring=scoring)
+    parts = tmp_path / "parts"
+    with pytest.raises(DatasetError, match="shape 2"):
+        evaluate(segmenter, Shapes(fails_at=2), parts, scoring=scoring)
+    assert not (parts / "metrics.json").exists()
+    source, seen = Shapes(), []
+    evaluate(
+        segmenter,
+        source,
+        parts,
+        scoring=scoring,
+        batch_size=2,
+        on_image=lambda *progress: seen.append(progress[:3]),
+    )
+    assert seen == [(0, "scores", done) for done in (3, 4, 5)]
+    assert source.reads[1:4] == [2, 3, 4]  # the first look tells how to score
+    assert_same_files(parts, whole)
+    with pytest.raises(RunError, match=r"scoring\.crop"):
+        evaluate(segmenter, Shapes(), parts, scoring=Scoring("hungarian", crop=41))
+
+
+def test_results_of_other_settings_are_not_mixed(segmenter, tmp_path):
+    evaluate(segmenter, Shapes(2), tmp_path)
+    with pytest.raises(RunError, match="examples 2 there and 3 now"):
+        evaluate(segmenter, Shapes(3), tmp_path)
+    assert evaluate(segmenter, Shapes(3), tmp_path, overwrite=True)["images"] == 3
+
+
+def test_scores_of_other_images_are_not_mixed(segmenter, tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        for name in "01":
+            Image.new("L", (60, 40)).save(tmp_path / folder / f"{name}.png")
+
+    def evaluated(*names):
+        folders = (tmp_path / "images", tmp_path / "masks")
+        return evaluate(
+            segmenter, FolderSource(*folders, names=names), tmp_path / "out"
+        )
+
+    evaluated("0")
+    with pytest.raises(RunError, match="fingerprint"):
+        evaluated("1")
+    os.utime(tmp_path / "masks" / "0.png", (0, 0))
+    with pytest.raises(RunError, match="fingerprint"):
+        evaluated("0")
+
+
+def test_unknown_ids_name_the_example(segmenter, tmp_path):
+    source = Shapes(1, taxonomy="background = 0 background\nleft = 1\n")
+    with pytest.raises(DatasetError, match=r"shape 0: .*2 \("):
+        evaluate(segmenter, source, tmp_path)
+
+
+def test_seeds_are_averaged_and_a_second_call_changes_nothing(tmp_path):
+    config = multilevel_clustering.Config(
+        request=ClassTokenRequest(grid=6),
+        crop_grid=2,
+        num_groups=1,
+        num_categories=2,
+        sample_size=400,
+        kmeans_restarts=1,
+        seed=3,
+    )
+    segmenter = Segmenter.create(
+        method="multilevel_clustering", model="dinov2_test", config=config
+    )
+    source, seen = Shapes(3), []
+
+    def evaluated(num_seeds, **kwargs):
+        scoring = Scoring("collection", num_seeds=num_seeds)
+        return evaluate(segmenter, source, tmp_path, scoring=scoring, **kwargs)
+
+    metrics = evaluated(2, on_image=lambda *progress: seen.append(progress[:3]))
+    stages = ("features", "regions", "scores")
+    assert seen == [(s, x, i) for s in (3, 4) for x in stages for i in (1, 2, 3)]
+    each = [metrics[f"full/miou_seed_{seed}"] for seed in (3, 4)]
+    assert metrics["full/miou"] == pytest.approx(np.mean(each))
+    assert metrics["full/miou_std"] == pytest.approx(np.std(each, ddof=1))
+    assert read_json(tmp_path / "metrics.json") == metrics
+    seen.clear()
+    assert evaluated(2, on_image=lambda *progress: seen.append(progress)) == metrics
+    assert not seen
+    with pytest.raises(RunError, match="num_seeds 2 there and 1 now"):
+        evaluated(1)
+    assert evaluated(1, overwrite=True)["full/miou"] == each[0]
+    assert not list(tmp_path.glob("seed-*/metrics.json"))
+
+
+def test_a_cut_off_line_of_the_journal_spoils_only_itself(tmp_path):
+    journal = Journal(tmp_path / "images.jsonl")
+    entries = [
+        Entry(i, f"image {i}", {"x": 0.5}, np.arange(4, dtype="<i4")) for i in (0, 1)
+    ]
+    journal.append(entries[0])
+    with open(tmp_path / "images.jsonl", "a") as file:
+        file.write(entries[1].to_line()[:-9])
+    assert [entry.index for entry in journal.read()] == [0]
+    journal.append(entries[1])
+    found = list(journal.read())
+    assert [entry.index for entry in found] == [0, 1]
+    np.testing.assert_array_equal(found[1].words, entries[1].words)

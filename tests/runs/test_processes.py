@@ -1,0 +1,94 @@
+"""Runs of processes that are killed, of several devices and of several processes.
+
+All must end in the same files, byte for byte.
+"""
+
+import signal
+import socket
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_runs import finish, photograph, start
+
+from uhseg_jax.hierarchy.tree import RegionTree
+
+pytestmark = pytest.mark.slow
+COUNT = 11
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Photographs with masks, and what one process makes of them."""
+    folder = tmp_path_factory.mktemp("runs")
+    for i in range(COUNT):
+        photograph(folder / "images" / f"{i:02}.png", seed=i)
+        mask = Image.fromarray(np.repeat([[0], [1], [2]], 10, axis=0).astype(np.uint8))
+        (folder / "masks").mkdir(exist_ok=True)
+        mask.resize((40, 30), Image.Resampling.NEAREST).save(
+            folder / "masks" / f"{i:02}.png"
+        )
+    for command in ("segment", "evaluate"):
+        finish(begin(command, folder, folder / command))
+    return folder
+
+
+def begin(command, folder, output, *flags, **kwargs):
+    flags = [f"--images={folder / 'images'}", f"--output={output}", *flags]
+    if command == "evaluate":
+        flags.append(f"--masks={folder / 'masks'}")
+    return start(command, *flags, **kwargs)
+
+
+def results(folder):
+    """The contents of files, but of journals (as many as processes) and parts."""
+    others = (".jsonl", ".part")
+    paths = (p for p in folder.rglob("*.*") if p.is_file() and p.suffix not in others)
+    return {p.relative_to(folder): p.read_bytes() for p in paths}
+
+
+both = pytest.mark.parametrize("command", ["segment", "evaluate"])
+
+
+@both
+def test_eight_devices_make_the_files_of_one(command, folder, tmp_path):
+    finish(begin(command, folder, tmp_path, devices=8))
+    assert results(tmp_path) == results(folder / command)
+
+
+@both
+def test_two_processes_make_the_files_of_one(command, folder, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    flags = ["--distributed", f"--coordinator=localhost:{port}", "--processes=2"]
+    finish(
+        *(begin(command, folder, tmp_path, *flags, f"--process={i}") for i in range(2))
+    )
+    assert results(tmp_path) == results(folder / command)
+    journals = 2 if command == "evaluate" else 0
+    assert len(list(tmp_path.glob("images-*.jsonl"))) == journals
+
+
+@both
+def test_kill_9_in_the_middle_does_not_change_the_files(command, folder, tmp_path):
+    def is_begun():
+        journal = tmp_path / "images-0.jsonl"
+        return (tmp_path / "02.npz").exists() or (
+            journal.exists() and journal.read_bytes().count(b"\n") > 2
+        )
+
+    with begin(command, folder, tmp_path) as killed:
+        deadline = time.monotonic() + 240
+        while not is_begun() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        killed.send_signal(signal.SIGKILL)
+    assert is_begun()
+    assert not {"coco.json", "metrics.json"} & {p.name for p in tmp_path.iterdir()}
+    trees = {p: p.stat().st_mtime_ns for p in tmp_path.glob("*.npz")}
+    for path in trees:
+        RegionTree.load(path)
+    finish(begin(command, folder, tmp_path))
+    assert trees.items() <= {p: p.stat().st_mtime_ns for p in trees}.items()
+    assert results(tmp_path) == results(folder / command)

@@ -1,0 +1,61 @@
+"""A small method, photographs of blocks, and the commands in processes of their own.
+
+One size and one config serve all tests of runs, so that they compile once.
+"""
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+import numpy as np
+from PIL import Image
+
+from uhseg_jax.backbones import PatchRequest
+from uhseg_jax.cli import evaluate, segment
+from uhseg_jax.methods import METHODS, recursive_spectral
+
+CONFIG = dataclasses.replace(
+    recursive_spectral.default(),
+    request=PatchRequest(grid=6, blocks=(-1,)),
+    num_superpixels=12,
+    num_vectors=4,
+    max_ncut=1.0,
+)
+# As CONFIG, for commands that take no config.
+PRESET = ("--preset=small", "--model=dinov2_test", "--refine=upsample")
+METHODS["recursive_spectral"].presets["small"] = lambda: CONFIG
+
+
+def photograph(path, *, seed=0, size=(40, 30)):
+    """Four blocks of random colours, so that there is something to divide."""
+    rng = np.random.default_rng(seed)
+    blocks = Image.fromarray(rng.integers(0, 256, (2, 2, 3), dtype=np.uint8))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    blocks.resize(size, Image.Resampling.NEAREST).save(path)
+    return path
+
+
+def start(command, *arguments, devices=1):
+    """Starts "segment" or "evaluate" with the small preset in a process."""
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags += " --xla_backend_optimization_level=0"
+    return subprocess.Popen(
+        [sys.executable, __file__, command, *PRESET, *map(str, arguments)],
+        env={**os.environ, "XLA_FLAGS": flags},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(*processes):
+    """Waits for processes that must succeed."""
+    for process in processes:
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+
+
+if __name__ == "__main__":
+    main = {"segment": segment.main, "evaluate": evaluate.main}[sys.argv[1]]
+    sys.exit(main([f"uhseg-{sys.argv[1]}", *sys.argv[2:]]))

@@ -1,0 +1,186 @@
+"""The flags that `uhseg-segment` and `uhseg-evaluate` share, and what they mean."""
+
+import collections
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+
+from uhseg_jax import backbones
+from uhseg_jax.cli.overrides import UsageError, override
+from uhseg_jax.methods import DEFAULT_METHOD, METHODS
+from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.refinement.config import Refinement
+from uhseg_jax.refinement.refiners import REFINERS, parse_refiners
+from uhseg_jax.runs import hosts
+
+__all__ = [
+    "Flag",
+    "Flags",
+    "define",
+    "help_text",
+    "join_hosts",
+    "output_of",
+    "parse",
+    "refinement_of",
+    "segmenter_of",
+]
+
+Flags = flags.FlagValues
+# Kind (of absl's DEFINE_..., or a parser), name, default, meaning, perhaps bounds.
+Flag = tuple[Any, ...]
+
+
+class _RefinersParser(flags.ArgumentParser[str]):
+    """Refuses what `parse_refiners` cannot read, and keeps the text."""
+
+    def parse(self, argument: str) -> str:
+        parse_refiners(argument)
+        return argument
+
+
+_SHARED: list[Flag] = [
+    ("bool", "help", False, "Show this and exit."),
+    ("string", "model", backbones.DEFAULT_VARIANT,
+     f"Backbone: {', '.join(backbones.VARIANTS)}."),
+    ("string", "method", DEFAULT_METHOD, "How regions are found: "
+     + "; ".join(f"{x.name}, {x.summary}" for x in METHODS.values()) + "."),
+    ("string", "preset", "default", "Named parameters of the method: " + "; ".join(
+        f"{x.name} has {', '.join(x.presets)}" for x in METHODS.values()) + "."),
+    (_RefinersParser(), "refine", None,
+     "How leaves of patches become leaves of pixels: none (whole patches), upsample "
+     "(features interpolated) or, on top of that, some of the following in the order "
+     "to run them, separated by commas: "
+     + ", ".join(f"{x.name} ({x.summary})" for x in REFINERS.values())
+     + ". The method's own by default."),
+    ("float", "min_area", Refinement().min_area,
+     "Share of the image below which a connected piece of a leaf goes to the regions "
+     "around it.", {"lower_bound": 0.0, "upper_bound": 1.0}),
+    ("bool", "connected", Refinement().connected,
+     "Divide leaves that lie in several pieces."),
+    ("multi_string", "refinement", [],
+     "A parameter of the refinement or of a refiner, as in "
+     "--refinement.kernel=bilinear and --refinement.crf.iterations=5"),
+    ("string", "checkpoint_dir", None,
+     "Folder of converted weights; UHSEG_CACHE or else the user's cache by default."),
+    ("bool", "distributed", False,
+     "One of several processes that share the images (jax.distributed); a cluster's "
+     "own settings are found, or give the next three."),
+    ("string", "coordinator", None, "HOST:PORT of the first process."),
+    ("integer", "processes", None, "How many."),
+    ("integer", "process", None, "Which, from 0."),
+]  # fmt: skip
+
+
+def define(*others: Flag) -> Flags:
+    """The flags of a command: those shared, and its own."""
+    # Not in absl's global set: the commands share names of flags, and two of them may
+    # be imported by one process.
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)  # flags after paths count too
+    for kind, name, default, meaning, *rest in (*_SHARED, *others):
+        said = {"default": default, "help": meaning, "flag_values": values}
+        if isinstance(kind, str):
+            bounds = rest[0] if rest else {}
+            getattr(flags, f"DEFINE_{kind}")(name, **said, **bounds)
+        else:
+            flags.DEFINE(kind, name, **said)
+    return values
+
+
+def parse(values: Flags, argv: Sequence[str], *, dotted: Sequence[str]) -> list[str]:
+    """Reads a command line.
+
+    Args:
+      values: from `define`; set.
+      argv: with the name of the command first.
+      dotted: flags of which --FLAG.NAME=VALUE is read as --FLAG=NAME=VALUE.
+
+    Returns:
+      What is no flag.
+
+    Raises:
+      UsageError: a flag is unknown or has a value it cannot have.
+    """
+    prefix = re.compile(rf"^--?({'|'.join(dotted)})\.")
+    try:
+        positional = values([prefix.sub(r"--\1=", text) for text in argv])[1:]
+    except flags.Error as error:
+        raise UsageError(f"{error}. See {Path(argv[0]).name} --help.") from error
+    if not values.output:
+        raise UsageError(
+            "--output expects a folder for the results, but got ''; a dot stands for "
+            "the current folder."
+        )
+    return positional
+
+
+def help_text(values: Flags) -> str:
+    """All flags with their meanings and defaults."""
+    # Without the name of the module that defined them.
+    return values.module_help(__name__).strip().partition("\n")[2]
+
+
+def join_hosts(values: Flags) -> None:
+    """Makes this one of several processes if asked to; before JAX does anything.
+
+    Raises:
+      HostsError: they do not find each other.
+    """
+    if values.distributed:
+        hosts.join(values.coordinator, values.processes, values.process)
+
+
+def output_of(values: Flags) -> Path:
+    """The folder for the results."""
+    return Path(values.output).expanduser()
+
+
+def refinement_of(values: Flags, *, method: str) -> Refinement:
+    """The refinement that the flags describe; the method's own where none is named.
+
+    Raises:
+      UsageError: a parameter is unknown or has a value it cannot have.
+    """
+    own, constants = [], collections.defaultdict(list)
+    for assignment in values.refinement:
+        name, dot, rest = assignment.partition(".")
+        if name.startswith("refiners"):
+            raise UsageError("--refinement: name the refiners with --refine=pamr,crf.")
+        if dot and name in REFINERS:
+            constants[name].append(rest)
+        else:
+            own.append(assignment)
+    # Constants of refiners that do not run are checked as well.
+    known = {
+        name: override(x, constants[name], flag=f"--refinement.{name}")
+        for name, x in REFINERS.items()
+    }
+    named = Refinement(
+        parse_refiners(values.refine or METHODS.find(method).refiner, known),
+        min_area=values.min_area,
+        connected=values.connected,
+    )
+    return override(named, own, flag="--refinement")
+
+
+def segmenter_of(
+    values: Flags, *, model: str, method: str, config: Any, refinement: Refinement
+) -> Segmenter:
+    """What makes trees, on the devices of this process."""
+    devices = jax.local_devices()
+    mesh = None
+    if len(devices) > 1:
+        mesh = jax.sharding.Mesh(np.array(devices), ("data",))
+    return Segmenter.create(
+        method=method,
+        model=model,
+        config=config,
+        refine=refinement,
+        checkpoint_dir=values.checkpoint_dir,
+        mesh=mesh,
+    )

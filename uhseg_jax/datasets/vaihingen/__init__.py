@@ -1,1 +1,0 @@
-"""ISPRS Vaihingen: aerial images."""

@@ -1,0 +1,49 @@
+"""What every solver gives."""
+
+import jax.numpy as jnp
+
+from uhseg_jax.pytrees import pytree_dataclass
+from uhseg_jax.spectral.operators import Operator
+from uhseg_jax.types import Array, Bool, Float
+
+__all__ = ["ABSENT", "EigenOutput", "is_present"]
+
+# Eigenvalue of directions that are not there; those of a normalised adjacency lie in
+# [-1, 1], so that these sort behind all.
+ABSENT = -2.0
+
+
+def is_present(values: Float[Array, " q"]) -> Bool[Array, " q"]:
+    """Which eigenvalues are those of directions that are there."""
+    return values > (ABSENT - 1) / 2
+
+
+@pytree_dataclass
+class EigenOutput:
+    """Eigenpairs of an operator, largest eigenvalue first.
+
+    Attributes:
+      values: ``[q]``; of M the eigenvalues of the Laplacian are ``1 - values``.
+      vectors: ``[n, q]``, orthonormal columns.
+      residuals: ``[q]``, ``|M x - values x|`` of every pair.
+    """
+
+    values: Float[Array, " q"]
+    vectors: Float[Array, "n q"]
+    residuals: Float[Array, " q"]
+
+    @classmethod
+    def measured(
+        cls,
+        operator: Operator,
+        values: Float[Array, " q"],
+        vectors: Float[Array, "n q"],
+    ) -> "EigenOutput":
+        """Pairs with their residuals, each vector with a sign of its own.
+
+        The sign makes the sum of cubes positive: it does not depend on the solver.
+        """
+        skewness = jnp.sum(vectors**3, axis=0, keepdims=True)
+        vectors = jnp.where(skewness < 0, -vectors, vectors)
+        residuals = operator.matmat(vectors) - vectors * values[None, :]
+        return cls(values, vectors, jnp.linalg.norm(residuals, axis=0))
