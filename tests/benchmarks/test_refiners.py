@@ -2,12 +2,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from uhseg_jax.segmenter import Segmenter
 
+from uhseg_jax.backbones.requests import PatchRequest
 from uhseg_jax.benchmarks import refiners
 from uhseg_jax.methods import recursive_spectral
-from uhseg_jax.refinement.config import REFINERS, Refinement
-from uhseg_jax.refinement.dense_crf import CRFConfig
+from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.refinement.config import Refinement
+from uhseg_jax.refinement.dense_crf import DenseCRF
+from uhseg_jax.refinement.pamr import Pamr
 
 
 def image():
@@ -17,8 +19,7 @@ def image():
 def test_every_refiner_can_be_timed():
     config = dataclasses.replace(
         recursive_spectral.default(),
-        image_size=56,
-        blocks=(-1,),
+        request=PatchRequest(grid=4),
         num_superpixels=8,
         num_vectors=4,
         max_ncut=1.0,
@@ -26,10 +27,11 @@ def test_every_refiner_can_be_timed():
     segmenter = Segmenter.create(
         model="dinov2_test",
         config=config,
-        refine=Refinement(crf=CRFConfig(iterations=1)),
+        refine=Refinement((Pamr(), DenseCRF(iterations=1))),
     )
     calls = refiners.refiners(segmenter, image())
-    assert list(calls) == [f"refine: {name}" for name in REFINERS]
+    names = ["none", "upsample", "pamr", "crf", "pamr,crf"]
+    assert list(calls) == [f"refine: {name}" for name in names]
     for call in calls.values():
         assert call().labels.shape == (40, 50)
 

@@ -1,6 +1,7 @@
 """Categories look the same everywhere, and the page and files hold what was found."""
 
 import base64
+import html
 import io
 import json
 import re
@@ -8,21 +9,38 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from uhseg_jax.export.category_overlay import (
-    category_colors,
-    paint_categories,
-    save_category_map,
-)
 
-from uhseg_jax.export.categories_page import (
-    Category,
-    save_categories_page,
-    thumbnail,
-)
-from uhseg_jax.export.coco import CocoWriter
-from uhseg_jax.methods.multilevel_clustering.regions import flat_tree
+from tests.export.results import result_of
+from tests.trees import make_tree
+from uhseg_jax.export import ExportOptions, categories_page
+from uhseg_jax.export.categories_page import open_categories_page, thumbnail
+from uhseg_jax.export.coco import open_coco
+from uhseg_jax.export.colors import category_colors
+from uhseg_jax.export.labels import save_categories
+from uhseg_jax.export.overlay import paint_categories
 
-LABELS = np.array([[0, 0, 1], [2, 2, 1]])
+
+def flat_result(numbers, title="0.jpg", *, side=4, distances=None):
+    """A background and regions of these categories, side by side."""
+    n = len(numbers) + 2
+    labels = np.repeat(np.arange(1, n), side)[None].repeat(side, 0)
+    tree = make_tree(labels, [-1] + [0] * (n - 1), [0] + [1] * (n - 1), [0] * n)
+    if distances is not None:
+        distances = np.array([0, 0, *distances], np.float32)
+    categories = np.array([0, 0, *numbers], np.int32)
+    return result_of(tree, title, categories=categories, distances=distances)
+
+
+def decoded(url):
+    with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as image:
+        return np.array(image)
+
+
+def page_of(path, *results, count=2):
+    with open_categories_page(path, ExportOptions(num_categories=count)) as writer:
+        for one in results:
+            writer.add(one)
+    return path.read_text()
 
 
 def test_colours_differ_and_the_background_is_black():
@@ -49,64 +67,66 @@ def test_the_sheet_shows_the_image_and_dims_its_background():
 @pytest.mark.parametrize("count", [3, 255, 256, 3000])
 def test_label_maps_hold_category_ids(tmp_path, count):
     categories = np.array([[0, 1], [2, count]], np.int32)
-    save_category_map(tmp_path / "map.png", categories, count=count)
-    with Image.open(tmp_path / "map.png") as picture:
-        assert (picture.mode == "P") == (count < 256)
-        np.testing.assert_array_equal(np.array(picture), categories)
-
-
-def test_more_categories_than_a_png_can_number_are_refused(tmp_path):
+    save_categories(tmp_path / "map.png", categories, count=count)
+    with Image.open(tmp_path / "map.png") as image:
+        assert (image.mode == "P") == (count < 256)
+        np.testing.assert_array_equal(np.array(image), categories)
     with pytest.raises(ValueError, match="at most 65535"):
-        save_category_map(tmp_path / "map.png", LABELS, count=70000)
+        save_categories(tmp_path / "map.png", categories, count=70000)
 
 
 def test_a_thumbnail_is_dimmed_outside_its_region():
-    crop = np.full((300, 200, 3), 220, np.uint8)
-    inside = np.zeros((300, 200), bool)
-    inside[:, :100] = True
-    with Image.open(io.BytesIO(thumbnail(crop, inside))) as picture:
-        assert picture.size == (96, 144)
-        pixels = np.array(picture.convert("L")).astype(int)
-    assert abs(pixels[70, 20] - 220) < 6
-    assert abs(pixels[70, 80] - 77) < 6
+    inside = np.arange(200)[None].repeat(300, 0) < 100
+    shown = decoded(thumbnail(np.full((300, 200, 3), 220, np.uint8), inside))
+    assert shown.shape == (144, 96, 3)
+    assert np.abs(shown[70, 20].astype(int) - 220).max() < 6
+    assert np.abs(shown[70, 80].astype(int) - 77).max() < 6
 
 
-def test_the_page_holds_every_category_by_itself(tmp_path):
-    jpeg = thumbnail(np.zeros((4, 4, 3), np.uint8), np.ones((4, 4), bool))
-    names = ['a<b>&"c".jpg', "plain.jpg"]
-    categories = [
-        Category("category 01", 3, 2, [(name, jpeg) for name in names]),
-        Category("category 02", 1, 1, [("plain.jpg", jpeg)]),
-    ]
-    save_categories_page(tmp_path / "page.html", categories, num_images=2)
-    page = (tmp_path / "page.html").read_text()
-    assert "2 categories from 4 regions in 2 images" in page
-    assert "and 1 more" in page
+def test_the_page_holds_every_category_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(categories_page, "_MAX_CROPS", 2)
+    name = 'a<b>&"c".jpg'
+    results = flat_result([1, 1, 2, 1], name), flat_result([1, 0], "plain.jpg")
+    page = page_of(tmp_path / "page.html", *results)
+    assert "2 categories from 5 regions in 2 images" in page
+    assert "4 regions in 2 images" in page
+    assert "1 region in 1 image" in page
+    assert "and 2 more" in page
     assert "a<b>" not in page
-    assert "a&lt;b&gt;&amp;&quot;c&quot;.jpg" in page
-    sources = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
-    assert [base64.b64decode(x) for x in sources] == [jpeg] * 3
+    assert page.count(f'title="{html.escape(name)}"') == 3
+    sources = re.findall(r'src="([^"]+)"', page)
+    assert [decoded(x).shape for x in sources] == [(4, 4, 3)] * 3
     assert page.rstrip().endswith("</html>")
-    save_categories_page(tmp_path / "none.html", [], num_images=1)
-    assert "No image has a foreground" in (tmp_path / "none.html").read_text()
+    empty = page_of(tmp_path / "none.html", flat_result([0]), count=0)
+    assert "No image has a foreground" in empty
+
+
+def test_the_page_shows_the_regions_nearest_to_each_centroid(tmp_path, monkeypatch):
+    monkeypatch.setattr(categories_page, "_MAX_CROPS", 3)
+    distances = np.random.default_rng(0).permutation(12).reshape(4, 3) // 2
+    results = [
+        flat_result([1, 1, 1], f"{i}.jpg", distances=row)
+        for i, row in enumerate(distances)
+    ]
+    page = page_of(tmp_path / "page.html", *results, count=1)
+    # Of equal distances the first.
+    nearest = np.argsort(distances.ravel(), kind="stable")[:3] // 3
+    assert re.findall(r'title="(\d).jpg"', page) == [str(i) for i in nearest]
 
 
 def test_coco_files_hold_regions_under_their_categories(tmp_path):
-    tree, label = flat_tree(LABELS)
-    ids = np.array([0, 7, 7])[np.maximum(label, 0)] * (label > 0)
-    with CocoWriter(
-        tmp_path / "coco.json", categories=[f"c{i}" for i in range(8)]
-    ) as w:
-        empty, _ = flat_tree(np.zeros((2, 2), int))
-        w.add("empty.jpg", (2, 2), empty, category_ids=np.array([0]))
-        w.add("some.jpg", (2, 3), tree, category_ids=ids)
-        with pytest.raises(ValueError, match="category ids from 0 to 8"):
-            w.add("wrong.jpg", (2, 3), tree, category_ids=np.array([0, 9, 1, 1]))
+    with open_coco(tmp_path / "coco.json", ExportOptions(num_categories=8)) as writer:
+        writer.add(flat_result([], "empty.jpg"))
+        writer.add(flat_result([7, 0, 7], "some.jpg"))
+        with pytest.raises(ValueError, match=r"wrong\.jpg: .*categories from 0 to 8"):
+            writer.add(flat_result([9], "wrong.jpg"))
     document = json.loads((tmp_path / "coco.json").read_text())
+    names = [f"category {i:02}" for i in range(1, 9)]
+    assert [x["name"] for x in document["categories"]] == names
     assert [x["id"] for x in document["categories"]] == list(range(1, 9))
     assert [x["file_name"] for x in document["images"]] == ["empty.jpg", "some.jpg"]
     found = [
         (x["id"], x["image_id"], x["category_id"], x["parent_id"], x["node"], x["area"])
         for x in document["annotations"]
     ]
-    assert found == [(1, 2, 7, None, 2, 2), (2, 2, 7, None, 3, 2)]
+    assert found == [(1, 2, 7, None, 2, 16), (2, 2, 7, None, 4, 16)]

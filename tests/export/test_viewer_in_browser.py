@@ -4,10 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
-from trees import quadrants, random_tree
 
+from tests.export.results import result_of
+from tests.trees import quadrants, random_tree
 from uhseg_jax.export.colors import node_colors
-from uhseg_jax.export.viewer import ViewerWriter
+from uhseg_jax.export.viewer import open_viewer
 
 pytestmark = pytest.mark.browser
 
@@ -48,9 +49,9 @@ def trees():
 @pytest.fixture(scope="module")
 def path(trees, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "index.html"
-    with ViewerWriter(path) as page:
+    with open_viewer(path) as page:
         for name, tree in zip(NAMES, trees, strict=True):
-            page.add(name, np.full((*tree.labels.shape, 3), 128, np.uint8), tree)
+            page.add(result_of(tree, name, gray=128))
     return path
 
 
@@ -286,7 +287,7 @@ def test_on_a_phone_nothing_is_cut_off_and_a_tap_goes_down(page):
 
 
 def test_an_empty_run_says_so(driver, tmp_path):
-    with ViewerWriter(tmp_path / "index.html"):
+    with open_viewer(tmp_path / "index.html"):
         pass
     driver.get((tmp_path / "index.html").as_uri())
     assert "no images here" in driver.find_element("css selector", "body").text

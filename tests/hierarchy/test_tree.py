@@ -1,3 +1,4 @@
+import dataclasses
 import inspect
 import itertools
 import json
@@ -199,6 +200,20 @@ def test_batched_trees_index_and_iterate():
             call()
     with pytest.raises(TypeError, match="batch"):
         len(trees[0])
+
+
+def test_cuts_are_of_the_kind_of_the_labels():
+    tree = random_tree(2)
+    mixed = dataclasses.replace(on_device(tree), labels=tree.labels)
+    for one, kind in (
+        (tree, np.ndarray),
+        (mixed, np.ndarray),
+        (on_device(tree), jax.Array),
+    ):
+        cut, pruned = one.cut(depth=2), one.prune(depth=2)
+        assert isinstance(cut, kind)
+        assert all(isinstance(x, kind) for x in jax.tree.leaves(pruned))
+        np.testing.assert_array_equal(cut, tree.cut(depth=2))
 
 
 def test_entry_ranks_follow_the_cuts():

@@ -260,7 +260,7 @@ def test_bad_files_are_named_in_a_sentence(tmp_path, make, words):
     assert str(path) in str(caught.value)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     kind=st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"]),
     cut=st.floats(0, 1),
@@ -314,17 +314,15 @@ def test_too_many_megapixels_are_refused_before_decoding(tmp_path, side):
         read_image(tmp_path / "huge.png")
 
 
-def test_an_image_of_90_megapixels_is_read_without_warnings(tmp_path):
-    Image.new("1", (9_500, 9_500), 1).save(tmp_path / "big.png")
+def test_images_that_pillow_warns_of_are_read_without_warnings(tmp_path, monkeypatch):
+    assert MAX_MEGAPIXELS * 1e6 < 2 * Image.MAX_IMAGE_PIXELS  # where it refuses
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 6000)  # as if it had 90 megapixels
+    Image.new("1", (100, 100), 1).save(tmp_path / "big.png")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         image = read_image(tmp_path / "big.png")
-    assert image.shape == (9_500, 9_500, 3)
-    assert (image[::999] == 255).all()
-
-
-def test_pillows_own_limit_is_above_ours():
-    assert MAX_MEGAPIXELS * 1e6 < 2 * Image.MAX_IMAGE_PIXELS
+    assert image.shape == (100, 100, 3)
+    assert (image == 255).all()
 
 
 # -- resizing ------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from uhseg_jax.refinement.components import label_components
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 8), (60, 60), (8, 100)])
-def test_resizing_takes_the_cell_of_the_pixels_centre(size):
+def test_resizing_takes_the_label_at_the_pixels_centre(size):
     cells = np.arange(24, dtype=np.int32).reshape(4, 6)
     ours = labels.resize_labels(cells, size)
     theirs = Image.fromarray(cells).resize(size[::-1], Image.Resampling.NEAREST)

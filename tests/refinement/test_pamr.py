@@ -6,18 +6,24 @@ import numpy as np
 import pytest
 
 from uhseg_jax.refinement import pamr
+from uhseg_jax.refinement.pamr import Pamr
 
-CONFIG = pamr.PamrConfig(num_iterations=3, dilations=(1, 2))
+CONFIG = Pamr(num_iterations=3, dilations=(1, 2))
 EPS = np.finfo(np.float32).eps
 SIZE, LABELS = (7, 9), 3
 
 
-@functools.cache
-def refine_fn(config=CONFIG):
-    return jax.jit(functools.partial(pamr.refine, config=config))
+@functools.partial(jax.jit, static_argnames="config")
+def _refine(probabilities, image, valid, *, config):
+    return pamr.refine(probabilities, image, config, mask=valid)
 
 
-def picture(seed=0, size=SIZE, k=LABELS):
+def refined(probabilities, image, valid=None, config=CONFIG):
+    valid = np.ones(image.shape[:2], bool) if valid is None else valid
+    return np.asarray(_refine(probabilities, image, valid, config=config))
+
+
+def scene(seed=0, size=SIZE, k=LABELS):
     """Random labels over an image of two noisy halves."""
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 40, (*size, 3))
@@ -32,16 +38,16 @@ def loop_affinities(image, valid, config):
     weights = {}
     for y, x in np.argwhere(valid):
         center = image[y, x].astype(np.float64)
-        places, colors = [], [center] * len(config.dilations)
+        found, colors = [], [center] * len(config.dilations)
         for d in config.dilations:
             for dy in (-d, 0, d):
                 for dx in (-d, 0, d):
                     i, j = y + dy, x + dx
                     inside = 0 <= i < height and 0 <= j < width
                     if (dy, dx) != (0, 0) and inside and valid[i, j]:
-                        places.append((i, j))
+                        found.append((i, j))
                         colors.append(image[i, j].astype(np.float64))
-        if not places:
+        if not found:
             continue
         deviation = np.std(colors, axis=0, ddof=1)
         logits = [
@@ -53,10 +59,10 @@ def loop_affinities(image, valid, config):
                 ]
                 + [0.0] * int((deviation == 0).sum())
             )
-            for place in places
+            for place in found
         ]
         shares = np.exp(np.array(logits) - max(logits))
-        weights[y, x] = list(zip(places, shares / shares.sum(), strict=True))
+        weights[y, x] = list(zip(found, shares / shares.sum(), strict=True))
     return weights
 
 
@@ -77,34 +83,29 @@ def loop_refine(probabilities, image, config, valid=None):
 TOLERANCE = 300 * EPS
 
 
-def test_refinement_follows_the_formulas():
-    probabilities, image = picture()
-    found = refine_fn()(probabilities, image)
-    assert found.dtype == jnp.float32
-    exact = loop_refine(probabilities, image, CONFIG)
+@pytest.mark.parametrize("case", ["whole", "masked", "one channel is constant"])
+def test_refinement_follows_the_formulas(case):
+    probabilities, image = scene()
+    valid = np.ones(SIZE, bool)
+    if case == "masked":
+        valid = np.random.default_rng(2).random(SIZE) < 0.7
+    elif case == "one channel is constant":
+        image[..., 1] = 9
+    found = refined(probabilities, image, valid)
+    assert found.dtype == np.float32
+    exact = loop_refine(probabilities, image, CONFIG, valid)
     np.testing.assert_allclose(found, exact, rtol=0, atol=TOLERANCE)
+    np.testing.assert_array_equal(found[~valid], probabilities[~valid])
+    np.testing.assert_allclose(found.sum(-1), 1, atol=32 * EPS)
+    assert found.min() >= 0
     assert np.abs(exact - probabilities).max() > 0.3
 
 
-def test_masked_refinement_follows_the_formulas():
-    probabilities, image = picture(1)
-    valid = np.random.default_rng(2).random(SIZE) < 0.7
-    found = refine_fn()(probabilities, image, mask=valid)
-    exact = loop_refine(probabilities, image, CONFIG, valid)
-    np.testing.assert_allclose(found, exact, rtol=0, atol=TOLERANCE)
-    np.testing.assert_array_equal(np.asarray(found)[~valid], probabilities[~valid])
-
-
-def test_rows_sum_to_one():
-    found = refine_fn()(*picture(3))
-    np.testing.assert_allclose(jnp.sum(found, -1), 1, atol=32 * EPS)
-    assert jnp.min(found) >= 0
-
-
 def test_weights_sum_to_one_and_favour_neighbours_of_the_same_colour():
-    _, image = picture(4)
-    weights = pamr.affinities(
-        jnp.asarray(image), jnp.ones(SIZE, dtype=bool), pamr.PamrConfig(dilations=(1,))
+    _, image = scene(4)
+    config = Pamr(dilations=(1,))
+    weights = jax.jit(functools.partial(pamr.affinities, config=config))(
+        image, np.ones(SIZE, bool)
     )
     np.testing.assert_allclose(jnp.sum(weights, 0), 1, atol=8 * EPS)
     # Column 3 borders on the other half: what it takes from there is all but nothing.
@@ -117,22 +118,15 @@ def test_labels_stop_at_an_edge_of_the_image():
     image[:, 6:] = 200
     labels = np.zeros((8, 12, 2), np.float32)
     labels[:, :7, 0] = labels[:, 7:, 1] = 1  # one column too far
-    found = np.asarray(
-        refine_fn(pamr.PamrConfig(num_iterations=10, dilations=(1, 2, 4)))(
-            labels, image
-        )
-    )
-    np.testing.assert_array_equal(
-        found.argmax(-1), np.arange(12)[None].repeat(8, 0) > 5
-    )
+    found = refined(labels, image, config=Pamr(dilations=(1, 2, 4)))
+    truth = np.arange(12)[None].repeat(8, 0) > 5
+    np.testing.assert_array_equal(found.argmax(-1), truth)
 
 
 def test_a_constant_image_gives_the_mean_of_the_neighbours():
-    probabilities, _ = picture(5)
+    probabilities, _ = scene(5)
     image = np.full((*SIZE, 3), 77, np.uint8)
-    found = refine_fn(pamr.PamrConfig(num_iterations=1, dilations=(2,)))(
-        probabilities, image
-    )
+    found = refined(probabilities, image, config=Pamr(1, dilations=(2,)))
     steps = (-2, 0, 2)
     around = [(3 + y, 4 + x) for y in steps for x in steps if (y, x) != (0, 0)]
     mean = np.mean([probabilities[at] for at in around], axis=0)
@@ -141,74 +135,53 @@ def test_a_constant_image_gives_the_mean_of_the_neighbours():
     np.testing.assert_allclose(found[0, 0], corner, atol=8 * EPS)
 
 
-def test_a_channel_that_does_not_vary_says_nothing():
-    probabilities, image = picture(6)
-    image[..., 1] = 9
-    found = refine_fn()(probabilities, image)
-    exact = loop_refine(probabilities, image, CONFIG)
-    np.testing.assert_allclose(found, exact, rtol=0, atol=TOLERANCE)
-
-
-def test_jit_equals_eager():
-    probabilities, image = picture(7)
-    eager = pamr.refine(jnp.asarray(probabilities), jnp.asarray(image), CONFIG)
-    jitted = refine_fn()(probabilities, image)
-    np.testing.assert_allclose(eager, jitted, atol=TOLERANCE)
-
-
 def test_a_batch_equals_its_images():
-    images = [picture(seed) for seed in (8, 9)]
-    batch = jax.vmap(refine_fn())(*map(np.stack, zip(*images, strict=True)))
-    for found, one in zip(batch, images, strict=True):
-        np.testing.assert_allclose(found, refine_fn()(*one), atol=32 * EPS)
+    batch = [np.stack(x) for x in zip(scene(8), scene(9), strict=True)]
+    valid = np.ones((2, *SIZE), bool)
+    found = jax.vmap(functools.partial(_refine, config=CONFIG))(*batch, valid)
+    for one, seed in zip(found, (8, 9), strict=True):
+        np.testing.assert_allclose(one, refined(*scene(seed)), atol=32 * EPS)
 
 
 @pytest.mark.parametrize("filling", [0, np.nan], ids=["zeros", "nan"])
 def test_padding_has_no_influence(filling):
-    probabilities, image = picture(10)
-    alone = refine_fn()(probabilities, image)
-    margin = ((0, 3), (0, 2), (0, 0))
-    found = refine_fn()(
-        np.pad(probabilities, margin, constant_values=filling),
-        np.pad(image, margin, constant_values=200),
-        mask=np.pad(np.ones(SIZE, bool), margin[:2]),
+    inner = (5, 6)
+    probabilities, image = scene(10, size=inner)
+    padding = [(0, a - b) for a, b in zip(SIZE, inner, strict=True)] + [(0, 0)]
+    found = refined(
+        np.pad(probabilities, padding, constant_values=filling),
+        np.pad(image, padding, constant_values=200),
+        np.pad(np.ones(inner, bool), padding[:2]),
     )
-    np.testing.assert_allclose(found[: SIZE[0], : SIZE[1]], alone, atol=32 * EPS)
-    np.testing.assert_array_equal(found[SIZE[0] :], np.float32(filling))
+    exact = loop_refine(probabilities, image, CONFIG)
+    np.testing.assert_allclose(found[:5, :6], exact, rtol=0, atol=TOLERANCE)
+    np.testing.assert_array_equal(found[5:], np.float32(filling))
 
 
 def test_the_order_of_the_labels_does_not_matter():
-    probabilities, image = picture(11)
+    probabilities, image = scene(11)
     order = np.array([2, 0, 1])
-    np.testing.assert_allclose(
-        refine_fn()(probabilities[..., order], image),
-        np.asarray(refine_fn()(probabilities, image))[..., order],
-        atol=4 * EPS,
-    )
+    permuted = refined(np.ascontiguousarray(probabilities[..., order]), image)
+    expected = refined(probabilities, image)[..., order]
+    np.testing.assert_allclose(permuted, expected, atol=4 * EPS)
 
 
-def test_a_single_label_stays():
-    _, image = picture(12)
-    found = refine_fn()(np.ones((*SIZE, 1), np.float32), image)
-    np.testing.assert_allclose(found, 1, atol=32 * EPS)
-
-
-def test_a_single_pixel_stays():
-    probabilities, image = picture(13, size=(1, 1))
-    np.testing.assert_array_equal(refine_fn()(probabilities, image), probabilities)
-
-
-def test_no_iterations_change_nothing():
-    probabilities, image = picture(14)
-    found = refine_fn(pamr.PamrConfig(num_iterations=0))(probabilities, image)
+def test_certainty_lone_pixels_and_no_iterations_change_nothing():
+    probabilities, image = scene(12)
+    certain = np.zeros((*SIZE, LABELS), np.float32)
+    certain[..., 1] = 1
+    np.testing.assert_allclose(refined(certain, image), certain, atol=32 * EPS)
+    lone = np.arange(np.prod(SIZE)).reshape(SIZE) == 11
+    np.testing.assert_array_equal(refined(probabilities, image, lone), probabilities)
+    found = refined(probabilities, image, config=Pamr(num_iterations=0))
     np.testing.assert_array_equal(found, probabilities)
 
 
 @pytest.mark.parity
 def test_pixels_away_from_the_border_are_those_of_the_published_formulation():
     torch = pytest.importorskip("torch")
-    config = pamr.PamrConfig(num_iterations=1, dilations=(1, 2))
-    probabilities, image = picture(15, size=(9, 10))
+    config = Pamr(num_iterations=1, dilations=(1, 2))
+    probabilities, image = scene(15, size=(9, 10))
 
     def windows(x):
         """``[channels, 9 * dilations, H, W]``, borders repeated."""
@@ -229,21 +202,6 @@ def test_pixels_away_from_the_border_are_those_of_the_published_formulation():
     masks = torch.from_numpy(probabilities.transpose(2, 0, 1).astype(np.float64))
     expected = (windows(masks)[:, others] * shares).sum(dim=1).permute(1, 2, 0).numpy()
 
-    found = np.asarray(refine_fn(config)(probabilities, image))
+    found = refined(probabilities, image, config=config)
     inner = np.s_[2:-2, 2:-2]
     np.testing.assert_allclose(found[inner], expected[inner], atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"num_iterations": -1}, "num_iterations must be a whole number of at least 0"),
-        ({"dilations": ()}, "dilations must be a tuple of one or more whole numbers"),
-        ({"dilations": (1, 0)}, "dilations must be at most 16 distances of at least 1"),
-        ({"dilations": (1,) * 17}, "dilations must be at most 16 distances"),
-        ({"width": 0.0}, "width must be a number above 0"),
-    ],
-)
-def test_wrong_constants_are_refused(fields, message):
-    with pytest.raises(ValueError, match=message):
-        pamr.PamrConfig(**fields)

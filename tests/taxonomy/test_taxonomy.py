@@ -154,7 +154,7 @@ def _taxonomy_rows(draw):
 def test_what_is_written_is_read_back(tmp_path_factory, rows):
     taxonomy = Taxonomy.from_rows(rows)
     path = tmp_path_factory.getbasetemp() / "taxonomy.txt"
-    taxonomy.save(path)
+    path.write_text(taxonomy.to_text(), encoding="utf-8")
     found = Taxonomy.load(path)
     assert found.names == taxonomy.names
     for name in ("ids", "cases", "parents"):

@@ -8,15 +8,14 @@ file that you have, and keeps them converted; the commands and the library do th
 when a model is first used. The second prints the models that there are.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
 from uhseg_jax import backbones
+from uhseg_jax.cli import startup
 from uhseg_jax.cli.overrides import UsageError
-from uhseg_jax.cli.startup import keep_quiet
 
 _HEADER = ("name", "parameters", "patch", "dim", "source", "licence", "cached")
 _NUMBERS = ("parameters", "patch", "dim")
@@ -32,24 +31,19 @@ def main(argv: Sequence[str]) -> int:
       Exit status: 0, 1 if the weights could not be had, 2 for a command line that makes
       no sense, 130 if interrupted.
     """
-    try:
-        values = _parse(argv)
-        if values.help:
-            named = values.module_help(__name__).strip()
-            print(f"{__doc__}\nFlags:\n{named.partition(chr(10))[2]}")
-        elif values.list:
-            print(_table(backbones.checkpoint_directory(values.checkpoint_dir)))
-        else:
-            print(_convert(values))
-        return 0
-    except KeyboardInterrupt:
-        message, status = "Interrupted; nothing was kept.", 130
-    except UsageError as error:
-        message, status = str(error), 2
-    except (ValueError, backbones.WeightsError) as error:
-        message, status = str(error), 1
-    print(message, file=sys.stderr)
-    return status
+    return startup.exit_status(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str]) -> int:
+    values = _parse(argv)
+    if values.help:
+        named = values.module_help(__name__).strip()
+        print(f"{__doc__}\nFlags:\n{named.partition(chr(10))[2]}")
+    elif values.list:
+        print(_table(backbones.checkpoint_directory(values.checkpoint_dir)))
+    else:
+        print(_convert(values))
+    return 0
 
 
 def _parse(argv: Sequence[str]) -> flags.FlagValues:
@@ -131,8 +125,7 @@ def _table(directory: Path) -> str:
 
 def run() -> None:
     """Entry point of the installed command."""
-    keep_quiet()
-    sys.exit(main(sys.argv))
+    startup.run_command(main)
 
 
 if __name__ == "__main__":

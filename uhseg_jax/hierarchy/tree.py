@@ -270,7 +270,7 @@ def on_nodes(
     """Calls a function of `Nodes`, and returns its arrays as those of the tree are.
 
     The nodes are padded to a power of two, so that trees of many sizes share few
-    compiled programs. Where the tree is numpy the result is numpy too, without a
+    compiled programs. Where the labels are numpy the result is numpy too, without a
     compilation for every size.
 
     Args:
@@ -294,7 +294,7 @@ def on_nodes(
         return jnp.asarray(pad(x, (0, padding), constant_values=fill))
 
     def like_the_tree(x: Array) -> IntArray:
-        whole = np.asarray(x) if isinstance(tree.parents, np.ndarray) else x
+        whole = np.asarray(x) if isinstance(tree.labels, np.ndarray) else x
         index: Any = (..., *[slice(n)] * whole.ndim)  # dots keep numpy's rank 0
         return whole[index]
 

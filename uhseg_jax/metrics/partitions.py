@@ -10,7 +10,7 @@ import numpy as np
 from uhseg_jax.metrics.contingency import ious
 from uhseg_jax.types import Float, Int
 
-__all__ = ["best_ious", "covering", "rand_index", "variation_of_information"]
+__all__ = ["best_ious", "covered_pixels", "rand_index", "variation_of_information"]
 
 Table = Int[np.ndarray, "r c"]
 
@@ -20,13 +20,13 @@ def best_ious(table: Table) -> Float[np.ndarray, " c"]:
     return ious(table, table.sum(axis=1), table.sum(axis=0)).max(axis=0, initial=0)
 
 
-def covering(table: Table) -> float:
-    """Covering of the ground truth by the segmentation, in [0, 1].
+def covered_pixels(table: Table) -> float:
+    """Pixels of the ground truth that the segmentation covers.
 
-    1 / N sum over ground-truth regions R of |R| max IoU(R, R'). Not symmetric.
+    Sum over ground-truth regions R of |R| max IoU(R, R'); as a share of all pixels, the
+    covering of the ground truth by the segmentation. Not symmetric.
     """
-    sizes = table.sum(axis=0)
-    return float(sizes @ best_ious(table) / max(sizes.sum(), 1))
+    return float(table.sum(axis=0) @ best_ious(table))
 
 
 def rand_index(table: Table) -> float:

@@ -107,10 +107,7 @@ def _image_regions(
 ) -> ImageRegions:
     """From the tables ``[annotator][scale]`` and every human region's best IoU."""
     sizes = [scales[0].sum(axis=0) for scales in tables]
-    covered = [
-        [size @ partitions.best_ious(table) for table in scales]
-        for size, scales in zip(sizes, tables, strict=True)
-    ]
+    covered = [[partitions.covered_pixels(table) for table in x] for x in tables]
     rand = [[partitions.rand_index(table) for table in scales] for scales in tables]
     variation = [
         [partitions.variation_of_information(table) for table in scales]

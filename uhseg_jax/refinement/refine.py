@@ -58,7 +58,7 @@ def refine(
     if tuple(features.shape[:2]) != on_grid.shape:
         raise ValueError(
             f"expected features on the tree's grid of {on_grid.shape[0]} x "
-            f"{on_grid.shape[1]} cells, but got {tuple(features.shape)}."
+            f"{on_grid.shape[1]} patches, but got {tuple(features.shape)}."
         )
     height, width = image.shape[:2]
     leaves, slots = np.unique(on_grid, return_inverse=True)

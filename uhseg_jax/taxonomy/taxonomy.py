@@ -189,10 +189,6 @@ class Taxonomy:
             ]
         )
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes `to_text` to a file."""
-        Path(path).write_text(self.to_text(), encoding="utf-8")
-
     @classmethod
     def _linked(cls, rows: Sequence[Row], *, source: str) -> "Taxonomy":
         parents = link_lines(rows, source=source)

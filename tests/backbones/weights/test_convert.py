@@ -38,7 +38,7 @@ def test_every_parameter_is_filled_with_its_own_array(tensors):
         ("norm/scale", tensors["layernorm.weight"]),
     ):
         np.testing.assert_array_equal(params[path], expected)
-    # The second cell of the second row of the grid is the fifth patch token.
+    # The second patch of the second row of the grid is the fifth patch token.
     np.testing.assert_array_equal(
         params["positions"][1, 1], tensors["embeddings.position_embeddings"][0, 5]
     )

@@ -1,12 +1,13 @@
 """The encoder of the variational autoencoder: from pixels to latents.
 
 Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (2022),
-section 3.1. Names of submodules are diffusers' (AutoencoderKL), with list indices
-joined by "_". Convolutions and products run in the dtype of the model; parameters,
-norms, softmax and the residual stream are float32.
+section 3.1; of the distribution that it encodes the mean is taken. Names of submodules
+are diffusers' (AutoencoderKL), with list indices joined by "_". Convolutions and
+products run in the dtype of the model; parameters, norms, softmax and the residual
+stream are float32.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -22,20 +23,6 @@ from uhseg_jax.backbones.vit.attention import AttentionRule, attend
 from uhseg_jax.backbones.vit.layers import dense, matmul_precision
 from uhseg_jax.types import Array, Float, UInt8
 
-_LOG_VARIANCES = (-30.0, 20.0)
-
-
-class LatentDistribution(NamedTuple):
-    """The normal distribution that the encoder makes of an image, float32.
-
-    Attributes:
-      mean: of every cell and channel.
-      log_variance: likewise, between -30 and 20.
-    """
-
-    mean: Float[Array, "b h w c"]
-    log_variance: Float[Array, "b h w c"]
-
 
 def scale_pixels(images: UInt8[Array, "b H W 3"]) -> Float[Array, "b H W 3"]:
     """Pixels as the encoder reads them.
@@ -47,21 +34,6 @@ def scale_pixels(images: UInt8[Array, "b H W 3"]) -> Float[Array, "b H W 3"]:
       float32 from -1 to 1.
     """
     return images.astype(jnp.float32) / 127.5 - 1.0
-
-
-def scale_latents(
-    distribution: LatentDistribution, spec: AutoencoderSpec
-) -> Float[Array, "b h w c"]:
-    """Latents as the U-Net reads them: the mean, without chance.
-
-    Args:
-      distribution: what the encoder made.
-      spec: its architecture.
-
-    Returns:
-      float32, of about unit variance.
-    """
-    return distribution.mean * spec.scaling
 
 
 class Autoencoder(nn.Module):
@@ -78,7 +50,7 @@ class Autoencoder(nn.Module):
     attention: AttentionRule = "chunked"
 
     @nn.compact
-    def __call__(self, pixels: Float[Array, "b H W 3"]) -> LatentDistribution:
+    def __call__(self, pixels: Float[Array, "b H W 3"]) -> Float[Array, "b h w c"]:
         """Encodes images.
 
         Args:
@@ -86,7 +58,8 @@ class Autoencoder(nn.Module):
             the sides.
 
         Returns:
-          The distribution of the latents, not scaled.
+          Latents as the U-Net reads them: the mean, without chance, float32 and scaled
+          to about unit variance.
 
         Raises:
           ValueError: a side cannot be halved that often.
@@ -102,8 +75,8 @@ class Autoencoder(nn.Module):
             )
         x = Encoder(spec, self.dtype, self.attention, name="encoder")(pixels)
         x = conv(2 * spec.latent_channels, "quant_conv", dtype=self.dtype, size=1)(x)
-        mean, log_variance = jnp.split(x.astype(jnp.float32), 2, axis=-1)
-        return LatentDistribution(mean, jnp.clip(log_variance, *_LOG_VARIANCES))
+        # The other half are the logarithms of variances.
+        return x[..., : spec.latent_channels].astype(jnp.float32) * spec.scaling
 
 
 class Encoder(nn.Module):

@@ -14,11 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.backbones.diffusion.autoencoder import (
-    Autoencoder,
-    scale_latents,
-    scale_pixels,
-)
+from uhseg_jax.backbones.diffusion.autoencoder import Autoencoder, scale_pixels
 from uhseg_jax.backbones.diffusion.recording import AttentionSums
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.diffusion.text_encoder import TextEncoder
@@ -77,7 +73,8 @@ class Diffusion(nn.Module):
           ValueError: a side cannot be halved as often as the model does.
         """
         check_image_sides(self.spec, pixels.shape[1], pixels.shape[2])
-        return scale_latents(self.vae(scale_pixels(pixels)), self.spec.autoencoder)
+        latents: Array = self.vae(scale_pixels(pixels))
+        return latents
 
     def read(self, ids: Sequence[Integer[Array, "b length"]]) -> Prompt:
         """Reads prompts.

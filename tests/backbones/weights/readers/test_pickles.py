@@ -112,7 +112,7 @@ def test_inst_and_obj_and_extensions_are_refused_too(tmp_path):
             read(tmp_path, content)
 
 
-def test_nothing_allowed_can_be_turned_into_something_else(tmp_path):
+def test_nothing_allowed_can_become_something_else(tmp_path):
     dictionary = Call(Name("collections", "OrderedDict"), ())
     device = Name("torch", "device")
     for root in (

@@ -62,7 +62,7 @@ def test_views_share_a_storage_and_keep_their_strides(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, jnp.bfloat16, np.int64])
-def test_big_endian_archives_are_turned_around(dtype, tmp_path):
+def test_numbers_of_big_endian_archives_are_swapped(dtype, tmp_path):
     values = np.arange(6).astype(dtype)
     root = {"x": tensor(dtype, "0", 6, (6,))}
     swapped = {"0": values.byteswap().tobytes()}

@@ -120,7 +120,7 @@ def test_the_checkpoint_of_a_training_run_gives_its_teacher(zipped, tmp_path):
     assert_same(found, model.state_dict())
 
 
-def test_a_big_endian_file_of_torch_is_turned_around(tmp_path):
+def test_numbers_of_a_big_endian_file_are_swapped(tmp_path):
     expected = {"x": torch.linspace(0, 1, 5), "y": torch.arange(4).to(torch.bfloat16)}
     swapped = {
         "x": torch.from_numpy(to_numpy(expected["x"]).byteswap()),

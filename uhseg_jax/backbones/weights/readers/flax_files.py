@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import flax.traverse_util
-import jax.numpy as jnp
 import numpy as np
 
 from uhseg_jax.backbones.weights.checkpoints import read_tree
-from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.convert import Naming, convert_tensors
 from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError
 
 _DEEPEST = 64
@@ -82,27 +81,8 @@ def own_params(arrays: LazyArrays, abstract: Mapping[str, Any]) -> Any:
     wanted = flax.traverse_util.flatten_dict(abstract, sep="/")
     if set(arrays) != set(wanted):
         return None
-    params, problems = {}, []
-    for name, leaf in wanted.items():
-        array = arrays[name]
-        if array.shape != leaf.shape:
-            problems.append(
-                f"{name}: expected shape {list(leaf.shape)}, found {list(array.shape)}"
-            )
-        elif not jnp.issubdtype(array.dtype, jnp.floating):
-            problems.append(
-                f"{name}: expected floating point numbers, found {array.dtype}"
-            )
-        else:
-            params[name] = np.asarray(array, np.float32)
-            if not np.isfinite(params[name]).all():
-                problems.append(f"{name}: it holds values that are not finite")
-    if problems:
-        raise WeightsError(
-            f"The weights in {arrays.path} do not fit the model ({len(problems)} "
-            "mismatches; is it another model's file?):\n  " + "\n  ".join(problems)
-        )
-    return flax.traverse_util.unflatten_dict(params, sep="/")
+    naming = Naming(lambda name: [(name, np.asarray, False)], lambda name: False)
+    return convert_tensors(arrays, abstract, naming=naming)
 
 
 def _transposed(arrays: LazyArrays, path: str, is_kernel: bool) -> np.ndarray:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from uhseg_jax.refinement import lattice_vertices, permutohedral
+from uhseg_jax.refinement.dense_crf import permutohedral, vertices
 
 HIGH = (4.0, 3.0, 5.0)
 N = 40
@@ -89,10 +89,6 @@ def test_filter_is_that_of_a_dictionary_of_vertices(spread):
     assert int(lattice.num_vertices) == num_vertices
     # Coordinates of up to 20 in float32 give weights to 20 eps each, of up to N points.
     np.testing.assert_allclose(_operator(0, spread), expected, atol=2e-5)
-
-
-def test_weights_are_barycentric():
-    lattice = _lattice(_points(1))
     weights = np.asarray(lattice.barycentric)
     assert weights.min() > -1e-5
     np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-5)
@@ -176,14 +172,20 @@ def test_tables_hold_points_that_share_no_vertex(monkeypatch):
 @pytest.mark.parametrize("widths", [(7.5, 5.6, 85.0, 85.0, 85.0), (500.0, 375.0)])
 def test_keys_of_vertices_are_exact(widths):
     d = len(widths)
-    box = lattice_vertices.VertexKeys([0.0] * d, widths)
+    box = vertices.VertexKeys([0.0] * d, widths)
     rng = np.random.default_rng(4)
     points = rng.random((2000, d)) * widths
     points[: 2**d] = np.array(np.meshgrid(*[(0, w) for w in widths])).reshape(d, -1).T
-    keys, _ = lattice_vertices.corners_of(box, jnp.asarray(points, jnp.float32))
-    assert (np.asarray(keys) != lattice_vertices.NO_KEY).all()
-    coordinates = box.unpack(keys)
-    np.testing.assert_array_equal(box.pack(coordinates), keys)
+
+    @jax.jit
+    def there_and_back(points):
+        keys, _ = vertices.corners_of(box, points)
+        coordinates = box.unpack(keys)
+        return keys, coordinates, box.pack(coordinates)
+
+    keys, coordinates, again = there_and_back(points.astype(np.float32))
+    assert (np.asarray(keys) != vertices.NO_KEY).all()
+    np.testing.assert_array_equal(again, keys)
     rows = np.stack([np.asarray(x) for x in coordinates]).reshape(d + 1, -1)
     assert (rows.sum(axis=0) == 0).all()
     assert (rows % (d + 1) == rows[0] % (d + 1)).all()
@@ -192,4 +194,4 @@ def test_keys_of_vertices_are_exact(widths):
 
 def test_more_vertices_than_keys_are_refused():
     with pytest.raises(ValueError, match=r"fewer than 2\^32 .* raise the standard"):
-        lattice_vertices.VertexKeys([0.0] * 5, [10.0, 10.0, 1000.0, 1000.0, 1000.0])
+        vertices.VertexKeys([0.0] * 5, [10.0, 10.0, 1000.0, 1000.0, 1000.0])

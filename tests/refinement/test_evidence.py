@@ -1,15 +1,17 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from uhseg_jax.refinement.joint import joint_weights
-from uhseg_jax.refinement.prototypes import (
+
+from uhseg_jax.interpolation import Taps, make_taps
+from uhseg_jax.refinement.evidence import (
     LeafEvidence,
+    joint_weights,
     leaf_prototypes,
     log_probabilities,
 )
-
-from uhseg_jax.interpolation import Taps, make_taps
 
 EPS = np.finfo(np.float32).eps
 GRID, SIZE, SLOTS = (5, 7), (13, 9), 4
@@ -58,19 +60,36 @@ def interpolate(grid, kernel):
 
 
 @jax.jit
-def found_cosines(features, slots, rows, columns):
-    return LeafEvidence.from_features(features, slots, SLOTS).cosines(rows, columns)
+def read(features, slots, rows, columns):
+    """Everything that the evidence says at the pixels, by kernel and by windows."""
+    evidence = LeafEvidence.from_features(features, slots, SLOTS)
+    weights = rows.weights[:, None, :, None] * columns.weights[None, :, None, :]
+    return {
+        "cosines": evidence.cosines(rows, columns),
+        "shares": evidence.shares(rows, columns),
+        "window cosines": evidence.window_cosines(rows, columns, weights),
+        "window shares": evidence.window_shares(rows, columns, weights),
+    }
+
+
+def axes(kernel):
+    return [taps(c, p, kernel) for c, p in zip(GRID, SIZE, strict=True)]
 
 
 @pytest.mark.parametrize("kernel", ["nearest", "bilinear", "bicubic", "gaussian"])
-def test_cosines_are_those_of_interpolated_and_normalised_features(kernel):
-    axes = [taps(c, p, kernel) for c, p in zip(GRID, SIZE, strict=True)]
-    ours = found_cosines(grid_features(), grid_slots(), *axes)
+def test_evidence_is_that_of_interpolated_and_normalised_features(kernel):
+    found = read(grid_features(), grid_slots(), *axes(kernel))
     features = unit(interpolate(unit(grid_features().astype(np.float64)), kernel))
-    theirs = features @ reference_prototypes().T
-    # Sums of 16 squares of weighted products, each with a few roundings.
-    np.testing.assert_allclose(ours[..., :3], theirs, atol=100 * EPS)
-    np.testing.assert_array_equal(ours[..., 3], 0)
+    cosines = features @ reference_prototypes().T
+    shares = interpolate(np.eye(SLOTS)[grid_slots()], kernel)
+    # Windows whose weights are products of those of rows and columns change nothing.
+    for kind in ("", "window "):
+        # Sums of 16 squares of weighted products, each with a few roundings.
+        ours = found[kind + "cosines"]
+        np.testing.assert_allclose(ours[..., :3], cosines, atol=100 * EPS)
+        np.testing.assert_array_equal(ours[..., 3], 0)
+        np.testing.assert_allclose(found[kind + "shares"], shares, atol=20 * EPS)
+    np.testing.assert_allclose(found["shares"].sum(axis=-1), 1, atol=10 * EPS)
 
 
 def test_prototypes_are_mean_directions_and_absent_ones_are_zero():
@@ -81,35 +100,6 @@ def test_prototypes_are_mean_directions_and_absent_ones_are_zero():
     )
     np.testing.assert_allclose(ours[:3], reference_prototypes(), atol=20 * EPS)
     np.testing.assert_array_equal(ours[3], 0)
-
-
-def test_shares_sum_to_one_over_the_leaves():
-    evidence = LeafEvidence.from_features(
-        jnp.asarray(grid_features()), jnp.asarray(grid_slots()), SLOTS
-    )
-    axes = [taps(c, p, "bilinear") for c, p in zip(GRID, SIZE, strict=True)]
-    shares = np.asarray(evidence.shares(*axes))
-    np.testing.assert_allclose(shares.sum(axis=-1), 1, atol=10 * EPS)
-    members = np.eye(SLOTS)[grid_slots()]
-    np.testing.assert_allclose(shares, interpolate(members, "bilinear"), atol=10 * EPS)
-
-
-def test_weights_of_windows_that_are_products_change_nothing():
-    evidence = LeafEvidence.from_features(
-        jnp.asarray(grid_features()), jnp.asarray(grid_slots()), SLOTS
-    )
-    rows, columns = (taps(c, p, "gaussian") for c, p in zip(GRID, SIZE, strict=True))
-    weights = rows.weights[:, None, :, None] * columns.weights[None, :, None, :]
-    np.testing.assert_allclose(
-        evidence.window_cosines(rows, columns, weights),
-        evidence.cosines(rows, columns),
-        atol=100 * EPS,
-    )
-    np.testing.assert_allclose(
-        evidence.window_shares(rows, columns, weights),
-        evidence.shares(rows, columns),
-        atol=20 * EPS,
-    )
 
 
 def test_without_locality_it_is_the_softmax_of_the_paper():
@@ -136,18 +126,16 @@ def test_locality_multiplies_by_the_share():
     np.testing.assert_allclose(np.exp(ours[0, 0]), prior / prior.sum(), rtol=20 * EPS)
 
 
-def joint(colors, cells, *, sigma):
-    rows, columns = (taps(c, p, "gaussian") for c, p in zip(GRID, SIZE, strict=True))
-    return joint_weights(
-        rows, columns, jnp.asarray(colors), jnp.asarray(cells), color_sigma=sigma
-    )
+@functools.partial(jax.jit, static_argnums=2)
+def joint(colors, cells, sigma):
+    return joint_weights(*axes("gaussian"), colors, cells, color_sigma=sigma)
 
 
 def test_joint_weights_are_a_gaussian_of_distance_and_colour():
     rng = np.random.default_rng(3)
     colors = rng.integers(0, 256, (*SIZE, 3)).astype(np.uint8)
     cells = rng.integers(0, 256, (*GRID, 3)).astype(np.uint8)
-    ours = np.asarray(joint(colors, cells, sigma=60.0))
+    ours = np.asarray(joint(colors, cells, 60.0))
     rows, columns = (
         make_taps(c, p, kernel="gaussian") for c, p in zip(GRID, SIZE, strict=True)
     )
@@ -165,22 +153,18 @@ def test_joint_weights_are_a_gaussian_of_distance_and_colour():
 def test_joint_weights_sum_to_one_even_where_no_colour_is_alike():
     colors = np.zeros((*SIZE, 3), np.uint8)
     cells = np.full((*GRID, 3), 255, np.uint8)
-    ours = joint(colors, cells, sigma=1.0)
+    ours = joint(colors, cells, 1.0)
     np.testing.assert_allclose(np.sum(ours, axis=(2, 3)), 1, atol=20 * EPS)
 
 
 def test_one_image_is_as_good_as_a_batch():
-    axes = [taps(c, p, "bicubic") for c, p in zip(GRID, SIZE, strict=True)]
     features = np.stack([grid_features(), grid_features()[::-1]])
     slots = np.stack([grid_slots(), grid_slots()[::-1]])
-    batched = jax.vmap(lambda f, s: found_cosines(f, s, *axes))(features, slots)
+    batched = jax.vmap(lambda f, s: read(f, s, *axes("bicubic")))(features, slots)
     for i in range(2):
-        single = found_cosines(features[i], slots[i], *axes)
-        np.testing.assert_allclose(batched[i], single, atol=20 * EPS)
-    eager = LeafEvidence.from_features(
-        jnp.asarray(features[0]), jnp.asarray(slots[0]), SLOTS
-    ).cosines(*axes)
-    np.testing.assert_allclose(batched[0], eager, atol=20 * EPS)
+        single = read(features[i], slots[i], *axes("bicubic"))
+        for name, found in single.items():
+            np.testing.assert_allclose(batched[name][i], found, atol=20 * EPS)
 
 
 @pytest.mark.parity
@@ -194,6 +178,5 @@ def test_torch_interpolates_the_same_features():
         align_corners=False,
     )[0].permute(1, 2, 0)
     theirs = unit(features.numpy()) @ reference_prototypes().T
-    axes = [taps(c, p, "bicubic") for c, p in zip(GRID, SIZE, strict=True)]
-    ours = found_cosines(grid_features(), grid_slots(), *axes)
+    ours = read(grid_features(), grid_slots(), *axes("bicubic"))["cosines"]
     np.testing.assert_allclose(ours[..., :3], theirs, atol=100 * EPS)

@@ -1,0 +1,162 @@
+"""Every format keeps the promises of the protocol, with and without categories."""
+
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.export.results import result_of
+from tests.trees import make_tree, on_device, quadrants, random_tree
+from uhseg_jax import export
+from uhseg_jax.export import EXPORTERS, ExportOptions
+from uhseg_jax.export.png_files import is_own, note_of, save_png
+
+TREES, CATEGORIES = ExportOptions(levels=(2, 3)), ExportOptions(num_categories=3)
+EVERYTHING = tuple(EXPORTERS)
+
+
+def result(options=TREES, tree=None, name="sub/a"):
+    tree = quadrants() if tree is None else tree
+    if options.num_categories is None:
+        return result_of(tree, "a.jpg", name=name)
+    categories = np.array([0, 0, 0, 1, 3, 0, 1], np.int32)
+    distances = np.linspace(0, 1, 7, dtype=np.float32)
+    more = {"categories": categories, "distances": distances}
+    return result_of(tree, "a.jpg", name=name, **more)
+
+
+def write(folder, *results, formats=EVERYTHING, options=TREES, since=None):
+    with export.open_formats(formats, folder, options) as writer:
+        for one in results:
+            writer.add(one, since=since)
+    return {str(x.relative_to(folder)) for x in folder.rglob("*") if x.is_file()}
+
+
+def backdate(folder):
+    for path in folder.rglob("*.*"):
+        os.utime(path, ns=(10, 10))
+
+
+@pytest.mark.parametrize("options", [TREES, CATEGORIES], ids=["trees", "categories"])
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_a_format_writes_its_files_and_no_others(tmp_path, name, options):
+    found = write(tmp_path, result(options), formats=[name], options=options)
+    assert found == {str(x) for x in EXPORTERS[name].files(["sub/a"])}
+    assert found == {str(x) for x in export.result_files([name], ["sub/a"])}
+    assert EXPORTERS[name].per_image == ("sub/a" in found.pop())
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_trees_of_jax_arrays_are_written_alike(tmp_path, name):
+    tree = random_tree(4, padding=2)
+    for folder, one in (("host", tree), ("device", on_device(tree))):
+        write(tmp_path / folder, result(tree=one), formats=[name])
+    (file,) = EXPORTERS[name].files(["sub/a"])
+    host, device = ((tmp_path / x / file).read_bytes() for x in ("host", "device"))
+    assert host == device
+
+
+@pytest.mark.parametrize("options", [TREES, CATEGORIES], ids=["trees", "categories"])
+@pytest.mark.parametrize("name", ["coco", "html"])
+def test_nothing_is_left_of_a_run_that_fails(tmp_path, name, options):
+    (file,) = EXPORTERS[name].files([])
+    (tmp_path / file).write_text("before")
+
+    def fail():
+        with EXPORTERS[name].open(tmp_path, options) as writer:
+            writer.add(result(options))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert [path.name for path in tmp_path.iterdir()] == [str(file)]
+    assert (tmp_path / file).read_text() == "before"
+
+
+def test_the_npz_comes_after_the_other_files_of_its_image(tmp_path):
+    count = 2**16 + 1
+    flat = make_tree([[1]], [-1] + [0] * (count - 1), [0] * count, [0] * count)
+    with pytest.raises(ValueError, match="65536 nodes"):
+        write(tmp_path, result(tree=flat), formats=["npz", "labels"])
+    assert list(tmp_path.rglob("*.npz")) == []
+
+
+def test_files_of_the_same_options_stay(tmp_path):
+    write(tmp_path, result())
+    backdate(tmp_path)
+    write(tmp_path, result(), since=10)
+    kept = {x.name for x in tmp_path.rglob("*.*") if x.stat().st_mtime_ns == 10}
+    assert kept == {"a.npz", "a.png", "a.labels.png"}
+    write(tmp_path, result(), options=ExportOptions(levels=(5,)), since=10)
+    assert note_of(tmp_path / "sub/a.png") == "levels 5"  # drawn again
+    kept = {x.name for x in tmp_path.rglob("*.*") if x.stat().st_mtime_ns == 10}
+    assert kept == {"a.npz", "a.labels.png"}
+    for since in (11, None):
+        backdate(tmp_path)
+        write(tmp_path, result(), since=since)
+        assert all(x.stat().st_mtime_ns > 10 for x in tmp_path.rglob("*.*"))
+
+
+@pytest.mark.parametrize("options", [TREES, CATEGORIES], ids=["trees", "categories"])
+def test_a_result_is_read_back_from_its_npz(tmp_path, options):
+    wanted = result(options, random_tree(3, num_splits=2, padding=2))
+    if wanted.categories is not None:
+        wanted = result(options)
+    write(tmp_path, wanted, formats=["npz"], options=options)
+    given = {"title": "a.jpg", "pixels": wanted.pixels}
+    found = export.read_result(tmp_path, "sub/a", **given, since=0)
+    np.testing.assert_array_equal(found.tree.labels, wanted.tree.labels)
+    assert len(found.tree.parents) == int(wanted.tree.num_nodes)
+    for field in ("categories", "distances"):
+        ours, theirs = getattr(found, field), getattr(wanted, field)
+        assert (ours is None) == (theirs is None)
+        np.testing.assert_array_equal(ours, theirs)
+    assert export.read_result(tmp_path, "sub/b", **given, since=0) is None
+    path = tmp_path / "sub/a.npz"
+    later = path.stat().st_mtime_ns + 1
+    assert export.read_result(tmp_path, "sub/a", **given, since=later) is None
+    larger = {**given, "pixels": np.zeros((9, 9, 3), np.uint8)}
+    assert export.read_result(tmp_path, "sub/a", **larger, since=0) is None
+    path.write_bytes(path.read_bytes()[:99])
+    assert export.read_result(tmp_path, "sub/a", **given, since=0) is None
+
+
+def test_overlays_and_label_maps_are_known_again_and_images_are_not(tmp_path):
+    write(tmp_path, result(), formats=["png", "labels"])
+    drawn = [tmp_path / x for x in export.image_files("sub/a")]
+    assert [note_of(x) for x in drawn] == ["levels 2,3", "labels"]
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    save_png(tmp_path / "new" / "plain.png", pixels)
+    with Image.open(tmp_path / "new" / "plain.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), pixels)
+    (tmp_path / "text.png").write_text("Software\0uhseg_jax")
+    os.symlink(drawn[0], tmp_path / "drawn.jpg")
+    for name in ("new/plain.png", "text.png", "drawn.jpg", "absent.png"):
+        assert not is_own(tmp_path / name)
+
+
+def test_marks_behind_the_header_are_known_again(tmp_path):
+    """Older versions put the chunk there themselves."""
+    path = tmp_path / "a.png"
+    Image.new("RGB", (3, 3)).save(path)
+    text = b"Software\0uhseg_jax levels 4,8"
+    chunk = b"tEXt" + text
+    mark = struct.pack(">I", len(text)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    content = path.read_bytes()
+    path.write_bytes(content[:33] + mark + content[33:])
+    assert note_of(path) == "levels 4,8"
+
+
+def test_a_tree_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r"a\.jpg: .*\(9, 12\).*\(8, 12\)"):
+        export.Result("a", "a.jpg", np.zeros((9, 12, 3), np.uint8), quadrants())
+
+
+def test_unknown_formats_are_refused_and_known_ones_explained(tmp_path):
+    with pytest.raises(ValueError, match=r"unknown format 'pngs'.*Did you mean 'png'"):
+        write(tmp_path, formats=["pngs"])
+    said = export.formats_help()
+    assert all(f"{x.name} ({x.summary})" in said for x in EXPORTERS.values())
