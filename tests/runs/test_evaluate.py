@@ -263,31 +263,25 @@ def test_a_stopped_evaluation_goes_on_and_ends_the_same(
         evaluate(segmenter, Shapes(), parts, scoring=Scoring("hungarian", crop=41))
 
 
-def test_results_of_other_settings_are_not_mixed(segmenter, tmp_path):
-    evaluate(segmenter, Shapes(2), tmp_path)
-    with pytest.raises(RunError, match="examples 2 there and 3 now"):
-        evaluate(segmenter, Shapes(3), tmp_path)
-    assert evaluate(segmenter, Shapes(3), tmp_path, overwrite=True)["images"] == 3
-
-
-def test_scores_of_other_images_are_not_mixed(segmenter, tmp_path):
+def test_scores_of_other_settings_or_images_are_not_mixed(segmenter, tmp_path):
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
-        for name in "01":
+        for name in "012":
             Image.new("L", (60, 40)).save(tmp_path / folder / f"{name}.png")
 
-    def evaluated(*names):
-        folders = (tmp_path / "images", tmp_path / "masks")
-        return evaluate(
-            segmenter, FolderSource(*folders, names=names), tmp_path / "out"
-        )
+    def evaluated(*names, **kwargs):
+        source = FolderSource(tmp_path / "images", tmp_path / "masks", names=names)
+        return evaluate(segmenter, source, tmp_path / "out", **kwargs)["images"]
 
-    evaluated("0")
-    with pytest.raises(RunError, match="fingerprint"):
+    assert evaluated("0") == 1
+    with pytest.raises(RunError, match="examples 1 there and 2 now; fingerprint"):
+        evaluated("0", "1")
+    with pytest.raises(RunError, match=r"settings .fingerprint .{64} there and"):
         evaluated("1")
-    os.utime(tmp_path / "masks" / "0.png", (0, 0))
+    assert evaluated("1", "2", overwrite=True) == 2
+    os.utime(tmp_path / "masks" / "2.png", (0, 0))
     with pytest.raises(RunError, match="fingerprint"):
-        evaluated("0")
+        evaluated("1", "2")
 
 
 def test_unknown_ids_name_the_example(segmenter, tmp_path):

@@ -95,21 +95,16 @@ def test_a_run_json_of_something_else_is_refused(tmp_path, content):
 
 
 def test_of_processes_that_begin_together_the_first_writes_the_settings(tmp_path):
-    other_comes_first = []
+    since = []
 
-    def results():  # asked for between reading the settings and writing them
-        other_comes_first.append(claimed(tmp_path))
-        return iter(())
+    def files():  # asked for between reading the settings and writing them
+        since.append(claimed(tmp_path))
+        yield from ()
 
-    class Files:
-        def __iter__(self):
-            return results()
-
-    since = claim(tmp_path, SETTINGS, files=Files())
-    assert [since] == other_comes_first
+    assert claim(tmp_path, SETTINGS, files=files()) == since[0]
     (tmp_path / "run.json").unlink()
     with pytest.raises(RunError, match="version 1 there and 2 now"):
-        claim(tmp_path, changed(version="2"), files=Files())
+        claim(tmp_path, changed(version="2"), files=files())
 
 
 def test_an_unwritable_folder_is_named(tmp_path):

@@ -10,12 +10,8 @@ from uhseg_jax.protocols import PROTOCOLS, Scoring
 __all__ = ["parse"]
 
 _OVERRIDE = re.compile(r"^--?config\.", re.DOTALL)
-_SCORING = (
-    "protocol",
-    "crop",
-    "num_regions",
-    "num_seeds",
-)  # what configs say for themselves
+# What configs say for themselves; boundaries may be added.
+_SCORING = ("protocol", "crop", "num_regions", "num_seeds")
 _FOR_FOLDERS = ("images", "masks", "taxonomy", "model", "method", "preset", *_SCORING)
 _FOR_CONFIGS = ("data_dir", "manual_dir")
 _AS_OVERRIDE = {"preset": "parameters.NAME"} | {x: x for x in ("model", *_SCORING)}

@@ -62,7 +62,8 @@ def _run(argv: Sequence[str]) -> int:
     done = report.segmented + report.skipped
     counts = f"{report.segmented} segmented, {report.skipped} done before"
     print(f"{counts}, {len(report.failures)} failed. Results are in {output}.")
-    if "html" in values.format and done and not values.shard:
+    is_joined = not values.shard and hosts.index() == 0
+    if "html" in values.format and done and is_joined:
         print(f"Open {(output / 'index.html').absolute()} in a browser.")
     if report.failures:
         print("These images have no result:", file=sys.stderr)

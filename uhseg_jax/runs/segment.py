@@ -244,7 +244,7 @@ def join_results(
             raise RunError(
                 f"{output}: expected a result of every image, but {len(missing)} of "
                 f"{len(images)} have none of these settings, the first of them "
-                f"{missing[0]}; run their shards (again), then join."
+                f"{missing[0]}; segment those into this folder, then join."
             )
     return Report(0, len(images) - len(failures), tuple(failures))
 
