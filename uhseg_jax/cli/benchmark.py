@@ -74,8 +74,8 @@ def _forwards(values: flags.FlagValues) -> dict[str, Any]:
 
 def _stages(values: flags.FlagValues) -> dict[str, Any]:
     segmenter = Segmenter.create(method=values.method, model=values.model)
-    photograph = Path(values.image) if values.image else None
-    report, pixels = reports.time_stages(segmenter, photograph, repeats=values.repeats)
+    image = Path(values.image) if values.image else None
+    report, pixels = reports.time_stages(segmenter, image, repeats=values.repeats)
     if values.anchors:
         rivals = reports.time_rivals(
             segmenter,

@@ -1,4 +1,4 @@
-"""DDIM: the ladder, equation 12 in float64, and diffusers' two schedulers.
+"""DDIM: the schedule, equation 12 in float64, and diffusers' two schedulers.
 
 Predictions are made up and do not depend on the latents, so an error made in one step
 is carried on by a factor near one and errors add up. A step of ours rounds two factors,
@@ -111,8 +111,8 @@ def test_a_step_up_and_its_way_back_cancel(rule):
     schedule = SCHEDULES[rule]
     latents, *predictions = random_latents(51)
     predictions = np.stack(predictions)
-    ladder = {"num_steps": 50, "num_inference_steps": 50}
-    up, down = inversion_steps(schedule, **ladder), denoising_steps(schedule, **ladder)
+    steps = {"num_steps": 50, "num_inference_steps": 50}
+    up, down = inversion_steps(schedule, **steps), denoising_steps(schedule, **steps)
     down = jax.tree.map(jnp.flip, down)
     np.testing.assert_array_equal(up.timestep, down.timestep)
     after = np.asarray(scanned(latents, predictions, up))
@@ -149,7 +149,7 @@ def test_noise_is_added_as_in_training():
     assert np.abs(np.asarray(noised) - expected).max() <= 3 * EPS * np.abs(noised).max()
 
 
-def test_other_ladders():
+def test_other_schedules():
     schedule = ScheduleSpec()
     np.testing.assert_array_equal(inference_timesteps(schedule, 3), [1, 334, 667])
     steps = inversion_steps(schedule, num_steps=3, num_inference_steps=3)
@@ -167,7 +167,7 @@ def test_other_ladders():
     ],
 )
 @pytest.mark.parametrize("make", [inversion_steps, denoising_steps])
-def test_impossible_ladders_are_refused(make, sizes, message):
+def test_impossible_schedules_are_refused(make, sizes, message):
     with pytest.raises(ValueError, match=message):
         make(ScheduleSpec(), **sizes)
 

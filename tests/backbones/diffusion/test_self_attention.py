@@ -128,9 +128,9 @@ def test_every_row_is_a_distribution(name):
 
 def test_an_inversion_is_the_mean_over_the_steps_back():
     latents = encoded()
-    ladder = {"num_steps": 2, "num_inference_steps": 20}
-    up = inversion_steps(SPEC.schedule, **ladder)
-    down = denoising_steps(SPEC.schedule, **ladder)
+    steps = {"num_steps": 2, "num_inference_steps": 20}
+    up = inversion_steps(SPEC.schedule, **steps)
+    down = denoising_steps(SPEC.schedule, **steps)
     forwards = []
     for steps, keep in ((up, False), (down, True)):
         for index in range(2):

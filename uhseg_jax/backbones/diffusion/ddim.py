@@ -1,4 +1,4 @@
-"""Steps up and down the ladder of noise without chance: DDIM and its inversion.
+"""Steps up and down the noise schedule without chance: DDIM and its inversion.
 
 Song, Meng & Ermon, "Denoising Diffusion Implicit Models" (2021), equation 12 with
 sigma = 0; the inversion is the same step the other way (section 4.3 there). The
@@ -8,11 +8,11 @@ The latents of timestep t are sqrt(abar_t) x + sqrt(1 - abar_t) e. Equation 12 t
 and e out of them with the U-Net's prediction and puts them together for another
 timestep, so it is linear in latents and prediction: two numbers say all of a step.
 
-The rungs are those of diffusers' "leading" spacing: with 50 inference steps of 1,000
-timesteps and offset 1 they are 1, 21, 41, ..., 981. Below the first stands the level of
-timestep 0, which clean latents are taken for (``set_alpha_to_one=False``). Going up,
-diffusers' inverse scheduler gives the U-Net the timestep of the rung that is *reached*,
-and going down that of the rung that is *left*:
+The timesteps have diffusers' "leading" spacing: with 50 inference steps of 1,000 and
+offset 1 they are 1, 21, 41, ..., 981. Below the first stands the level of timestep 0,
+which clean latents are taken for (``set_alpha_to_one=False``). Going up, diffusers'
+inverse scheduler gives the U-Net the timestep that is *reached*, and going down the one
+that is *left*:
 
     inversion    from level  0 with U-Net at   1 to   1
                  from        1               21      21
@@ -69,11 +69,11 @@ def alphas_cumprod(schedule: ScheduleSpec) -> Float[np.ndarray, " timesteps"]:
 def inference_timesteps(
     schedule: ScheduleSpec, num_inference_steps: int
 ) -> Int[np.ndarray, " steps"]:
-    """The rungs of the ladder, from the least noise to the most.
+    """The timesteps of inference, from the least noise to the most.
 
     Args:
       schedule: how noise was added in training.
-      num_inference_steps: number of rungs.
+      num_inference_steps: how many.
 
     Returns:
       int32 timesteps, evenly spaced ("leading") from the schedule's offset on.
@@ -93,15 +93,15 @@ def inversion_steps(
     Args:
       schedule: how noise was added in training, and what the U-Net predicts.
       num_steps: how many steps to take.
-      num_inference_steps: rungs of the whole ladder.
+      num_inference_steps: steps of the whole schedule.
 
     Returns:
       The steps, the one from the clean latents first.
 
     Raises:
-      ValueError: the ladder has fewer rungs, or the schedule fewer timesteps.
+      ValueError: the schedule has fewer steps or timesteps.
     """
-    timesteps, below = _rungs(schedule, num_steps, num_inference_steps)
+    timesteps, below = _lowest_timesteps(schedule, num_steps, num_inference_steps)
     return _steps(schedule, timesteps, source=below, target=timesteps)
 
 
@@ -113,15 +113,15 @@ def denoising_steps(
     Args:
       schedule: how noise was added in training, and what the U-Net predicts.
       num_steps: how many steps to take.
-      num_inference_steps: rungs of the whole ladder.
+      num_inference_steps: steps of the whole schedule.
 
     Returns:
       The steps, the one that ends at clean latents last.
 
     Raises:
-      ValueError: the ladder has fewer rungs, or the schedule fewer timesteps.
+      ValueError: the schedule has fewer steps or timesteps.
     """
-    timesteps, below = _rungs(schedule, num_steps, num_inference_steps)
+    timesteps, below = _lowest_timesteps(schedule, num_steps, num_inference_steps)
     return _steps(schedule, timesteps[::-1], source=timesteps[::-1], target=below[::-1])
 
 
@@ -190,10 +190,10 @@ def _stride(schedule: ScheduleSpec, num_inference_steps: int) -> int:
     return stride
 
 
-def _rungs(
+def _lowest_timesteps(
     schedule: ScheduleSpec, num_steps: int, num_inference_steps: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest rungs, and for each the timestep of the level below it."""
+    """The lowest timesteps of inference, and for each the one below it."""
     timesteps = inference_timesteps(schedule, num_inference_steps)
     if not 1 <= num_steps <= num_inference_steps:
         raise ValueError(

@@ -45,7 +45,7 @@ def check_request(request: AttentionRequest, spec: DiffusionSpec) -> None:
       ValueError: the schedule has fewer timesteps.
     """
     if request.source == "inversion":
-        _ladder(request, spec)
+        _ddim_steps(request, spec)
     elif request.timestep >= spec.schedule.num_timesteps:
         raise ValueError(
             f"The model was trained on {spec.schedule.num_timesteps} timesteps, so "
@@ -53,7 +53,7 @@ def check_request(request: AttentionRequest, spec: DiffusionSpec) -> None:
         )
 
 
-def _ladder(request: AttentionRequest, spec: DiffusionSpec) -> tuple[Steps, Steps]:
+def _ddim_steps(request: AttentionRequest, spec: DiffusionSpec) -> tuple[Steps, Steps]:
     """The steps up and the steps down."""
     sizes = {
         "num_steps": request.num_steps,
@@ -94,7 +94,7 @@ def compute_self_attention(
         latents = invert_latents(module, params, latents, prompt, request=request)
         _, sums = denoise_latents(module, params, latents, prompt, request=request)
     else:
-        sums = _look_once(module, params, latents, prompt, request=request)
+        sums = _single_forward(module, params, latents, prompt, request=request)
     return {
         cells: summed.total / summed.num_maps.astype(jnp.float32)
         for cells, summed in sums.items()
@@ -109,7 +109,7 @@ def invert_latents(
     *,
     request: AttentionRequest,
 ) -> Float[Array, "b h w c"]:
-    """Takes clean latents up the ladder of noise.
+    """Takes clean latents up the noise schedule.
 
     Args:
       module: the model; static.
@@ -128,7 +128,7 @@ def invert_latents(
         )
         return take_step(latents, prediction, step), None
 
-    up, _ = _ladder(request, module.spec)
+    up, _ = _ddim_steps(request, module.spec)
     return jax.lax.scan(step_fn, latents, up)[0]
 
 
@@ -140,7 +140,7 @@ def denoise_latents(
     *,
     request: AttentionRequest,
 ) -> tuple[Float[Array, "b h w c"], AttentionSums]:
-    """Takes latents down the ladder, and adds up the attention of every step.
+    """Takes latents down the noise schedule, and adds up the attention of every step.
 
     Args:
       module: the model; static.
@@ -167,12 +167,12 @@ def denoise_latents(
         prediction, sums = predicted
         return (take_step(latents, prediction, step), sums), None
 
-    _, down = _ladder(request, module.spec)
+    _, down = _ddim_steps(request, module.spec)
     state, _ = jax.lax.scan(step_fn, (latents, _no_sums(module, latents)), down)
     return state
 
 
-def _look_once(
+def _single_forward(
     module: Diffusion,
     params: Any,
     latents: Array,

@@ -4,8 +4,8 @@ Ivanova, Aversa, Henderson and Williamson, "Unsupervised Segmentation by Diffusi
 Walking and Cutting", arXiv 2412.04678. Zero-shot: the self-attention of a diffusion
 model is the transition matrix of a random walk between the cells of the image, and
 the image is divided in two by normalised cuts, again and again, on the graph of the
-walk or on that of the likeness of its rows. Longer walks see larger regions, and the
-bound at which cutting stops is found for every image.
+walk or on that of the cosine similarity of its rows. Longer walks see larger regions,
+and the bound at which cutting stops is found for every image.
 
 What the abstracts state is done as they state it. Layers, weights of the resolutions,
 lengths of the walk and the formula of the automatic bound were not to be found; what
@@ -108,9 +108,9 @@ def default() -> Config:
     """Our parameters, for a tree of regions.
 
     Chosen on attention of `dinov2_vits14_focus` over the 160 training photographs of
-    PascalVOC2012, and 50 of BSDS500: likeness of rows after two steps, sharpened as
-    DiffCut does, and a fixed bound, which fits scenes of one object and of many better
-    than the automatic rules.
+    PascalVOC2012, and 50 of BSDS500: cosine similarity of rows after two steps, raised
+    to a power as DiffCut does, and a fixed bound, which fits scenes of one object and
+    of many better than the automatic rules.
     """
     return Config()
 
