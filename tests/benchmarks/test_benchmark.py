@@ -80,7 +80,7 @@ def test_every_stage_of_an_image_can_be_timed(tmp_path):
         "refine",
         "export",
     ]
-    for name in ("tree.npz", "overlay.png", "coco.json", "index.html"):
+    for name in ("image.npz", "image.png", "coco.json", "index.html"):
         assert (tmp_path / name).stat().st_size > 0
 
 

@@ -14,7 +14,7 @@ SIZES = ["dinov2_vits14", "dinov2_vitg14_reg", "dinov3_vits16plus", "dino_vits8"
 def test_a_forward_gives_a_token_for_every_patch():
     spec = backbones.get_variant("dinov2_test").spec
     ours = next(iter(forwards.forwards("dinov2_test", 28).values()))
-    found = ours()
+    (found,) = ours()
     assert found.shape == (2, 2, spec.width)
     assert np.isfinite(found).all()
 
@@ -24,7 +24,7 @@ def test_a_forward_of_a_diffusion_model_gives_its_attention():
     calls = forwards.forwards("sd_test", side)
     assert list(calls) == ["sd_test"]  # there is no rival
     cells = side // backbones.get_variant("sd_test").spec.patch
-    found = calls["sd_test"]()
+    (found,) = calls["sd_test"]()
     assert found.shape == (cells, cells, cells**2)
     np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-5)
 
