@@ -37,8 +37,8 @@ def test_every_refiner_can_be_timed():
 
 
 def test_the_problem_of_the_crf_is_one_of_probabilities():
-    small, unary = refiners.crf_problem(image(), side=16, labels=5)
-    assert small.shape == (16, 16, 3)
+    small, unary = refiners.crf_problem(image(), side=24, labels=5)
+    assert small.shape == (24, 24, 3)
     np.testing.assert_allclose(np.exp(-unary).sum(axis=-1), 1, rtol=1e-5)
     calls = refiners.mean_fields(small, unary)
     marginals = np.asarray(next(iter(calls.values()))())

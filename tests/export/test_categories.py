@@ -8,10 +8,10 @@ import re
 
 import numpy as np
 import pytest
+from export_results import result_of
 from PIL import Image
+from trees import make_tree
 
-from tests.export.results import result_of
-from tests.trees import make_tree
 from uhseg_jax.export import ExportOptions, categories_page
 from uhseg_jax.export.categories_page import open_categories_page, thumbnail
 from uhseg_jax.export.coco import open_coco

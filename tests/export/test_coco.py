@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pytest
+from export_results import result_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trees import quadrants, random_tree, region_trees
 
-from tests.export.results import result_of
-from tests.trees import quadrants, random_tree, region_trees
 from uhseg_jax.export import ExportOptions
 from uhseg_jax.export import coco as coco_module
 from uhseg_jax.export.coco import open_coco

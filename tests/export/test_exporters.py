@@ -6,10 +6,10 @@ import zlib
 
 import numpy as np
 import pytest
+from export_results import result_of
 from PIL import Image
+from trees import make_tree, on_device, quadrants, random_tree
 
-from tests.export.results import result_of
-from tests.trees import make_tree, on_device, quadrants, random_tree
 from uhseg_jax import export
 from uhseg_jax.export import EXPORTERS, ExportOptions
 from uhseg_jax.export.png_files import is_own, note_of, save_png

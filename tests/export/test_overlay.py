@@ -4,29 +4,19 @@ import colorsys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 from PIL import Image
+from trees import make_tree, quadrants, random_tree, region_trees
 
-from tests.trees import make_tree, quadrants, random_tree, region_trees
 from uhseg_jax.export import overlay as overlay_module
 from uhseg_jax.export.colors import hex_colors, node_colors
 from uhseg_jax.export.labels import save_labels
 from uhseg_jax.export.overlay import overlay
-from uhseg_jax.export.panels import boundaries, fit, visible_nodes
+from uhseg_jax.export.panels import boundaries, fit
 
 
 def _grey(tree):
     return np.full((*tree.labels.shape, 3), 128, np.uint8)
-
-
-@settings(max_examples=20, deadline=None)
-@given(tree=region_trees(max_side=10), num_regions=st.integers(1, 12))
-def test_visible_nodes_are_those_of_the_cut(tree, num_regions):
-    expected = np.asarray(tree.cut(num_regions=num_regions))
-    np.testing.assert_array_equal(
-        visible_nodes(tree, num_regions)[tree.labels], expected
-    )
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from export_results import result_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from trees import make_tree, quadrants, random_tree, region_trees
 
-from tests.export.results import result_of
-from tests.trees import make_tree, quadrants, random_tree, region_trees
 from uhseg_jax.export import viewer
 from uhseg_jax.export.viewer import open_viewer
 

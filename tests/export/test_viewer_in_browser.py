@@ -4,9 +4,9 @@ import shutil
 
 import numpy as np
 import pytest
+from export_results import result_of
+from trees import quadrants, random_tree
 
-from tests.export.results import result_of
-from tests.trees import quadrants, random_tree
 from uhseg_jax.export.colors import node_colors
 from uhseg_jax.export.viewer import open_viewer
 

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from trees import random_tree
 
-from tests.trees import random_tree
 from uhseg_jax.interpolation import Taps, make_taps
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.refinement.dense_crf import DenseCRF
