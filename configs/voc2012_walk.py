@@ -6,7 +6,7 @@
 Nothing is published of this method with these weights. The README has what we measured
 on a part of 140 images, and on 160 of the training set (--config.split=train) how
 the rules for the bound compare (--config.protocol=hungarian --refine=none
---config.parameters.threshold_rule=stability --config.parameters.threshold=0.99).
+--config.parameters.threshold_rule=stability --config.parameters.max_ncut=0.495).
 """
 
 import dataclasses

@@ -34,7 +34,7 @@ OUT_OF_RANGE = {
         "steps": [0],
         "teleport": [0.0],
         "exponent": [0.0],
-        "threshold": [-0.1],
+        "max_ncut": [-0.1, 1.5],
         "threshold_rule": ["best"],
         "min_size": [0],
         "max_depth": [10**10],

@@ -15,15 +15,15 @@ SMALL = dataclasses.replace(
     min_size=3,
     num_thresholds=20,
     max_depth=4,
-    threshold=0.99,
+    max_ncut=0.495,
     threshold_rule="fixed",
 )
 GRAPHS = {
-    "walk": dataclasses.replace(SMALL, graph="walk", steps=1, threshold=0.9),
-    "longer walk": dataclasses.replace(SMALL, graph="walk", steps=4, threshold=0.9),
+    "walk": dataclasses.replace(SMALL, graph="walk", steps=1, max_ncut=0.45),
+    "longer walk": dataclasses.replace(SMALL, graph="walk", steps=4, max_ncut=0.45),
     "rows": SMALL,
     "sharp rows": dataclasses.replace(
-        SMALL, graph="rows", steps=2, exponent=10.0, stretched=True, threshold=0.5
+        SMALL, graph="rows", steps=2, exponent=10.0, stretched=True, max_ncut=0.25
     ),
 }
 RULES = ("relative_escape", "stability")  # all of them in test_automatic_threshold
@@ -76,12 +76,12 @@ def test_every_rule_keeps_the_whole_halves_or_their_parts(rule):
     wanted = parts if len(np.unique(tree.labels)) == 4 else parts // 2
     assert adjusted_rand_score(tree.labels.ravel(), wanted.ravel()) == 1
     assert tree.masks().sum((1, 2))[0] == 36
-    prices = [
-        2 * np.mean(tree.costs[: tree.num_nodes][tree.parents[: tree.num_nodes] == i])
+    costs = [
+        np.mean(tree.costs[: tree.num_nodes][tree.parents[: tree.num_nodes] == i])
         for i in range(tree.num_nodes)
         if i in tree.parents[: tree.num_nodes]
     ]
-    np.testing.assert_allclose(output.threshold, max(prices), rtol=1e-6)
+    np.testing.assert_allclose(output.max_ncut, max(costs), rtol=1e-6)
 
 
 def test_the_costs_of_the_first_split_are_escape_probabilities():
@@ -108,7 +108,7 @@ def test_the_costs_of_the_first_split_are_escape_probabilities():
 @pytest.mark.parametrize("name", ["longer walk"])
 def test_leaves_partition_the_grid_and_are_large_enough(name):
     rng = np.random.default_rng(3)
-    config = dataclasses.replace(GRAPHS[name], threshold=2.0)
+    config = dataclasses.replace(GRAPHS[name], max_ncut=1.0)
     tree = tree_of(rng.random((6, 6, 36)).astype(np.float32) ** 8, config)
     leaves = np.flatnonzero(tree.is_leaf())
     assert set(np.unique(tree.labels)) == set(leaves)
@@ -120,10 +120,10 @@ def test_splits_cost_less_than_the_bound():
     rng = np.random.default_rng(4)
     attention = rng.random((6, 6, 36)).astype(np.float32) ** 8
     counts = []
-    for threshold in (0.6, 0.9):
-        config = dataclasses.replace(GRAPHS["walk"], threshold=threshold)
+    for max_ncut in (0.3, 0.45):
+        config = dataclasses.replace(GRAPHS["walk"], max_ncut=max_ncut)
         output = jax.device_get(segment(jnp.asarray(attention), config))
-        assert output.threshold < threshold
+        assert output.max_ncut < max_ncut
         counts.append(int(output.tree.num_nodes))
     assert counts == sorted(counts)
     assert counts[-1] > counts[0]
@@ -162,7 +162,7 @@ def test_rows_of_zeros_stay_where_they_are(name):
     attention[5, 4] = 0
     output = jax.device_get(segment(jnp.asarray(attention), GRAPHS[name]))
     assert np.isfinite(output.tree.costs).all()
-    assert np.isfinite(output.threshold)
+    assert np.isfinite(output.max_ncut)
     leaves = np.flatnonzero(output.tree.is_leaf())
     assert set(np.unique(output.tree.labels)) == set(leaves)
 

@@ -42,11 +42,11 @@ def random_chain(seed):
     return (rows / rows.sum(1, keepdims=True)).astype(np.float32)
 
 
-def exact_law(chain):
-    law = np.full(CELLS, 1 / CELLS)
+def exact_stationary(chain):
+    stationary = np.full(CELLS, 1 / CELLS)
     for _ in range(2000):
-        law = law @ chain.astype(np.float64)
-    return law / law.sum()
+        stationary = stationary @ chain.astype(np.float64)
+    return stationary / stationary.sum()
 
 
 def children_of(tree):
@@ -59,13 +59,13 @@ def split_costs(tree):
     return {p: costs[kids].mean() for p, kids in children_of(tree).items()}
 
 
-def regions_at(tree, price):
-    """The nodes that are seen when every split up to a price is open."""
-    children, prices = children_of(tree), split_costs(tree)
+def regions_at(tree, cost):
+    """The nodes that are seen when every split up to a cost is open."""
+    children, costs = children_of(tree), split_costs(tree)
 
     def below(node):
-        # As float32 has it, with which the price was found.
-        if node not in children or prices[node] > price + 1e-6:
+        # As float32 has it, with which the cost was found.
+        if node not in children or costs[node] > cost + 1e-6:
             return [node]
         return [leaf for kid in children[node] for leaf in below(kid)]
 
@@ -92,23 +92,23 @@ def escape_by_chance(chain):
     }
 
 
-def stability(chain, law, cells):
+def stability(chain, stationary, cells):
     """The chance to be there before and after a step, less that of two strangers."""
-    stay = sum(law[i] * chain[i, j] for i in cells for j in cells)
-    return float(stay - law[cells].sum() ** 2)
+    stay = sum(stationary[i] * chain[i, j] for i in cells for j in cells)
+    return float(stay - stationary[cells].sum() ** 2)
 
 
-def check_best(tree, price, score):
-    """The price opens the regions of least score, among all prices of splits."""
+def check_best(tree, cost, score):
+    """The cost opens the regions of least score, among all costs of splits."""
     rivals = {
         tuple(regions)
         for other in split_costs(tree).values()
         if len(regions := regions_at(tree, other)) > 1
     }
     if not rivals:
-        assert float(price) == -math.inf
+        assert float(cost) == -math.inf
         return
-    chosen = regions_at(tree, float(price))
+    chosen = regions_at(tree, float(cost))
     assert tuple(chosen) in rivals
     assert score(chosen) <= min(map(score, rivals)) + 1e-5
 
@@ -121,14 +121,14 @@ leaf_sets_of = jax.jit(threshold_rules.LeafSets.of)
 
 @few
 @given(small_trees())
-def test_a_node_divides_at_the_dearest_split_above_it(tree):
+def test_a_node_divides_at_the_costliest_split_above_it(tree):
     found = np.asarray(opening_costs(*on_device((tree.parents, tree.costs))))
-    prices = split_costs(tree)
+    costs = split_costs(tree)
     for node in range(NODES):
         expected = -math.inf
         above = node
         while above >= 0:
-            expected = max(expected, prices.get(above, math.inf))
+            expected = max(expected, costs.get(above, math.inf))
             above = tree.parents[above]
         assert found[node] == pytest.approx(expected, abs=1e-6)
 
@@ -148,8 +148,8 @@ def test_leaf_sets_are_the_cuts_of_the_tree(tree):
         shown = np.flatnonzero(leaf_sets.shown[node])
         assert sorted(regions_at(tree, leaf_sets.opening_costs[node])) == shown.tolist()
         # They partition the image, and so does what the tree itself shows.
-        price = np.nextafter(leaf_sets.opening_costs[node], np.float32(np.inf))
-        np.testing.assert_array_equal(np.unique(tree.cut(cost=price)), shown)
+        cost = np.nextafter(leaf_sets.opening_costs[node], np.float32(np.inf))
+        np.testing.assert_array_equal(np.unique(tree.cut(cost=cost)), shown)
 
 
 @few
@@ -165,19 +165,19 @@ def test_totals_are_sums_over_regions(tree):
 @given(small_trees(), st.integers(0, 1000))
 def test_least_escape_is_the_least_mean_over_regions(tree, seed):
     chain = random_chain(seed)
-    price = least_escape(on_device(tree), jnp.asarray(chain), relative=False)
+    cost = least_escape(on_device(tree), jnp.asarray(chain), relative=False)
 
     def score(regions):
         return np.mean([escape(chain, cells_of(tree, node)) for node in regions])
 
-    check_best(tree, price, score)
+    check_best(tree, cost, score)
 
 
 @few
 @given(small_trees(), st.integers(0, 9))
 def test_relative_escape_compares_with_all_sets_of_the_same_sizes(tree, seed):
     chain = random_chain(seed)
-    price = least_escape(on_device(tree), jnp.asarray(chain), relative=True)
+    cost = least_escape(on_device(tree), jnp.asarray(chain), relative=True)
     by_chance = BY_CHANCE[seed]
 
     def score(regions):
@@ -185,7 +185,7 @@ def test_relative_escape_compares_with_all_sets_of_the_same_sizes(tree, seed):
         found = np.mean([escape(chain, c) for c in cells])
         return found / np.mean([by_chance[len(c)] for c in cells])
 
-    check_best(tree, price, score)
+    check_best(tree, cost, score)
 
 
 BY_CHANCE = [escape_by_chance(random_chain(seed)) for seed in range(10)]
@@ -195,15 +195,17 @@ BY_CHANCE = [escape_by_chance(random_chain(seed)) for seed in range(10)]
 @given(small_trees(), st.integers(0, 1000))
 def test_the_most_stable_partition_is_found(tree, seed):
     chain = random_chain(seed)
-    law = exact_law(chain)
-    price = most_stable(
-        on_device(tree), jnp.asarray(chain), jnp.asarray(law, jnp.float32)
+    stationary = exact_stationary(chain)
+    cost = most_stable(
+        on_device(tree), jnp.asarray(chain), jnp.asarray(stationary, jnp.float32)
     )
 
     def score(regions):
-        return -sum(stability(chain, law, cells_of(tree, node)) for node in regions)
+        return -sum(
+            stability(chain, stationary, cells_of(tree, node)) for node in regions
+        )
 
-    check_best(tree, price, score)
+    check_best(tree, cost, score)
 
 
 def padded_quadrants():
@@ -219,32 +221,32 @@ def test_the_rules_stop_where_groups_of_cells_end():
     tree = padded_quadrants()
     left = np.tile(np.arange(WIDTH) < WIDTH // 2, (HEIGHT, 1)).ravel()
     chain = np.where(left[:, None] == left[None, :], 0.24, 0.01).astype(np.float32)
-    law = np.full(CELLS, 1 / CELLS, np.float32)
-    for price in (
+    stationary = np.full(CELLS, 1 / CELLS, np.float32)
+    for cost in (
         least_escape(tree, jnp.asarray(chain), relative=False),
         least_escape(tree, jnp.asarray(chain), relative=True),
-        most_stable(tree, jnp.asarray(chain), jnp.asarray(law)),
+        most_stable(tree, jnp.asarray(chain), jnp.asarray(stationary)),
     ):
-        assert float(price) == pytest.approx(0.1)
+        assert float(cost) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("padding", [0, NODES - 1])
-def test_a_tree_without_splits_has_no_price(padding):
+def test_a_tree_without_splits_has_no_cost(padding):
     labels = np.zeros((HEIGHT, WIDTH))
     tree = on_device(make_tree(labels, [-1], [0], [0], padding=padding))
-    chain, law = jnp.asarray(random_chain(0)), jnp.full((CELLS,), 1 / CELLS)
+    chain, stationary = jnp.asarray(random_chain(0)), jnp.full((CELLS,), 1 / CELLS)
     for relative in (False, True):
-        price = least_escape(tree, chain, relative=relative)
-        assert float(price) == -math.inf
-    assert float(most_stable(tree, chain, law)) == -math.inf
+        cost = least_escape(tree, chain, relative=relative)
+        assert float(cost) == -math.inf
+    assert float(most_stable(tree, chain, stationary)) == -math.inf
 
 
 @pytest.mark.parametrize("relative", [True, False])
-def test_walkers_who_never_leave_have_a_price(relative):
+def test_walkers_who_never_leave_have_a_cost(relative):
     # Nothing escapes from any set, nor from one drawn at random.
     stay = jnp.eye(CELLS)
-    price = least_escape(padded_quadrants(), stay, relative=relative)
-    assert float(price) in (pytest.approx(0.1), pytest.approx(0.4), pytest.approx(0.6))
+    cost = least_escape(padded_quadrants(), stay, relative=relative)
+    assert float(cost) in (pytest.approx(0.1), pytest.approx(0.4), pytest.approx(0.6))
 
 
 def test_rules_map_over_a_batch():
@@ -262,13 +264,13 @@ def test_rules_map_over_a_batch():
     chains = np.stack([random_chain(seed) for seed in range(3)])
     batch = jax.tree.map(lambda *x: jnp.stack(x), *map(on_device, trees))
 
-    def price_of(tree, chain):
+    def cost_of(tree, chain):
         return threshold_rules.least_escape(tree, chain, relative=True)
 
-    prices = jax.jit(jax.vmap(price_of))(batch, jnp.asarray(chains))
-    for tree, chain, price in zip(trees, chains, prices, strict=True):
+    costs = jax.jit(jax.vmap(cost_of))(batch, jnp.asarray(chains))
+    for tree, chain, cost in zip(trees, chains, costs, strict=True):
         alone = least_escape(on_device(tree), jnp.asarray(chain), relative=True)
-        assert float(price) == pytest.approx(float(alone), rel=1e-6)
+        assert float(cost) == pytest.approx(float(alone), rel=1e-6)
 
 
 @pytest.mark.parametrize(

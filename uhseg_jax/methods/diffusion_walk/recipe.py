@@ -32,6 +32,7 @@ from uhseg_jax.types import Array, Float, Scalar
 from uhseg_jax.validators import (
     POSITIVE,
     SEED,
+    SHARE,
     Validated,
     integer,
     one_of,
@@ -69,8 +70,9 @@ class Config(Validated):
       threshold_rule: "fixed", or for every image by itself: "escape" (our reading of
         the paper's minimum average node cut), "relative_escape", "stability" or
         "eigengap" (`threshold_rules`).
-      threshold: bound on ``cut / vol(A) + cut / vol(B)``. Of "fixed" the bound itself,
-        of the others that to which the tree is grown before the rule looks at it.
+      max_ncut: a split whose mean normalised cut reaches this is not made. Of "fixed"
+        the bound itself, of the others that to which the tree is grown before the rule
+        looks at it.
       num_thresholds: of the second eigenvector that are tried (DiffCut: 100), evenly
         spaced where both sides keep `min_size` patches.
       min_size: the fewest patches of a region.
@@ -94,9 +96,7 @@ class Config(Validated):
     threshold_rule: Annotated[
         str, one_of("fixed", "escape", "relative_escape", "stability", "eigengap")
     ] = "fixed"
-    threshold: Annotated[float, real("a number from 0 to 2", lambda x: 0 <= x <= 2)] = (
-        0.8
-    )
+    max_ncut: Annotated[float, SHARE] = 0.4
     num_thresholds: Annotated[int, integer(1, 10_000)] = 100
     min_size: Annotated[int, integer(1, 2**30)] = 8
     max_depth: Annotated[int, integer(0, 2**31 - 1)] = 10
@@ -122,7 +122,7 @@ def automatic() -> Config:
     of the paper's criterion, almost always keeps two regions: on photographs of one
     object it scores higher for that, on scenes much lower.
     """
-    return Config(threshold_rule="stability", threshold=0.99)
+    return Config(threshold_rule="stability", max_ncut=0.495)
 
 
 def random_walk() -> Config:
@@ -130,7 +130,7 @@ def random_walk() -> Config:
 
     The cost of a region is the chance that a walker in it is elsewhere after one step.
     """
-    return Config(graph="walk", steps=1, threshold=0.6)
+    return Config(graph="walk", steps=1, max_ncut=0.3)
 
 
 @pytree_dataclass
@@ -139,8 +139,8 @@ class Output:
 
     Attributes:
       tree: the regions, on the grid of the attention.
-      threshold: ``[]``, the largest normalised cut (sum of both sides) of a split that
-        was kept; 0 where none was.
+      max_ncut: ``[]``, the largest mean normalised cut of a split that was kept; 0
+        where none was.
       split_residuals: ``[n]``, ``|M x - x value|`` of the eigenpairs that decided on
         each node of the whole tree, before any was undone; 0 where none was solved.
       stationary_residual: ``[]``, the mass that one more step would move from the
@@ -148,7 +148,7 @@ class Output:
     """
 
     tree: RegionTree
-    threshold: Scalar
+    max_ncut: Scalar
     split_residuals: Float[Array, " n"]
     stationary_residual: Scalar
 
@@ -184,7 +184,7 @@ def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
         jnp.ones((n,), bool),
         functools.partial(
             two_way.by_two_way_ncut,
-            max_ncut=config.threshold / 2,
+            max_ncut=config.max_ncut,
             num_thresholds=config.num_thresholds,
             min_size=config.min_size,
         ),
@@ -244,9 +244,9 @@ def _eigenvalues(graph: DenseAffinity) -> Float[Array, " q"]:
 
 
 def _costliest_split(tree: RegionTree) -> Scalar:
-    """Ncut(A, B) of the costliest split of a tree; 0 where there is none."""
+    """Mean normalised cut of the costliest split of a tree; 0 where there is none."""
     opening = cuts.opening_costs(jnp.asarray(tree.parents), jnp.asarray(tree.costs))
-    return 2 * jnp.max(jnp.where(jnp.isfinite(opening), opening, 0))
+    return jnp.max(jnp.where(jnp.isfinite(opening), opening, 0))
 
 
 def check_attention(attention: Float[np.ndarray | Array, "*b h w n"]) -> None:
