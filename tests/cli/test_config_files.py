@@ -17,7 +17,8 @@ CAMVID = Path(__file__).parents[2] / "configs" / "camvid.py"
 SMALL = [
     *("--config.model=dinov2_test", "--config.parameters.request.grid=6"),
     *("--config.parameters.request.blocks=-1", "--config.parameters.num_vectors=4"),
-    *("--config.parameters.num_superpixels=12", "--refine=upsample"),
+    *("--config.parameters.num_superpixels=12", "--config.parameters.max_ncut=1.0"),
+    "--refine=upsample",
 ]
 
 

@@ -137,28 +137,22 @@ def test_results_do_not_depend_on_the_batch_size(finished, out):
 
 
 def test_other_settings_are_refused_in_the_same_folder(done, photos, capsys):
-    out, other = done / "out", "--max_regions=3"
-    before = times(out)
-    assert segment(photos, other, output=out) == 1
+    out, other = done / "out", ("--refine=none", "--max_regions=50")
+    before, fine = times(out), labels(done / "out/one.npz")
+    assert segment(photos, *other, output=out) == 1
     sentence = capsys.readouterr().err
-    assert "max_regions None there and 3 now" in sentence
+    assert "max_regions None there and 50 now" in sentence
+    assert "refinement.refiners upsample there and none now" in sentence
     assert "--overwrite" in sentence
     assert times(out) == before
-    assert segment(photos / "one.png", other, "--overwrite", output=out) == 0
-    assert json.loads((out / "run.json").read_text())["config"]["max_regions"] == 3
-    assert 1 < np.unique(labels(out / "one.npz")).size <= 3
-    assert segment(photos, other, output=out) == 0  # older results do not count
+    other = other[:1]  # which needs no other program
+    assert segment(photos / "one.png", *other, "--overwrite", output=out) == 0
+    settings = json.loads((out / "run.json").read_text())
+    assert settings["refinement"]["refiners"] == "none"
+    assert labels(out / "one.npz").shape == fine.shape
+    assert (labels(out / "one.npz") != fine).any()
+    assert segment(photos, *other, output=out) == 0  # older results do not count
     assert "2 segmented, 1 done before" in capsys.readouterr().out
-
-
-def test_another_refinement_is_another_run(done, photos, capsys):
-    out, path = done / "out", done / "out/one.npz"
-    fine = labels(path)
-    assert segment(photos / "one.png", "--refine=none", output=out) == 1
-    assert "refinement.refiners upsample there and none now" in capsys.readouterr().err
-    assert segment(photos / "one.png", "--refine=none", "--overwrite", output=out) == 0
-    assert labels(path).shape == fine.shape
-    assert (labels(path) != fine).any()
 
 
 def test_other_levels_only_draw_again(done, photos, capsys):

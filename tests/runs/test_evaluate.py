@@ -9,11 +9,9 @@ import pytest
 from PIL import Image
 from small_runs import CONFIG
 
-from uhseg_jax.backbones import ClassTokenRequest
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.datasets.views import CroppedSource
-from uhseg_jax.methods import multilevel_clustering
 from uhseg_jax.metrics import boundary, overlap, regions, scales
 from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.matching import ImageMatchingState, match_image
@@ -288,41 +286,6 @@ def test_unknown_ids_name_the_example(segmenter, tmp_path):
     source = Shapes(1, taxonomy="background = 0 background\nleft = 1\n")
     with pytest.raises(DatasetError, match=r"shape 0: .*2 \("):
         evaluate(segmenter, source, tmp_path)
-
-
-def test_seeds_are_averaged_and_a_second_call_changes_nothing(tmp_path):
-    config = multilevel_clustering.Config(
-        request=ClassTokenRequest(grid=6),
-        crop_grid=2,
-        num_groups=1,
-        num_categories=2,
-        sample_size=400,
-        kmeans_restarts=1,
-        seed=3,
-    )
-    segmenter = Segmenter.create(
-        method="multilevel_clustering", model="dinov2_test", config=config
-    )
-    source, seen = Shapes(3), []
-
-    def evaluated(num_seeds, **kwargs):
-        scoring = Scoring("collection", num_seeds=num_seeds)
-        return evaluate(segmenter, source, tmp_path, scoring=scoring, **kwargs)
-
-    metrics = evaluated(2, on_image=lambda *progress: seen.append(progress[:3]))
-    stages = ("features", "regions", "scores")
-    assert seen == [(s, x, i) for s in (3, 4) for x in stages for i in (1, 2, 3)]
-    each = [metrics[f"full/miou_seed_{seed}"] for seed in (3, 4)]
-    assert metrics["full/miou"] == pytest.approx(np.mean(each))
-    assert metrics["full/miou_std"] == pytest.approx(np.std(each, ddof=1))
-    assert read_json(tmp_path / "metrics.json") == metrics
-    seen.clear()
-    assert evaluated(2, on_image=lambda *progress: seen.append(progress)) == metrics
-    assert not seen
-    with pytest.raises(RunError, match="num_seeds 2 there and 1 now"):
-        evaluated(1)
-    assert evaluated(1, overwrite=True)["full/miou"] == each[0]
-    assert not list(tmp_path.glob("seed-*/metrics.json"))
 
 
 def test_a_cut_off_line_of_the_journal_spoils_only_itself(tmp_path):

@@ -1,3 +1,5 @@
+"""Both commands with a method that learns from all the images together."""
+
 import json
 import shutil
 
@@ -7,7 +9,13 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from uhseg_jax.cli.segment import main
+from uhseg_jax.cli.segment_flags import config_of, parse
+from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.protocols import Scoring
+from uhseg_jax.runs.evaluate import evaluate
+from uhseg_jax.runs.record import RunError
 
 # pycocotools
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
@@ -29,8 +37,8 @@ def contents(folder):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Squares of two colours on green."""
-    folder = tmp_path_factory.mktemp("photos")
+    """Squares of two colours on green, and their masks beside the folder."""
+    folder = tmp_path_factory.mktemp("collection") / "photos"
     for seed, title in enumerate(TITLES):
         rng = np.random.default_rng(seed)
         pixels = rng.integers(0, 20, (60, 80, 3)) + np.array([60, 120, 60])
@@ -38,6 +46,11 @@ def photos(tmp_path_factory):
         path = folder / title
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels.astype(np.uint8)).save(path)
+        mask = np.zeros((60, 80), np.uint8)
+        mask[15:45, 20:50] = 1 + seed % 2
+        path = folder.with_name("masks") / title
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(path)
     return folder
 
 
@@ -111,3 +124,31 @@ def test_a_folder_without_images_and_flags_of_trees_are_refused(
     assert "'max_regions'" in (said := capsys.readouterr().err)
     assert "num_categories" in said
     assert not out.exists()
+
+
+def test_seeds_are_averaged_and_a_second_call_changes_nothing(photos, tmp_path):
+    segmenter = Segmenter.create(
+        method="multilevel_clustering",
+        model="dinov2_test",
+        config=config_of(parse(["uhseg-segment", *SMALL, "--config.seed=3"])),
+    )
+    source, seen = FolderSource(photos, photos.with_name("masks")), []
+
+    def evaluated(num_seeds, **kwargs):
+        scoring = Scoring("collection", num_seeds=num_seeds)
+        return evaluate(segmenter, source, tmp_path, scoring=scoring, **kwargs)
+
+    metrics = evaluated(2, on_image=lambda *progress: seen.append(progress[:3]))
+    stages = ("features", "regions", "scores")
+    assert seen == [(s, x, i) for s in (3, 4) for x in stages for i in (1, 2, 3)]
+    each = [metrics[f"full/miou_seed_{seed}"] for seed in (3, 4)]
+    assert metrics["full/miou"] == pytest.approx(np.mean(each))
+    assert metrics["full/miou_std"] == pytest.approx(np.std(each, ddof=1))
+    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
+    seen.clear()
+    assert evaluated(2, on_image=lambda *progress: seen.append(progress)) == metrics
+    assert not seen
+    with pytest.raises(RunError, match="num_seeds 2 there and 1 now"):
+        evaluated(1)
+    assert evaluated(1, overwrite=True)["full/miou"] == each[0]
+    assert not list(tmp_path.glob("seed-*/metrics.json"))
