@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from uhseg_jax.backbones.backbone import Backbone, Family
-from uhseg_jax.backbones.color_family import ColorModels, ColorSpec
 from uhseg_jax.backbones.diffusion.family import DiffusionModels
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.requests import Request
@@ -46,7 +45,6 @@ TOKENIZER = "tokenizer"  # the folder of its files, in a checkpoint and in diffu
 FAMILIES: Mapping[type, Family] = {
     ViTSpec: VisionTransformers(),
     DiffusionSpec: DiffusionModels(),
-    ColorSpec: ColorModels(),
 }
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from uhseg_jax.backbones.color_family import COLORS
 from uhseg_jax.backbones.diffusion.variants import DIFFUSION_VARIANTS
 from uhseg_jax.backbones.variant import Variant, random_variant
 from uhseg_jax.backbones.vit.spec import CLIP_MEAN, CLIP_STD, ViTSpec
@@ -210,7 +209,6 @@ VARIANTS: Registry[Variant] = Registry(
         random_variant("mocov3", dataclasses.replace(_plain(_TINY, 16, 5), heads=4)),
         random_variant("clip", _clip(_TINY, 16, 5)),
         *DIFFUSION_VARIANTS,
-        COLORS,
     ),
 )
 
