@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from uhseg_jax.export.areas import AREAS
 from uhseg_jax.export.coco import COCO
 from uhseg_jax.export.exporter import Exporter, ExportOptions, Result, Writer
 from uhseg_jax.export.labels import LABELS
@@ -27,7 +26,7 @@ __all__ = [
     "result_files",
 ]
 
-EXPORTERS = Registry("format", [PNG, LABELS, AREAS, NPZ, COCO, HTML])
+EXPORTERS = Registry("format", [PNG, LABELS, NPZ, COCO, HTML])
 """In the order in which a result is written: its npz after its other files, since a
 later run that finds the npz takes all of them for finished."""
 
