@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from uhseg_jax.refinement.dense_crf import DenseCRF
 from uhseg_jax.refinement.pamr import Pamr
 from uhseg_jax.refinement.pixel_grid import PixelGrid
-from uhseg_jax.refinement.power import Power
 from uhseg_jax.registry import Registry, suggest
 from uhseg_jax.types import Array, Float, Int
 
@@ -50,7 +49,7 @@ class Refiner(Protocol):
         ...
 
 
-REFINERS: Registry[Refiner] = Registry("refiner", [Pamr(), DenseCRF(), Power()])
+REFINERS: Registry[Refiner] = Registry("refiner", [Pamr(), DenseCRF()])
 """By their names, with the constants they have where nothing is said."""
 
 _WHOLE_PATCHES, _NOTHING_MORE = "none", "upsample"
