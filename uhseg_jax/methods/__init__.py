@@ -3,12 +3,7 @@
 A method is registered by one line here.
 """
 
-from uhseg_jax.methods import (
-    diffusion_walk,
-    halves,
-    multilevel_clustering,
-    recursive_spectral,
-)
+from uhseg_jax.methods import diffusion_walk, multilevel_clustering, recursive_spectral
 from uhseg_jax.methods.method import Method
 from uhseg_jax.registry import Registry
 
@@ -22,6 +17,5 @@ METHODS: Registry[Method] = Registry(
         recursive_spectral.METHOD,
         diffusion_walk.METHOD,
         multilevel_clustering.METHOD,
-        halves.METHOD,
     ],
 )
