@@ -132,7 +132,7 @@ def extract_features(
       image: a path, a PIL image, or an array uint8 ``[H, W, 3]`` (numpy, JAX).
       model: a name in `uhseg_jax.backbones.VARIANTS`.
       facet: "token", "query", "key" or "value".
-      block: of the backbone; -1 is the last.
+      block: index of the backbone's block; -1 is the last.
       normed: tokens through the final norm; None: for the last block only.
       image_size: side to which the image is resized (aspect ratio not kept), a pair
         (height, width), or None: the image as it is.

@@ -127,7 +127,7 @@ def read_windows(
     columns: Taps,
     weights: Float[Array, "H W 4 4"],
 ) -> Float[Array, "H W k"]:
-    """The same with weights for each point's four by four cells."""
+    """As `read_taps`, with weights of its own for every point's four by four cells."""
     terms = (
         table[
             rows.first[:, None] + (MARGIN + down),

@@ -6,11 +6,10 @@ This is where a method is compiled; a backbone's forward is (`backbones.Extracto
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from uhseg_jax import backbones, methods
@@ -20,11 +19,9 @@ from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.methods.method import Collection, Fitted
 from uhseg_jax.refinement.config import Refinement, resolve_refinement
 from uhseg_jax.refinement.refine import refine
-from uhseg_jax.types import Array, Float, UInt8
+from uhseg_jax.types import Array, Float, Pixels
 
 __all__ = ["Segmenter", "jitted_trees"]
-
-Pixels = UInt8[np.ndarray, "_ _ 3"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +53,7 @@ class Segmenter:
         method: str = methods.DEFAULT_METHOD,
         model: str = backbones.DEFAULT_VARIANT,
         config: Any = None,
-        refine: Any = None,
+        refine: str | Refinement | None = None,
         checkpoint_dir: str | os.PathLike[str] | None = None,
         mesh: Mesh | None = None,
     ) -> "Segmenter":
@@ -146,12 +143,17 @@ class Segmenter:
 
 @functools.partial(jax.jit, static_argnames=("segment_fn", "config", "mesh"))
 def jitted_trees(
-    features: Array, *, segment_fn: Any, config: Any, mesh: Mesh | None = None
+    features: Array,
+    *,
+    segment_fn: Callable[[Array, Any], Any],
+    config: Any,
+    mesh: Mesh | None = None,
 ) -> RegionTree:
     """A batched tree of features ``[b, h, w, d]``; compiled once for each config."""
 
     def tree_fn(nothing: tuple[()], features: Array) -> RegionTree:
         del nothing
-        return segment_fn(features, config).tree
+        tree: RegionTree = segment_fn(features, config).tree
+        return tree
 
     return map_images(tree_fn, (), features, mesh=mesh)

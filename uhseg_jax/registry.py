@@ -24,7 +24,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """A question after a message: " Did you mean 'x'?", or nothing.
 
     Args:
-      name: that was not found.
+      name: the name that was not found.
       known: the names that there are.
     """
     close = difflib.get_close_matches(name, list(known), n=1)

@@ -13,8 +13,20 @@ Shapes in annotations use these letters everywhere in the package:
     k       groups of a split
 """
 
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Integer, Key, UInt8
 
-__all__ = ["Array", "Bool", "Float", "Int", "Integer", "Key", "Scalar", "UInt8"]
+__all__ = [
+    "Array",
+    "Bool",
+    "Float",
+    "Int",
+    "Integer",
+    "Key",
+    "Pixels",
+    "Scalar",
+    "UInt8",
+]
 
 Scalar = Float[Array, ""]
+Pixels = UInt8[np.ndarray, "_ _ 3"]  # RGB, of any size

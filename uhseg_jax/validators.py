@@ -39,7 +39,7 @@ class Validator(NamedTuple):
     """What a field may hold.
 
     Attributes:
-      expected: in words, after "must be".
+      expected: the words that follow "must be" in messages.
       convert: the value as it is kept; TypeError or ValueError if it is none of these.
     """
 
@@ -79,7 +79,7 @@ def check(name: str, value: Any, validator: Validator) -> Any:
     """
     try:
         return validator.convert(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"{name} must be {validator.expected}, but is {value!r}."
         ) from error

@@ -346,7 +346,7 @@ def test_arrays_of_other_types_are_loaded_as_those_of_a_tree(tmp_path):
         ({"parents": np.array([-1, 0, -1], np.int32)}, "only root"),
         ({"labels": np.full((2, 2), 3, np.int32)}, "beyond"),
         ({"labels": np.zeros((2, 2), np.int32)}, "has children"),
-        ({"labels": np.ones((2, 2), np.float32)}, "whole numbers"),
+        ({"labels": np.ones((2, 2), np.float32)}, "not integers"),
         ({"costs": np.zeros(2, np.float32)}, "length"),
         ({"labels": None}, "labels is missing"),
         ({"costs": np.array(["0", "1", "2"])}, "costs are not real numbers"),

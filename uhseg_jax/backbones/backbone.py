@@ -16,7 +16,7 @@ from uhseg_jax.backbones.vit.attention import AttentionRule
 from uhseg_jax.backbones.weights.convert import Naming
 from uhseg_jax.batches import map_images, on_all_devices
 from uhseg_jax.images import resize
-from uhseg_jax.types import Array, UInt8
+from uhseg_jax.types import Array, Pixels, UInt8
 
 __all__ = ["Backbone", "Extractor", "Family"]
 
@@ -37,7 +37,7 @@ class Family(Protocol):
         Args:
           spec: the architecture.
           dtype: of matrix products and convolutions.
-          attention: how attention is evaluated (`attention.py`).
+          attention: how attention is evaluated (`vit.attention`).
         """
         ...
 
@@ -52,7 +52,7 @@ class Family(Protocol):
     def resolve(self, spec: Any, request: Request) -> Request:
         """A request with everything definite that the model's program depends on.
 
-        Requests that compile to the same program come out equal.
+        Requests that differ only in how they name a size or a block come out equal.
 
         Raises:
           ValueError: the model cannot answer it.
@@ -77,8 +77,8 @@ class Family(Protocol):
         """The answer for one image; pure.
 
         Args:
-          module: of the backbone; static.
-          inputs: from `inputs`.
+          module: the backbone's module; static.
+          inputs: what `inputs` gave.
           image: RGB, of the size that `image_size` says.
           request: resolved; static.
         """
@@ -90,11 +90,11 @@ class Backbone:
     """A model with its weights.
 
     Attributes:
-      name: of the variant.
+      name: the name of the variant.
       module: the Flax module; holds the spec, the compute dtype and the attention rule.
       params: float32 parameters, a nested dict on the default device.
       weights_sha256: digest of the parameters (`digests.params_digest`).
-      family: that the model is of.
+      family: the family of the model.
       tokenizer: folder of the files that read prompts, where there are such files.
     """
 
@@ -111,8 +111,8 @@ class Backbone:
         spec: Spec = self.module.spec
         return spec
 
-    def answer(self, image: UInt8[np.ndarray, "_ _ 3"], request: Request) -> Any:
-        """What a request asks for, of one image.
+    def answer(self, image: Pixels, request: Request) -> Any:
+        """The answer to a request, for one image.
 
         Args:
           image: RGB of any size; it is resized as the request says.
@@ -134,7 +134,7 @@ class Extractor:
 
     Attributes:
       backbone: the model with its weights.
-      request: what it is asked for.
+      request: what it answers.
       mesh: devices that share the images of a batch; None for the default device.
     """
 
@@ -142,7 +142,7 @@ class Extractor:
     request: Request
     mesh: Mesh | None = None
 
-    def __call__(self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> Any:
+    def __call__(self, images: Sequence[Pixels]) -> Any:
         """The answers for several images of any sizes, one after the other.
 
         With a mesh, the last image is repeated until the devices divide the batch.

@@ -2,7 +2,7 @@
 
 A method's config holds one of them. Sizes are in patches of the backbone's grid, so a
 request means the same for every backbone, whatever its patch; `Backbone.answer` gives
-what was asked for.
+the answer.
 """
 
 import dataclasses
@@ -66,9 +66,10 @@ class AttentionRequest(Validated):
       blocks: of a Vision Transformer, negative from the end.
       source: of a diffusion model: "inversion" (DDIM inversion and back), or "single"
         (one forward).
-      num_steps: of "inversion", and of the way back; the paper's 10, second-hand.
+      num_steps: steps of "inversion", and of the way back; 10 in the paper, as others
+        report.
       schedule_steps: into which the noise schedule is divided, of which ``num_steps``
-        are taken; the paper's 50, second-hand.
+        are taken; 50 in the paper, as others report.
       timestep: of "single" (DiffSeg: 300, DiffCut: 50).
       noise: whether "single" adds the noise of its timestep (DiffCut) or not (DiffSeg).
       seed: of the noise; it is the same for every image.

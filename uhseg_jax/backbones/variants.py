@@ -141,7 +141,7 @@ VARIANTS: Registry[Variant] = Registry(
             licence="MIT",
         ),
         # Real register weights in the original naming, trained further on MRI: noisier
-        # on photographs than the official ones.
+        # on everyday images than the official ones.
         Variant(
             name="dinov2_vits14_reg_mri",
             spec=_with_registers(_SMALL),

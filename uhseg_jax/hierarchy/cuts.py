@@ -145,7 +145,7 @@ def opening_bounds(nodes: Nodes, kind: str) -> Array:
     of one kind are nested.
 
     Args:
-      nodes: of one tree.
+      nodes: the nodes of one tree.
       kind: "num_regions", "depth" or "cost", see `RegionTree.cut`.
     """
     if kind == "cost":

@@ -1,4 +1,4 @@
-"""Growing a tree on the condensed graph, all regions of a level together.
+"""Growing a tree on the condensed graph, all regions of a level at once.
 
 The sizes of one level's regions sum to at most m, so fewer than 2m/s of them have more
 than s/2 vertices. Regions are gathered into buckets of sizes m, m/2, m/4, ... of that
@@ -159,9 +159,7 @@ def _split_level(
         ) -> tuple[Int[Array, " s"], SplitOutput]:
             del node
             shapes = jax.eval_shape(split_fn, jnp.asarray(0, jnp.int32))
-            return jax.tree.map(
-                lambda x: jnp.zeros(x.shape, x.dtype) + jnp.asarray(0, x.dtype), shapes
-            )
+            return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
         def bucket_fn(
             node: Int[Array, ""], split_fn=split_fn, no_split_fn=no_split_fn

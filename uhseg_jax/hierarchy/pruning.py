@@ -41,7 +41,7 @@ def collapse_empty(nodes: Nodes, areas: Int[Array, " n"]) -> Numbered:
     children or more, and depths are counted anew.
 
     Args:
-      nodes: of one tree.
+      nodes: the nodes of one tree.
       areas: cells of every leaf; those of inner nodes and of padding must be 0.
 
     Returns:
@@ -69,7 +69,7 @@ def _keep(nodes: Nodes, depths: Int[Array, " n"], kept: Bool[Array, " n"]) -> Nu
     as theirs.
 
     Args:
-      nodes: of one tree.
+      nodes: the nodes of one tree.
       depths: int32 ``[n]``, in the tree that remains.
       kept: ``[n]``; true for the root, false for padding.
     """

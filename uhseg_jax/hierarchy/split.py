@@ -33,7 +33,7 @@ class SplitOutput:
       num_children: int32 ``[]``, at least 2, or 0: the region is a leaf.
       costs: ``[k]``, normalised cut of every child within the region; 0 beyond the
         last child.
-      residual: ``[]``, largest residual of the eigenpairs that were looked at.
+      residual: ``[]``, largest residual of the eigenpairs that decided.
     """
 
     labels: Int[Array, " s"]
@@ -105,14 +105,9 @@ def by_eigengap_and_ncut(
             ),
         )
 
-    def costs_fn(labels: Int[Array, " s"]) -> Float[Array, " k"]:
-        return ncut.ncut_costs(weights, labels, mask, max_children)
-
-    def init_fn() -> tuple[Int[Array, ""], Int[Array, " s"]]:
-        return first_k, partition_fn(first_k)
-
     def too_costly(k: Int[Array, ""], labels: Int[Array, " s"]) -> Bool[Array, ""]:
-        return ncut.mean_ncut(costs_fn(labels), k) >= max_ncut
+        costs = ncut.ncut_costs(weights, labels, mask, max_children)
+        return ncut.mean_ncut(costs, k) >= max_ncut
 
     def cond_fn(state: tuple[Int[Array, ""], Int[Array, " s"]]) -> Bool[Array, ""]:
         k, labels = state
@@ -124,7 +119,7 @@ def by_eigengap_and_ncut(
         k, _ = state
         return k - 1, partition_fn(k - 1)
 
-    start = init_fn()
+    start = first_k, partition_fn(first_k)
     _, frobenius = laplacian.perturbation_norms(weights, start[1], mask)
     stable = (first_k <= 2) | (frobenius <= max_perturbation * gaps[first_k])
     k, labels = jax.lax.while_loop(cond_fn, body_fn, start)

@@ -84,7 +84,7 @@ def _fault(
     if depths.shape != (n,) or costs.shape != (n,):
         return f"parents, depths and costs differ in length ({n}, {depths.shape}, ...)"
     if not all(np.issubdtype(x.dtype, np.integer) for x in (labels, parents, depths)):
-        return "labels, parents and depths are not whole numbers"
+        return "labels, parents and depths are not integers"
     if not any(np.issubdtype(costs.dtype, x) for x in (np.floating, np.integer)):
         return f"costs are not real numbers but {costs.dtype}"
     if not (np.abs(costs) <= np.finfo(np.float32).max).all():

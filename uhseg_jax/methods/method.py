@@ -7,20 +7,16 @@ know of no difference.
 
 import abc
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
-
-import numpy as np
 
 from uhseg_jax.backbones import Backbone
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.refinement.config import DEFAULT_REFINE, Refinement
-from uhseg_jax.types import UInt8
+from uhseg_jax.types import Pixels
 
 __all__ = ["Collection", "Fitted", "ImageMethod", "Method", "Segmenter"]
-
-Pixels = UInt8[np.ndarray, "_ _ 3"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +33,7 @@ class Collection:
       on_image: called with the name of a pass and an index after every image.
     """
 
-    read: Callable[[int], Any]
+    read: Callable[[int], Pixels]
     count: int
     folder: Path | None = None
     is_fresh: bool = False
@@ -56,15 +52,15 @@ class Fitted(Protocol):
 
     def segment(
         self, indices: Sequence[int], images: Sequence[Any]
-    ) -> Sequence[Segmentation] | Any:
+    ) -> Iterator[Segmentation]:
         """Segments some images of the collection, in order, one at a time.
 
         Args:
-          indices: of the images in the collection.
-          images: their pixels, uint8 ``[H, W, 3]``.
+          indices: which images of the collection these are.
+          images: their pixels.
 
         Returns:
-          An iterator of one `Segmentation` for each.
+          One `Segmentation` for each.
         """
         ...
 
@@ -82,7 +78,7 @@ class Method(abc.ABC):
     """A recipe from images to trees of regions.
 
     Attributes:
-      name: that it is called by.
+      name: what users call it.
       summary: what it does, in a few words for help texts.
       config: class of its frozen config, whose field ``request`` says what it wants of
         a backbone.
@@ -95,7 +91,7 @@ class Method(abc.ABC):
     summary: str
     config: type
     presets: Mapping[str, Callable[[], Any]]
-    refiner: Any = DEFAULT_REFINE
+    refiner: str = DEFAULT_REFINE
     passes: tuple[str, ...] = ()
 
     def preset(self, name: str = "default") -> Any:
@@ -144,7 +140,7 @@ class Method(abc.ABC):
         """What results depend on, JSON-ready, beyond the image itself.
 
         Args:
-          config: the method's.
+          config: the method's frozen config.
           identities: texts that tell the images of the run apart from others.
         """
 
@@ -177,7 +173,7 @@ class ImageMethod(Method):
     presets: Mapping[str, Callable[[], Any]]
     segment_fn: Callable[[Any, Any], Any]
     check_fn: Callable[[Any], None]
-    refiner: Any = DEFAULT_REFINE
+    refiner: str = DEFAULT_REFINE
 
     def check_features(self, features: Any) -> None:
         """Refuses features that ``check_fn`` refuses."""

@@ -83,7 +83,7 @@ class Config(Validated):
     kmeans_iterations: Annotated[int, integer(1)] = 30
     contrast: Annotated[float, POSITIVE] = 10.0
     rule: Annotated[str, one_of("paper", "ncut", "two_way")] = "two_way"
-    max_depth: Annotated[int, integer(0)] = 9
+    max_depth: Annotated[int, integer(0, 2**31 - 1)] = 9
     max_children: Annotated[int, integer(2)] = 9
     max_ncut: Annotated[float, NON_NEGATIVE] = 0.38
     max_eigenvalue: Annotated[float, NON_NEGATIVE] = 0.8
@@ -122,7 +122,7 @@ def release() -> Config:
 
 
 def default() -> Config:
-    """Our parameters, chosen on 160 training photographs of PascalVOC2012.
+    """Our parameters, chosen on 160 training images of PascalVOC2012.
 
     Tokens of an inner block beside the last, mean weights raised to a power, and
     two-way cuts that stop at a normalised cut: there they cover the ground truth
@@ -173,7 +173,7 @@ def segment(features: Float[Array, "h w d"], config: Config) -> Output:
 
     Args:
       features: patch features, of any length.
-      config: the parameters; its ``request`` is not looked at.
+      config: the parameters; its ``request`` is not used.
 
     Returns:
       The tree on the grid ``[h, w]``. Features that are all alike give one region.
@@ -186,12 +186,12 @@ def segment(features: Float[Array, "h w d"], config: Config) -> Output:
 def segment_graph(
     graph: affinity.Affinity, grid: tuple[int, int], config: Config
 ) -> Output:
-    """The same for any affinity between the cells of a grid.
+    """The tree of regions of any affinity between the cells of a grid.
 
     Args:
       graph: affinity of ``h * w`` vertices, row by row; an attention map for instance.
       grid: (h, w).
-      config: the parameters; its ``request`` is not looked at.
+      config: the parameters; its ``request`` is not used.
     """
     m = min(config.num_superpixels, graph.num_vertices)
     q = min(config.num_vectors or m, graph.num_vertices)

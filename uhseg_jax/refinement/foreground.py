@@ -29,7 +29,7 @@ def refine_foreground(
     foreground as two labels, with the constants that they have for leaves of a tree.
 
     Args:
-      probability: of foreground at every patch.
+      probability: the probability of foreground at every patch.
       image: RGB pixels, of any size and aspect.
       refinement: with refiners and ``max_megapixels``; the other parameters are for
         trees and have no influence.

@@ -73,7 +73,7 @@ def refine(
     """Gives each pixel the mean of its neighbours' labels, again and again.
 
     Args:
-      probabilities: of the k labels at every pixel.
+      probabilities: those of the k labels at every pixel.
       image: RGB colours.
       config: the constants (static).
       mask: True where there is a pixel; everywhere if None. The rest has no influence

@@ -79,7 +79,7 @@ def map_bands(
     """Maps bands of a tile's rows, one after the other.
 
     Args:
-      function: of the arrays of one band.
+      function: takes the arrays of one band.
       rows: arrays whose first axis is the rows, a multiple of `TILE`.
     """
     bands = jax.tree.map(lambda x: x.reshape(-1, TILE, *x.shape[1:]), rows)

@@ -103,7 +103,7 @@ def run_refiners(
     """Probabilities after the refiners, one after the other.
 
     Args:
-      refiners: in the order to run them.
+      refiners: what to run, in this order.
       log_p: logarithms of the probabilities before.
       pixels: the pixels that they are of.
       num_labels: slots from there on hold no label.

@@ -24,13 +24,13 @@ def aggregate(
 ) -> Float[Array, "n n"]:
     """The weighted sum of attention maps at the resolution of the finest.
 
-    Where a coarse cell looks is interpolated to the fine cells and made a distribution
-    again; every fine cell looks where the coarse cell does that holds it.
+    The attention of a coarse cell is interpolated to the fine cells and made a
+    distribution again; it is that of every fine cell within the coarse one.
 
     Args:
-      maps: attention ``[h * w, h * w]`` by its grid (h, w), rows by row.
+      maps: attention ``[h * w, h * w]`` by its grid (h, w), cells counted row by row.
       weights: by grid, in any unit, at least 0; those of grids without a map are not
-        looked at. None: in proportion to the height of the grid (DiffSeg: 0.533, 0.267,
+        used. None: in proportion to the height of the grid (DiffSeg: 0.533, 0.267,
         0.133 and 0.067 of 64, 32, 16 and 8).
 
     Returns:
@@ -84,10 +84,10 @@ def _at(finest: Grid, attention: Float[Array, "m m"], grid: Grid) -> Array:
         return attention
     h, w = grid
     down, right = finest[0] // h, finest[1] // w
-    looked = jax.image.resize(
+    fine = jax.image.resize(
         attention.reshape(h * w, h, w), (h * w, *finest), "bilinear"
     )
-    rows = looked / jnp.sum(looked, axis=(1, 2), keepdims=True)
+    rows = fine / jnp.sum(fine, axis=(1, 2), keepdims=True)
     rows = rows.reshape(h, 1, w, 1, -1)
     spread = jnp.broadcast_to(rows, (h, down, w, right, rows.shape[-1]))
     return spread.reshape(finest[0] * finest[1], -1)

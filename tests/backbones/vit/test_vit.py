@@ -40,7 +40,7 @@ ALL = tuple(
 KINDS = ("dinov2_test", "dinov2_reg_test", "dinov3_plus_test", "clip_test")
 
 
-def photographs(batch: int, height: int, width: int) -> np.ndarray:
+def random_images(batch: int, height: int, width: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     return rng.integers(0, 256, (batch, height, width, 3), dtype=np.uint8)
 
@@ -55,7 +55,7 @@ def assert_close(found, expected, *, ulps: float) -> None:
 def test_every_facet_of_every_block_has_its_shape(name):
     backbone = loaded(name)
     spec = backbone.spec
-    pixels = photographs(2, 3 * spec.patch, 6 * spec.patch)
+    pixels = random_images(2, 3 * spec.patch, 6 * spec.patch)
     found = forward_features(backbone, pixels, requests=ALL)
     tokens = spec.num_prefix_tokens + 3 * 6
     for request, value in zip(ALL, found, strict=True):
@@ -70,7 +70,7 @@ def test_every_facet_of_every_block_has_its_shape(name):
 
 def test_class_tokens_are_those_of_the_forward_and_normed_at_the_end_alone():
     backbone = loaded("dinov2_reg_test")
-    pixels = jnp.asarray(photographs(2, 42, 84))
+    pixels = jnp.asarray(random_images(2, 42, 84))
     out = backbone.module.apply(
         {"params": backbone.params}, normalise_pixels(pixels, backbone.spec)
     )[1]
@@ -90,7 +90,7 @@ def test_class_tokens_are_those_of_the_forward_and_normed_at_the_end_alone():
 
 def test_jit_equals_eager():
     backbone = loaded("dinov2_reg_test")
-    pixels = photographs(1, 42, 84)
+    pixels = random_images(1, 42, 84)
     jitted = forward_features(backbone, pixels, requests=ALL)
     eager = compute_features(
         backbone.module, backbone.params, jnp.asarray(pixels), requests=ALL
@@ -102,7 +102,7 @@ def test_jit_equals_eager():
 @pytest.mark.parametrize("name", ["dinov2_reg_test", "dinov3_plus_test"])
 def test_batch_equals_single(name):
     backbone = loaded(name)
-    pixels = photographs(2, 3 * backbone.spec.patch, 6 * backbone.spec.patch)
+    pixels = random_images(2, 3 * backbone.spec.patch, 6 * backbone.spec.patch)
     together = forward_features(backbone, pixels, requests=ALL)
     for index in range(2):
         alone = forward_features(backbone, pixels[index : index + 1], requests=ALL)
@@ -115,7 +115,7 @@ def test_bfloat16_runs_and_keeps_parameters_and_results_float32(name):
     exact = loaded(name, dtype="float32")
     rough = loaded(name, dtype="bfloat16")
     assert {leaf.dtype.name for leaf in jax.tree.leaves(rough.params)} == {"float32"}
-    pixels = photographs(2, 3 * exact.spec.patch, 6 * exact.spec.patch)
+    pixels = random_images(2, 3 * exact.spec.patch, 6 * exact.spec.patch)
     for one, other in zip(
         forward_features(rough, pixels, requests=ALL),
         forward_features(exact, pixels, requests=ALL),
@@ -184,7 +184,7 @@ def test_attention_survives_huge_logits(rule):
 
 def test_final_norm_is_on_tokens_of_the_last_block_unless_asked():
     backbone = loaded("dinov2_test")
-    pixels = photographs(1, 28, 28)
+    pixels = random_images(1, 28, 28)
     requests = (
         FeatureRequest(),
         FeatureRequest(normed=True),
@@ -207,7 +207,7 @@ def test_class_attention_is_what_the_patches_get():
     plain, registers = (
         forward_features(
             loaded(name),
-            photographs(1, 28, 28),
+            random_images(1, 28, 28),
             requests=(FeatureRequest("class_attention"),),
         )[0]
         for name in ("dinov2_test", "dinov2_reg_test")
@@ -220,7 +220,7 @@ def test_class_attention_is_what_the_patches_get():
 def test_attention_is_the_walk_that_the_block_takes():
     backbone = loaded("dinov3_test", dtype="float32")
     spec = backbone.spec
-    pixels = jnp.asarray(photographs(1, 2 * spec.patch, 3 * spec.patch))
+    pixels = jnp.asarray(random_images(1, 2 * spec.patch, 3 * spec.patch))
     requests = (FeatureRequest("attention", 0), FeatureRequest("class_attention", 0))
     attention, to_patches = forward_features(backbone, pixels, requests=requests)
     np.testing.assert_allclose(attention.sum(-1), 1.0, rtol=0, atol=8 * EPS)
@@ -257,9 +257,9 @@ def test_attention_is_the_walk_that_the_block_takes():
     assert_close(out.blocks[0].token, found, ulps=64)
 
 
-def test_queries_and_keys_do_not_turn_as_features_but_do_in_attention():
+def test_queries_and_keys_are_rotated_in_attention_but_not_as_features():
     backbone = loaded("dinov3_test", dtype="float32")
-    pixels = photographs(1, 32, 48)
+    pixels = random_images(1, 32, 48)
     # One colour: without positions every patch is the same.
     pixels[:] = 90
     requests = (FeatureRequest("key", 0), FeatureRequest("attention", 0))
@@ -275,7 +275,7 @@ def test_queries_and_keys_do_not_turn_as_features_but_do_in_attention():
 def test_pixels_are_normalised_as_torchvision_does():
     spec = VARIANTS["clip_test"].spec
     assert spec.mean != VARIANTS["dinov2_test"].spec.mean
-    pixels = photographs(1, 14, 14)
+    pixels = random_images(1, 14, 14)
     found = normalise_pixels(jnp.asarray(pixels), spec)
     expected = (pixels / 255.0 - np.array(spec.mean)) / np.array(spec.std)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
@@ -293,7 +293,7 @@ def test_features_of_an_early_block_cost_only_the_blocks_before_it():
                 requests=(FeatureRequest("key", block),),
             )
 
-        pixels = jnp.asarray(photographs(1, 56, 56))
+        pixels = jnp.asarray(random_images(1, 56, 56))
         lowered = jax.jit(only).lower(backbone.params, pixels)
         return lowered.compile().cost_analysis()["flops"]
 
@@ -352,7 +352,7 @@ def test_equal_requests_resolve_equal():
 def test_bad_images_are_explained():
     backbone = loaded("dinov2_test")
     with pytest.raises(ValueError, match=r"14 or 28 rows by 42 columns"):
-        forward_features(backbone, photographs(1, 20, 42))
+        forward_features(backbone, random_images(1, 20, 42))
 
 
 def test_unknown_model_names_the_known_ones_and_a_close_one():
@@ -367,7 +367,7 @@ def test_rule_of_a_variant_can_be_replaced():
     backbone = loaded("dinov2_test", dtype="float32")
     spec = dataclasses.replace(backbone.spec, positions="size")
     replaced = dataclasses.replace(backbone, module=backbone.module.clone(spec=spec))
-    pixels = photographs(1, 28, 42)
+    pixels = random_images(1, 28, 42)
     (ours,) = forward_features(backbone, pixels)
     (other,) = forward_features(replaced, pixels)
     assert np.abs(ours - other).max() > 1e-4

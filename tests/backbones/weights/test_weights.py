@@ -192,11 +192,12 @@ def test_hub_file_comes_by_repository_file_and_revision(
     ]
 
 
+@pytest.mark.parametrize("ending", ["index", "index.fp16"])
 def test_a_model_in_several_files_comes_whole_from_the_hub(
-    hub_variant, tensors, tmp_path, monkeypatch
+    hub_variant, tensors, tmp_path, monkeypatch, ending
 ):
     names = ["model-1-of-2.safetensors", "model-2-of-2.safetensors"]
-    index = tmp_path / "model.safetensors.index.json"
+    index = tmp_path / f"model.safetensors.{ending}.json"
     shards = {name: names[len(name) % 2] for name in tensors}
     index.write_text(json.dumps({"weight_map": shards}))
     for file in names:

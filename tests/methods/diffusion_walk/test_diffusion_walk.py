@@ -26,7 +26,7 @@ GRAPHS = {
         SMALL, graph="rows", steps=2, exponent=10.0, stretched=True, max_ncut=0.25
     ),
 }
-RULES = ("relative_escape", "stability")  # all of them in test_automatic_threshold
+RULES = ("relative_escape", "stability")  # all of them in test_threshold_rules
 segment = jax.jit(diffusion_walk.segment, static_argnames="config")
 
 
@@ -105,10 +105,9 @@ def test_the_costs_of_the_first_split_are_escape_probabilities():
         np.testing.assert_allclose(tree.costs[child], escape, atol=36 * 2**-23)
 
 
-@pytest.mark.parametrize("name", ["longer walk"])
-def test_leaves_partition_the_grid_and_are_large_enough(name):
+def test_leaves_partition_the_grid_and_are_large_enough():
     rng = np.random.default_rng(3)
-    config = dataclasses.replace(GRAPHS[name], max_ncut=1.0)
+    config = dataclasses.replace(GRAPHS["longer walk"], max_ncut=1.0)
     tree = tree_of(rng.random((6, 6, 36)).astype(np.float32) ** 8, config)
     leaves = np.flatnonzero(tree.is_leaf())
     assert set(np.unique(tree.labels)) == set(leaves)
@@ -175,10 +174,8 @@ def test_attention_that_is_the_same_everywhere_gives_one_region(name):
     np.testing.assert_array_equal(tree.labels, 0)
 
 
-@pytest.mark.parametrize("sides", [(2, 3)])
-def test_grids_too_small_to_divide_give_one_region(sides):
-    n = sides[0] * sides[1]
-    attention = np.eye(n, dtype=np.float32).reshape(*sides, n)
+def test_grids_too_small_to_divide_give_one_region():
+    attention = np.eye(6, dtype=np.float32).reshape(2, 3, 6)
     tree = tree_of(attention, dataclasses.replace(SMALL, min_size=4))
     assert tree.num_nodes == 1
 

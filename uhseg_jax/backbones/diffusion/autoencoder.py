@@ -42,7 +42,7 @@ class Autoencoder(nn.Module):
     Attributes:
       spec: the architecture.
       dtype: of convolutions and matrix products.
-      attention: how attention is evaluated (`backbones/attention.py`).
+      attention: how attention is evaluated (`vit.attention`).
     """
 
     spec: AutoencoderSpec
@@ -154,7 +154,7 @@ class GridAttention(nn.Module):
         cells = _group_norm(self.spec, "group_norm")(x)
         cells = cells.reshape(batch, height * width, channels)
         mixed = attend(
-            *(dense(channels, f"to_{x}", dtype=self.dtype)(cells) for x in "qkv"),
+            *(dense(channels, f"to_{to}", dtype=self.dtype)(cells) for to in "qkv"),
             heads=1,
             # Flash attention has no heads of 512 channels.
             rule="whole" if self.rule == "fused" else self.rule,

@@ -131,7 +131,7 @@ def take_step(
     """One step up or down (equation 12 with sigma = 0).
 
     Args:
-      latents: where the step begins.
+      latents: the latents that the step begins with.
       prediction: of the U-Net, from these latents and ``step.timestep``.
       step: one step, of scalars.
 
@@ -153,7 +153,7 @@ def add_noise(
     Args:
       latents: clean latents.
       noise: standard normal.
-      timestep: from 0 on, the more the noisier.
+      timestep: from 0; a higher one adds more noise.
       schedule: how noise was added in training.
 
     Returns:
@@ -173,7 +173,7 @@ def add_noise(
 
 
 def _stride(schedule: ScheduleSpec, num_inference_steps: int) -> int:
-    """Timesteps from one rung to the next."""
+    """Timesteps from one inference step to the next."""
     total = schedule.num_timesteps
     if not 1 <= num_inference_steps <= total:
         raise ValueError(

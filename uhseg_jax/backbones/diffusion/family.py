@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from uhseg_jax.backbones.backbone import Backbone
 from uhseg_jax.backbones.diffusion import model
 from uhseg_jax.backbones.diffusion.model import Diffusion, check_image_sides
 from uhseg_jax.backbones.diffusion.names import DIFFUSION_NAMING
@@ -66,7 +67,7 @@ class DiffusionModels:
         rows, columns = grid_shape(request.grid)
         return rows * spec.patch, columns * spec.patch
 
-    def inputs(self, backbone: Any, request: Request) -> Any:
+    def inputs(self, backbone: Backbone, request: Request) -> Any:
         """The parameters and the prompt as the U-Net takes it."""
         prompt = request.prompt if isinstance(request, AttentionRequest) else ""
         return backbone.params, read_prompt(backbone, prompt)

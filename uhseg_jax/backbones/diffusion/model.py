@@ -44,7 +44,7 @@ class Diffusion(nn.Module):
       spec: the architecture.
       dtype: of matrix products and convolutions; parameters, norms, softmax and the
         residual streams are always float32.
-      attention: how attention is evaluated (`attention.py`); a matter of speed only.
+      attention: how attention is evaluated (`vit.attention`); a matter of speed only.
     """
 
     spec: DiffusionSpec
@@ -115,7 +115,7 @@ class Diffusion(nn.Module):
 
         Args:
           latents: scaled latents.
-          timestep: of the noise.
+          timestep: how noisy the latents are.
           prompt: one for all latents, or one for each.
           sums: what the maps of self-attention are added to; None to make no maps.
 

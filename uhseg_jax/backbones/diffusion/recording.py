@@ -15,7 +15,7 @@ from uhseg_jax.backbones.diffusion.spec import UNetSpec
 from uhseg_jax.backbones.vit.attention import AttentionRule, attend
 from uhseg_jax.types import Array, Float, Int
 
-# Rows of a map made at a time; see `attention._CHUNK`.
+# Rows of a map made at a time; see `vit.attention`.
 _CHUNK = 256
 
 
@@ -83,8 +83,8 @@ def attend_recorded(
       sums: of the layers before; None where no map is to be made.
       grid: rows and columns of the cells.
       heads: number of heads.
-      rule: how attention is evaluated without a map (`attention.attend`). A map is made
-        head by head; in slabs of rows if ``"chunked"``.
+      rule: how attention is evaluated without a map (`vit.attention.attend`). A map is
+        made head by head; in slabs of rows if ``"chunked"``.
       precision: of the matrix products.
 
     Returns:

@@ -1,6 +1,6 @@
-"""The self-attention of a diffusion model while it looks at an image.
+"""The self-attention of a diffusion model while it processes an image.
 
-Three ways to look. Ivanova et al., "Unsupervised Segmentation by Diffusing, Walking and
+In three ways. Ivanova et al., "Unsupervised Segmentation by Diffusing, Walking and
 Cutting" (2024): the image's latents are inverted step by step towards noise, and
 attention is taken on the way back. Tian et al., "Diffuse, Attend, and Segment" (2024):
 from one forward of the latents as they are. Couairon et al., "DiffCut" (2024): from one
@@ -39,7 +39,7 @@ def check_request(request: AttentionRequest, spec: DiffusionSpec) -> None:
 
     Args:
       request: what is wanted.
-      spec: of which model.
+      spec: the model.
 
     Raises:
       ValueError: the schedule has fewer timesteps.
@@ -78,7 +78,7 @@ def compute_self_attention(
       params: its parameters.
       pixels: RGB whose sides are multiples of ``spec.multiple``.
       prompt: one for all images, or one for each.
-      request: how to look; static.
+      request: the way; static.
 
     Returns:
       For every resolution (h, w) of the U-Net that has self-attention, the mean of its
@@ -241,7 +241,7 @@ def self_attention_maps(
       images: RGB pixels whose sides are multiples of ``spec.multiple`` (64 for Stable
         Diffusion 1 and 2).
       prompt: what the images are said to show; the empty one needs no files.
-      request: how the model looks at an image.
+      request: the way in which the model processes an image.
 
     Returns:
       For every resolution (h, w) of the U-Net that has self-attention, float32 maps,

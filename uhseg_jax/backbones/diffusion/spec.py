@@ -241,7 +241,7 @@ class ScheduleSpec(Validated):
     """How noise was added in training.
 
     Attributes:
-      num_timesteps: of training.
+      num_timesteps: how many timesteps training had.
       beta_start: variance added at the first, on the scale of square roots.
       beta_end: at the last; the square roots between are evenly spaced
         ("scaled_linear").
@@ -276,7 +276,7 @@ class DiffusionSpec(Validated):
       unet: the U-Net.
       autoencoder: what makes latents of images.
       text_encoders: one; SDXL's models have two, whose tokens stand side by side.
-      schedule: of the noise.
+      schedule: how noise was added in training.
       image_size: side in pixels that the model was trained on.
 
     Raises:

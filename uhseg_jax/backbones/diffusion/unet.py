@@ -155,7 +155,7 @@ class UNet(nn.Module):
       spec: the architecture.
       dtype: of matrix products and convolutions; parameters, norms, softmax and the
         residual stream are always float32.
-      attention: how attention is evaluated (`attention.py`); a matter of speed only.
+      attention: how attention is evaluated (`vit.attention`); a matter of speed only.
     """
 
     spec: UNetSpec
@@ -176,7 +176,7 @@ class UNet(nn.Module):
 
         Args:
           latents: noisy latents, scaled as the spec of the autoencoder says.
-          timesteps: of the noise, from 0.
+          timesteps: how noisy the latents are, from 0.
           context: tokens of the text.
           sums: what the maps of self-attention are added to, so that a loop over
             forwards holds one set (`recording.empty_sums`); None to make no maps.

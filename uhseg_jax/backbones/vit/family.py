@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from uhseg_jax.backbones.backbone import Backbone
 from uhseg_jax.backbones.requests import (
     AttentionRequest,
     ClassTokenFeatures,
@@ -83,7 +84,7 @@ class VisionTransformers:
         rows, columns = grid_shape(request.grid or _ATTENTION_GRID)
         return rows * spec.patch, columns * spec.patch
 
-    def inputs(self, backbone: Any, request: Request) -> Any:
+    def inputs(self, backbone: Backbone, request: Request) -> Any:
         """The parameters."""
         del request
         return backbone.params

@@ -26,16 +26,17 @@ class FeatureRequest:
     Attributes:
       facet: one of `FACETS`. ``"token"`` is the output of the block, ``"query"``,
         ``"key"`` and ``"value"`` are the projections its attention works with, heads
-        side by side and before any rotation (`vit.BlockOutput`); ``"class_token"`` is
-        the one vector of the image; ``"class_attention"`` is the attention of the
-        class token to the patches, per head. ``"attention"`` is the whole matrix of
-        every head, rows and columns over all n tokens, each row summing to one: a
-        random walk as it is. The patches of the grid, row by row, are the tokens from
-        ``ViTSpec.num_prefix_tokens`` on; those before are class token and registers.
+        side by side and before any rotation (`vit.model.BlockOutput`);
+        ``"class_token"`` is the one vector of the image; ``"class_attention"`` is the
+        attention of the class token to the patches, per head. ``"attention"`` is the
+        whole matrix of every head, rows and columns over all n tokens, each row summing
+        to one: a random walk as it is. The patches of the grid, row by row, are the
+        tokens from ``ViTSpec.num_prefix_tokens`` on; those before are class token and
+        registers.
       block: index of the block, negative from the end; -1 is the last.
       normed: tokens through the model's final norm. None: for the last block only. Of
-        CLIP that norm was trained on the class token alone (`vit.BlockOutput`). Class
-        tokens of inner blocks are had as they are, without it.
+        CLIP that norm was trained on the class token alone (`vit.model.BlockOutput`).
+        Class tokens of inner blocks are given as they are, without it.
     """
 
     facet: str = "token"
@@ -48,7 +49,7 @@ def resolve_request(request: FeatureRequest, spec: ViTSpec) -> FeatureRequest:
 
     Args:
       request: what is wanted.
-      spec: of which model.
+      spec: the model.
 
     Returns:
       The request with a non-negative block and a definite ``normed``; requests that ask
@@ -67,24 +68,18 @@ def resolve_request(request: FeatureRequest, spec: ViTSpec) -> FeatureRequest:
             f"{-spec.depth} and {spec.depth - 1}; found {request.block}."
         )
     block = request.block % spec.depth
-    if request.facet == "token":
-        last = block == spec.depth - 1
-        normed = last if request.normed is None else request.normed
-    elif request.facet == "class_token":
-        last = block == spec.depth - 1
-        normed = last if request.normed is None else request.normed
-        if normed and not last:
-            raise ValueError(
-                "The final norm applies to the class token of the last block only; "
-                f"found normed=True with block {request.block}. Leave normed out."
-            )
-    elif request.normed:
+    is_last, is_token = block == spec.depth - 1, "token" in request.facet
+    if request.normed and not is_token:
         raise ValueError(
-            f"The final norm applies to tokens only; found normed=True with the facet "
+            "The final norm applies to tokens only; found normed=True with the facet "
             f"{request.facet!r}. Leave normed out."
         )
-    else:
-        normed = False
+    if request.normed and request.facet == "class_token" and not is_last:
+        raise ValueError(
+            "The final norm applies to the class token of the last block only; "
+            f"found normed=True with block {request.block}. Leave normed out."
+        )
+    normed = is_token and (is_last if request.normed is None else request.normed)
     return FeatureRequest(facet=request.facet, block=block, normed=normed)
 
 

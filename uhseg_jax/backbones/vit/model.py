@@ -87,7 +87,7 @@ class ViT(nn.Module):
       spec: the architecture.
       dtype: of matrix products; parameters, norms, softmax and the residual stream are
         always float32.
-      attention: how attention is evaluated (`attention.py`); a matter of speed only.
+      attention: how attention is evaluated (`vit.attention`); a matter of speed only.
     """
 
     spec: ViTSpec

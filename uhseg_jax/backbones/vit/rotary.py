@@ -3,9 +3,10 @@
 Su et al., "RoFormer" (2021), on two axes as in DINOv3 (Siméoni et al. 2025, section
 3.2). A patch has the coordinates (y, x) of its centre, each scaled to [-1, 1] over the
 grid, so any grid spans the same range. Pair j of a head's channels is rotated by
-2 pi y / p or 2 pi x / p with the period ``p = 100^(4 j / c)``: of the ``c`` channels of
-a head a quarter of the pairs for y, then a quarter for x, and channel i is paired with
-channel ``i + c / 2``. Class token and registers are not rotated.
+2 pi y / p or 2 pi x / p with the period ``p = 100^(4 j / c)``. The ``c`` channels of a
+head make ``c / 2`` pairs, of channel i with channel ``i + c / 2``: the first half of
+them for y, the others for x, j from 0 in either half. Class token and registers are
+not rotated.
 
 ``"rotary"``
     The periods as the formula gives them, in float32: DINOv3 in transformers.

@@ -38,8 +38,8 @@ class ViTSpec(Validated):
       native_grid: side, in patches, of the grid that positions were trained on.
       registers: number of register tokens.
       positions: how a learned position embedding is resampled for another grid
-        (`positions.py`), or how queries and keys are rotated where there is none
-        (`rotary.py`).
+        (`vit.positions`), or how queries and keys are rotated where there is none
+        (`vit.rotary`).
       key_bias: whether the projection to keys has a bias.
       patch_bias: whether the embedding of patches has a bias.
       embedding_norm: whether a LayerNorm stands between the embeddings and the first

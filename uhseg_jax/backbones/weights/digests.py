@@ -27,7 +27,7 @@ def require_hash(path: Path, found: str, expected: str) -> None:
     """Refuses weights that are not the published ones.
 
     Args:
-      path: where they are, for the message.
+      path: where the weights are, for the message.
       found: their SHA-256.
       expected: the published one.
 

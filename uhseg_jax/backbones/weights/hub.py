@@ -8,7 +8,7 @@ from pathlib import Path
 from uhseg_jax.backbones.variant import Variant
 from uhseg_jax.backbones.weights.digests import file_sha256, require_hash
 from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
-from uhseg_jax.backbones.weights.readers.sharded import INDEX, shard_files
+from uhseg_jax.backbones.weights.readers.sharded import is_index, shard_files
 from uhseg_jax.backbones.weights.sources import DiffusersSource, HubSource
 
 
@@ -17,7 +17,7 @@ def download_file(variant: Variant, source: HubSource) -> Path:
 
     Args:
       variant: whose weights.
-      source: where they are.
+      source: where the weights are.
 
     Returns:
       The file in the hub's cache; of an index, the files that it names lie beside it.
@@ -28,7 +28,7 @@ def download_file(variant: Variant, source: HubSource) -> Path:
     path = _from_hub(variant, source, source.file)
     if source.sha256 is not None:
         require_hash(path, file_sha256(path), source.sha256)
-    if path.name.endswith(INDEX):
+    if is_index(path):
         folder = source.file.rpartition("/")[0]
         for shard in shard_files(path):
             _from_hub(variant, source, f"{folder}/{shard}" if folder else shard)
@@ -40,7 +40,7 @@ def download_folder(variant: Variant, source: DiffusersSource) -> Path:
 
     Args:
       variant: whose weights.
-      source: where they are.
+      source: where the weights are.
 
     Returns:
       The folder in the hub's cache.

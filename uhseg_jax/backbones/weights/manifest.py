@@ -62,7 +62,7 @@ def find_damage(folder: Path, manifest: Manifest) -> str:
     """Compares the files of a checkpoint with its manifest.
 
     Args:
-      folder: of the checkpoint.
+      folder: the folder of the checkpoint.
       manifest: its manifest.
 
     Returns:

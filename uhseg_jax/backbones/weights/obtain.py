@@ -19,7 +19,7 @@ from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 from uhseg_jax.backbones.weights.hub import download_file, download_folder
 from uhseg_jax.backbones.weights.readers import SUFFIXES, has_known_suffix
 from uhseg_jax.backbones.weights.readers.diffusers import all_files, part_files
-from uhseg_jax.backbones.weights.readers.sharded import INDEX, shard_files
+from uhseg_jax.backbones.weights.readers.sharded import is_index, shard_files
 from uhseg_jax.backbones.weights.sources import (
     DiffusersSource,
     Source,
@@ -47,7 +47,7 @@ def weights_sha256(path: Path, parts: Sequence[str] = ()) -> str:
     if parts:
         names = [x.relative_to(path).as_posix() for x in all_files(path, parts)]
         folder = path
-    elif path.name.endswith(INDEX):
+    elif is_index(path):
         names, folder = [path.name, *shard_files(path)], path.parent
     else:
         return file_sha256(path)
@@ -85,8 +85,7 @@ def obtain_weight_file(
 
     Returns:
       A file or folder for `readers.read_tensors`, or for `readers.read_diffusers` if
-      there are `parts_of` it. Where the variant knows its hash, it
-      has it.
+      there are `parts_of` it; with the hash that the variant states, if it does.
 
     Raises:
       WeightsError: the variant has no source, the file is of an unknown kind, the fetch

@@ -51,7 +51,7 @@ __all__ = [
     "segment",
 ]
 
-_MOST_REGIONS = 32  # that an eigengap is looked for at
+_MOST_REGIONS = 32  # among which an eigengap is sought
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,15 +71,15 @@ class Config(Validated):
         the paper's minimum average node cut), "relative_escape", "stability" or
         "eigengap" (`threshold_rules`).
       max_ncut: a split whose mean normalised cut reaches this is not made. Of "fixed"
-        the bound itself, of the others that to which the tree is grown before the rule
-        looks at it.
+        the bound itself, of the others the bound to which the tree is grown before the
+        rule is applied.
       num_thresholds: of the second eigenvector that are tried (DiffCut: 100), evenly
         spaced where both sides keep `min_size` patches.
       min_size: the fewest patches of a region.
       max_depth: deepest level of the tree.
       max_regions: the splits of highest cost are undone until at most this many leaves
         are left; None keeps them all.
-      seed: of the random keys.
+      seed: seeds the random keys; the same seed gives the same tree.
 
     Raises:
       ValueError: a field is out of its range; the message names it.
@@ -107,7 +107,7 @@ class Config(Validated):
 def default() -> Config:
     """Our parameters, for a tree of regions.
 
-    Chosen on attention of `dinov2_vits14_focus` over the 160 training photographs of
+    Chosen on attention of `dinov2_vits14_focus` over the 160 training images of
     PascalVOC2012, and 50 of BSDS500: cosine similarity of rows after two steps, raised
     to a power as DiffCut does, and a fixed bound, which fits scenes of one object and
     of many better than the automatic rules.
@@ -119,8 +119,8 @@ def automatic() -> Config:
     """The bound found for every image, for one flat segmentation.
 
     Markov stability was chosen among the rules. The least chance of escape, our reading
-    of the paper's criterion, almost always keeps two regions: on photographs of one
-    object it scores higher for that, on scenes much lower.
+    of the paper's criterion, almost always keeps two regions: on images of one object
+    it scores higher for that, on scenes much lower.
     """
     return Config(threshold_rule="stability", max_ncut=0.495)
 
@@ -162,7 +162,7 @@ def segment(attention: Float[Array, "h w n"], config: Config) -> Output:
       attention: what every cell of the grid takes from each of the ``n = h * w`` cells,
         not negative, row by row. Rows need not sum to one; one of zeros keeps its
         walker.
-      config: the parameters; its ``request`` is not looked at.
+      config: the parameters; its ``request`` is not used.
 
     Returns:
       The tree on the grid ``[h, w]``. Attention whose rows are all the same, and not

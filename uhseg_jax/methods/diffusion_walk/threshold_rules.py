@@ -3,8 +3,8 @@
 Ivanova et al. (WACV 2026) find it for every image and call their criterion the minimum
 average node cut; its formula is not known to us. `least_escape` is our reading of it,
 its relative form and the others are rivals, and all of them are choices of this
-package. Each looks at a tree that was grown to a generous bound and gives the cost up
-to which its splits stay open.
+package. Each takes a tree that was grown to a generous bound and gives the cost up to
+which its splits stay open.
 """
 
 import jax.numpy as jnp

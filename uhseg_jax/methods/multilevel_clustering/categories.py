@@ -41,12 +41,12 @@ def find_categories(
     """Whitens the class tokens of all regions, normalises and clusters them.
 
     Args:
-      tokens: of the regions, in any order.
+      tokens: the class token of every region, in any order.
       num_categories: at the most; fewer where there are fewer distinct regions.
       whitened: principal components, see `whiten`.
-      restarts: seedings.
+      restarts: how many seedings are tried.
       max_iterations: Lloyd steps of each at the most.
-      seed: of the random key.
+      seed: seeds the random key.
     """
     if not len(tokens):
         return Categories(np.zeros(0, np.int64), np.zeros(0, np.float32), 0)
@@ -85,7 +85,7 @@ def whiten(
     from one another. Axes of no variance are left out.
 
     Args:
-      tokens: in float32.
+      tokens: class tokens, float32.
       components: how many axes at the most; 0 gives the tokens as they are.
     """
     if components == 0:

@@ -25,13 +25,13 @@ _FIELDS = ("patches", "attention", "class_token")
 class FeatureStore:
     """The features of images, from a folder where they are there already.
 
-    A file is named after the pixels that the backbone saw and the request,
-    so an image that changed, or another model, never finds those of before; two equal
-    images share one.
+    A file is named after the image's pixels, the request and the weights, so features
+    of an image that changed, or of another model, are never read; two equal images
+    share one file.
 
     Args:
       backbone: the model.
-      config: of the method.
+      config: the parameters, with the request.
       folder: for the files; None to keep nothing.
     """
 

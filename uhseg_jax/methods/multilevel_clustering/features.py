@@ -10,7 +10,7 @@ import numpy as np
 from uhseg_jax.backbones import Backbone, Request
 from uhseg_jax.methods.multilevel_clustering.config import Config
 from uhseg_jax.spectral import numerics
-from uhseg_jax.types import Float, UInt8
+from uhseg_jax.types import Float, Pixels
 
 __all__ = ["ImageFeatures", "check_requests", "class_tokens", "image_features"]
 
@@ -46,9 +46,7 @@ def check_requests(backbone: Backbone, config: Config) -> None:
         backbone.family.resolve(backbone.spec, request)
 
 
-def image_features(
-    backbone: Backbone, pixels: UInt8[np.ndarray, "_ _ 3"], config: Config
-) -> ImageFeatures:
+def image_features(backbone: Backbone, pixels: Pixels, config: Config) -> ImageFeatures:
     """The features of an image of any size."""
     found = backbone.answer(pixels, config.request)
     return ImageFeatures(
@@ -60,12 +58,12 @@ def image_features(
 
 def class_tokens(
     backbone: Backbone,
-    crops: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+    crops: Sequence[Pixels],
     config: Config,
     *,
     width: int,
 ) -> Float[np.ndarray, "n e"]:
-    """The class token of every crop, each resized by itself; of so many numbers."""
+    """Class tokens of ``width`` numbers, of crops that are resized one by one."""
     request = dataclasses.replace(config.request, grid=config.crop_grid)
     rows = [np.asarray(backbone.answer(x, request).class_token) for x in crops]
     return np.stack(rows) if rows else np.zeros((0, width), np.float32)

@@ -32,8 +32,8 @@ class Foreground:
 
     Attributes:
       dataset: ``[h, w]``, margins of the dataset level.
-      category: of the category level.
-      image: of the image level, before anything falls back.
+      category: margins of the category level.
+      image: margins of the image level, before anything falls back.
       final: what the three agree on.
     """
 
@@ -63,7 +63,7 @@ def find_foreground(
 
     Args:
       key: random key for the clusters of the image.
-      features: of its patches, of any length.
+      features: features of its patches; they count by their direction.
       attention: of the class token to the patches, mean over the heads.
       dataset: the level of the dataset.
       category: the level of the image's category.

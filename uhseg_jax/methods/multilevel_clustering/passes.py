@@ -79,7 +79,7 @@ class Discovery:
     """What was found in a collection; see `methods.method.Fitted`.
 
     Attributes:
-      num_categories: that were found, numbered from 1.
+      num_categories: how many categories were found; they are numbered from 1.
       numbers: for every image the category of its regions, in their order; empty for an
         image that could not be read.
       distances: for every image the distance of each region from the centroid of its

@@ -6,7 +6,7 @@ import numpy as np
 
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.refinement.components import label_components
-from uhseg_jax.types import Bool, Int, Integer, UInt8
+from uhseg_jax.types import Bool, Int, Integer, Pixels, UInt8
 
 __all__ = ["boxes", "components", "crop", "flat_tree", "tree_regions"]
 
@@ -34,7 +34,7 @@ def tree_regions(
     """Numbers the regions of a cut that lie in the foreground from 1; 0 elsewhere.
 
     Args:
-      regions: of every pixel, not negative.
+      regions: the region of every pixel, not negative.
       foreground: the mask.
       majority: share of a region that must lie in it.
       min_area: share of the image below which a region is dropped.
@@ -65,9 +65,7 @@ def boxes(labels: Integer[np.ndarray, "H W"]) -> Int[np.ndarray, "r 4"]:
     return np.array(rows, np.int64).reshape(-1, 4)
 
 
-def crop(
-    pixels: UInt8[np.ndarray, "H W 3"], box: Int[np.ndarray, " 4"]
-) -> UInt8[np.ndarray, "_ _ 3"]:
+def crop(pixels: UInt8[np.ndarray, "H W 3"], box: Int[np.ndarray, " 4"]) -> Pixels:
     """The pixels of a box."""
     top, left, bottom, right = box.tolist()
     return np.ascontiguousarray(pixels[top:bottom, left:right])

@@ -26,7 +26,7 @@ class Levels:
 
     Attributes:
       dataset: the level of the dataset.
-      categories: that of every group of images.
+      categories: the level of every group of images.
       group: int ``[images]``, the group of every image; -1 for those not read.
     """
 
@@ -43,7 +43,7 @@ class Sample:
     """Patches drawn from every image in turn, and the class tokens of all.
 
     Every image gives the same number of patches, so memory does not grow with the
-    collection. Patches are drawn by the seed and the number of the image alone.
+    collection. Which patches are drawn depends only on the seed and the image's number.
     """
 
     def __init__(self, count: int, config: Config):
@@ -88,7 +88,7 @@ def fit_levels(sample: Sample, config: Config, *, count: int) -> Levels:
     """Learns the dataset and the category level.
 
     Args:
-      sample: of at least one image.
+      sample: patches of at least one image.
       config: the parameters.
       count: images of the collection, those not read included.
     """
@@ -97,7 +97,10 @@ def fit_levels(sample: Sample, config: Config, *, count: int) -> Levels:
         jax.random.key(config.seed), 3
     )
     units, mask = padded(patches)
-    centroids = _dataset_centroids(dataset_key, units, mask, config)
+    k = min(config.dataset_clusters, int(mask.sum()))
+    centroids = _centroids(
+        dataset_key, units, mask, k, config, greedy=True, spherical=True
+    )
     dataset = cluster_levels.evidence_level(
         centroids,
         units,
@@ -156,17 +159,6 @@ def _groups(
     return np.unique(found, return_inverse=True)[1]
 
 
-def _dataset_centroids(
-    key: Key[jax.Array, ""],
-    units: Float[jax.Array, "n d"],
-    mask: Bool[jax.Array, " n"],
-    config: Config,
-) -> Float[jax.Array, "k d"]:
-    """Spherical k-means of the whole sample, greedily seeded."""
-    k = min(config.dataset_clusters, int(mask.sum()))
-    return _centroids(key, units, mask, k, config, greedy=True, spherical=True)
-
-
 def _centroids(
     key: Key[jax.Array, ""],
     units: Float[jax.Array, "n d"],
@@ -177,7 +169,7 @@ def _centroids(
     greedy: bool = False,
     spherical: bool = False,
 ) -> Float[jax.Array, "k d"]:
-    """Of unit length, for points of unit length."""
+    """Centroids of unit length, for points of unit length."""
     found = k_means(
         key,
         units,

@@ -1,8 +1,8 @@
 """Leading eigenpairs of a symmetric operator, of the normalised adjacency M above all.
 
 Every solver is a function ``solve(operator, q, *, ...) -> EigenOutput`` in its own
-file: `solve_dense` decomposes the matrix, `solve_rayleigh_ritz` looks within a given
-space, `solve_lanczos` within what a few dozen products span.
+file: `solve_dense` decomposes the matrix, `solve_rayleigh_ritz` searches a given space,
+`solve_lanczos` what a few dozen products span.
 """
 
 from uhseg_jax.spectral.affinity import Affinity

@@ -25,16 +25,15 @@ def solve_lanczos(
     known: Float[Array, "n p"],
     num_steps: int,
 ) -> EigenOutput:
-    """The q largest eigenpairs beside known ones.
+    """The q largest eigenpairs apart from known ones.
 
     Of an eigenvalue that occurs several times one vector is found, any of its space.
 
     Args:
-      operator: zero rows (vertices that take no part) stay out as long as the known
-        vectors' complement is theirs alone.
+      operator: symmetric; vertices that take no part have zero rows.
       q: number of pairs, static, at most ``num_steps``.
       key: random key of the first vector.
-      known: orthonormal columns of eigenvectors that are not looked for, or zero ones.
+      known: orthonormal columns of the eigenvectors that are known already, or zeros.
       num_steps: products with the operator, static.
 
     Returns:

@@ -13,7 +13,7 @@ from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError
 from uhseg_jax.backbones.weights.readers.npz import read_npz
 from uhseg_jax.backbones.weights.readers.onnx_graph import read_onnx
 from uhseg_jax.backbones.weights.readers.safetensors import read_safetensors
-from uhseg_jax.backbones.weights.readers.sharded import read_sharded
+from uhseg_jax.backbones.weights.readers.sharded import INDEX_SUFFIXES, read_sharded
 from uhseg_jax.backbones.weights.readers.torch_files import read_torch
 
 __all__ = [
@@ -33,8 +33,7 @@ _READERS: dict[str, Callable[[Path], LazyArrays]] = {
     ".bin": read_torch,
     ".pth.tar": read_torch,
     ".msgpack": read_msgpack,
-    ".index.json": lambda path: read_sharded(path, read_tensors),
-    ".index.fp16.json": lambda path: read_sharded(path, read_tensors),
+    **{x: lambda path: read_sharded(path, read_tensors) for x in INDEX_SUFFIXES},
 }
 SUFFIXES = tuple(_READERS)
 
@@ -100,7 +99,7 @@ def read_diffusers(folder: Path, parts: Sequence[str]) -> LazyArrays:
     """Opens the folder of a diffusers model.
 
     Args:
-      folder: of the whole model.
+      folder: the folder of the whole model.
       parts: names of the folders below it, one for each part of the model.
 
     Returns:

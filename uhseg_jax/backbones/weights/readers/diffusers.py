@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uhseg_jax.backbones.weights.errors import WeightsError
-from uhseg_jax.backbones.weights.readers.sharded import shard_files
+from uhseg_jax.backbones.weights.readers.sharded import is_index, shard_files
 from uhseg_jax.backbones.weights.sources import DIFFUSERS_STEM
 
 # What the weights of a part are called, the first that is there is read: in float32
@@ -26,7 +26,7 @@ def part_files(folder: Path, parts: Sequence[str]) -> dict[str, Path]:
     """Finds the weights of each part of a model.
 
     Args:
-      folder: of the whole model.
+      folder: the folder of the whole model.
       parts: names of the folders below it.
 
     Returns:
@@ -57,7 +57,7 @@ def all_files(folder: Path, parts: Sequence[str]) -> list[Path]:
     """Every file that the weights of a model are read from.
 
     Args:
-      folder: of the whole model.
+      folder: the folder of the whole model.
       parts: names of the folders below it.
 
     Returns:
@@ -69,6 +69,6 @@ def all_files(folder: Path, parts: Sequence[str]) -> list[Path]:
     files = []
     for path in part_files(folder, parts).values():
         files.append(path)
-        if path.suffix == ".json":
+        if is_index(path):
             files += [path.with_name(name) for name in shard_files(path)]
     return files

@@ -70,7 +70,7 @@ def own_params(arrays: LazyArrays, abstract: Mapping[str, Any]) -> Any:
 
     Args:
       arrays: from `read_msgpack` or `read_orbax`.
-      abstract: the parameter tree of a model, as shapes (`vit.abstract_params`).
+      abstract: the parameter tree of a model, as shapes (`backbone.Family`).
 
     Returns:
       float32 parameters in the structure of ``abstract``; None if the names are others.

@@ -22,7 +22,7 @@ class RefusedError(Exception):
     """A file holds what is not read; the message says what, without naming the file."""
 
 
-class LazyArrays(Mapping[str, Any]):
+class LazyArrays(Mapping[str, np.ndarray]):
     """Arrays by name; nothing is kept, so every access reads the value again.
 
     Attributes:

@@ -180,7 +180,7 @@ def call(function: Any, arguments: Any) -> Any:
 
     Args:
       function: what it calls.
-      arguments: with what.
+      arguments: what it passes.
 
     Raises:
       RefusedError: it calls something else, or with arguments that do not fit.
@@ -199,7 +199,7 @@ def mapping(pairs: Any) -> dict[Any, Any]:
     """A dict of pairs whose keys are plain values.
 
     Args:
-      pairs: of keys and values.
+      pairs: keys and values.
 
     Raises:
       RefusedError: a key is a container, which may take forever to hash.

@@ -8,7 +8,12 @@ from pathlib import Path
 from uhseg_jax.backbones.weights.errors import WeightsError
 from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError
 
-INDEX = ".index.json"  # how the name of an index ends
+INDEX_SUFFIXES = (".index.json", ".index.fp16.json")
+
+
+def is_index(path: Path) -> bool:
+    """Whether a file is named as an index."""
+    return path.name.endswith(INDEX_SUFFIXES)
 
 
 def shard_names(index: Path) -> dict[str, str]:
