@@ -129,6 +129,7 @@ def check_proper(weights, members, tree):
     count = int(tree.num_nodes)
     assert (tree.leaves[~members] == -1).all()
     assert (tree.leaves[members] >= 0).all()
+    assert (tree.parents[1:count] >= 0).all()
     assert (tree.parents[1:count] < np.arange(1, count)).all()
     assert (tree.parents[count:] == -1).all()
     depths = np.zeros(count, int)
@@ -223,18 +224,13 @@ def test_no_leaf_is_smaller_than_allowed(seed, kind, everyone):
     n, count = len(tree.parents), int(tree.num_nodes)
     assert n == 2 * max(SMALL // min_size, 1) - 1
     assert count <= n
-    assert (tree.leaves[~members] == -1).all()
-    assert (tree.leaves[members] >= 0).all()
     assert (tree.leaves[members] < count).all()
-    assert (tree.parents[count:] == -1).all()
+    check_proper(weights, members, tree)
     sizes = np.bincount(tree.leaves[members], minlength=count)
     inner = np.zeros(count, bool)
     for node in range(count - 1, 0, -1):
-        parent = tree.parents[node]
-        assert 0 <= parent < node
-        assert tree.depths[node] == tree.depths[parent] + 1
-        sizes[parent] += sizes[node]
-        inner[parent] = True
+        sizes[tree.parents[node]] += sizes[node]
+        inner[tree.parents[node]] = True
     assert (np.bincount(tree.parents[1:count], minlength=count)[inner] == 2).all()
     assert sizes[0] == members.sum()
     assert (sizes[1:] >= min_size).all()

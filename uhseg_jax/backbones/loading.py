@@ -65,23 +65,14 @@ def can_answer(spec: Spec, request: Request) -> bool:
 def num_parameters(spec: Spec) -> int:
     """The number of parameters of a model.
 
-    Args:
-      spec: the architecture.
-
-    Returns:
-      The count: of a Vision Transformer positions and registers included, of a
-      diffusion model without the half of the autoencoder that decodes.
+    Positions and registers count; the half of an autoencoder that decodes does not.
     """
     abstract = family_of(spec).abstract_params(spec)
     return sum(leaf.size for leaf in jax.tree.leaves(abstract))
 
 
 def default_dtype() -> Any:
-    """The compute dtype that suits this platform.
-
-    Returns:
-      float32 on a CPU, bfloat16 on accelerators.
-    """
+    """The compute dtype of this platform: float32 on CPUs, bfloat16 elsewhere."""
     return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
 
 

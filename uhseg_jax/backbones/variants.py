@@ -214,15 +214,5 @@ VARIANTS: Registry[Variant] = Registry(
 
 
 def get_variant(name: str) -> Variant:
-    """Looks a variant up by name.
-
-    Args:
-      name: a key of `VARIANTS`.
-
-    Returns:
-      The variant.
-
-    Raises:
-      ValueError: there is none of that name; the known ones are listed.
-    """
+    """The variant of that name; raises ValueError with the known ones for others."""
     return VARIANTS.find(name)

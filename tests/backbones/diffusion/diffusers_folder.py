@@ -14,6 +14,8 @@ import flax.traverse_util
 import numpy as np
 from safetensors.numpy import save_file
 
+from uhseg_jax.backbones import Backbone, Diffusion
+from uhseg_jax.backbones.diffusion.family import DiffusionModels
 from uhseg_jax.backbones.diffusion.model import random_params
 from uhseg_jax.backbones.diffusion.spec import (
     AutoencoderSpec,
@@ -80,6 +82,12 @@ _WEIGHTS = {"kernel": "weight", "scale": "weight", "embedding": "weight"}
 def params_of(spec: DiffusionSpec) -> Any:
     """Random parameters."""
     return random_params(spec)
+
+
+def micro_backbone(spec: DiffusionSpec = MICRO) -> Backbone:
+    """A loaded model with these parameters and no tokenizer."""
+    family = DiffusionModels()
+    return Backbone("micro", Diffusion(spec), params_of(spec), "0" * 64, family)
 
 
 def part_tensors(params: Any, part: str) -> dict[str, np.ndarray]:

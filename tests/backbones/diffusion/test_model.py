@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from diffusers_folder import MICRO, MICRO_TWO, params_of
+from diffusers_folder import MICRO, MICRO_TWO, micro_backbone, params_of
 
 from uhseg_jax.backbones import (
     VARIANTS,
@@ -18,7 +18,6 @@ from uhseg_jax.backbones import (
     self_attention_maps,
 )
 from uhseg_jax.backbones.diffusion.autoencoder import Autoencoder, scale_pixels
-from uhseg_jax.backbones.diffusion.family import DiffusionModels
 from uhseg_jax.backbones.diffusion.model import (
     Diffusion,
     Prompt,
@@ -38,17 +37,6 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (2, 8, 16, 3), np.uint8)
 def apply(spec, params, *args, **kwargs):
     args = jax.tree.map(jnp.asarray, args)
     return Diffusion(spec).apply({"params": params}, *args, **kwargs)
-
-
-def loaded(spec=MICRO, tokenizer=None) -> Backbone:
-    return Backbone(
-        "micro",
-        Diffusion(spec),
-        params_of(spec),
-        "0" * 64,
-        DiffusionModels(),
-        tokenizer,
-    )
 
 
 # As diffusers and transformers count the parts; the tests of the parts count ours.
@@ -109,10 +97,10 @@ def test_images_become_the_latents_of_the_autoencoder():
 
 def test_two_encoders_stand_side_by_side_and_the_second_is_pooled():
     params = params_of(TWO)
-    ids = prompt_ids(loaded(TWO))
+    ids = prompt_ids(micro_backbone(TWO))
     np.testing.assert_array_equal(ids[0][0, :3], [512, 513, 513])
     np.testing.assert_array_equal(ids[1][0, :3], [512, 513, 0])
-    found = read_prompt(loaded(TWO))
+    found = read_prompt(micro_backbone(TWO))
     for encoder, part, x, channels in (
         (FIRST, "text_encoder", ids[0], slice(0, 8)),
         (SECOND, "text_encoder_2", ids[1], slice(8, 20)),
@@ -174,7 +162,7 @@ def test_an_image_that_cannot_be_halved_is_refused_with_the_nearest_size():
 
 def test_each_family_says_what_the_other_is_for():
     with pytest.raises(ValueError, match=r"micro is a diffusion model.*`self_att"):
-        forward_features(loaded(), PIXELS)
+        forward_features(micro_backbone(), PIXELS)
     module = ViT(VARIANTS["dinov2_test"].spec)
     vit = Backbone("dinov2_test", module, {}, "0" * 64, VisionTransformers())
     with pytest.raises(ValueError, match="dinov2_test is a Vision Transformer"):
@@ -185,7 +173,7 @@ def test_each_family_says_what_the_other_is_for():
 
 def test_a_prompt_without_a_tokenizer_says_what_to_do():
     with pytest.raises(ValueError, match=r"converted without vocab\.json"):
-        read_prompt(loaded(), "a cat")
+        read_prompt(micro_backbone(), "a cat")
 
 
 def test_the_variant_for_tests_is_loaded_like_any_other():

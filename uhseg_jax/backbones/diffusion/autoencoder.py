@@ -25,14 +25,7 @@ from uhseg_jax.types import Array, Float, UInt8
 
 
 def scale_pixels(images: UInt8[Array, "b H W 3"]) -> Float[Array, "b H W 3"]:
-    """Pixels as the encoder reads them.
-
-    Args:
-      images: RGB.
-
-    Returns:
-      float32 from -1 to 1.
-    """
+    """Pixels as the encoder reads them: float32 from -1 to 1."""
     return images.astype(jnp.float32) / 127.5 - 1.0
 
 

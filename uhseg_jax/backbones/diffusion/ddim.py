@@ -52,13 +52,9 @@ class Steps(NamedTuple):
 
 
 def alphas_cumprod(schedule: ScheduleSpec) -> Float[np.ndarray, " timesteps"]:
-    """The share of the image in the variance of latents, abar, of every timestep.
+    """The share abar of the image in the variance of latents, of every timestep.
 
-    Args:
-      schedule: how noise was added in training.
-
-    Returns:
-      float64, decreasing from just below one.
+    float64, decreasing from just below one.
     """
     betas = np.linspace(
         schedule.beta_start**0.5, schedule.beta_end**0.5, schedule.num_timesteps
@@ -71,12 +67,7 @@ def inference_timesteps(
 ) -> Int[np.ndarray, " steps"]:
     """The timesteps of inference, from the least noise to the most.
 
-    Args:
-      schedule: how noise was added in training.
-      num_inference_steps: how many.
-
-    Returns:
-      int32 timesteps, evenly spaced ("leading") from the schedule's offset on.
+    They are evenly spaced ("leading") from the schedule's offset on.
 
     Raises:
       ValueError: there are not that many timesteps.
@@ -128,16 +119,7 @@ def denoising_steps(
 def take_step(
     latents: Float[Array, "b h w c"], prediction: Float[Array, "b h w c"], step: Steps
 ) -> Float[Array, "b h w c"]:
-    """One step up or down (equation 12 with sigma = 0).
-
-    Args:
-      latents: the latents that the step begins with.
-      prediction: of the U-Net, from these latents and ``step.timestep``.
-      step: one step, of scalars.
-
-    Returns:
-      The latents where it ends.
-    """
+    """One step up or down (equation 12 with sigma = 0), by the U-Net's prediction."""
     return latents * step.latents_factor + prediction * step.prediction_factor
 
 

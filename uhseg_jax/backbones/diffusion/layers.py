@@ -62,9 +62,6 @@ def sinusoids(values: Float[Array, " n"], width: int) -> Float[Array, "n {width}
     Args:
       values: timesteps, or sizes in pixels.
       width: channels; half of them cosines.
-
-    Returns:
-      float32 embeddings.
     """
     half = width // 2
     # A timestep near 1000 makes 1000 eps of each rounding here, so the roundings are

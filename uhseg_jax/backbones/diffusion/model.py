@@ -158,11 +158,6 @@ class Diffusion(nn.Module):
 def check_image_sides(spec: DiffusionSpec, height: int, width: int) -> None:
     """Refuses an image whose sides the model cannot halve as often as it does.
 
-    Args:
-      spec: the model.
-      height: rows of the image, in pixels.
-      width: columns of the image, in pixels.
-
     Raises:
       ValueError: a side is no multiple of ``spec.multiple``; the nearest are named.
     """
@@ -182,14 +177,9 @@ def check_image_sides(spec: DiffusionSpec, height: int, width: int) -> None:
 
 
 def abstract_params(spec: DiffusionSpec) -> dict[str, Any]:
-    """The parameter tree of a model as shapes and dtypes, without computing anything.
+    """The parameter tree as a nested dict of `jax.ShapeDtypeStruct`, computing none.
 
-    Args:
-      spec: the architecture.
-
-    Returns:
-      A nested dict of `jax.ShapeDtypeStruct`; at its top the parts ``unet``, ``vae``
-      and ``text_encoder`` (and ``text_encoder_2``).
+    At its top are ``unet``, ``vae``, ``text_encoder`` and perhaps ``text_encoder_2``.
     """
     params: dict[str, Any] = jax.tree.map(lambda leaf: leaf, _traced_params(spec))
     return params
@@ -210,14 +200,10 @@ def _traced_params(spec: DiffusionSpec) -> Any:
 
 
 def random_params(spec: DiffusionSpec) -> Any:
-    """Random parameters, the same on every run.
+    """Random float32 parameters, the same on every run.
 
-    Args:
-      spec: the architecture.
-
-    Returns:
-      A nested dict of float32 arrays: kernels that keep the variance of what they are
-      applied to, scales around one, biases around zero.
+    Kernels keep the variance of what they are applied to; scales lie around one, biases
+    around zero.
     """
     # By numpy: to compile the initialisers of hundreds of shapes takes minutes.
     rng = np.random.default_rng(0)

@@ -37,10 +37,6 @@ _INVERSION = AttentionRequest()
 def check_request(request: AttentionRequest, spec: DiffusionSpec) -> None:
     """Refuses a request that a model's schedule of noise has no timesteps for.
 
-    Args:
-      request: what is wanted.
-      spec: the model.
-
     Raises:
       ValueError: the schedule has fewer timesteps.
     """

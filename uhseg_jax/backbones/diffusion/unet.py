@@ -243,10 +243,6 @@ class UNet(nn.Module):
 def check_latents(spec: UNetSpec, shape: tuple[int, ...]) -> None:
     """Refuses latents that the U-Net cannot take.
 
-    Args:
-      spec: the U-Net.
-      shape: rows, columns and channels of a latent.
-
     Raises:
       ValueError: the channels are others, or a side cannot be halved down to the
         coarsest level.

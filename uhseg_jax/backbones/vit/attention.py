@@ -21,11 +21,7 @@ _CHUNK = 256
 
 
 def default_attention() -> AttentionRule:
-    """The faster rule on this platform.
-
-    Returns:
-      ``"chunked"`` on a CPU; ``"whole"`` on accelerators, where XLA does the blocking.
-    """
+    """The faster rule here: "whole" on accelerators, where XLA does the blocking."""
     return "chunked" if jax.default_backend() == "cpu" else "whole"
 
 

@@ -86,15 +86,7 @@ def resolve_request(request: FeatureRequest, spec: ViTSpec) -> FeatureRequest:
 def normalise_pixels(
     pixels: UInt8[Array, "b H W 3"], spec: ViTSpec
 ) -> Float[Array, "b H W 3"]:
-    """Scales pixels as the model was trained with.
-
-    Args:
-      pixels: RGB.
-      spec: of the model; holds mean and standard deviation.
-
-    Returns:
-      float32; pixels over 255, minus the mean, over the standard deviation.
-    """
+    """Pixels over 255, minus the model's mean, over its deviation; float32."""
     mean = jnp.asarray(spec.mean, jnp.float32)[None, None, None, :]
     std = jnp.asarray(spec.std, jnp.float32)[None, None, None, :]
     return (pixels.astype(jnp.float32) / 255.0 - mean) / std
@@ -157,14 +149,7 @@ def _jitted_features(
 
 
 def check_images(images: Any) -> None:
-    """Refuses what is no batch of images.
-
-    Args:
-      images: an array.
-
-    Raises:
-      ValueError: it is not uint8 of shape [b, H, W, 3].
-    """
+    """Raises ValueError for arrays that are not uint8 of shape [b, H, W, 3]."""
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != jnp.uint8:
         raise ValueError(
             "Expected uint8 RGB images of shape [b, H, W, 3]; found "

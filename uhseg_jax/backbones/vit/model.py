@@ -198,14 +198,7 @@ class ViT(nn.Module):
 
 
 def abstract_params(spec: ViTSpec) -> dict[str, Any]:
-    """The parameter tree of a model as shapes and dtypes, without computing anything.
-
-    Args:
-      spec: the architecture.
-
-    Returns:
-      A nested dict of `jax.ShapeDtypeStruct`.
-    """
+    """The parameter tree as a nested dict of `jax.ShapeDtypeStruct`, computing none."""
     # Blocks are alike, so one of them is traced: forty would take seconds.
     module = ViT(dataclasses.replace(spec, depth=1))
     image = jax.ShapeDtypeStruct((1, spec.patch, spec.patch, 3), jnp.float32)

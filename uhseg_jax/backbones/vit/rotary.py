@@ -67,19 +67,7 @@ def rotary_angles(
 def rotary_sin_cos(
     grid: tuple[int, int], head_width: int, *, rule: RotaryRule
 ) -> Float[Array, "2 patches c"]:
-    """Sine and cosine of `rotary_angles`, made once for all blocks of a model.
-
-    Args:
-      grid: rows and columns of patches.
-      head_width: channels of one head, a multiple of 4.
-      rule: one of `ROTARY_RULES`.
-
-    Returns:
-      float32.
-
-    Raises:
-      ValueError: as `rotary_angles`.
-    """
+    """Sine and cosine of `rotary_angles` in float32, once for all blocks of a model."""
     angles = rotary_angles(grid, head_width, rule=rule)
     return jnp.asarray(np.stack([np.sin(angles), np.cos(angles)]), jnp.float32)
 

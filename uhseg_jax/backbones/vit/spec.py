@@ -126,11 +126,6 @@ class ViTSpec(Validated):
 def check_image_size(spec: ViTSpec, height: int, width: int) -> None:
     """Refuses an image that the patch does not tile.
 
-    Args:
-      spec: the model.
-      height: rows of the image, in pixels.
-      width: columns of the image, in pixels.
-
     Raises:
       ValueError: the patch does not divide a side; the nearest sizes are named.
     """

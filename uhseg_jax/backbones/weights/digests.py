@@ -11,29 +11,13 @@ from uhseg_jax.backbones.weights.errors import WeightsError
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file.
-
-    Args:
-      path: the file.
-
-    Returns:
-      The digest in hexadecimal.
-    """
+    """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def require_hash(path: Path, found: str, expected: str) -> None:
-    """Refuses weights that are not the published ones.
-
-    Args:
-      path: where the weights are, for the message.
-      found: their SHA-256.
-      expected: the published one.
-
-    Raises:
-      WeightsError: the two differ.
-    """
+    """Raises WeightsError if the SHA-256 of weights is not the published one."""
     if found != expected:
         raise WeightsError(
             f"The weights in {path} are not the published ones and were not used: "
@@ -42,14 +26,7 @@ def require_hash(path: Path, found: str, expected: str) -> None:
 
 
 def files_digest(folder: Path) -> str:
-    """SHA-256 over the names and contents of the files below a folder.
-
-    Args:
-      folder: the folder.
-
-    Returns:
-      The digest in hexadecimal.
-    """
+    """SHA-256 over the names and contents of the files below a folder."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -59,13 +36,9 @@ def files_digest(folder: Path) -> str:
 
 
 def params_digest(params: Any) -> str:
-    """SHA-256 over names, shapes, dtypes and values, in the order of the paths.
+    """SHA-256 over names, shapes, dtypes and values of arrays, in order of their paths.
 
-    Args:
-      params: a tree of arrays.
-
-    Returns:
-      The digest in hexadecimal; equal for equal parameters on any machine.
+    Equal for equal parameters on any machine.
     """
     digest = hashlib.sha256()
     leaves, _ = jax.tree_util.tree_flatten_with_path(params)

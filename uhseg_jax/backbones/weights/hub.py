@@ -15,10 +15,6 @@ from uhseg_jax.backbones.weights.sources import DiffusersSource, HubSource
 def download_file(variant: Variant, source: HubSource) -> Path:
     """Fetches the weights of a model that one file, or an index, leads to.
 
-    Args:
-      variant: whose weights.
-      source: where the weights are.
-
     Returns:
       The file in the hub's cache; of an index, the files that it names lie beside it.
 
@@ -37,10 +33,6 @@ def download_file(variant: Variant, source: HubSource) -> Path:
 
 def download_folder(variant: Variant, source: DiffusersSource) -> Path:
     """Fetches the parts of a model, all of one commit, and nothing else beside them.
-
-    Args:
-      variant: whose weights.
-      source: where the weights are.
 
     Returns:
       The folder in the hub's cache.

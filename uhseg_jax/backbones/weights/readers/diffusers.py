@@ -54,14 +54,7 @@ def part_files(folder: Path, parts: Sequence[str]) -> dict[str, Path]:
 
 
 def all_files(folder: Path, parts: Sequence[str]) -> list[Path]:
-    """Every file that the weights of a model are read from.
-
-    Args:
-      folder: the folder of the whole model.
-      parts: names of the folders below it.
-
-    Returns:
-      Weight files, and indices with the files that they name.
+    """Every file that `part_files` leads to: weights, indices and what those name.
 
     Raises:
       WeightsError: a part is missing, or an index is damaged.

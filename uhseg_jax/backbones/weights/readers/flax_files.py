@@ -19,9 +19,6 @@ _DEEPEST = 64
 def read_msgpack(path: Path) -> LazyArrays:
     """A ``.msgpack`` of flax.serialization, which is data only; it is read as a whole.
 
-    Args:
-      path: the file.
-
     Raises:
       RefusedError: it does not hold a tree of arrays.
     """
@@ -32,9 +29,6 @@ def read_msgpack(path: Path) -> LazyArrays:
 
 def read_orbax(path: Path) -> LazyArrays:
     """A folder that StandardCheckpointer wrote, or one of our own; read as a whole.
-
-    Args:
-      path: the folder.
 
     Raises:
       RefusedError: it does not hold a tree of arrays.

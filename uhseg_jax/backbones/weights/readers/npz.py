@@ -11,11 +11,7 @@ from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError
 
 
 def read_npz(path: Path) -> LazyArrays:
-    """Opens a ``.npz`` file; members are read, and their checksums checked, later.
-
-    Args:
-      path: the file.
-    """
+    """Opens a ``.npz`` file; members are read, and their checksums checked, later."""
     with zipfile.ZipFile(path) as archive:
         names = [x for x in archive.namelist() if x.endswith(".npy")]
     return LazyArrays(

@@ -18,9 +18,6 @@ def read_onnx(path: Path) -> LazyArrays:
     (``layer.0.mlp.fc1.bias``), so the weight is returned as ``layer.0.mlp.fc1.weight``,
     in torch's orientation [out, in].
 
-    Args:
-      path: the file.
-
     Raises:
       RefusedError: its weights lie in other files.
     """

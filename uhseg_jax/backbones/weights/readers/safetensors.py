@@ -26,9 +26,6 @@ def read_safetensors(path: Path) -> LazyArrays:
     The library has numpy arrays of neither 8-bit floats nor a file that shrinks while
     it is mapped, so the bytes of an array are read here.
 
-    Args:
-      path: the file.
-
     Raises:
       RefusedError: an array is of a type that numpy does not have.
       SafetensorError: the header does not fit the file.
