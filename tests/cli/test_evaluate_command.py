@@ -62,7 +62,7 @@ def test_the_command_scores_a_folder(folder, capsys):
         (["--images=a", "--masks=b", "--data_dir=c"], 2, "not go with --data_dir"),
         (["--images=a", "--masks=b", "--config.model=c"], 2, "needs --config=FILE"),
         (["--images=a", "--masks=b", "--output="], 2, "--output expects a folder"),
-        (["photos", "--config=x.py"], 2, "expected flags alone, but got photos"),
+        (["photos", "--config=x.py"], 2, "expected flags only, but got photos"),
     ],
 )
 def test_command_lines_that_make_no_sense(argv, status, words, capsys):

@@ -22,7 +22,7 @@ from uhseg_jax.backbones import ViTSpec
 from uhseg_jax.backbones.vit.attention import default_attention
 from uhseg_jax.benchmarks.stages import Calls
 
-__all__ = ["forwards", "peak_memory", "usual_side"]
+__all__ = ["forwards", "peak_memory", "usual_request", "usual_side"]
 
 
 def usual_request(name: str) -> backbones.Request:

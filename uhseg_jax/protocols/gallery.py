@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from uhseg_jax.datasets.source import Example
-from uhseg_jax.export.overlay import overlay, save_png
+from uhseg_jax.export.overlay import overlay
+from uhseg_jax.export.png_files import save_png
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Integer

@@ -57,7 +57,7 @@ class Journal:
         """The entries that are whole; a line that a kill cut off is passed over."""
         if not self._path.exists():
             return
-        with open(self._path, encoding="utf-8") as file:
+        with open(self._path, encoding="utf-8", errors="replace") as file:
             for line in file:
                 try:
                     yield Entry.from_line(line)

@@ -26,15 +26,7 @@ from uhseg_jax.taxonomy.lines import (
 )
 from uhseg_jax.types import Bool, Int, Integer
 
-__all__ = [
-    "IGNORED",
-    "NO_ID",
-    "Case",
-    "ClassTree",
-    "FlatClasses",
-    "Taxonomy",
-    "TaxonomyError",
-]
+__all__ = ["IGNORED", "ClassTree", "FlatClasses", "Taxonomy"]
 
 IGNORED = -1  # class index of a pixel that does not count
 _UNKNOWN = -2
