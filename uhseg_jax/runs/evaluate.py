@@ -152,18 +152,23 @@ class _Evaluation:
         on_image: Callable[[str, int, Mapping[str, float]], None],
     ):
         self._source, self._folder, self._on_image = source, folder, on_image
-        self._fitted: Fitted = segmenter.fit(
-            Collection(
-                read=lambda index: source[index].image,
-                count=len(source),
-                folder=passes,
-                is_share=hosts.count() > 1,
-                on_image=lambda stage, index: on_image(stage, index + 1, {}),
+        self._fitted: Fitted
+        self._scorer: Scorer
+
+        def prepare() -> None:
+            self._fitted = segmenter.fit(
+                Collection(
+                    read=lambda index: source[index].image,
+                    count=len(source),
+                    folder=passes,
+                    is_share=hosts.count() > 1,
+                    on_image=lambda stage, index: on_image(stage, index + 1, {}),
+                )
             )
-        )
-        self._scorer: Scorer = scoring.scorer(
-            source, num_categories=self._fitted.num_categories
-        )
+            categories = self._fitted.num_categories
+            self._scorer = scoring.scorer(source, num_categories=categories)
+
+        hosts.all_succeed(prepare, name="preparing to score")
 
     def run(self, batch_size: int) -> dict[str, float]:
         """Scores the images that are not yet, and writes the report."""
