@@ -99,7 +99,7 @@ def parse(values: Flags, argv: Sequence[str], *, dotted: Sequence[str]) -> list[
     """Reads a command line.
 
     Args:
-      values: from `define`; set.
+      values: the flags, as `define` gives them; they are set.
       argv: with the name of the command first.
       dotted: flags of which --FLAG.NAME=VALUE is read as --FLAG=NAME=VALUE.
 

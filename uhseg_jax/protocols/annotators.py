@@ -21,7 +21,7 @@ class AnnotatorScores:
 
     Attributes:
       regions: covering, Rand index and variation of information.
-      boundaries: boundary F.
+      boundaries: boundary F and average precision.
       nodes: int64 ``[]``, regions without the roots, summed over images.
       leaves: int64 ``[]``, leaves, summed over images.
     """

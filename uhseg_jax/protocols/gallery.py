@@ -52,10 +52,10 @@ def draw_beside_truth(
     """Draws an image, its ground truth and its regions side by side.
 
     Args:
-      path: of the PNG.
+      path: the PNG to write.
       result: what a method found in the image.
       example: the image with its ground truth.
-      taxonomy: of the ground truth.
+      taxonomy: what the ids in the ground truth are.
       levels: numbers of regions to show (`Scorer.levels`).
     """
     truth = _truth(example, taxonomy)

@@ -25,11 +25,11 @@ class Item:
     """An image on its way.
 
     Attributes:
-      index: in the run.
-      image: of that index.
-      pixels: None if the image failed.
-      result: once it is known.
-      was_there: whether the results are there.
+      index: its position in the run.
+      image: where it is read from, and what its results are called.
+      pixels: the image, decoded; None if it cannot be had.
+      result: what was found in it; None until that is known.
+      was_there: whether an earlier run found it.
       failure: a sentence on why there is no result; empty if there is one.
     """
 

@@ -22,8 +22,8 @@ class Entry:
     """One image of the journal.
 
     Attributes:
-      index: of the example in its dataset.
-      name: of the example.
+      index: position of the example in its dataset.
+      name: what the dataset calls the example.
       row: its scores in words, for a table of images.
       words: its states, as `metrics.states.to_words` packs them.
     """

@@ -90,7 +90,7 @@ def claim(
 
     Args:
       output: the folder; created if need be.
-      settings: from `describe`.
+      settings: what its results depend on, as `describe` gives it.
       results: files of earlier runs there. Settings that gave none are replaced.
       files: that the run will write; without a ``run.json`` they are not ours.
       forget: delete ``results`` when the settings come into force.

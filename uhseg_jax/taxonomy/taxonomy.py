@@ -201,6 +201,14 @@ class Taxonomy:
             depths[line] = 0 if parent == NO_PARENT else depths[parent] + 1
         return depths
 
+    def paths(self) -> dict[int, tuple[str, ...]]:
+        """For every id the names of the lines that lead to it, the top one first."""
+        paths: list[tuple[str, ...]] = []
+        for name, parent in zip(self.names, self.parents, strict=True):
+            paths.append((name,) if parent == NO_PARENT else (*paths[parent], name))
+        ids = zip(self.ids.tolist(), paths, strict=True)
+        return {raw_id: path for raw_id, path in ids if raw_id != NO_ID}
+
     def flat(self, *, depth: int | None = None) -> FlatClasses:
         """The flat view; with ``depth``, lines deeper than it count as their ancestor.
 
