@@ -107,6 +107,20 @@ def test_of_processes_that_begin_together_the_first_writes_the_settings(tmp_path
         claim(tmp_path, changed(version="2"), files=files())
 
 
+@pytest.mark.parametrize("before", [None, {"version": "0"}])
+def test_results_of_a_process_that_begins_meanwhile_are_not_refused(tmp_path, before):
+    if before:
+        claimed(tmp_path, changed(**before))
+
+    def others():  # asked for after reading the settings
+        claim(tmp_path, SETTINGS)
+        (tmp_path / "a.npz").touch()
+        yield tmp_path / "a.npz"
+
+    claim(tmp_path, SETTINGS, files=others(), results=others(), forget=True)
+    assert (tmp_path / "a.npz").exists()
+
+
 def test_an_unwritable_folder_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"file/run\.json: expected to write it"):

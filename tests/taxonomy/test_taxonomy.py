@@ -34,6 +34,9 @@ def test_a_file_is_read_line_by_line():
     assert [Case(x).name for x in found.cases[:4]] == [
         *("BACKGROUND", "NONE", "NONE", "FOREGROUND"),
     ]
+    paths = found.paths()
+    assert list(paths) == [0, 1, 2, 3, 9, 4, 255]
+    assert paths[1] == ("animal", "dog", "dog head")
 
 
 def test_rows_and_lines_give_the_same_taxonomy():

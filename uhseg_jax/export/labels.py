@@ -70,7 +70,7 @@ def save_categories(
 
     Args:
       path: the file to write.
-      categories: of every pixel.
+      categories: the category of every pixel.
       count: how many there are in the run.
       note: as in `png_files.save_png`.
 

@@ -29,9 +29,9 @@ def read_result(
 
     Args:
       output: the folder of the run.
-      name: of the result.
-      title: of the image.
-      pixels: of the image.
+      name: what the files of the result are called, without suffix.
+      title: what people know the image as.
+      pixels: the image, whose size the labels must have.
       since: time in ns; older files are of other settings or another image.
 
     Returns:

@@ -88,9 +88,9 @@ def paint_categories(
 
     Args:
       image: uint8 ``[H, W, 3]``.
-      categories: of every pixel, 0 for the background, which is dimmed.
-      regions: of every pixel; lines are drawn between them.
-      count: categories that there are.
+      categories: category of every pixel, 0 for the background, which is dimmed.
+      regions: region of every pixel; lines are drawn between them.
+      count: how many categories the run has.
     """
     shown, labels = fit(image, np.asarray(categories, np.int32), longest=_LONGEST)
     _, parts = fit(image, np.asarray(regions, np.int32), longest=_LONGEST)

@@ -1,4 +1,4 @@
-"""What a tree looks like at one level: which node each leaf is seen as, and where."""
+"""Images and label maps made ready for showing: their sizes, lines between regions."""
 
 import base64
 import io

@@ -90,7 +90,7 @@ def claim(
 
     Args:
       output: the folder; created if need be.
-      settings: from `describe`.
+      settings: what its results depend on, as `describe` gives it.
       results: files of earlier runs there. Settings that gave none are replaced.
       files: that the run will write; without a ``run.json`` they are not ours.
       forget: delete ``results`` when the settings come into force.
@@ -107,12 +107,19 @@ def claim(
     """
     path = output / _FILE
     found = None if overwrite and not shared else _read(output, strict=not overwrite)
+    if found != settings and not overwrite:
+        if found is None:
+            problem = _foreign(files, output)
+        elif any(x.exists() for x in results):
+            problem = _refusal(output, found, settings)
+        else:
+            problem = ""
+        if problem:
+            # Another process may have begun meanwhile, and the results be its own.
+            found = _read(output, strict=True)
+            if found != settings:
+                raise RunError(problem)
     if found != settings:
-        if not overwrite:
-            if found is None:
-                _require_absent(files, output)
-            elif any(x.exists() for x in results):
-                raise RunError(_refusal(output, found, settings))
         for old in results if forget else ():
             old.unlink(missing_ok=True)
         # Of several processes that begin together the first one writes the file.
@@ -124,6 +131,7 @@ def claim(
     return path.stat().st_mtime_ns
 
 
+@naming_the_file()
 def require(output: Path, settings: Settings) -> int:
     """Time in ns since which results in a folder are of these settings.
 
@@ -164,14 +172,16 @@ def _read(output: Path, *, strict: bool) -> Settings | None:
     return None
 
 
-def _require_absent(files: Iterable[Path], output: Path) -> None:
+def _foreign(files: Iterable[Path], output: Path) -> str:
+    """A sentence on the first file that is there, which no run wrote; or nothing."""
     for file in files:
         if file.exists():
-            raise RunError(
-                f"{file}: the file is there, but {output} holds no {_FILE}, so "
-                "no run wrote it; give another --output folder, or "
-                "replace it with --overwrite."
+            return (
+                f"{file}: the file is there, but {output} holds no {_FILE}, so no run "
+                "wrote it; give another --output folder, or replace it with "
+                "--overwrite."
             )
+    return ""
 
 
 def _refusal(output: Path, found: Settings, wanted: Settings) -> str:
