@@ -6,6 +6,7 @@ result older than it belongs to earlier settings and does not count.
 
 import contextlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,7 @@ def _read(output: Path, *, strict: bool) -> Settings | None:
 def _foreign(files: Iterable[Path], output: Path) -> str:
     """A sentence on the first file that is there, which no run wrote; or nothing."""
     for file in files:
-        if file.exists():
+        if os.path.exists(file):  # no to names that are too long for a file
             return (
                 f"{file}: the file is there, but {output} holds no {_FILE}, so no run "
                 "wrote it; give another --output folder, or replace it with "
