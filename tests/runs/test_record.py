@@ -55,7 +55,7 @@ def test_other_settings_are_refused_and_named(tmp_path, change, sentence):
     claimed(tmp_path, other, overwrite=True)
     assert (tmp_path / "sub/a.npz").exists()
     claimed(tmp_path, other)
-    claimed(tmp_path, SETTINGS, overwrite=True, shared=True, forget=True)
+    claimed(tmp_path, overwrite=True, shared=True, forget=tmp_path.glob("*/*.npz"))
     assert not (tmp_path / "sub/a.npz").exists()
 
 
@@ -117,7 +117,8 @@ def test_results_of_a_process_that_begins_meanwhile_are_not_refused(tmp_path, be
         (tmp_path / "a.npz").touch()
         yield tmp_path / "a.npz"
 
-    claim(tmp_path, SETTINGS, files=others(), results=others(), forget=True)
+    old = tmp_path.glob("*.npz")
+    claim(tmp_path, SETTINGS, files=others(), results=others(), forget=old)
     assert (tmp_path / "a.npz").exists()
 
 

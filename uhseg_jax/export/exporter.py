@@ -127,12 +127,7 @@ class Exporter:
             yield Path(self.file.replace("{name}", name))
 
 
-def for_each_image(
-    name: str,
-    summary: str,
-    suffix: str,
-    write: Write,
-) -> Exporter:
+def for_each_image(name: str, summary: str, suffix: str, write: Write) -> Exporter:
     """A format of one file for each image.
 
     Args:

@@ -7,12 +7,7 @@ import numpy as np
 from PIL import Image
 
 from uhseg_jax.export.colors import category_colors, node_colors
-from uhseg_jax.export.exporter import (
-    ExportOptions,
-    Result,
-    for_each_image,
-    is_current,
-)
+from uhseg_jax.export.exporter import ExportOptions, Result, for_each_image, is_current
 from uhseg_jax.export.png_files import note_of, save_png
 from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.types import Integer, UInt8

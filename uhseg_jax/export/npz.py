@@ -4,12 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uhseg_jax.export.exporter import (
-    ExportOptions,
-    Result,
-    for_each_image,
-    is_current,
-)
+from uhseg_jax.export.exporter import ExportOptions, Result, for_each_image, is_current
 from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import UInt8

@@ -10,13 +10,7 @@ from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import resize
 from uhseg_jax.types import Bool, Int, UInt8
 
-__all__ = [
-    "boundaries",
-    "fit",
-    "jpeg_url",
-    "require_same_size",
-    "shrink",
-]
+__all__ = ["boundaries", "fit", "jpeg_url", "require_same_size", "shrink"]
 
 
 def require_same_size(

@@ -14,12 +14,7 @@ import numpy as np
 
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import partitions, states
-from uhseg_jax.metrics.contingency import (
-    compact,
-    contingency_table,
-    ious,
-    node_counts,
-)
+from uhseg_jax.metrics.contingency import compact, contingency_table, ious, node_counts
 from uhseg_jax.metrics.scales import NUM_REGIONS, cut_maps
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Float, Int, Integer

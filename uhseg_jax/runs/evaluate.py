@@ -106,7 +106,7 @@ def evaluate(
             settings_of(segmenter, source, scoring),
             results=_results_in(output),
             files=_results_in(output),
-            forget=True,
+            forget=_results_in(output),
             overwrite=overwrite,
             shared=hosts.index() > 0,
         ),

@@ -134,7 +134,8 @@ def _name(path: Path, relative: Path, output: Path) -> str:
 
 
 def _is_foreign(path: Path) -> bool:
-    return path.exists() and not is_own(path)
+    # Unlike `Path.exists`, it says no to names that are too long for a file.
+    return os.path.exists(path) and not is_own(path)
 
 
 @functools.lru_cache(maxsize=64)

@@ -6,6 +6,7 @@ result older than it belongs to earlier settings and does not count.
 
 import contextlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def claim(
     *,
     results: Iterable[Path] = (),
     files: Iterable[Path] = (),
-    forget: bool = False,
+    forget: Iterable[Path] = (),
     overwrite: bool = False,
     shared: bool = False,
 ) -> int:
@@ -93,7 +94,8 @@ def claim(
       settings: what its results depend on, as `describe` gives it.
       results: files of earlier runs there. Settings that gave none are replaced.
       files: that the run will write; without a ``run.json`` they are not ours.
-      forget: delete ``results`` when the settings come into force.
+      forget: files to delete before the settings come into force, since a method or an
+        evaluation would go on from them.
       overwrite: bring the settings into force anew, whatever was there.
       shared: other processes work in the folder as well, so the same settings are not
         brought into force again, which would make their results old.
@@ -120,7 +122,7 @@ def claim(
             if found != settings:
                 raise RunError(problem)
     if found != settings:
-        for old in results if forget else ():
+        for old in forget:
             old.unlink(missing_ok=True)
         # Of several processes that begin together the first one writes the file.
         write_json(path, settings, replace=found is not None or overwrite)
@@ -175,7 +177,7 @@ def _read(output: Path, *, strict: bool) -> Settings | None:
 def _foreign(files: Iterable[Path], output: Path) -> str:
     """A sentence on the first file that is there, which no run wrote; or nothing."""
     for file in files:
-        if file.exists():
+        if os.path.exists(file):  # no to names that are too long for a file
             return (
                 f"{file}: the file is there, but {output} holds no {_FILE}, so no run "
                 "wrote it; give another --output folder, or replace it with "

@@ -91,6 +91,7 @@ def claim_images(
                 settings,
                 results=_results_in(output),
                 files=(output / x for x in export.result_files(formats, names)),
+                forget=output.glob("passes/seed-*/*.npz") if overwrite else (),
                 overwrite=overwrite,
                 shared=shard is not None or hosts.index() > 0,
             )
