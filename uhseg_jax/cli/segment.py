@@ -106,7 +106,7 @@ def _segment(
 
 @contextlib.contextmanager
 def _progress(count: int, passes: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """A bar over passes and then the files of so many images, and what moves it."""
+    """A bar over the passes and then the results, with the callbacks that move it."""
     total = (len(passes) + 1) * count
     with tqdm(total=total, unit="image", dynamic_ncols=True) as bar:
 

@@ -90,7 +90,7 @@ def _ids(image: Image.Image, name: str) -> Integer[np.ndarray, "H W"]:
 
 
 def _stem_hint(name: str) -> str:
-    """Where a dataset keeps colour images beside the ids, which file was meant."""
+    """Names the file that was meant, for datasets with colour images beside the ids."""
     return (
         ", or give the ids beside it (labelIds, labelTrainIds)"
         if Path(name).stem.endswith("_color")

@@ -59,7 +59,7 @@ def settings_of(segmenter: Segmenter, images: Sequence[RunImage]) -> Settings:
 
 
 def _identity(image: RunImage) -> str:
-    """Tells an image file from what it may become."""
+    """A text that changes when the image does, without reading its file."""
     if not isinstance(image.source, Path):
         return hashlib.sha256(image.source.tobytes()).hexdigest()
     try:
