@@ -189,6 +189,12 @@ def test_a_stopped_run_goes_on_and_ends_the_same(tmp_path):
         np.testing.assert_array_equal(
             category_map(found, index), category_map(whole, index)
         )
+    damaged = sorted((tmp_path / "passes").rglob("*.npz"))[0]
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    mended = painter()
+    found = discover(mended, sources, folder=tmp_path)
+    assert mended.backbone.calls.count("crop") == 1
+    np.testing.assert_array_equal(category_map(found, 0), category_map(whole, 0))
     fresh = painter()
     discover(fresh, sources, folder=tmp_path, is_fresh=True)
     assert fresh.backbone.calls.count("image") == 0  # features stay

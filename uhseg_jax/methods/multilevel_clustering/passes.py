@@ -190,8 +190,11 @@ def _second_pass(
     store: FeatureStore,
     paths: Sequence[Path],
 ) -> dict[int, str]:
-    """Writes the regions of the images that have none yet; returns the failures."""
-    waiting = [i for i, path in enumerate(paths) if not path.exists()]
+    """Writes the regions of the images that have none yet; returns the failures.
+
+    Files that are damaged are written again.
+    """
+    waiting = [i for i, x in enumerate(paths) if read_arrays(x, _FIELDS) is None]
     failures: dict[int, str] = {}
     if len(waiting) < len(paths):  # can those that wait be read at all?
         for index in waiting:
