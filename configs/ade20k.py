@@ -3,7 +3,7 @@
     uhseg-evaluate --config=configs/ade20k.py --data_dir=PREPARED \
         --manual_dir=ORIGINAL_FILES --output=scores/ade20k
 
-No published figure of this method is known to us, and the whole set is not at hand.
+No published figure of this method is known to us, and we do not have the whole set.
 """
 
 import dataclasses

@@ -8,7 +8,7 @@ parameters, on the patch grid: mIoU 48.8, pAcc 82.8, mAcc 76.1, fIoU 68.8,
 NMCovering(T -> S_gt) 44.8 (Rossetti & Pirri, NeurIPS 2024).
 Published against the hierarchy: mIoU 53.7, pAcc 78.8, NMCovering(T -> T_gt) 51.1,
 NHCovering 43.8 (the same paper).
-Not measured by us: neither the whole set nor these weights are at hand.
+Not measured by us, who have neither the whole set nor these weights.
 """
 
 import dataclasses

@@ -6,7 +6,7 @@
 Published for the whole set with DINOv2 ViT-B/14 with registers and the authors'
 parameters, on the patch grid: mIoU 55.7, pAcc 93.1, mAcc 85.0, fIoU 78.8,
 NMCovering(T -> S_gt) 49.6 (Rossetti & Pirri, NeurIPS 2024).
-Not measured by us: neither the whole set nor these weights are at hand.
+Not measured by us, who have neither the whole set nor these weights.
 """
 
 import dataclasses

@@ -6,7 +6,7 @@
 Lightweight multilevel clustering (Cheung et al., arXiv 2311.18628) with our parameters:
 one Hungarian matching for the whole set on IoU, original resolution, mean and spread of
 five seeds. Published numbers by this protocol were not found.
-Not measured by us: the whole set is not at hand.
+Not measured by us, who do not have the whole set.
 """
 
 import dataclasses

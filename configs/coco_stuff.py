@@ -10,7 +10,7 @@ Published against the hierarchy: mIoU 59.5, pAcc 75.1, NMCovering(T -> T_gt) 53.
 NHCovering 42.9 (the same paper). The authors' code scores the stuff classes with things
 as background, which is the dataset "coco_stuff_only" here; this one has all 171
 classes.
-Not measured by us: neither the whole set nor these weights are at hand.
+Not measured by us, who have neither the whole set nor these weights.
 """
 
 import dataclasses

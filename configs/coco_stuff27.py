@@ -14,7 +14,7 @@ Published by others: mIoU 43.6 (DiffSeg), 49.1 (DiffCut, NeurIPS 2024, with SSD-
 PAMR; its release crops one pixel less, sees 1024 x 1024 and scores at 128 x 128).
 Those without PAMR interpolate their segments, as --refine=upsample does; without it
 borders are refined by PAMR and a CRF.
-Not measured by us: neither the whole set nor these weights are at hand.
+Not measured by us, who have neither the whole set nor these weights.
 """
 
 import dataclasses
@@ -25,7 +25,6 @@ from uhseg_jax.methods import diffusion_walk
 
 
 def get_config() -> ConfigDict:
-
     return ConfigDict(
         {
             "dataset": "coco_stuff27",

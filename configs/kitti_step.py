@@ -8,7 +8,7 @@ parameters, on the patch grid: mIoU 51.2, pAcc 79.8, mAcc 76.5, fIoU 65.7,
 NMCovering(T -> S_gt) 48.4 (Rossetti & Pirri, NeurIPS 2024).
 Published against the hierarchy: mIoU 58.3, pAcc 79.6, NMCovering(T -> T_gt) 54.2,
 NHCovering 46.5 (the same paper).
-Not measured by us: neither the whole set nor these weights are at hand.
+Not measured by us, who have neither the whole set nor these weights.
 """
 
 import dataclasses

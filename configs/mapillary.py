@@ -6,7 +6,7 @@
 Published for the whole set with DINOv2 ViT-B/14 with registers and the authors'
 parameters, on the patch grid: mIoU 47.6, pAcc 78.9, mAcc 72.1, fIoU 66.1,
 NMCovering(T -> S_gt) 42.7 (Rossetti & Pirri, NeurIPS 2024).
-Not measured by us: neither the whole set nor these weights are at hand.
+Not measured by us, who have neither the whole set nor these weights.
 """
 
 import dataclasses

@@ -4,8 +4,8 @@
         --manual_dir=ORIGINAL_FILES --output=scores/part_image_net
 
 Published against the hierarchy: mIoU 55.4, pAcc 79.5, NMCovering(T -> T_gt) 65.8,
-NHCovering 65.2 (the same paper).
-Not measured by us: neither the whole set nor these weights are at hand.
+NHCovering 65.2 (Rossetti & Pirri, NeurIPS 2024).
+Not measured by us, who have neither the whole set nor these weights.
 """
 
 import dataclasses

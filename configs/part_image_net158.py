@@ -4,8 +4,8 @@
         --manual_dir=ORIGINAL_FILES --output=scores/part_image_net158
 
 Published against the hierarchy: mIoU 59.5, pAcc 82.6, NMCovering(T -> T_gt) 67.8,
-NHCovering 63.1 (the same paper).
-Not measured by us: neither the whole set nor these weights are at hand.
+NHCovering 63.1 (Rossetti & Pirri, NeurIPS 2024).
+Not measured by us, who have neither the whole set nor these weights.
 """
 
 import dataclasses

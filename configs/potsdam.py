@@ -6,7 +6,7 @@
 Published for the whole set with DINOv2 ViT-B/14 with registers and the authors'
 parameters, on the patch grid: mIoU 58.9, pAcc 83.4, mAcc 83.2, fIoU 65.0,
 NMCovering(T -> S_gt) 56.3 (Rossetti & Pirri, NeurIPS 2024).
-Not measured by us: neither the whole set nor these weights are at hand.
+Not measured by us, who have neither the whole set nor these weights.
 """
 
 import dataclasses

@@ -36,6 +36,16 @@ def photograph(path, *, seed=0, size=(40, 30)):
     return path
 
 
+def photographs_with_masks(folder, count):
+    """Photographs in images/ and masks of three stripes in masks/."""
+    (folder / "masks").mkdir()
+    mask = Image.fromarray(np.arange(30, dtype=np.uint8)[:, None].repeat(40, 1) // 10)
+    for i in range(count):
+        photograph(folder / "images" / f"{i:02}.png", seed=i)
+        mask.save(folder / "masks" / f"{i:02}.png")
+    return folder
+
+
 def start(command, *arguments, devices=1):
     """Starts "segment" or "evaluate" with the small preset in a process."""
     flags = f"--xla_force_host_platform_device_count={devices}"

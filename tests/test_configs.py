@@ -47,7 +47,7 @@ def test_a_config_says_its_command_and_whose_number_it_is(path):
     text = path.read_text().split('"""')[1]
     assert f"--config=configs/{path.stem}.py" in text
     assert re.search(r"[Pp]ublished|README", text)
-    assert re.search(r"[Nn]ot measured|README|not at hand", text)
+    assert re.search(r"[Nn]ot measured|README|do not have", text)
 
 
 def test_unknown_parameters_are_named():

@@ -1,3 +1,5 @@
+import tempfile
+
 import pytest
 
 from uhseg_jax.files import atomic_write
@@ -9,3 +11,16 @@ def test_an_error_of_a_library_keeps_its_words_and_names_the_file(tmp_path):
     with pytest.raises(OSError, match=words), atomic_write(path):
         raise OSError("encoder error -2 when writing image file")
     assert not list(tmp_path.iterdir())
+
+
+def test_no_error_names_the_temporary_file(tmp_path, monkeypatch):
+    def mkstemp(*, dir, prefix, suffix):
+        raise PermissionError(
+            13, "Permission denied", f"{dir}/{prefix}a1b2c3d4{suffix}"
+        )
+
+    monkeypatch.setattr(tempfile, "mkstemp", mkstemp)
+    path = tmp_path / "image.png"
+    with pytest.raises(PermissionError) as caught, atomic_write(path):
+        pass
+    assert caught.value.filename == str(path)

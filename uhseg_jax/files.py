@@ -51,7 +51,9 @@ def atomic_write(
         else:
             _rename_if_absent(aside, path)
     except OSError as error:
-        if error.filename not in (None, str(aside), str(path.parent)):
+        name = os.path.basename(str(error.filename))
+        is_aside = name.startswith(f".{path.name}.") and name.endswith(".part")
+        if error.filename not in (None, str(path.parent)) and not is_aside:
             raise
         if error.errno is None:  # of a library such as Pillow, with a text alone
             raise OSError(f"{path}: {error}") from error

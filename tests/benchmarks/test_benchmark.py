@@ -8,11 +8,10 @@ import pytest
 from absl import flags
 from graphs import clustered_features
 from PIL import Image
+from small_runs import CONFIG
 
-from uhseg_jax.backbones import PatchRequest
 from uhseg_jax.benchmarks import stages, timing
 from uhseg_jax.cli import benchmark
-from uhseg_jax.methods import recursive_spectral
 
 
 def test_contenders_take_turns():
@@ -59,14 +58,8 @@ def test_the_command_times_every_stage(tmp_path, monkeypatch, capsys):
 
 
 def test_every_stage_of_an_image_can_be_timed(tmp_path):
-    config = dataclasses.replace(
-        recursive_spectral.default(),
-        request=PatchRequest(grid=4),
-        num_superpixels=8,
-        num_vectors=4,
-    )
-    segmenter = benchmark.Segmenter.create(model="dinov2_test", config=config)
-    release = dataclasses.replace(config, rule="ncut", split_restarts=2)
+    segmenter = benchmark.Segmenter.create(model="dinov2_test", config=CONFIG)
+    release = dataclasses.replace(CONFIG, rule="ncut", split_restarts=2)
     image = tmp_path / "image.png"
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     Image.fromarray(pixels).save(image)

@@ -1,11 +1,8 @@
-import dataclasses
-
 import numpy as np
 import pytest
+from small_runs import CONFIG
 
-from uhseg_jax.backbones.requests import PatchRequest
 from uhseg_jax.benchmarks import refiners
-from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.refinement.dense_crf import DenseCRF
@@ -17,18 +14,8 @@ def image():
 
 
 def test_every_refiner_can_be_timed():
-    config = dataclasses.replace(
-        recursive_spectral.default(),
-        request=PatchRequest(grid=4),
-        num_superpixels=8,
-        num_vectors=4,
-        max_ncut=1.0,
-    )
-    segmenter = Segmenter.create(
-        model="dinov2_test",
-        config=config,
-        refine=Refinement((Pamr(), DenseCRF(iterations=1))),
-    )
+    refine = Refinement((Pamr(), DenseCRF(iterations=1)))
+    segmenter = Segmenter.create(model="dinov2_test", config=CONFIG, refine=refine)
     calls = refiners.refiners(segmenter, image())
     names = ["none", "upsample", "pamr", "crf", "pamr,crf"]
     assert list(calls) == [f"refine: {name}" for name in names]

@@ -105,10 +105,7 @@ def test_a_config_says_how_to_score(camvid, tmp_path, capsys):
         ("crop=wide", "--config.crop expects int"),
         ("protocol=greedy", "--config: protocol must be"),
         ("num_regions=3", "takes no num_regions, which goes with 'hungarian'"),
-        (
-            "names",
-            "--config.NAME=VALUE",
-        ),
+        ("names", "--config.NAME=VALUE"),
         ("parameters.colour=1", "--config.parameters: there is no parameter 'colour'"),
         ("parameters.seed=red", "--config.parameters.seed expects int"),
         ("parameters.seed", "--config.NAME=VALUE"),

@@ -1,25 +1,15 @@
 import json
 
-import numpy as np
 import pytest
-from PIL import Image
-from small_runs import CONFIG, PRESET, photograph
+from small_runs import CONFIG, PRESET, photographs_with_masks
 
 import uhseg_jax
 from uhseg_jax.cli.evaluate import main
 
 
-@pytest.fixture
-def folder(tmp_path):
-    for i in range(2):
-        photograph(tmp_path / "images" / f"{i}.png", seed=i)
-        (tmp_path / "masks").mkdir(exist_ok=True)
-        mask = np.repeat(np.arange(3, dtype=np.uint8), 10)[:, None].repeat(40, 1)
-        Image.fromarray(mask).save(tmp_path / "masks" / f"{i}.png")
-    return tmp_path
+def test_the_command_scores_a_folder(tmp_path, capsys):
+    folder = photographs_with_masks(tmp_path, 2)
 
-
-def test_the_command_scores_a_folder(folder, capsys):
     def scored(*flags):
         argv = [f"--images={folder / 'images'}", f"--masks={folder / 'masks'}"]
         argv += [*PRESET, "--min_area=0.001", f"--output={folder / 'out'}", *flags]
@@ -62,7 +52,7 @@ def test_the_command_scores_a_folder(folder, capsys):
         (["--images=a", "--masks=b", "--data_dir=c"], 2, "not go with --data_dir"),
         (["--images=a", "--masks=b", "--config.model=c"], 2, "needs --config=FILE"),
         (["--images=a", "--masks=b", "--output="], 2, "--output expects a folder"),
-        (["photos", "--config=x.py"], 2, "expected flags alone, but got photos"),
+        (["photos", "--config=x.py"], 2, "expected flags only, but got photos"),
     ],
 )
 def test_command_lines_that_make_no_sense(argv, status, words, capsys):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from uhseg_jax.datasets import DATASETS
-from uhseg_jax.taxonomy import NO_ID, Taxonomy
+from uhseg_jax.taxonomy import Taxonomy
 
 # Classes (with the background), classes at the top level, nodes of the hierarchy.
 PUBLISHED = {
@@ -41,11 +41,7 @@ def builder(entry):
 
 
 def ids(taxonomy: Taxonomy) -> dict[int, str]:
-    return {
-        int(raw_id): name
-        for raw_id, name in zip(taxonomy.ids, taxonomy.names, strict=True)
-        if raw_id != NO_ID
-    }
+    return {raw_id: path[-1] for raw_id, path in taxonomy.paths().items()}
 
 
 @pytest.fixture
@@ -101,11 +97,7 @@ def test_the_groups_of_coco_stuff_are_those_of_picie_in_its_order():
         **{"appliance": (77, 6), "indoor": (83, 8)},
     }
     assert sum(count for _, count in groups.values()) == 91
-    parent = {
-        int(i): taxonomy.names[p].split()[0]
-        for i, p in zip(taxonomy.ids, taxonomy.parents, strict=True)
-        if i != NO_ID and p >= 0
-    }
+    parent = {i: x[-2].split()[0] for i, x in taxonomy.paths().items() if len(x) > 1}
     for name, (first, count) in groups.items():
         assert all(parent[i] == name for i in range(first, first + count))
     stuff = flat.lookup[91:182]  # no gap among these
@@ -137,13 +129,10 @@ def test_the_classes_of_coco_are_the_official_ones(data):
     things = [x for x in json.loads(path.read_text()) if x["isthing"]]
     entry = DATASETS["coco"]
     taxonomy = builder(entry).read_taxonomy()
-    group = {
-        int(raw_id): taxonomy.names[parent]
-        for raw_id, parent in zip(taxonomy.ids, taxonomy.parents, strict=True)
-    }
-    found = {i: name for i, name in ids(taxonomy).items() if 0 < i < 255}
+    paths = taxonomy.paths()
+    found = {i: path[-1] for i, path in paths.items() if 0 < i < 255}
     assert found == {x["id"]: x["name"] for x in things}
-    assert all(group[x["id"]] == x["supercategory"] for x in things)
+    assert all(paths[x["id"]][-2] == x["supercategory"] for x in things)
     stuff = ids(builder(DATASETS["coco_stuff"]).read_taxonomy())
     assert all(stuff[x["id"] - 1] == x["name"] for x in things)
 

@@ -1,14 +1,12 @@
 """Label maps are read exactly, whatever the PNG."""
 
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from dataset_files import mask, some_ids
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from png_chunks import grey_png
 
 from uhseg_jax.datasets import DatasetError
 from uhseg_jax.datasets.masks import decode_mask, encode_mask, read_colors, read_mask
@@ -40,18 +38,7 @@ def test_grey_of_any_depth_gives_its_values(bits, tmp_path):
     digits = "".join(f"{value:0{bits}b}" for value in row)
     digits += "0" * (-len(digits) % 8)
     line = bytes(int(digits[i : i + 8], 2) for i in range(0, len(digits), 8))
-
-    def chunk(kind, data):
-        checksum = zlib.crc32(kind + data)
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
-
-    header = struct.pack(">IIBBBBB", len(row), 2, bits, 0, 0, 0, 0)
-    (tmp_path / "mask.png").write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress((b"\0" + line) * 2))
-        + chunk(b"IEND", b"")
-    )
+    grey_png(tmp_path / "mask.png", len(row), 2, bits=bits, lines=(b"\0" + line) * 2)
     assert read_mask(tmp_path / "mask.png").tolist() == [row, row]
 
 

@@ -1,6 +1,10 @@
 """Results to export."""
 
+import base64
+import io
+
 import numpy as np
+from PIL import Image
 
 from uhseg_jax.export import Result
 
@@ -13,3 +17,11 @@ def result_of(tree, title="0.jpg", *, name="0", gray=None, **more):
     else:
         pixels = np.full(shape, gray, np.uint8)
     return Result(name, title, pixels, tree, **more)
+
+
+def decoded(url):
+    """The pixels of a JPEG in a URL."""
+    kind, data = url.split(",")
+    assert kind == "data:image/jpeg;base64"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        return np.array(image)

@@ -1,14 +1,12 @@
 """Categories look the same everywhere, and the page and files hold what was found."""
 
-import base64
 import html
-import io
 import json
 import re
 
 import numpy as np
 import pytest
-from export_results import result_of
+from export_results import decoded, result_of
 from PIL import Image
 from trees import make_tree
 
@@ -29,11 +27,6 @@ def flat_result(numbers, title="0.jpg", *, side=4, distances=None):
         distances = np.array([0, 0, *distances], np.float32)
     categories = np.array([0, 0, *numbers], np.int32)
     return result_of(tree, title, categories=categories, distances=distances)
-
-
-def decoded(url):
-    with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as image:
-        return np.array(image)
 
 
 def page_of(path, *results, count=2):

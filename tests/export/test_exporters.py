@@ -1,13 +1,12 @@
 """Every format keeps the promises of the protocol, with and without categories."""
 
 import os
-import struct
-import zlib
 
 import numpy as np
 import pytest
 from export_results import result_of
 from PIL import Image
+from png_chunks import chunk
 from trees import make_tree, on_device, quadrants, random_tree
 
 from uhseg_jax import export
@@ -142,9 +141,7 @@ def test_marks_behind_the_header_are_known_again(tmp_path):
     """Older versions put the chunk there themselves."""
     path = tmp_path / "a.png"
     Image.new("RGB", (3, 3)).save(path)
-    text = b"Software\0uhseg_jax levels 4,8"
-    chunk = b"tEXt" + text
-    mark = struct.pack(">I", len(text)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    mark = chunk(b"tEXt", b"Software\0uhseg_jax levels 4,8")
     content = path.read_bytes()
     path.write_bytes(content[:33] + mark + content[33:])
     assert note_of(path) == "levels 4,8"

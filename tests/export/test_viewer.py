@@ -1,17 +1,14 @@
 """What the viewer's page holds: trees that can be read back, names made harmless."""
 
-import base64
 import html.parser
-import io
 import json
 import tracemalloc
 
 import numpy as np
 import pytest
-from export_results import result_of
+from export_results import decoded, result_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from trees import make_tree, quadrants, random_tree, region_trees
 
 from uhseg_jax.export import viewer
@@ -55,13 +52,6 @@ def _labels(payload):
     return np.repeat(runs[:, 0], runs[:, 1]).reshape(payload["shown"])
 
 
-def _decode(uri):
-    kind, data = uri.split(",")
-    assert kind == "data:image/jpeg;base64"
-    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
-        return np.asarray(image)
-
-
 @settings(max_examples=25, deadline=None)
 @given(tree=region_trees())
 def test_payload_gives_the_tree_back(tmp_path_factory, tree):
@@ -76,7 +66,7 @@ def test_payload_gives_the_tree_back(tmp_path_factory, tree):
     np.testing.assert_allclose(payload["costs"], tree.costs[:count], atol=1e-4)
     assert len(payload["colors"]) == count
     assert payload["size"] == list(tree.labels.shape)
-    assert _decode(payload["image"]).shape == (*tree.labels.shape, 3)
+    assert decoded(payload["image"]).shape == (*tree.labels.shape, 3)
     assert attributes["data-name"] == payload["name"] == "0.jpg"
 
 
@@ -85,9 +75,9 @@ def test_large_images_are_shown_at_most_900_pixels_long(tmp_path):
     ((attributes, payload),) = _write(tmp_path / "index.html", tree).images
     assert payload["shown"] == [27, 900]
     assert payload["size"] == [60, 2000]
-    assert _decode(payload["image"]).shape == (27, 900, 3)
+    assert decoded(payload["image"]).shape == (27, 900, 3)
     assert set(np.unique(_labels(payload))) == {3, 4, 5, 6}
-    assert max(_decode(attributes["data-thumbnail"]).shape) == 112
+    assert max(decoded(attributes["data-thumbnail"]).shape) == 112
 
 
 NASTY = [

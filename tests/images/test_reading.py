@@ -6,7 +6,6 @@ import io
 import os
 import sys
 import warnings
-import zlib
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageCms
+from png_chunks import grey_png
 
 from uhseg_jax.images import MAX_MEGAPIXELS, ImageError, demo_image, read_image, resize
 
@@ -288,28 +288,9 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path):
 # -- sizes ---------------------------------------------------------------------------
 
 
-def _png_header(path, width, height):
-    """A PNG that claims a size; its pixels are never reached."""
-
-    def chunk(kind, data):
-        return (
-            len(data).to_bytes(4, "big")
-            + kind
-            + data
-            + zlib.crc32(kind + data).to_bytes(4, "big")
-        )
-
-    size = width.to_bytes(4, "big") + height.to_bytes(4, "big")
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", size + b"\x08\x00\x00\x00\x00")
-        + chunk(b"IDAT", b"")
-    )
-
-
 @pytest.mark.parametrize("side", [13_300, 20_000, 60_000])
 def test_too_many_megapixels_are_refused_before_decoding(tmp_path, side):
-    _png_header(tmp_path / "huge.png", side, side)
+    grey_png(tmp_path / "huge.png", side, side)  # has no pixels
     with pytest.raises(ImageError, match=r"huge\.png: expected at most 175 megapixels"):
         read_image(tmp_path / "huge.png")
 

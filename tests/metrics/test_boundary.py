@@ -157,11 +157,3 @@ def test_nothing_to_find_scores_zero_without_a_warning():
         "boundary_ap": 0,
         "images": 1,
     }
-
-
-def test_bad_input_is_named():
-    flat = np.zeros((1, 9, 9), int)
-    with pytest.raises(ValueError, match="at least one annotator"):
-        score_stack(flat, [])
-    with pytest.raises(ValueError, match="same size"):
-        score_stack(flat, [np.zeros((3, 3), int)])

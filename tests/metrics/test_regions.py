@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from metric_oracles import class_maps, iou, node_masks
 from trees import quadrants, random_tree, region_trees
 
+from uhseg_jax.metrics.boundary import score_stack
 from uhseg_jax.metrics.regions import RegionState, score_tree
 from uhseg_jax.metrics.scales import NUM_REGIONS, cut_stack
 
@@ -120,9 +121,13 @@ def test_scales_are_the_cuts_of_the_tree(tree):
         np.testing.assert_array_equal(labels, tree.cut(num_regions=k))
 
 
-def test_bad_input_is_named():
-    tree = quadrants()
+@pytest.mark.parametrize(
+    ("score", "found"),
+    [(score_tree, quadrants()), (score_stack, np.zeros((1, 9, 9), int))],
+    ids=["regions", "boundaries"],
+)
+def test_bad_input_is_named(score, found):
     with pytest.raises(ValueError, match="at least one annotator"):
-        score_tree(tree, [])
+        score(found, [])
     with pytest.raises(ValueError, match="same size"):
-        score_tree(tree, [np.zeros((3, 3), int)])
+        score(found, [np.zeros((3, 3), int)])

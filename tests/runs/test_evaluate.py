@@ -128,14 +128,16 @@ def test_scores_are_those_of_the_metrics_image_by_image(found, whole):
         small = resize_labels(truth, result.grid.labels.shape)
         grid = grid.update(overlap.score_image(result.grid, small, num_classes=3))
         full = full.update(overlap.score_image(result.tree, truth, num_classes=3))
-    for place, state in (("grid", grid), ("full", full)):
+    for resolution, state in (("grid", grid), ("full", full)):
         for name, value in state.compute().items():
-            assert metrics[name if name in metrics else f"{place}/{name}"] == value
+            assert metrics[name if name in metrics else f"{resolution}/{name}"] == value
     assert (metrics["images"], metrics["skipped"]) == (4, 1)
     expected = {"miou", "pacc", "macc", "fiou", "nmcovering"}
     expected |= {f"nmcovering_at_{n}" for n in (4, 8, 16, 32)}
-    for place in ("grid", "full"):
-        assert {k.partition("/")[2] for k in metrics if k.startswith(place)} == expected
+    for resolution in ("grid", "full"):
+        assert {
+            k.partition("/")[2] for k in metrics if k.startswith(resolution)
+        } == expected
     table = rows(whole)
     assert [row["name"] for row in table] == [f"shape {i}" for i in range(5)]
     scored = [float(r["full/nmcovering"]) for r in table if r["name"] != "shape 3"]
@@ -199,7 +201,7 @@ def test_the_worst_and_best_images_are_drawn(segmenter, whole, tmp_path):
     with Image.open(whole / "images" / "worst-1.png") as sheet:
         assert sheet.width > 2 * 60  # image, ground truth and two levels
     again = shutil.copytree(whole, tmp_path / "again")
-    shutil.rmtree(again / "images")
+    (again / "images" / "best-2.png").unlink()  # killed while drawing
     evaluate(segmenter, Shapes(), again)
     assert sorted(path.name for path in (again / "images").iterdir()) == drawn
 
@@ -221,9 +223,13 @@ def test_scores_stand_without_drawings(segmenter, tmp_path, capsys):
 
 def test_hierarchies_are_scored_as_well(segmenter, tmp_path):
     metrics = evaluate(segmenter, Shapes(taxonomy=NESTED), tmp_path)
-    for place in ("grid", "full"):
-        assert 0 < metrics[f"{place}/nhcovering"] <= metrics[f"{place}/tree_nmcovering"]
-        assert {f"{place}/tree_miou", f"{place}/tree_pacc"} <= metrics.keys()
+    for resolution in ("grid", "full"):
+        assert (
+            0
+            < metrics[f"{resolution}/nhcovering"]
+            <= metrics[f"{resolution}/tree_nmcovering"]
+        )
+        assert {f"{resolution}/tree_miou", f"{resolution}/tree_pacc"} <= metrics.keys()
 
 
 def test_nothing_to_score_is_null_in_json(segmenter, tmp_path):
@@ -280,6 +286,19 @@ def test_scores_of_other_settings_or_images_are_not_mixed(segmenter, tmp_path):
     os.utime(tmp_path / "masks" / "2.png", (0, 0))
     with pytest.raises(RunError, match="fingerprint"):
         evaluated("1", "2")
+
+
+def test_files_that_no_evaluation_wrote_are_neither_read_nor_deleted(
+    segmenter, tmp_path
+):
+    ours, theirs = tmp_path / "images-0.jsonl", tmp_path / "images-train.jsonl"
+    for path in (ours, theirs):
+        path.write_text("{}\n")
+    with pytest.raises(RunError, match=r"images-0\.jsonl: .* so no run wrote it"):
+        evaluate(segmenter, Shapes(1), tmp_path)
+    assert ours.exists()
+    assert evaluate(segmenter, Shapes(1), tmp_path, overwrite=True)["images"] == 1
+    assert theirs.read_text() == "{}\n"
 
 
 def test_unknown_ids_name_the_example(segmenter, tmp_path):

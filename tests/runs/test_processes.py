@@ -7,10 +7,8 @@ import signal
 import socket
 import time
 
-import numpy as np
 import pytest
-from PIL import Image
-from small_runs import finish, photograph, start
+from small_runs import finish, photographs_with_masks, start
 
 from uhseg_jax.hierarchy.tree import RegionTree
 
@@ -21,14 +19,7 @@ COUNT = 11
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Photographs with masks, and what one process makes of them."""
-    folder = tmp_path_factory.mktemp("runs")
-    for i in range(COUNT):
-        photograph(folder / "images" / f"{i:02}.png", seed=i)
-        mask = Image.fromarray(np.repeat([[0], [1], [2]], 10, axis=0).astype(np.uint8))
-        (folder / "masks").mkdir(exist_ok=True)
-        mask.resize((40, 30), Image.Resampling.NEAREST).save(
-            folder / "masks" / f"{i:02}.png"
-        )
+    folder = photographs_with_masks(tmp_path_factory.mktemp("runs"), COUNT)
     for command in ("segment", "evaluate"):
         finish(begin(command, folder, folder / command))
     return folder

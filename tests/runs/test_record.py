@@ -55,7 +55,7 @@ def test_other_settings_are_refused_and_named(tmp_path, change, sentence):
     claimed(tmp_path, other, overwrite=True)
     assert (tmp_path / "sub/a.npz").exists()
     claimed(tmp_path, other)
-    claimed(tmp_path, SETTINGS, overwrite=True, shared=True, forget=True)
+    claimed(tmp_path, overwrite=True, shared=True, forget=tmp_path.glob("*/*.npz"))
     assert not (tmp_path / "sub/a.npz").exists()
 
 
@@ -105,6 +105,21 @@ def test_of_processes_that_begin_together_the_first_writes_the_settings(tmp_path
     (tmp_path / "run.json").unlink()
     with pytest.raises(RunError, match="version 1 there and 2 now"):
         claim(tmp_path, changed(version="2"), files=files())
+
+
+@pytest.mark.parametrize("before", [None, {"version": "0"}])
+def test_results_of_a_process_that_begins_meanwhile_are_not_refused(tmp_path, before):
+    if before:
+        claimed(tmp_path, changed(**before))
+
+    def others():  # asked for after reading the settings
+        claim(tmp_path, SETTINGS)
+        (tmp_path / "a.npz").touch()
+        yield tmp_path / "a.npz"
+
+    old = tmp_path.glob("*.npz")
+    claim(tmp_path, SETTINGS, files=others(), results=others(), forget=old)
+    assert (tmp_path / "a.npz").exists()
 
 
 def test_an_unwritable_folder_is_named(tmp_path):

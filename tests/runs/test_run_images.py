@@ -64,11 +64,7 @@ def test_names_do_not_depend_on_which_images_are_asked_for(found):
 
 def test_images_of_several_folders_are_told_apart(found):
     touch("p/a.jpg", "q/a.jpg", "q/b.jpg")
-    assert found("p", "q") == {
-        "p/a.jpg": "p/a",
-        "q/a.jpg": "q/a",
-        "b.jpg": "b",
-    }
+    assert found("p", "q") == {"p/a.jpg": "p/a", "q/a.jpg": "q/a", "b.jpg": "b"}
     touch("r/p/a.jpg")
     with pytest.raises(ImageError, match="different --output folders"):
         found("p", "q", "r")

@@ -32,8 +32,11 @@ def test_a_file_is_read_line_by_line():
     assert found.parents.tolist() == [-1, -1, 1, 2, 2, 1, -1, -1, -1]
     assert found.depths.tolist() == [0, 0, 1, 2, 2, 1, 0, 0, 0]
     assert [Case(x).name for x in found.cases[:4]] == [
-        *("BACKGROUND", "NONE", "NONE", "FOREGROUND"),
+        *("BACKGROUND", "NONE", "NONE", "FOREGROUND")
     ]
+    paths = found.paths()
+    assert list(paths) == [0, 1, 2, 3, 9, 4, 255]
+    assert paths[1] == ("animal", "dog", "dog head")
 
 
 def test_rows_and_lines_give_the_same_taxonomy():

@@ -15,6 +15,11 @@ class Spec(Protocol):
         """Pixels along the side of one patch of the grid that requests count."""
         ...
 
+    @property
+    def width(self) -> int | None:
+        """Channels of the features of a patch; None where it has attention alone."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Variant:

@@ -22,7 +22,7 @@ from uhseg_jax.backbones import ViTSpec
 from uhseg_jax.backbones.vit.attention import default_attention
 from uhseg_jax.benchmarks.stages import Calls
 
-__all__ = ["forwards", "peak_memory", "usual_side"]
+__all__ = ["forwards", "peak_memory", "usual_request", "usual_side"]
 
 
 def usual_request(name: str) -> backbones.Request:
@@ -51,8 +51,8 @@ def forwards(name: str, side: int) -> Calls:
     diffusion model through encoder and U-Net to the attention of all its layers.
 
     Args:
-      name: of a variant.
-      side: of the image, in pixels; one that the model takes.
+      name: what the variant is called.
+      side: pixels of a side of the image; one that the model takes.
 
     Returns:
       Ours, in the dtype of this platform; and of a Vision Transformer, where torch and

@@ -61,7 +61,7 @@ def time_rivals(
       segmenter: the backbone and method.
       pixels: an image.
       model: name of the backbone.
-      labels: of the dense CRF's problems.
+      labels: numbers of labels of the dense CRF's problems.
       repeats: warm calls of each.
     """
     release = methods.recursive_spectral.release()

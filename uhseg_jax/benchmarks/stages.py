@@ -15,7 +15,7 @@ from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.spectral import affinity, eigen
 from uhseg_jax.types import Array, Float
 
-__all__ = ["check_agreement", "eigen_solves", "stages"]
+__all__ = ["Calls", "check_agreement", "eigen_solves", "stages"]
 
 Calls = dict[str, Callable[[], Any]]
 

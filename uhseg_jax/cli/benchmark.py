@@ -3,9 +3,9 @@
 Usage: uhseg-benchmark [--image=IMAGE] [--method=NAME] [--repeats=N] [--json=FILE]
        uhseg-benchmark --forwards=MODEL,... [--repeats=N] [--json=FILE]
 
-The second form times the forward of backbones with random weights, 60 x 60 patches,
-beside transformers' where torch is installed; of diffusion models, one look at a
-image of the size that they were trained on.
+The second form times the forward of backbones with random weights on 60 x 60 patches,
+beside transformers' where torch is installed; that of diffusion models on one image of
+the size that they were trained on.
 """
 
 import json
@@ -18,7 +18,7 @@ from absl import flags
 from uhseg_jax import backbones
 from uhseg_jax.benchmarks import reports, timing
 from uhseg_jax.cli.startup import keep_quiet
-from uhseg_jax.files import atomic_write
+from uhseg_jax.files import write_json
 from uhseg_jax.methods import DEFAULT_METHOD
 from uhseg_jax.pipeline import Segmenter
 
@@ -51,8 +51,7 @@ def main(argv: list[str]) -> None:
         return
     report = _forwards(values) if values.forwards else _stages(values)
     if values.json:
-        with atomic_write(values.json) as aside:
-            aside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_json(values.json, report)
 
 
 def _forwards(values: flags.FlagValues) -> dict[str, Any]:

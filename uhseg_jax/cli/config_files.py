@@ -29,10 +29,10 @@ class Experiment(Scoring):
     """What a config file describes: a dataset, a method, and the fields of `Scoring`.
 
     Attributes:
-      dataset: one of `datasets.DATASETS`.
-      split: of the dataset.
-      model: name of a variant.
-      method: name of a method.
+      dataset: name of one of `datasets.DATASETS`.
+      split: name of one of its splits.
+      model: name of one of `backbones.VARIANTS`.
+      method: name of one of `methods.METHODS`.
       parameters: the method's frozen config.
       names: text file with the examples to take, one a line; None for all.
 

@@ -106,7 +106,7 @@ def _table(directory: Path) -> str:
                 name,
                 f"{(variant.parameters or backbones.num_parameters(spec)) / 1e6:.1f}M",
                 str(spec.patch),
-                str(spec.width) if isinstance(spec, backbones.ViTSpec) else "-",
+                str(spec.width or "-"),
                 "random" if source is None else str(source),
                 variant.licence,
                 "-" if source is None else "yes" if cached else "no",

@@ -84,7 +84,7 @@ def _run(argv: Sequence[str]) -> int:
         )
     if hosts.index() == 0:
         print(json.dumps(metrics, indent=2))
-        print(f"Written to {values.output}: metrics.json and per_image.csv.")
+        print(f"The scores, of every image too, are in {flags.output_of(values)}.")
     return 0
 
 

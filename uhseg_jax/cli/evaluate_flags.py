@@ -1,4 +1,4 @@
-"""The flags of `uhseg-evaluate` alone, checked against each other."""
+"""The flags that only `uhseg-evaluate` has, checked against each other."""
 
 import re
 from collections.abc import Sequence
@@ -20,12 +20,13 @@ _FLAGS: list[flags.Flag] = [
     ("string", "config", None,
      "A file of configs/. --config.NAME=VALUE and --config.parameters.NAME=VALUE "
      "replace what it says; model, method and preset are then not given otherwise."),
-    ("multi_string", "override", [], "What --config.NAME=VALUE stands for."),
+    ("multi_string", "override", [],
+     "--override=NAME=VALUE is another way to write --config.NAME=VALUE"),
     ("string", "data_dir", None,
-     "Folder of prepared datasets; as TFDS has it by default."),
+     "Folder of prepared datasets; by default that of TFDS, ~/tensorflow_datasets."),
     ("string", "manual_dir", None, "Folder of the dataset's original files."),
     ("string", "images", None, "Folder of images, instead of a config."),
-    ("string", "masks", None, "Folder of index PNGs with the names of the images."),
+    ("string", "masks", None, "Folder of index PNGs, named as the images are."),
     ("string", "names", None,
      "Text file with the names to take, one a line; all by default."),
     ("string", "taxonomy", None,
@@ -73,7 +74,7 @@ def parse(argv: Sequence[str]) -> flags.Flags:
 def _require_sense(values: flags.Flags, positional: Sequence[str]) -> None:
     if positional:
         raise UsageError(
-            f"expected flags alone, but got {' '.join(positional)}; a folder of "
+            f"expected flags only, but got {' '.join(positional)}; a folder of "
             "images goes with --images. See uhseg-evaluate --help."
         )
     if not values.config and values.override:

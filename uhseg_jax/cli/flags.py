@@ -46,7 +46,7 @@ class _RefinersParser(flags.ArgumentParser[str]):
 _SHARED: list[Flag] = [
     ("bool", "help", False, "Show this and exit."),
     ("string", "model", backbones.DEFAULT_VARIANT,
-     f"Backbone: {', '.join(backbones.VARIANTS)}."),
+     f"Backbone: {', '.join(backbones.VARIANTS)}; uhseg-convert --list says more."),
     ("string", "method", DEFAULT_METHOD, "How regions are found: "
      + "; ".join(f"{x.name}, {x.summary}" for x in METHODS.values()) + "."),
     ("string", "preset", "default", "Named parameters of the method: " + "; ".join(
@@ -69,10 +69,13 @@ _SHARED: list[Flag] = [
      "Folder of converted weights; UHSEG_CACHE or else the user's cache by default."),
     ("bool", "distributed", False,
      "One of several processes that share the images (jax.distributed); a cluster's "
-     "own settings are found, or give the next three."),
-    ("string", "coordinator", None, "HOST:PORT of the first process."),
-    ("integer", "processes", None, "How many."),
-    ("integer", "process", None, "Which, from 0."),
+     "own settings are found, or give --coordinator, --processes, --process."),
+    ("string", "coordinator", None,
+     "With --distributed: HOST:PORT of the first process."),
+    ("integer", "processes", None,
+     "With --distributed: how many processes there are."),
+    ("integer", "process", None,
+     "With --distributed: the number of this process, from 0."),
 ]  # fmt: skip
 
 
@@ -96,7 +99,7 @@ def parse(values: Flags, argv: Sequence[str], *, dotted: Sequence[str]) -> list[
     """Reads a command line.
 
     Args:
-      values: from `define`; set.
+      values: the flags, as `define` gives them; they are set.
       argv: with the name of the command first.
       dotted: flags of which --FLAG.NAME=VALUE is read as --FLAG=NAME=VALUE.
 

@@ -1,4 +1,4 @@
-"""The flags of `uhseg-segment` alone, checked."""
+"""The flags that only `uhseg-segment` has, checked."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,7 +32,7 @@ _FLAGS: list[flags.Flag] = [
     ("multi_string", "config", [],
      "A parameter of the method, as in --config.contrast=4"),
     ("bool", "overwrite", False,
-     "Do images again that were done, and replace results of other settings."),
+     "Segment again what is done, and replace results of other settings."),
     ("integer", "batch_size", None,
      "Images that are on the devices at once; results do not depend on it. 1 on a CPU "
      "and 8 on accelerators by default, and at least one for every device.",

@@ -46,7 +46,8 @@ def exit_status(work: Callable[[], int]) -> int:
     try:
         return work()
     except KeyboardInterrupt:
-        message, status = "Interrupted; the same command goes on from here.", 130
+        message = "Interrupted; the same command, without --overwrite, goes on here."
+        status = 130
     except UsageError as error:
         message, status = str(error), 2
     except (ValueError, OSError, WeightsError, RunError) as error:

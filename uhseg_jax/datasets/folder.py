@@ -12,11 +12,10 @@ from uhseg_jax.datasets.image_files import read_pixels
 from uhseg_jax.datasets.masks import read_mask
 from uhseg_jax.datasets.pairs import find_pairs, read_names, require_sizes
 from uhseg_jax.datasets.source import DatasetError, Example, reading, stop_at
+from uhseg_jax.images import PathLike
 from uhseg_jax.taxonomy import Case, Taxonomy
 
 __all__ = ["FolderSource"]
-
-PathLike = str | os.PathLike[str]
 
 _BACKGROUND, _IGNORE = 0, 255  # of the taxonomy that is made where none is given
 

@@ -33,7 +33,7 @@ class Pair:
 
     Attributes:
       name: unique in the dataset, with ``/`` between folders.
-      image: the image.
+      image: the file with the image.
       mask: the file with its ground truth.
       note: what else the dataset says of it, outside of both files.
     """
@@ -60,7 +60,7 @@ def find_pairs(
       names: the pairs to take, in this order; by default all, by name. What is not
         named need not pair.
       image_endings: how names of images end; what comes before it is the pair's name.
-      mask_endings: the same for masks.
+      mask_endings: how names of masks end.
 
     Raises:
       DatasetError: a folder is missing or empty, an image has no mask or a mask no
@@ -95,7 +95,7 @@ def list_pairs(
     """The pairs of a list, whose files must all be there.
 
     Args:
-      names: of the pairs, in order.
+      names: names of the pairs, in order.
       image: path of the image of a name.
       mask: path of the mask of a name.
       where: what the list is called in errors.

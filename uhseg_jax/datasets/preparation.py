@@ -79,7 +79,7 @@ def prepare(
       builder: the dataset.
       pairs: what to prepare.
       split: the split they are of.
-      stem: as `stem_of`.
+      stem: what the parts are called (`stem_of`).
       data_dir: where prepared datasets lie.
 
     Returns:

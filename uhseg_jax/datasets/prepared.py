@@ -17,14 +17,13 @@ from uhseg_jax.datasets.pairs import read_names, select
 from uhseg_jax.datasets.registry import DATASETS, Entry
 from uhseg_jax.datasets.source import DatasetError, Example, Source
 from uhseg_jax.datasets.views import FlattenedSource
+from uhseg_jax.images import PathLike
 from uhseg_jax.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from uhseg_jax.datasets.builder import SegmentationBuilder
 
 __all__ = ["PreparedSource", "load"]
-
-PathLike = str | os.PathLike[str]
 
 
 class PreparedSource:

@@ -12,7 +12,7 @@ class Entry:
     """A dataset.
 
     Attributes:
-      name: under which it is loaded.
+      name: what it is loaded by.
       module: folder of the builder in `uhseg_jax.datasets`.
       builder: class in its ``builder`` module.
       view: text file of the label hierarchy; None for the one with all ids.

@@ -42,7 +42,7 @@ def open_formats(
     Args:
       formats: names in `EXPORTERS`.
       output: the folder of the run; created if need be.
-      options: of the run.
+      options: what the formats of the run have in common.
 
     Raises:
       ValueError: there is no format of a name.

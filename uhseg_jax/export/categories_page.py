@@ -73,9 +73,9 @@ class _Category:
     """What the page shows of a category.
 
     Attributes:
-      name: in its heading.
-      num_regions: how many were added.
-      num_images: in how many images.
+      name: what it is called in its heading.
+      num_regions: how many of its regions were added.
+      num_images: how many images show it.
       nearest: heap of (minus the distance, minus the number, title, thumbnail) of the
         regions nearest to the centroid, the farthest of them first.
     """

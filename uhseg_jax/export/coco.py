@@ -22,12 +22,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from uhseg_jax.export.exporter import (
-    ExportOptions,
-    Result,
-    category_names,
-    for_the_run,
-)
+from uhseg_jax.export.exporter import ExportOptions, Result, category_names, for_the_run
 from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree
 from uhseg_jax.types import Bool, Int

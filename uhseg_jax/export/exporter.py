@@ -31,7 +31,7 @@ class Result:
     Attributes:
       name: path of its files below the output folder, with ``/`` and no suffix.
       title: what people know the image as, usually its path.
-      pixels: RGB.
+      pixels: the image, RGB.
       tree: its regions, with labels at the size of the image.
       categories: ``[n]``, category of every node of the tree, 0 for the background and
         for nodes that are no region; None where there are no categories.
@@ -127,18 +127,13 @@ class Exporter:
             yield Path(self.file.replace("{name}", name))
 
 
-def for_each_image(
-    name: str,
-    summary: str,
-    suffix: str,
-    write: Write,
-) -> Exporter:
+def for_each_image(name: str, summary: str, suffix: str, write: Write) -> Exporter:
     """A format of one file for each image.
 
     Args:
-      name: of the format.
-      summary: of what it holds.
-      suffix: of the files.
+      name: what the format is called on command lines.
+      summary: what its file holds, for help texts: a noun phrase.
+      suffix: what its files end in, after the name of a result.
       write: is given a path, a result, the options and ``since`` of `Writer.add`.
     """
     return Exporter(
@@ -169,9 +164,9 @@ def for_the_run(name: str, summary: str, file: str, open_file: Open) -> Exporter
     """A format of one file for the whole run.
 
     Args:
-      name: of the format.
-      summary: of what it holds.
-      file: its name.
+      name: what the format is called on command lines.
+      summary: what its file holds, for help texts: a noun phrase.
+      file: name of its file, below the output folder.
       open_file: as `Exporter.open`, but for the path of the file.
     """
     return Exporter(

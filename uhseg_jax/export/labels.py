@@ -7,12 +7,7 @@ import numpy as np
 from PIL import Image
 
 from uhseg_jax.export.colors import category_colors, node_colors
-from uhseg_jax.export.exporter import (
-    ExportOptions,
-    Result,
-    for_each_image,
-    is_current,
-)
+from uhseg_jax.export.exporter import ExportOptions, Result, for_each_image, is_current
 from uhseg_jax.export.png_files import note_of, save_png
 from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.types import Integer, UInt8
@@ -70,7 +65,7 @@ def save_categories(
 
     Args:
       path: the file to write.
-      categories: of every pixel.
+      categories: the category of every pixel.
       count: how many there are in the run.
       note: as in `png_files.save_png`.
 

@@ -4,12 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uhseg_jax.export.exporter import (
-    ExportOptions,
-    Result,
-    for_each_image,
-    is_current,
-)
+from uhseg_jax.export.exporter import ExportOptions, Result, for_each_image, is_current
 from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import UInt8
@@ -29,9 +24,9 @@ def read_result(
 
     Args:
       output: the folder of the run.
-      name: of the result.
-      title: of the image.
-      pixels: of the image.
+      name: what the files of the result are called, without suffix.
+      title: what people know the image as.
+      pixels: the image, whose size the labels must have.
       since: time in ns; older files are of other settings or another image.
 
     Returns:

@@ -8,12 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from uhseg_jax.export.colors import category_colors, node_colors
-from uhseg_jax.export.exporter import (
-    ExportOptions,
-    Result,
-    for_each_image,
-    is_current,
-)
+from uhseg_jax.export.exporter import ExportOptions, Result, for_each_image, is_current
 from uhseg_jax.export.panels import boundaries, fit, require_same_size
 from uhseg_jax.export.png_files import note_of, save_png
 from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
@@ -88,9 +83,9 @@ def paint_categories(
 
     Args:
       image: uint8 ``[H, W, 3]``.
-      categories: of every pixel, 0 for the background, which is dimmed.
-      regions: of every pixel; lines are drawn between them.
-      count: categories that there are.
+      categories: category of every pixel, 0 for the background, which is dimmed.
+      regions: region of every pixel; lines are drawn between them.
+      count: how many categories the run has.
     """
     shown, labels = fit(image, np.asarray(categories, np.int32), longest=_LONGEST)
     _, parts = fit(image, np.asarray(regions, np.int32), longest=_LONGEST)

@@ -1,4 +1,4 @@
-"""What a tree looks like at one level: which node each leaf is seen as, and where."""
+"""Images and label maps made ready for showing: their sizes, lines between regions."""
 
 import base64
 import io
@@ -10,13 +10,7 @@ from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import resize
 from uhseg_jax.types import Bool, Int, UInt8
 
-__all__ = [
-    "boundaries",
-    "fit",
-    "jpeg_url",
-    "require_same_size",
-    "shrink",
-]
+__all__ = ["boundaries", "fit", "jpeg_url", "require_same_size", "shrink"]
 
 
 def require_same_size(

@@ -8,13 +8,7 @@ import numpy as np
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Bool, Float, Int, Integer
 
-__all__ = [
-    "compact",
-    "contingency_table",
-    "ious",
-    "node_counts",
-    "require_same_size",
-]
+__all__ = ["compact", "contingency_table", "ious", "node_counts", "require_same_size"]
 
 
 def contingency_table(

@@ -14,7 +14,7 @@ import numpy as np
 
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import partitions, states
-from uhseg_jax.metrics.contingency import contingency_table, ious, node_counts
+from uhseg_jax.metrics.contingency import compact, contingency_table, ious, node_counts
 from uhseg_jax.metrics.scales import NUM_REGIONS, cut_maps
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Float, Int, Integer
@@ -95,9 +95,9 @@ def _merge_rows(
     table: Int[np.ndarray, "n c"], regions: Int[np.ndarray, " n"]
 ) -> Int[np.ndarray, "r c"]:
     """The table of a cut: rows of leaves that are seen as one region, added up."""
-    compact = np.unique(regions, return_inverse=True)[1]
-    merged = np.zeros((compact.max() + 1, table.shape[1]), table.dtype)
-    np.add.at(merged, compact, table)
+    rows = compact(regions)
+    merged = np.zeros((rows.max() + 1, table.shape[1]), table.dtype)
+    np.add.at(merged, rows, table)
     return merged
 
 

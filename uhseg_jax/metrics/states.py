@@ -119,8 +119,7 @@ def from_words(words: Int[np.ndarray, " w"], like: State) -> State:
         )
     parts = np.split(numbers, np.cumsum(sizes)[:-1])
     return jax.tree.unflatten(
-        structure,
-        [p.reshape(np.shape(x)) for p, x in zip(parts, leaves, strict=True)],
+        structure, [p.reshape(np.shape(x)) for p, x in zip(parts, leaves, strict=True)]
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.metrics import boundary, regions
+from uhseg_jax.metrics import boundary, regions, states
 from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.regions import RegionState
 from uhseg_jax.metrics.scales import NUM_REGIONS, cut_stack
@@ -21,7 +21,7 @@ class AnnotatorScores:
 
     Attributes:
       regions: covering, Rand index and variation of information.
-      boundaries: boundary F.
+      boundaries: boundary F and average precision.
       nodes: int64 ``[]``, regions without the roots, summed over images.
       leaves: int64 ``[]``, leaves, summed over images.
     """
@@ -82,13 +82,10 @@ class AnnotatorScorer:
         """
         found = {**state.regions.compute(), **state.boundaries.compute()}
         images = found.pop("images")
-        means = {
-            "mean_nodes": state.nodes / images if images else float("nan"),
-            "mean_leaves": state.leaves / images if images else float("nan"),
-        }
         return {
             **{f"full/{name}": value for name, value in found.items()},
             "images": int(images),
             "skipped": 0,
-            **{name: float(value) for name, value in means.items()},
+            "mean_nodes": float(states.ratio(state.nodes, images)),
+            "mean_leaves": float(states.ratio(state.leaves, images)),
         }

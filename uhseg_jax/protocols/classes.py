@@ -66,7 +66,7 @@ class ClassScorer:
     """Scores trees against the classes of a taxonomy, on the grid and at full size.
 
     Args:
-      taxonomy: of the labels.
+      taxonomy: what the ids in the labels are.
       instances: score single objects as well; images without them are left out there.
       boundaries: score boundaries at full size as well, as BSDS does; slow.
     """

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from uhseg_jax.datasets.source import Example
-from uhseg_jax.export.overlay import overlay, save_png
+from uhseg_jax.export.overlay import overlay
+from uhseg_jax.export.png_files import save_png
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Integer
@@ -51,10 +52,10 @@ def draw_beside_truth(
     """Draws an image, its ground truth and its regions side by side.
 
     Args:
-      path: of the PNG.
+      path: the PNG to write.
       result: what a method found in the image.
       example: the image with its ground truth.
-      taxonomy: of the ground truth.
+      taxonomy: what the ids in the ground truth are.
       levels: numbers of regions to show (`Scorer.levels`).
     """
     truth = _truth(example, taxonomy)

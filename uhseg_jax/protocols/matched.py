@@ -92,7 +92,7 @@ class MatchedScorer:
         return scores, row
 
     def compute(self, state: dict[str, MatchedScores]) -> dict[str, float]:
-        """``PLACE/hungarian_miou`` and ``..._pacc`` in fractions of 1, then the counts.
+        """``hungarian_miou`` and ``..._pacc`` at both sizes, in [0, 1]; then counts.
 
         ``mean_leaves`` is the mean number of segments at full size.
         """

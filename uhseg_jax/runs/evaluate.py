@@ -5,14 +5,17 @@ import dataclasses
 import itertools
 import json
 import math
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from uhseg_jax.datasets.source import Example, Source
+from uhseg_jax.export.exporter import is_current
 from uhseg_jax.files import atomic_write, write_json
 from uhseg_jax.methods.method import Collection, Fitted
 from uhseg_jax.metrics import states
@@ -22,13 +25,12 @@ from uhseg_jax.protocols.gallery import choose_extremes, draw_beside_truth
 from uhseg_jax.runs import hosts
 from uhseg_jax.runs.journal import Entry, Journal
 from uhseg_jax.runs.read_ahead import read_ahead
-from uhseg_jax.runs.record import Settings, claim, describe
+from uhseg_jax.runs.record import Settings, claim, describe, naming_the_file
 
 __all__ = ["evaluate", "settings_of"]
 
-_JOURNALS = "images-*.jsonl"
+_JOURNAL = re.compile(r"images-\d+\.jsonl")
 _METRICS = "metrics.json"
-_RESULTS = (_JOURNALS, f"seed-*/{_JOURNALS}", f"seed-*/{_METRICS}", "passes/*/*.npz")
 
 # Called with a seed, the name of a pass or "scores", how many images are done, and
 # scores so far.
@@ -93,7 +95,8 @@ def evaluate(
       What ``metrics.json`` holds: the scores of the protocol.
 
     Raises:
-      RunError: the folder holds results of other settings, or another process failed.
+      RunError: the folder holds results of other settings or of no run, a file cannot
+        be written, or another process failed.
       DatasetError: an example cannot be read, or the protocol cannot score the dataset.
     """
     scoring = scoring or Scoring()
@@ -101,8 +104,9 @@ def evaluate(
         lambda: claim(
             output,
             settings_of(segmenter, source, scoring),
-            results=itertools.chain.from_iterable(map(output.glob, _RESULTS)),
-            forget=True,
+            results=_results_in(output),
+            files=_results_in(output),
+            forget=_results_in(output),
             overwrite=overwrite,
             shared=hosts.index() > 0,
         ),
@@ -113,7 +117,7 @@ def evaluate(
     metrics: dict[int, dict[str, float]] = {}
     for seed in range(config.seed, config.seed + num_seeds):
         folder = output if num_seeds == 1 else output / f"seed-{seed}"
-        if num_seeds > 1 and (folder / _METRICS).exists():
+        if num_seeds > 1 and _all_have(folder / _METRICS):
             text = (folder / _METRICS).read_text(encoding="utf-8")
             metrics[seed] = json.loads(text)
             continue
@@ -148,18 +152,23 @@ class _Evaluation:
         on_image: Callable[[str, int, Mapping[str, float]], None],
     ):
         self._source, self._folder, self._on_image = source, folder, on_image
-        self._fitted: Fitted = segmenter.fit(
-            Collection(
-                read=lambda index: source[index].image,
-                count=len(source),
-                folder=passes,
-                is_share=hosts.count() > 1,
-                on_image=lambda stage, index: on_image(stage, index + 1, {}),
+        self._fitted: Fitted
+        self._scorer: Scorer
+
+        def prepare() -> None:
+            self._fitted = segmenter.fit(
+                Collection(
+                    read=lambda index: source[index].image,
+                    count=len(source),
+                    folder=passes,
+                    is_share=hosts.count() > 1,
+                    on_image=lambda stage, index: on_image(stage, index + 1, {}),
+                )
             )
-        )
-        self._scorer: Scorer = scoring.scorer(
-            source, num_categories=self._fitted.num_categories
-        )
+            categories = self._fitted.num_categories
+            self._scorer = scoring.scorer(source, num_categories=categories)
+
+        hosts.all_succeed(prepare, name="preparing to score")
 
     def run(self, batch_size: int) -> dict[str, float]:
         """Scores the images that are not yet, and writes the report."""
@@ -179,9 +188,8 @@ class _Evaluation:
         metrics = self._scorer.compute(
             states.merge_all(states.from_words(words, empty) for words in gathered)
         )
-        is_drawn = not waiting and (self._folder / "images").is_dir()
         _report(lambda: self._write(metrics))
-        if hosts.index() == 0 and not is_drawn:
+        if hosts.index() == 0:
             self._draw()
         return metrics
 
@@ -202,7 +210,8 @@ class _Evaluation:
             for (index, example), one in zip(batch, found, strict=True):
                 scores, row = self._scorer.score(one, example)
                 words = states.to_words(scores)
-                journal.append(Entry(index, example.name, row, words))
+                with naming_the_file():
+                    journal.append(Entry(index, example.name, row, words))
                 total = states.merge(total, scores)
                 done += 1
                 self._on_image("scores", done, self._scorer.compute(total))
@@ -210,7 +219,7 @@ class _Evaluation:
 
     def _entries(self) -> list[Entry]:
         """The entries of all journals, those of any number of processes, in order."""
-        journals = map(Journal, sorted(self._folder.glob(_JOURNALS)))
+        journals = map(Journal, sorted(_journals_in(self._folder)))
         entries = {x.index: x for journal in journals for x in journal.read()}
         return [entries[index] for index in sorted(entries)]
 
@@ -219,16 +228,24 @@ class _Evaluation:
         _write_scores(self._folder / _METRICS, metrics)
 
     def _draw(self) -> None:
-        """Draws the worst and the best; the scores stand even where that fails."""
+        """Draws the worst and the best, unless that was done when all were scored.
+
+        The scores stand even where it fails.
+        """
         folder = self._folder / "images"
         rows = {entry.index: entry.row for entry in self._entries()}
         extremes = choose_extremes(rows, ranked_by=self._scorer.ranked_by)
+        paths = {name: folder / f"{name}.png" for name in extremes}
+        journals = _journals_in(self._folder)
+        scored = max((x.stat().st_mtime_ns for x in journals), default=0)
+        if all(is_current(path, scored) for path in paths.values()):
+            return
         try:
             for name, index in extremes.items():
                 example = self._source[index]
                 (found,) = self._fitted.segment([index], [example.image])
                 draw_beside_truth(
-                    folder / f"{name}.png",
+                    paths[name],
                     found,
                     example,
                     self._source.taxonomy,
@@ -242,16 +259,40 @@ class _Evaluation:
             )
 
 
+def _journals_in(folder: Path) -> Iterator[Path]:
+    """The journals of any number of processes."""
+    return (x for x in folder.glob("images-*.jsonl") if _JOURNAL.fullmatch(x.name))
+
+
+def _results_in(output: Path) -> Iterator[Path]:
+    """Files that evaluations of any settings left in a folder, to go on from."""
+    for folder in (output, *output.glob("seed-*")):
+        yield from _journals_in(folder)
+    yield from output.glob(f"seed-*/{_METRICS}")
+    yield from output.glob("passes/seed-*/*.npz")
+
+
+def _all_have(path: Path) -> bool:
+    """Whether every process finds a file.
+
+    Where they have folders of their own, only the first has what it reported; all must
+    go the same way, or they would wait for each other at different places.
+    """
+    return bool(hosts.gather(np.asarray([path.exists()], np.int32)).all())
+
+
 def _report(write: Callable[[], None]) -> None:
     """Lets the first process write."""
     hosts.all_succeed(write if hosts.index() == 0 else lambda: None, name="report")
 
 
+@naming_the_file()
 def _write_scores(path: Path, scores: Mapping[str, float]) -> None:
     """Writes scores; JSON has no NaN, so a score of nothing is null."""
     write_json(path, {k: None if math.isnan(v) else v for k, v in scores.items()})
 
 
+@naming_the_file()
 def _write_table(path: Path, entries: Sequence[Entry]) -> None:
     names = list(dict.fromkeys(name for entry in entries for name in entry.row))
     with (

@@ -23,8 +23,6 @@ from uhseg_jax.types import UInt8
 
 __all__ = ["RunImage", "demo_run_image", "find_run_images"]
 
-PathLike = str | os.PathLike[str]
-
 
 @dataclasses.dataclass(frozen=True)
 class RunImage:
@@ -47,7 +45,9 @@ def demo_run_image() -> RunImage:
     return RunImage(pixels, name, name)
 
 
-def find_run_images(specs: Sequence[PathLike], *, output: Path) -> list[RunImage]:
+def find_run_images(
+    specs: Sequence[images.PathLike], *, output: Path
+) -> list[RunImage]:
     """Finds the images of a run and names their results.
 
     What `png_files.is_own` knows as drawn by an earlier run is no image, and neither is
@@ -87,11 +87,11 @@ def find_run_images(specs: Sequence[PathLike], *, output: Path) -> list[RunImage
     ]
 
 
-def _absolute(path: PathLike) -> Path:
+def _absolute(path: images.PathLike) -> Path:
     return Path(os.path.abspath(path))
 
 
-def _root(spec: PathLike) -> Path:
+def _root(spec: images.PathLike) -> Path:
     """The folder that names are relative to."""
     path = Path(os.path.expanduser(os.fspath(spec)))
     if path.is_dir():
@@ -134,7 +134,8 @@ def _name(path: Path, relative: Path, output: Path) -> str:
 
 
 def _is_foreign(path: Path) -> bool:
-    return path.exists() and not is_own(path)
+    # Unlike `Path.exists`, it says no to names that are too long for a file.
+    return os.path.exists(path) and not is_own(path)
 
 
 @functools.lru_cache(maxsize=64)

@@ -25,11 +25,11 @@ class Item:
     """An image on its way.
 
     Attributes:
-      index: in the run.
-      image: of that index.
-      pixels: None if the image failed.
-      result: once it is known.
-      was_there: whether the results are there.
+      index: its position in the run.
+      image: where it is read from, and what its results are called.
+      pixels: the image, decoded; None if it cannot be had.
+      result: what was found in it; None until that is known.
+      was_there: whether an earlier run found it.
       failure: a sentence on why there is no result; empty if there is one.
     """
 
@@ -52,8 +52,11 @@ def read_item(
     """Decodes an image, and loads its result if that is still good."""
     image = images[index]
     item = Item(index, image)
+    changed = 0
     try:
         pixels = read_image(image.source)
+        if isinstance(image.source, Path):
+            changed = image.source.stat().st_mtime_ns
     except (ImageError, OSError) as error:
         return dataclasses.replace(item, failure=str(error))
     except MemoryError:
@@ -66,10 +69,8 @@ def read_item(
     item = dataclasses.replace(item, pixels=pixels)
     if since is None:
         return item
-    if isinstance(image.source, Path):
-        changed = image.source.stat().st_mtime_ns
-        # Cameras with wrong clocks date images into the future: no reason to redo.
-        since = max(since, changed if changed < time.time_ns() else 0)
+    if changed < time.time_ns():  # cameras with wrong clocks date into the future
+        since = max(since, changed)
     result = export.read_result(
         output, image.name, title=image.title, pixels=pixels, since=since
     )

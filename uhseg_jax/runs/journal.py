@@ -22,8 +22,8 @@ class Entry:
     """One image of the journal.
 
     Attributes:
-      index: of the example in its dataset.
-      name: of the example.
+      index: position of the example in its dataset.
+      name: what the dataset calls the example.
       row: its scores in words, for a table of images.
       words: its states, as `metrics.states.to_words` packs them.
     """
@@ -57,7 +57,7 @@ class Journal:
         """The entries that are whole; a line that a kill cut off is passed over."""
         if not self._path.exists():
             return
-        with open(self._path, encoding="utf-8") as file:
+        with open(self._path, encoding="utf-8", errors="replace") as file:
             for line in file:
                 try:
                     yield Entry.from_line(line)

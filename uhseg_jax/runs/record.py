@@ -6,6 +6,7 @@ result older than it belongs to earlier settings and does not count.
 
 import contextlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def claim(
     *,
     results: Iterable[Path] = (),
     files: Iterable[Path] = (),
-    forget: bool = False,
+    forget: Iterable[Path] = (),
     overwrite: bool = False,
     shared: bool = False,
 ) -> int:
@@ -90,10 +91,11 @@ def claim(
 
     Args:
       output: the folder; created if need be.
-      settings: from `describe`.
+      settings: what its results depend on, as `describe` gives it.
       results: files of earlier runs there. Settings that gave none are replaced.
       files: that the run will write; without a ``run.json`` they are not ours.
-      forget: delete ``results`` when the settings come into force.
+      forget: files to delete before the settings come into force, since a method or an
+        evaluation would go on from them.
       overwrite: bring the settings into force anew, whatever was there.
       shared: other processes work in the folder as well, so the same settings are not
         brought into force again, which would make their results old.
@@ -107,13 +109,20 @@ def claim(
     """
     path = output / _FILE
     found = None if overwrite and not shared else _read(output, strict=not overwrite)
+    if found != settings and not overwrite:
+        if found is None:
+            problem = _foreign(files, output)
+        elif any(x.exists() for x in results):
+            problem = _refusal(output, found, settings)
+        else:
+            problem = ""
+        if problem:
+            # Another process may have begun meanwhile, and the results be its own.
+            found = _read(output, strict=True)
+            if found != settings:
+                raise RunError(problem)
     if found != settings:
-        if not overwrite:
-            if found is None:
-                _require_absent(files, output)
-            elif any(x.exists() for x in results):
-                raise RunError(_refusal(output, found, settings))
-        for old in results if forget else ():
+        for old in forget:
             old.unlink(missing_ok=True)
         # Of several processes that begin together the first one writes the file.
         write_json(path, settings, replace=found is not None or overwrite)
@@ -124,6 +133,7 @@ def claim(
     return path.stat().st_mtime_ns
 
 
+@naming_the_file()
 def require(output: Path, settings: Settings) -> int:
     """Time in ns since which results in a folder are of these settings.
 
@@ -164,14 +174,16 @@ def _read(output: Path, *, strict: bool) -> Settings | None:
     return None
 
 
-def _require_absent(files: Iterable[Path], output: Path) -> None:
+def _foreign(files: Iterable[Path], output: Path) -> str:
+    """A sentence on the first file that is there, which no run wrote; or nothing."""
     for file in files:
-        if file.exists():
-            raise RunError(
-                f"{file}: the file is there, but {output} holds no {_FILE}, so "
-                "no run wrote it; give another --output folder, or "
-                "replace it with --overwrite."
+        if os.path.exists(file):  # no to names that are too long for a file
+            return (
+                f"{file}: the file is there, but {output} holds no {_FILE}, so no run "
+                "wrote it; give another --output folder, or replace it with "
+                "--overwrite."
             )
+    return ""
 
 
 def _refusal(output: Path, found: Settings, wanted: Settings) -> str:

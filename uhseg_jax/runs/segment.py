@@ -91,6 +91,7 @@ def claim_images(
                 settings,
                 results=_results_in(output),
                 files=(output / x for x in export.result_files(formats, names)),
+                forget=output.glob("passes/seed-*/*.npz") if overwrite else (),
                 overwrite=overwrite,
                 shared=shard is not None or hosts.index() > 0,
             )
@@ -223,7 +224,7 @@ def join_results(
     Raises:
       RunError: an image has no result, or a file cannot be written.
     """
-    formats = sorted(_of_the_run(formats))
+    formats = [x for x in formats if not export.EXPORTERS.find(x).per_image]
     prepare = functools.partial(
         read_item, images, output=output, formats=formats, since=since
     )
@@ -247,11 +248,6 @@ def join_results(
                 f"{missing[0]}; segment those into this folder, then join."
             )
     return Report(0, len(images) - len(failures), tuple(failures))
-
-
-def _of_the_run(formats: Sequence[str]) -> set[str]:
-    """The formats of which a run has one file."""
-    return {x for x in formats if not export.EXPORTERS.find(x).per_image}
 
 
 def _results_in(output: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ class Share:
     interleaved take about equally long.
 
     Attributes:
-      index: of the share, from 0.
+      index: number of the share, from 0.
       count: how many shares there are.
     """
 

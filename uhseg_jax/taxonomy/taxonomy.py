@@ -26,15 +26,7 @@ from uhseg_jax.taxonomy.lines import (
 )
 from uhseg_jax.types import Bool, Int, Integer
 
-__all__ = [
-    "IGNORED",
-    "NO_ID",
-    "Case",
-    "ClassTree",
-    "FlatClasses",
-    "Taxonomy",
-    "TaxonomyError",
-]
+__all__ = ["IGNORED", "ClassTree", "FlatClasses", "Taxonomy"]
 
 IGNORED = -1  # class index of a pixel that does not count
 _UNKNOWN = -2
@@ -208,6 +200,14 @@ class Taxonomy:
         for line, parent in enumerate(self.parents):
             depths[line] = 0 if parent == NO_PARENT else depths[parent] + 1
         return depths
+
+    def paths(self) -> dict[int, tuple[str, ...]]:
+        """For every id the names of the lines that lead to it, the top one first."""
+        paths: list[tuple[str, ...]] = []
+        for name, parent in zip(self.names, self.parents, strict=True):
+            paths.append((name,) if parent == NO_PARENT else (*paths[parent], name))
+        ids = zip(self.ids.tolist(), paths, strict=True)
+        return {raw_id: path for raw_id, path in ids if raw_id != NO_ID}
 
     def flat(self, *, depth: int | None = None) -> FlatClasses:
         """The flat view; with ``depth``, lines deeper than it count as their ancestor.

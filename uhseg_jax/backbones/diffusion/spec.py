@@ -320,6 +320,11 @@ class DiffusionSpec(Validated):
         _refuse("a latent diffusion model", problems)
 
     @property
+    def width(self) -> None:
+        """A diffusion model gives attention, not features."""
+        return None
+
+    @property
     def patch(self) -> int:
         """Pixels along the side of one cell of the latent."""
         return int(2 ** (len(self.autoencoder.channels) - 1))

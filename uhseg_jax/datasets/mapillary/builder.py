@@ -7,7 +7,7 @@ from typing import ClassVar
 from uhseg_jax.datasets.builder import SegmentationBuilder
 from uhseg_jax.datasets.pairs import Pair, find_pairs, first_existing
 from uhseg_jax.datasets.source import DatasetError, reading
-from uhseg_jax.taxonomy import NO_ID, NO_PARENT, Taxonomy
+from uhseg_jax.taxonomy import Taxonomy
 
 __all__ = ["Mapillary12", "Mapillary20"]
 
@@ -67,7 +67,7 @@ def _check_config(path: Path, taxonomy: Taxonomy) -> None:
     with reading(path, "the config of Mapillary Vistas with its labels"):
         labels = json.loads(path.read_text(encoding="utf-8"))["labels"]
         theirs = {i: label["name"] for i, label in enumerate(labels)}
-    ours = _full_names(taxonomy)
+    ours = {i: "--".join(path) for i, path in taxonomy.paths().items()}
     different = [
         f"{i} ({ours.get(i)} here, {theirs.get(i)} there)"
         for i in sorted(ours.keys() | theirs.keys())
@@ -78,15 +78,3 @@ def _check_config(path: Path, taxonomy: Taxonomy) -> None:
             f"{path}: its labels differ from the label hierarchy of this version: "
             f"{', '.join(different[:16])}; use the other version of the dataset."
         )
-
-
-def _full_names(taxonomy: Taxonomy) -> dict[int, str]:
-    """Names by id, with those of the groups before them: ``animal--bird``."""
-    names: list[str] = []
-    for name, parent in zip(taxonomy.names, taxonomy.parents, strict=True):
-        names.append(name if parent == NO_PARENT else f"{names[parent]}--{name}")
-    return {
-        int(raw_id): name
-        for raw_id, name in zip(taxonomy.ids, names, strict=True)
-        if raw_id != NO_ID
-    }

@@ -11,7 +11,7 @@ from uhseg_jax.datasets.masks import read_mask
 from uhseg_jax.datasets.pairs import Pair, find_pairs, first_existing, list_pairs
 from uhseg_jax.datasets.part_image_net.outlines import read_outlines
 from uhseg_jax.datasets.source import DatasetError
-from uhseg_jax.taxonomy import NO_ID, NO_PARENT, Taxonomy
+from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Int, Integer
 
 __all__ = ["BACKGROUND", "PartImageNet", "PartImageNet158"]
@@ -111,14 +111,7 @@ def _lookups() -> dict[str, Int[np.ndarray, " ids"]]:
 
 def _parts(taxonomy: Taxonomy) -> dict[tuple[str, ...], int]:
     """The ids of all parts by their names and those of the lines above, top first."""
-    paths: list[tuple[str, ...]] = []
-    for name, parent in zip(taxonomy.names, taxonomy.parents, strict=True):
-        paths.append((name,) if parent == NO_PARENT else (*paths[parent], name))
-    return {
-        path: int(raw_id)
-        for path, raw_id in zip(paths, taxonomy.ids, strict=True)
-        if raw_id != NO_ID and len(path) > 1
-    }
+    return {path: i for i, path in taxonomy.paths().items() if len(path) > 1}
 
 
 def _data(root: Path) -> Path:

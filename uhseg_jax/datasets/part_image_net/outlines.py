@@ -20,8 +20,8 @@ class Outlines:
     """The parts in one image.
 
     Attributes:
-      height: of the image.
-      width: of the image.
+      height: rows of the image.
+      width: columns of the image.
       parts: id and segmentation, as COCO has them, of every part.
     """
 

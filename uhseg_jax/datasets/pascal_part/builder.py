@@ -11,7 +11,6 @@ import scipy.io
 from uhseg_jax.datasets.builder import SegmentationBuilder
 from uhseg_jax.datasets.pairs import Pair, first_existing, list_pairs, read_names
 from uhseg_jax.datasets.source import DatasetError, reading
-from uhseg_jax.taxonomy import NO_ID, NO_PARENT
 from uhseg_jax.types import Integer
 
 __all__ = ["PascalPart"]
@@ -89,14 +88,8 @@ class PascalPart(SegmentationBuilder):
 @functools.cache
 def _ids() -> dict[tuple[str, str], int]:
     """Ids by object and part; the part is empty for what no part claims."""
-    taxonomy = PascalPart.read_taxonomy(view="objects.txt")
-    return {
-        (taxonomy.names[line], "")
-        if taxonomy.parents[line] == NO_PARENT
-        else (taxonomy.names[taxonomy.parents[line]], taxonomy.names[line]): int(raw_id)
-        for line, raw_id in enumerate(taxonomy.ids)
-        if raw_id != NO_ID
-    }
+    paths = PascalPart.read_taxonomy(view="objects.txt").paths()
+    return {(path[0], "".join(path[1:])): raw_id for raw_id, path in paths.items()}
 
 
 def _read(path: Path) -> list[tuple[str, Any, list[tuple[str, Any]]]]:
