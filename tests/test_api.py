@@ -183,6 +183,8 @@ def test_sizes_and_facets_that_give_no_patch_features_are_refused():
             uhseg_jax.extract_features(image, model=MODEL, image_size=size)
     with pytest.raises(ValueError, match="forward_features"):
         uhseg_jax.extract_features(image, model=MODEL, facet="class_attention")
+    with pytest.raises(ValueError, match="found 99"):  # of weights that are not here
+        uhseg_jax.extract_features(image, model="dinov2_vitg14", block=99)
     with pytest.raises(ValueError, match="self_attention_maps"):
         uhseg_jax.extract_features(image, model="sd_test", image_size=64)
 

@@ -157,8 +157,11 @@ def extract_features(
     if image_size is not None:
         size = check("image_size", image_size, SIDES)
         pixels = resize(pixels, backbones.grid_shape(size))
-    backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
     request = backbones.FeatureRequest(facet, block, normed)
+    spec = backbones.get_variant(model).spec
+    if isinstance(spec, backbones.ViTSpec):  # before gigabytes are loaded
+        backbones.resolve_request(request, spec)
+    backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
     (features,) = backbones.forward_features(
         backbone, pixels[None], requests=(request,)
     )
@@ -197,7 +200,9 @@ def _checked_features(features: Any) -> Float[Array | np.ndarray, "*b h w d"]:
     return features
 
 
-def _at_unit_scale(features: Any) -> Float[Array, "b h w d"]:
+def _at_unit_scale(
+    features: Float[Array | np.ndarray, "b h w d"],
+) -> Float[Array, "b h w d"]:
     """float32 features whose largest entries are 1 or -1; zero vectors stay.
 
     In their own type first: features of float64, and squares of very large or small

@@ -18,6 +18,8 @@ transformers = pytest.importorskip(
     "transformers", reason="needs the `parity` extra: transformers"
 )
 
+EPS = float(np.finfo(np.float32).eps)
+
 
 @dataclasses.dataclass(frozen=True)
 class Family:
@@ -185,3 +187,22 @@ def reference_stages(
         last = stages[f"token{len(parts.layers(model)) - 1}"]
         stages["normed"] = parts.final(model)(last)
     return {name: value.numpy() for name, value in stages.items()}
+
+
+def assert_parity(
+    found, expected, *, blocks: int, ulps: int = 12, report: dict[str, float]
+) -> None:
+    """Equal but for independent roundings, which add up like a random walk.
+
+    Args:
+      found: ours.
+      expected: theirs.
+      blocks: how many blocks went before.
+      ulps: float32 roundings of the largest value that one block may add.
+      report: keeps the error, in those roundings.
+    """
+    expected = np.asarray(expected)
+    error = np.abs(np.asarray(found) - expected).max() / np.abs(expected).max() / EPS
+    report[f"after {blocks}"] = max(float(error), report.get(f"after {blocks}", 0.0))
+    assert np.shape(found) == expected.shape
+    assert error <= ulps * (1 + blocks) ** 0.5

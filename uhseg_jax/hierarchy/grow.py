@@ -144,29 +144,9 @@ def _split_level(
             size=max(m // (smaller + 1), 1),
             fill_value=n,
         )[0].astype(jnp.int32)
-
-        def split_fn(
-            node: Int[Array, ""], size: int = size
-        ) -> tuple[Int[Array, " s"], SplitOutput]:
-            vertices = jnp.nonzero(tree.leaves == node, size=size, fill_value=m)[0]
-            mask = vertices < m
-            inside = jnp.where(mask, vertices, 0)
-            sub = weights[inside[:, None], inside[None, :]]
-            return vertices, rule(jax.random.fold_in(key, node), sub, mask)
-
-        def no_split_fn(
-            node: Int[Array, ""], size: int = size
-        ) -> tuple[Int[Array, " s"], SplitOutput]:
-            del node
-            shapes = jax.eval_shape(split_fn, jnp.asarray(0, jnp.int32))
-            return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-
-        def bucket_fn(
-            node: Int[Array, ""], split_fn=split_fn, no_split_fn=no_split_fn
-        ) -> tuple[Int[Array, " s"], SplitOutput]:
-            return jax.lax.cond(node < n, split_fn, no_split_fn, node)
-
-        vertices, splits = jax.lax.map(bucket_fn, nodes)
+        vertices, splits = _split_bucket(
+            key, weights, tree.leaves, nodes, n, rule, size
+        )
         vertices = jnp.where((nodes < n)[:, None], vertices, m)
         level = _Level(
             child=level.child.at[vertices].set(splits.labels, mode="drop"),
@@ -177,6 +157,38 @@ def _split_level(
             residuals=level.residuals.at[nodes].set(splits.residual, mode="drop"),
         )
     return level
+
+
+def _split_bucket(
+    key: Key[Array, ""],
+    weights: Float[Array, "m m"],
+    leaves: Int[Array, " m"],
+    nodes: Int[Array, " b"],
+    num_nodes: int,
+    rule: SplitRule,
+    size: int,
+) -> tuple[Int[Array, "b s"], SplitOutput]:
+    """The vertices of regions of at most ``size``, and how the rule divides each.
+
+    Entries of ``num_nodes`` and more are no nodes; the rule is not applied to them.
+    """
+    m = weights.shape[0]
+
+    def split_fn(node: Int[Array, ""]) -> tuple[Int[Array, " s"], SplitOutput]:
+        vertices = jnp.nonzero(leaves == node, size=size, fill_value=m)[0]
+        mask = vertices < m
+        inside = jnp.where(mask, vertices, 0)
+        sub = weights[inside[:, None], inside[None, :]]
+        return vertices, rule(jax.random.fold_in(key, node), sub, mask)
+
+    def no_split_fn(node: Int[Array, ""]) -> tuple[Int[Array, " s"], SplitOutput]:
+        shapes = jax.eval_shape(split_fn, node)
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    def bucket_fn(node: Int[Array, ""]) -> tuple[Int[Array, " s"], SplitOutput]:
+        return jax.lax.cond(node < num_nodes, split_fn, no_split_fn, node)
+
+    return jax.lax.map(bucket_fn, nodes)
 
 
 def _attach(tree: GrowOutput, level: _Level, depth: Int[Array, ""]) -> GrowOutput:

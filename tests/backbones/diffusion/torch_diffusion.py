@@ -5,9 +5,8 @@ Weights are random (biases and norms too: initial zeros and ones would hide mist
 
 from typing import Any
 
-import numpy as np
 import pytest
-from torch_models import torch, transformers
+from torch_models import assert_parity, torch, transformers
 
 from uhseg_jax.backbones.diffusion.names import DIFFUSION_NAMING
 from uhseg_jax.backbones.diffusion.spec import ScheduleSpec
@@ -29,8 +28,6 @@ diffusers = pytest.importorskip(
 
 # The models are tiny: threads would wait for one another.
 torch.set_num_threads(1)
-
-EPS = float(np.finfo(np.float32).eps)
 
 
 def randomised(model: Any) -> Any:
@@ -87,22 +84,3 @@ def schedulers(spec: ScheduleSpec, num_inference_steps: int, dtype: Any) -> Any:
     up.initial_alpha_cumprod = up.alphas_cumprod[0]
     down.final_alpha_cumprod = down.alphas_cumprod[0]
     return up, down
-
-
-def assert_parity(
-    found, expected, *, blocks: int, ulps: int, report: dict[str, float]
-) -> None:
-    """As in test_parity: independent roundings add up like a random walk.
-
-    Args:
-      found: ours.
-      expected: theirs.
-      blocks: how many blocks went before.
-      ulps: float32 roundings of the largest value that one block may add.
-      report: keeps the error, in those roundings.
-    """
-    expected = np.asarray(expected)
-    error = np.abs(np.asarray(found) - expected).max() / np.abs(expected).max() / EPS
-    report[f"after {blocks}"] = max(float(error), report.get(f"after {blocks}", 0.0))
-    assert np.shape(found) == expected.shape
-    assert error <= ulps * (1 + blocks) ** 0.5

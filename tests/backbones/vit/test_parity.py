@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from torch_models import (
+    EPS,
+    assert_parity,
     reference,
     reference_stages,
     tensors_of,
@@ -26,8 +28,6 @@ from uhseg_jax.backbones.weights.convert import convert_tensors
 
 pytestmark = pytest.mark.parity
 
-EPS = float(np.finfo(np.float32).eps)
-ULPS = 12
 DINOV2 = ViTSpec(patch=7, width=48, depth=2, heads=3, native_grid=6, positions="size")
 REGISTERS = dataclasses.replace(DINOV2, registers=4, positions="size_antialias")
 VIT = dataclasses.replace(DINOV2, layer_scale=False)
@@ -93,12 +93,6 @@ def our_stages(model, spec: ViTSpec, images: np.ndarray):
 
 def random_images(batch: int, size: tuple[int, int]) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(batch, *size, 3)).astype(np.float32)
-
-
-def assert_parity(found, expected, *, blocks: int, report: dict[str, float]) -> None:
-    error = np.abs(np.asarray(found) - expected).max() / np.abs(expected).max() / EPS
-    report[f"after {blocks}"] = max(float(error), report.get(f"after {blocks}", 0.0))
-    assert error <= ULPS * (1 + blocks) ** 0.5
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,12 @@ import jax
 import numpy as np
 import pytest
 import skimage.data
+from torch_models import EPS, torch, transformers
 
 from uhseg_jax import backbones, images
 from uhseg_jax.backbones.vit.features import normalise_pixels
 
-torch = pytest.importorskip("torch", reason="needs the `parity` extra: torch")
-transformers = pytest.importorskip(
-    "transformers", reason="needs the `parity` extra: transformers"
-)
-
 MODEL = "dinov2_vits14_reg_mri"
-EPS = float(np.finfo(np.float32).eps)
 
 
 @pytest.fixture(scope="module")

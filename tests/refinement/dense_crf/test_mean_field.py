@@ -185,7 +185,7 @@ def test_the_refiner_maps_over_images_as_a_loop_does_in_bytes_as_in_floats():
     np.testing.assert_allclose(mapped, np.stack(loop), atol=1e-6)
 
 
-def _photograph(name, shape):
+def _real_image(name, shape):
     from skimage import data, transform
 
     image = transform.resize(getattr(data, name)(), shape, anti_aliasing=True)
@@ -224,7 +224,7 @@ def _pydensecrf(unary, image, config):
 @pytest.mark.parametrize(("name", "k"), [("astronaut", 5), ("coffee", 21)])
 def test_marginals_are_pydensecrfs(preset, name, k):
     config = PRESETS[preset]
-    image = _photograph(name, (48, 64))
+    image = _real_image(name, (48, 64))
     unary = np.full((48, 64, 21), np.inf, np.float32)  # 5 and 21 compile once
     unary[..., :k] = _coarse_unary(image, k)
     expected = _pydensecrf(unary[..., :k], image, config)

@@ -101,16 +101,7 @@ def denoising_steps(
 ) -> Steps:
     """The last steps down, from where `inversion_steps` ended to clean latents.
 
-    Args:
-      schedule: how noise was added in training, and what the U-Net predicts.
-      num_steps: how many steps to take.
-      num_inference_steps: steps of the whole schedule.
-
-    Returns:
-      The steps, the one that ends at clean latents last.
-
-    Raises:
-      ValueError: the schedule has fewer steps or timesteps.
+    Arguments and errors are those of `inversion_steps`.
     """
     timesteps, below = _lowest_timesteps(schedule, num_steps, num_inference_steps)
     return _steps(schedule, timesteps[::-1], source=timesteps[::-1], target=below[::-1])

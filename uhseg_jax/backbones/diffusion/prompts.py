@@ -31,7 +31,7 @@ def prompt_ids(backbone: Backbone, prompt: str = "") -> tuple[np.ndarray, ...]:
 
     Args:
       backbone: a diffusion model, from `load_backbone`.
-      prompt: any text; what does not fit is cut off.
+      prompt: any text; what does not fit is cut off, and the empty one needs no files.
 
     Returns:
       For each encoder int32 [1, length].
@@ -57,20 +57,9 @@ def prompt_ids(backbone: Backbone, prompt: str = "") -> tuple[np.ndarray, ...]:
 
 
 def read_prompt(backbone: Backbone, prompt: str = "") -> Prompt:
-    """A prompt as the U-Net takes it.
+    """A prompt as the U-Net takes it, a batch of one.
 
-    Args:
-      backbone: a diffusion model, from `load_backbone`.
-      prompt: any text; the empty one needs no files.
-
-    Returns:
-      One prompt, a batch of one.
-
-    Raises:
-      ValueError: the backbone is no diffusion model, or the prompt is not empty and the
-        weights came without the files of a tokenizer.
-      WeightsError: those files are damaged.
-      ImportError: the package `tokenizers` is not installed.
+    Arguments and errors are those of `prompt_ids`.
     """
     ids = prompt_ids(backbone, prompt)
     return _read(diffusion_of(backbone), backbone.params, ids)

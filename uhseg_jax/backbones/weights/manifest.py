@@ -59,15 +59,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def find_damage(folder: Path, manifest: Manifest) -> str:
-    """Compares the files of a checkpoint with its manifest.
-
-    Args:
-      folder: the folder of the checkpoint.
-      manifest: its manifest.
-
-    Returns:
-      What is wrong, as a sentence; empty if nothing is.
-    """
+    """What is wrong with the files of a checkpoint, as a sentence; empty if nothing."""
     try:
         found = files_digest(folder / PARAMS)
         if found != manifest.files_sha256:

@@ -56,15 +56,9 @@ def weights_sha256(path: Path, parts: Sequence[str] = ()) -> str:
 
 
 def parts_of(variant: Variant, path: Path) -> tuple[str, ...]:
-    """The folders that a model's weights are spread over.
+    """Names of the folders below ``path`` that hold the weights of a diffusers model.
 
-    Args:
-      variant: whose weights.
-      path: from `obtain_weight_file`.
-
-    Returns:
-      Names of folders below ``path``, if that is the folder of a diffusers model; else
-      none.
+    Empty for what else `obtain_weight_file` gives.
     """
     source = variant.source
     if isinstance(source, DiffusersSource) and not is_orbax_folder(path):
