@@ -26,7 +26,7 @@ _MOST_MAPS = 45_000
 
 
 # Files that take longest. One that came last would leave the other process idle.
-_LONGEST = ("test_evaluate.py", "test_readme.py", "test_colab.py", "test_refine.py")
+_LONGEST = ("test_grow.py", "test_api.py", "test_dense_crf.py", "test_refine.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
