@@ -22,7 +22,8 @@ class RefusedError(Exception):
     """A file holds what is not read; the message says what, without naming the file."""
 
 
-class LazyArrays(Mapping[str, np.ndarray]):
+# Not a mapping to arrays: a check of that type would read one.
+class LazyArrays(Mapping[str, Any]):
     """Arrays by name; nothing is kept, so every access reads the value again.
 
     Attributes:
