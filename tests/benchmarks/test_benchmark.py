@@ -57,6 +57,7 @@ def test_the_command_times_every_stage(tmp_path, monkeypatch, capsys):
     assert "cut" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_every_stage_of_an_image_can_be_timed(tmp_path):
     segmenter = benchmark.Segmenter.create(model="dinov2_test", config=CONFIG)
     release = dataclasses.replace(CONFIG, rule="ncut", split_restarts=2)

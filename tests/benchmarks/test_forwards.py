@@ -19,6 +19,7 @@ def test_a_forward_gives_a_token_for_every_patch():
     assert np.isfinite(found).all()
 
 
+@pytest.mark.slow
 def test_a_forward_of_a_diffusion_model_gives_its_attention():
     side = forwards.usual_side("sd_test")
     calls = forwards.forwards("sd_test", side)

@@ -13,6 +13,7 @@ def image():
     return np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
 
 
+@pytest.mark.slow
 def test_every_refiner_can_be_timed():
     refine = Refinement((Pamr(), DenseCRF(iterations=1)))
     segmenter = Segmenter.create(model="dinov2_test", config=CONFIG, refine=refine)
@@ -23,6 +24,7 @@ def test_every_refiner_can_be_timed():
         assert call().labels.shape == (40, 50)
 
 
+@pytest.mark.slow
 def test_the_problem_of_the_crf_is_one_of_probabilities():
     small, unary = refiners.crf_problem(image(), side=24, labels=5)
     assert small.shape == (24, 24, 3)

@@ -26,7 +26,14 @@ EVERY = {
     **{"none": NONE, "upsample": UPSAMPLE, "joint": JOINT},
     **{"pamr": PAMR, "crf": CRF, "pamr,crf": BOTH},
 }
-every_refinement = pytest.mark.parametrize("refinement", EVERY.values(), ids=EVERY)
+# The CRF runs last in "pamr,crf" too; by itself it is another program.
+every_refinement = pytest.mark.parametrize(
+    "refinement",
+    [
+        pytest.param(x, id=name, marks=[pytest.mark.slow] * (name == "crf"))
+        for name, x in EVERY.items()
+    ],
+)
 
 
 def scene(seed=0, size=SIZE):

@@ -88,6 +88,7 @@ def test_class_tokens_are_those_of_the_forward_and_normed_at_the_end_alone():
         resolve_request(FeatureRequest("class_token", 0, True), backbone.spec)
 
 
+@pytest.mark.slow
 def test_jit_equals_eager():
     backbone = loaded("dinov2_reg_test")
     pixels = random_images(1, 42, 84)

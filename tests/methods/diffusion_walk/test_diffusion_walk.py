@@ -48,7 +48,7 @@ def tree_of(attention, config):
     return jax.device_get(segment(jnp.asarray(attention), config).tree)
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("name", ["walk", "rows", "sharp rows"])
 def test_planted_halves_and_parts_come_out(name):
     attention, parts = planted()
     tree = tree_of(attention, GRAPHS[name])

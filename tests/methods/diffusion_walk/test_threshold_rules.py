@@ -18,7 +18,7 @@ HEIGHT, WIDTH = 2, 4
 CELLS = HEIGHT * WIDTH
 NODES = 16  # of every padded tree: one compilation for all
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=25, deadline=None)
 
 
 @st.composite

@@ -123,6 +123,7 @@ def test_a_real_backbone_goes_the_whole_way():
         assert (one.categories[one.tree.labels] > 0).any() or one.tree.num_nodes == 1
 
 
+@pytest.mark.slow
 def test_trees_give_regions_as_well():
     config = dataclasses.replace(
         CONFIG,

@@ -170,6 +170,7 @@ def test_one_pixel_and_one_label_are_certain():
     np.testing.assert_array_equal(found, np.ones((1, 1, 1), np.float32))
 
 
+@pytest.mark.slow
 def test_the_refiner_maps_over_images_as_a_loop_does_in_bytes_as_in_floats():
     images = np.round(np.stack([_image(13), _image(14)]))
     unaries = np.stack([_unary(15), _unary(16)])
