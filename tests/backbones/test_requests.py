@@ -18,7 +18,7 @@ from uhseg_jax.spectral import aggregation
 
 VIT = "dinov2_reg_test"  # registers: more than one token before the patches
 DIFFUSION = "sd_test"
-SINGLE = AttentionRequest(source="single", timestep=3, grid=32)
+SINGLE = AttentionRequest(source="single", timestep=3, grid=8)
 ATTENTION = AttentionRequest(grid=(2, 3))
 
 
@@ -101,7 +101,7 @@ def test_class_tokens_come_with_their_attention_and_patches(vit, resized, facets
 
 
 def test_attention_of_a_diffusion_model_is_that_of_its_layers_aggregated(diffusion):
-    side = 32 * diffusion.spec.patch
+    side = 8 * diffusion.spec.patch
     image = photo(side, side)
     found = np.asarray(diffusion.answer(image, SINGLE))
     maps = backbones.self_attention_maps(diffusion, image[None], request=SINGLE)

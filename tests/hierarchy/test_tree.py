@@ -18,7 +18,7 @@ from uhseg_jax.hierarchy.tree import (
     visible_nodes,
 )
 
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=25, deadline=None)
 
 
 def reference_cut(tree, num_regions):

@@ -167,6 +167,7 @@ def test_an_image_does_not_depend_on_its_neighbours(name):
         np.testing.assert_array_equal(map_[2], maps(name)[cells][1])
 
 
+@pytest.mark.slow
 def test_half_precision_gives_nearly_the_same_maps():
     half = Diffusion(SPEC, dtype=jnp.bfloat16, attention="whole")
     # jax.nn's attention and Flax's norms mix dtypes.
