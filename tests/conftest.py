@@ -26,7 +26,11 @@ _MOST_MAPS = 45_000
 
 
 # Files that take longest. One that came last would leave the other process idle.
-_LONGEST = ("test_grow.py", "test_api.py", "test_dense_crf.py", "test_refine.py")
+_LONGEST = (
+    *("test_diffusion_walk.py", "test_api.py", "test_vit.py", "test_passes.py"),
+    *("test_recursive_spectral.py", "test_self_attention.py", "test_mean_field.py"),
+    *("test_refine.py", "test_grow.py", "test_rules.py"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

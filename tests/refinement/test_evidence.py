@@ -76,7 +76,16 @@ def axes(kernel):
     return [taps(c, p, kernel) for c, p in zip(GRID, SIZE, strict=True)]
 
 
-@pytest.mark.parametrize("kernel", ["nearest", "bilinear", "bicubic", "gaussian"])
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        "bicubic",
+        *(
+            pytest.param(x, marks=pytest.mark.slow)
+            for x in ("nearest", "bilinear", "gaussian")
+        ),
+    ],
+)
 def test_evidence_is_that_of_interpolated_and_normalised_features(kernel):
     found = read(grid_features(), grid_slots(), *axes(kernel))
     features = unit(interpolate(unit(grid_features().astype(np.float64)), kernel))

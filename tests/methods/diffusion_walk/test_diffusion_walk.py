@@ -26,7 +26,6 @@ GRAPHS = {
         SMALL, graph="rows", steps=2, exponent=10.0, stretched=True, max_ncut=0.25
     ),
 }
-RULES = ("relative_escape", "stability")  # all of them in test_threshold_rules
 segment = jax.jit(diffusion_walk.segment, static_argnames="config")
 
 
@@ -57,6 +56,7 @@ def test_planted_halves_and_parts_come_out(name):
     assert adjusted_rand_score(tree.cut(num_regions=4).ravel(), parts.ravel()) == 1
 
 
+@pytest.mark.slow
 def test_the_eigengap_counts_parts_that_are_alike():
     # Repeated eigenvalues: the walk never leaves a part, and there are four.
     _, parts = planted()
@@ -67,7 +67,9 @@ def test_the_eigengap_counts_parts_that_are_alike():
     assert adjusted_rand_score(tree.labels.ravel(), flat) == 1
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    "rule", [pytest.param("relative_escape", marks=pytest.mark.slow), "stability"]
+)
 def test_every_rule_keeps_the_whole_halves_or_their_parts(rule):
     attention, parts = planted()
     config = dataclasses.replace(GRAPHS["walk"], threshold_rule=rule)
@@ -115,6 +117,7 @@ def test_leaves_partition_the_grid_and_are_large_enough():
     assert tree.areas()[leaves].min() >= config.min_size
 
 
+@pytest.mark.slow
 def test_splits_cost_less_than_the_bound():
     rng = np.random.default_rng(4)
     attention = rng.random((6, 6, 36)).astype(np.float32) ** 8
