@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import itertools
 import json
 import math
 import re
@@ -16,7 +15,7 @@ import numpy as np
 
 from uhseg_jax.datasets.source import Example, Source
 from uhseg_jax.files import atomic_write, write_json
-from uhseg_jax.methods.method import Collection, Fitted
+from uhseg_jax.methods.method import Collection, Fitted, kept_files
 from uhseg_jax.metrics import states
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scorer, Scoring, average_seeds
@@ -152,7 +151,7 @@ def _evaluate(
             source,
             folder,
             scoring=scoring,
-            passes=output,
+            passes=claimed,
             on_image=lambda *progress, seed=seed: on_image(seed, *progress),
         ).run(batch_size)
     if num_seeds == 1:
@@ -172,7 +171,7 @@ class _Evaluation:
         folder: Path,
         *,
         scoring: Scoring,
-        passes: Path,
+        passes: Claim,
         on_image: Callable[[str, int, Mapping[str, float]], None],
     ):
         self._source, self._folder, self._on_image = source, folder, on_image
@@ -184,7 +183,8 @@ class _Evaluation:
                 Collection(
                     read=lambda index: source[index].image,
                     count=len(source),
-                    folder=passes,
+                    folder=passes.output,
+                    settings=passes.settings_sha256,
                     is_share=hosts.count() > 1,
                     on_image=lambda stage, index: on_image(stage, index + 1, {}),
                 )
@@ -227,8 +227,7 @@ class _Evaluation:
         def read(index: int) -> tuple[int, Example]:
             return index, self._source[index]
 
-        examples = read_ahead(read, waiting, batch_size)
-        while batch := list(itertools.islice(examples, batch_size)):
+        for batch in read_ahead(read, waiting, batch_size, size=_size):
             indices = [index for index, _ in batch]
             found = self._fitted.segment(indices, [x.image for _, x in batch])
             for (index, example), one in zip(batch, found, strict=True):
@@ -283,6 +282,11 @@ class _Evaluation:
             )
 
 
+def _size(read: tuple[int, Example]) -> int:
+    """Bytes of an example that was read, nearly."""
+    return read[1].image.nbytes + read[1].labels.nbytes
+
+
 def _is_current(path: Path, since: int) -> bool:
     try:
         return path.stat().st_mtime_ns >= since
@@ -300,7 +304,7 @@ def _results_in(output: Path) -> Iterator[Path]:
     for folder in (output, *output.glob("seed-*")):
         yield from _journals_in(folder)
     yield from output.glob(f"seed-*/{_METRICS}")
-    yield from output.glob("passes/seed-*/*.npz")
+    yield from kept_files(output)
 
 
 def _all_have(path: Path) -> bool:
