@@ -85,15 +85,16 @@ def test_a_process_whose_maps_are_nearly_taken_goes_on():
 import mmap
 import jax, numpy as np
 from uhseg_jax import entry
-taken = []
-while entry._count_maps() < 44_500:  # of two kinds in turn: those of one kind merge
-    for kind in (mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE) * 50:
-        taken.append(mmap.mmap(-1, 4096, prot=kind))
-f = entry.entry_point(lambda x: jax.jit(lambda x: jax.numpy.sort(x * 2) + 1)(x))
-most = 0
-for size in range(1, 600):
-    f(np.ones(size, np.float32))
-    most = max(most, entry._count_maps())
-assert 45_000 < most < 50_000, most
+kinds = mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE  # those of one kind merge
+taken = [mmap.mmap(-1, 4096, prot=kinds[i % 2]) for i in range(44_000)]
+program = jax.jit(lambda x: jax.numpy.sort(x * 2) + 1)
+call, cached, counts = entry.entry_point(program), [], []
+for size in range(1, 200):
+    call(np.ones(size, np.float32))
+    cached.append(program._cache_size())
+    counts.append(entry._count_maps())
+assert max(counts) > 45_000, counts
+assert max(counts) < 46_000, counts
+assert max(cached) > cached[-1]
 """
     subprocess.run([sys.executable, "-c", code], check=True)
