@@ -21,9 +21,9 @@ __all__ = [
     "read_file",
 ]
 
-# Bytes of memory that decoding one image may take, its file included. JPEGs and PNGs
-# of all sizes that Pillow takes fit in.
-DEFAULT_MEMORY = 3 * 2**30
+# Bytes of memory that decoding one image may take, its file included: enough for
+# JPEGs and PNGs of all sizes that Pillow takes.
+DEFAULT_MEMORY = 2 * 2**30
 
 PathLike = str | os.PathLike[str]
 
@@ -106,7 +106,7 @@ def read_all(file: Readable, name: str, max_bytes: int = DEFAULT_MEMORY) -> byte
         if kept.tell() > max_bytes:
             raise ImageError(
                 f"{name}: expected a file of at most {memory_text(max_bytes)}, but it "
-                "is larger; reduce the image first, or allow more memory."
+                "is larger; reduce it, or allow more (--image_memory, max_bytes)."
             )
     if not kept.tell():
         raise ImageError(
