@@ -5,7 +5,13 @@ from uhseg_jax.images.finding import Found, find_images, search
 from uhseg_jax.images.kinds import IMAGE_SUFFIXES
 from uhseg_jax.images.reading import demo_image, read_image
 from uhseg_jax.images.resizing import resize
-from uhseg_jax.images.sources import DEFAULT_MEMORY, ImageError, PathLike, read_file
+from uhseg_jax.images.sources import (
+    DEFAULT_MEMORY,
+    ImageError,
+    PathLike,
+    open_file,
+    read_file,
+)
 from uhseg_jax.images.walking import natural_order
 
 __all__ = [
@@ -18,6 +24,7 @@ __all__ = [
     "demo_image",
     "find_images",
     "natural_order",
+    "open_file",
     "open_image",
     "read_file",
     "read_image",

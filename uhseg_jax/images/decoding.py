@@ -5,7 +5,6 @@ import io
 import os
 import warnings
 from collections.abc import Iterator
-from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -13,7 +12,9 @@ from uhseg_jax.images.kinds import formats, is_raw, other_kind
 from uhseg_jax.images.memory import require_memory
 from uhseg_jax.images.sources import (
     DEFAULT_MEMORY,
+    Bytes,
     ImageError,
+    OpenFile,
     PathLike,
     Readable,
     open_file,
@@ -36,7 +37,7 @@ MAX_MEGAPIXELS = 175
 
 @contextlib.contextmanager
 def open_image(
-    source: PathLike | bytes | Readable,
+    source: PathLike | Bytes | Readable,
     *,
     name: str | None = None,
     max_bytes: int = DEFAULT_MEMORY,
@@ -53,9 +54,10 @@ def open_image(
     """
     name = name or name_of(source)
     with contextlib.ExitStack() as stack:
+        file: OpenFile
         if isinstance(source, (str, os.PathLike)):
             file = stack.enter_context(open_file(source))
-        elif isinstance(source, (bytes, bytearray, memoryview)):
+        elif isinstance(source, Bytes):
             file = io.BytesIO(source)
         else:
             file = io.BytesIO(read_all(source, name, max_bytes))
@@ -66,7 +68,7 @@ def open_image(
             yield image
 
 
-def name_of(source: PathLike | bytes | Readable) -> str:
+def name_of(source: PathLike | Bytes | Readable) -> str:
     """What messages call an image that was given no name."""
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
@@ -109,7 +111,7 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def _opened(file: BinaryIO, name: str) -> Image.Image:
+def _opened(file: OpenFile, name: str) -> Image.Image:
     kind = other_kind(file)
     try:
         image = Image.open(file, formats=formats())

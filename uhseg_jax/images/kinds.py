@@ -2,10 +2,11 @@
 
 import functools
 import importlib.util
-from typing import BinaryIO
 
 from PIL import Image, features
 from PIL.TiffImagePlugin import TiffImageFile
+
+from uhseg_jax.images.sources import OpenFile
 
 __all__ = ["IMAGE_SUFFIXES", "OTHER_SUFFIXES", "formats", "is_raw", "other_kind"]
 
@@ -91,7 +92,7 @@ def formats() -> tuple[str, ...]:
     return tuple(x for x in _FORMATS if x in Image.OPEN)
 
 
-def other_kind(file: BinaryIO) -> str:
+def other_kind(file: OpenFile) -> str:
     """What a file looks like if it is of no kind that is read; empty for any other.
 
     Args:

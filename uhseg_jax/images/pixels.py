@@ -38,11 +38,10 @@ def to_pixels(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
         tones = to_tones(*_numbers(image))
         return _upright(np.repeat(tones[..., None], 3, axis=2), image)
     has_alpha = _has_alpha(image)
-    convert = functools.partial(_to_rgb, has_alpha=has_alpha)
-    pixels = _in_strips(image, convert, 3, dtype=np.uint8)
-    if low_bytes.are_there and uses_little(pixels):
-        del pixels  # twice as large a one follows
-        pixels = _from_both_bytes(image, low_bytes.decode(), has_alpha)
+    pixels = _stretched(image, low_bytes, has_alpha) if low_bytes.are_there else None
+    if pixels is None:
+        convert = functools.partial(_to_rgb, has_alpha=has_alpha)
+        pixels = _in_strips(image, convert, 3, dtype=np.uint8)
     return _upright(pixels, image)
 
 
@@ -141,21 +140,25 @@ def _lab_to_rgb() -> ImageCms.ImageCmsTransform:
     return ImageCms.buildTransform(*profiles, "LAB", "RGB")
 
 
-def _from_both_bytes(
-    image: Image.Image, low_bytes: Image.Image, has_alpha: bool
-) -> UInt8[np.ndarray, "H W 3"]:
-    """Colours of 16 bits that use little of their range, stretched, on white."""
+def _stretched(
+    image: Image.Image, low_bytes: LowBytes, has_alpha: bool
+) -> UInt8[np.ndarray, "H W 3"] | None:
+    """Colours of 16 bits, on white; None if the high bytes are enough."""
 
     def colours(strip: Image.Image) -> Image.Image:
         return strip.convert("RGB")
 
-    values = _in_strips(image, colours, 3, dtype=np.uint16) << np.uint16(8)
-    values |= _in_strips(low_bytes, colours, 3, dtype=np.uint8)
+    missing = None
+    if has_alpha:
+        alpha = np.asarray(image.convert("RGBA").getchannel("A"))[..., None]
+        missing = np.repeat(alpha == 0, 3, axis=2)
+    if not uses_little(_in_strips(image, colours, 3, dtype=np.uint8), missing):
+        return None
+    values = _in_strips(image, colours, 3, dtype=np.uint16)
+    values <<= 8
+    values |= _in_strips(low_bytes.decode(), colours, 3, dtype=np.uint8)
+    tones = to_tones(values, missing)
     if not has_alpha:
-        return to_tones(values)
-    alpha = np.asarray(image.convert("RGBA").getchannel("A"))[..., None]
-    tones = to_tones(values, np.broadcast_to(alpha == 0, values.shape))
-    page = 255 - alpha.astype(np.uint16)
-    return ((tones * alpha.astype(np.uint16) + 255 * page + 127) // 255).astype(
-        np.uint8
-    )
+        return tones
+    part = alpha / np.float32(255)
+    return np.rint(tones * part + 255 * (1 - part)).astype(np.uint8)

@@ -13,7 +13,13 @@ from uhseg_jax.images.decoding import (
     too_large,
 )
 from uhseg_jax.images.pixels import to_pixels
-from uhseg_jax.images.sources import DEFAULT_MEMORY, ImageError, PathLike, Readable
+from uhseg_jax.images.sources import (
+    DEFAULT_MEMORY,
+    Bytes,
+    ImageError,
+    PathLike,
+    Readable,
+)
 from uhseg_jax.images.tones import to_tones
 from uhseg_jax.types import Array, UInt8
 
@@ -21,7 +27,7 @@ __all__ = ["demo_image", "read_image"]
 
 
 def read_image(
-    image: PathLike | bytes | Readable | Image.Image | np.ndarray | Array,
+    image: PathLike | Bytes | Readable | Image.Image | np.ndarray | Array,
     *,
     name: str | None = None,
     max_bytes: int = DEFAULT_MEMORY,
@@ -60,7 +66,7 @@ def read_image(
         return _from_pil(image, name or f"the {image.mode} image that was given")
     if hasattr(image, "__array__"):
         return _from_array(image, name or "the array that was given")
-    if isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview, Readable)):
+    if isinstance(image, (str, os.PathLike, Bytes, Readable)):
         with open_image(image, name=name, max_bytes=max_bytes) as opened:
             return _from_pil(opened, name or name_of(image))
     raise ImageError(
@@ -140,7 +146,7 @@ def _from_pil(image: Image.Image, name: str) -> UInt8[np.ndarray, "H W 3"]:
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
-        if _is_closed(image):
+        if _is_closed(image, error):
             raise ImageError(
                 f"{name}: expected an open PIL image, but this one is closed; call "
                 "image.load() before its file is closed, or give the path."
@@ -151,8 +157,10 @@ def _from_pil(image: Image.Image, name: str) -> UInt8[np.ndarray, "H W 3"]:
         ) from error
 
 
-def _is_closed(image: Image.Image) -> bool:
-    """Whether a PIL image was closed before its pixels were decoded."""
+def _is_closed(image: Image.Image, error: Exception) -> bool:
+    """Whether a PIL image was closed, itself or its file before it was decoded."""
+    if "closed image" in str(error):
+        return True
     file = getattr(image, "fp", None)
     return bool(getattr(image, "tile", None)) and (
         file is None or getattr(file, "closed", False)

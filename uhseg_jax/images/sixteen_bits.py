@@ -34,6 +34,7 @@ class LowBytes:
           image: planes of 16 bits, which Pillow takes for planes of 8, are mended.
         """
         self._file = getattr(image, "fp", None)
+        self._path = getattr(image, "filename", "")
         tiles = list(getattr(image, "tile", ()))
         if isinstance(image, TiffImageFile) and _has_planes(image):
             order = "B" if image.tag_v2.prefix == b"MM" else "L"
@@ -50,8 +51,9 @@ class LowBytes:
     def decode(self) -> Image.Image:
         """An image of the low bytes, in the modes RGB, RGBA or L."""
         assert self._file is not None
-        self._file.seek(0)
-        image: Any = Image.open(self._file, formats=formats())
+        # Pillow closes files that it opened itself.
+        file = self._path if self._file.closed else self._file
+        image: Any = Image.open(file, formats=formats())
         image.tile = self._tiles
         image.load()
         is_grey = self._tiles[0].args == _FOUR_BYTES

@@ -6,11 +6,13 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 __all__ = [
     "DEFAULT_MEMORY",
+    "Bytes",
     "ImageError",
+    "OpenFile",
     "PathLike",
     "Readable",
     "memory_text",
@@ -26,6 +28,8 @@ __all__ = [
 DEFAULT_MEMORY = 2 * 2**30
 
 PathLike = str | os.PathLike[str]
+Bytes = bytes | bytearray | memoryview
+OpenFile = io.BytesIO | io.BufferedReader
 
 _CHUNK = 2**22
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+\S")
@@ -59,7 +63,7 @@ def read_file(path: PathLike, *, max_bytes: int = DEFAULT_MEMORY) -> bytes:
 
 
 @contextlib.contextmanager
-def open_file(path: PathLike) -> Iterator[BinaryIO]:
+def open_file(path: PathLike) -> Iterator[io.BufferedReader]:
     """Opens a regular file for reading, and never waits for anything else.
 
     Raises:

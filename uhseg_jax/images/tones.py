@@ -53,9 +53,12 @@ def to_tones(
     return tones.reshape(values.shape)
 
 
-def uses_little(high_bytes: UInt8[np.ndarray, "..."]) -> bool:
-    """Whether numbers of 16 bits, of which the high bytes are given, need stretching."""
-    low, high = _outermost(high_bytes.reshape(-1), None)
+def uses_little(
+    high_bytes: UInt8[np.ndarray, "..."], missing: Bool[np.ndarray, "..."] | None
+) -> bool:
+    """Whether numbers of 16 bits, given by their high bytes, need stretching."""
+    missing = None if missing is None else missing.reshape(-1)
+    low, high = _outermost(high_bytes.reshape(-1), missing)
     return high - low < 256 * _LITTLE
 
 
