@@ -13,6 +13,7 @@ from PIL import Image, PngImagePlugin
 
 from uhseg_jax.export.exporter import Result
 from uhseg_jax.files import atomic_write
+from uhseg_jax.images import open_file
 from uhseg_jax.types import UInt8
 
 __all__ = ["is_own", "is_whole", "note_of", "note_of_result", "save_png"]
@@ -48,7 +49,7 @@ def note_of(path: Path) -> str | None:
         return None
     try:
         # Of all the file only what comes before its pixels is read.
-        with PngImagePlugin.PngImageFile(path) as image:
+        with open_file(path) as file, PngImagePlugin.PngImageFile(file) as image:
             text = image.info.get(_KEYWORD)
     except (OSError, SyntaxError, ValueError):
         return None
