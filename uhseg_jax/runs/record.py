@@ -263,12 +263,12 @@ def _read(output: Path, *, strict: bool) -> _Record | None:
       RunError: if ``strict``, the file holds something else.
     """
     for path in (output / RECORD, output / _OLD_RECORD):
+        if path.exists() and not path.is_file():
+            raise RunError(_foreign(path))
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             continue
-        except IsADirectoryError:
-            raise RunError(_foreign(path)) from None
         except ValueError:
             found = None
         if isinstance(found, dict) and "weights_sha256" in found:
@@ -297,10 +297,8 @@ def _write(
 def _owns(output: Path, name: str) -> bool:
     record = _read(output, strict=False)
     known = record.files.get(name, []) if record else []
-    try:
-        return bool(known) and sha256_of(output / name) in known
-    except OSError:
-        return False
+    path = output / name
+    return bool(known) and path.is_file() and sha256_of(path) in known
 
 
 def _check_file(
