@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import itertools
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uhseg_jax.datasets import masks, preparation
+from uhseg_jax.datasets.identity import content_of
 from uhseg_jax.datasets.image_files import decode_image
 from uhseg_jax.datasets.pairs import read_names, select
 from uhseg_jax.datasets.registry import DATASETS, Entry
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from uhseg_jax.datasets.builder import SegmentationBuilder
 
 __all__ = ["PreparedSource", "load"]
+
+_EXAMPLES = re.compile(r"\.array_record")  # in names of files
 
 
 class PreparedSource:
@@ -73,18 +77,17 @@ class PreparedSource:
         return self._ends[-1] if self._ends else 0
 
     def fingerprint(self) -> str:
-        """Of the split, the parts, and the names and sizes of their files.
+        """Of the split, and of the parts with the bytes of their examples.
 
-        ``metadata.json`` holds the digest of the original files.
+        Raises:
+          DatasetError: a file cannot be read.
         """
         digest = hashlib.sha256(f"{self.name} {self._split}\n".encode())
         for folder, part in zip(self._directories, self._parts, strict=True):
-            files = [(x.name, x.stat().st_size) for x in sorted(folder.iterdir())]
-            path = f"{folder.parent.name}/{folder.name}"
-            digest.update(f"{path} {len(part)} {files}\n".encode())
-            metadata = folder / "metadata.json"
-            if metadata.is_file():
-                digest.update(metadata.read_bytes())
+            name = f"{folder.parent.name}/{folder.name}"
+            files = sorted(x for x in folder.iterdir() if _EXAMPLES.search(x.name))
+            contents = [(x.name, content_of(x)) for x in files]
+            digest.update(f"{name} {len(part)} {contents}\n".encode())
         return digest.hexdigest()
 
     def __getitem__(self, index: int) -> Example:

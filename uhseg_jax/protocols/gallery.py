@@ -1,5 +1,11 @@
-"""The worst and the best images of an evaluation beside their ground truth."""
+"""The worst and the best images of an evaluation beside their ground truth.
 
+A drawing carries a mark of what it shows, so one that is there is known to be of these
+scores, and a file of the same name that is none is left alone.
+"""
+
+import hashlib
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,12 +14,20 @@ import numpy as np
 
 from uhseg_jax.datasets.source import Example
 from uhseg_jax.export.overlay import overlay
-from uhseg_jax.export.png_files import save_png
+from uhseg_jax.export.png_files import note_of, save_png
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Integer
 
-__all__ = ["choose_extremes", "draw_beside_truth"]
+__all__ = [
+    "choose_extremes",
+    "draw_beside_truth",
+    "drawing_names",
+    "is_drawing",
+    "note_on",
+]
+
+_MARK = "evaluation's drawing"
 
 
 def choose_extremes(
@@ -41,6 +55,28 @@ def choose_extremes(
     return worst | {f"best-{i + 1}": ranked[-1 - i] for i in range(count)}
 
 
+def drawing_names(count: int = 4) -> list[str]:
+    """All names that `choose_extremes` may give."""
+    return [f"{rank}-{i + 1}" for rank in ("worst", "best") for i in range(count)]
+
+
+def note_on(settings: str, name: str, row: Mapping[str, float]) -> str:
+    """The mark of a drawing: what it shows, in few letters.
+
+    Args:
+      settings: digest of all that the scores depend on.
+      name: of the example.
+      row: its scores.
+    """
+    text = json.dumps([settings, name, row])
+    return f"{_MARK} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def is_drawing(path: Path) -> bool:
+    """Whether a file is a drawing of any evaluation."""
+    return (note_of(path) or "").startswith(_MARK)
+
+
 def draw_beside_truth(
     path: Path,
     result: Segmentation,
@@ -48,6 +84,7 @@ def draw_beside_truth(
     taxonomy: Taxonomy,
     *,
     levels: tuple[int, ...],
+    note: str,
 ) -> None:
     """Draws an image, its ground truth and its regions side by side.
 
@@ -57,9 +94,14 @@ def draw_beside_truth(
       example: the image with its ground truth.
       taxonomy: what the ids in the ground truth are.
       levels: numbers of regions to show (`Scorer.levels`).
+      note: the mark, from `note_on`.
+
+    Raises:
+      OSError: the file cannot be written.
     """
     truth = _truth(example, taxonomy)
-    save_png(path, overlay(example.image, result.tree, levels=levels, truth=truth))
+    sheet = overlay(example.image, result.tree, levels=levels, truth=truth)
+    save_png(path, sheet, note=note)
 
 
 def _truth(example: Example, taxonomy: Taxonomy) -> Integer[np.ndarray, "H W"]:
