@@ -231,7 +231,7 @@ def test_what_is_prepared_may_lie_where_nothing_can_be_written(
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(preparation, "for_a_moment", refuse)
+    monkeypatch.setattr(preparation, "FileLock", refuse)
     assert len(load("voc2012", **options(tmp_path))) == 7
     with pytest.raises(DatasetError, match=r"voc2012: .*\(data_dir\)"):
         load("voc2012", **options(tmp_path), names=[many[0]])

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from uhseg_jax.runs import journal
-from uhseg_jax.runs.journal import Entry, Journal, is_journal, journals_in, read_journals
+from uhseg_jax.runs.journal import (
+    Entry,
+    Journal,
+    is_journal,
+    journals_in,
+    read_journals,
+)
 from uhseg_jax.runs.record import RunError
 
 SETTINGS = "0" * 64

@@ -37,8 +37,8 @@ def main(argv: Sequence[str]) -> int:
       argv: the command line, with the name of the command first.
 
     Returns:
-      Exit status: 0, 1 if the evaluation or its drawings failed, 2 for a command line that makes no
-      sense, 130 if interrupted.
+      Exit status: 0, 1 if scoring or drawing failed, 2 for a command line that makes
+      no sense, 130 if interrupted.
     """
     return startup.exit_status(lambda: _run(argv))
 

@@ -116,16 +116,18 @@ class FolderSource:
         """
         pair = self._pairs[index]
         labels = read_mask(pair.mask)
-        try:
-            self.taxonomy.flat().encode(labels)
-        except ValueError as error:
-            raise DatasetError(f"{pair.mask}: {error}") from error
         pixels = read_pixels(pair.image, labels.shape)
-        if self._contents is not None and self._contents[index] != contents_of([pair]):
+        if self._contents is not None and contents_of([pair]) != [
+            self._contents[index]
+        ]:
             raise DatasetError(
                 f"{pair.name}: the image or its mask has changed since the evaluation "
                 "began; begin again when the files are as they should be."
             )
+        try:
+            self.taxonomy.flat().encode(labels)
+        except ValueError as error:
+            raise DatasetError(f"{pair.mask}: {error}") from error
         return Example(pair.name, pixels, labels)
 
     def _scan(self) -> Taxonomy:

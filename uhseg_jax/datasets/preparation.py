@@ -24,7 +24,7 @@ from tqdm import tqdm
 from uhseg_jax.datasets.identity import is_of
 from uhseg_jax.datasets.pairs import Pair, require_sizes
 from uhseg_jax.datasets.source import DatasetError
-from uhseg_jax.locks import for_a_moment
+from uhseg_jax.locks import FileLock, keep_trying
 
 if TYPE_CHECKING:
     from uhseg_jax.datasets.builder import SegmentationBuilder
@@ -214,7 +214,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with for_a_moment(folder / ".lock", patience=math.inf):
+        with contextlib.closing(FileLock(folder / ".uhseg.lock")) as lock:
+            keep_trying(lock.try_alone, patience=math.inf)
             yield
     except OSError as error:
         raise DatasetError(

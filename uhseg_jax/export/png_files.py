@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin
 from uhseg_jax.files import atomic_write
 from uhseg_jax.types import UInt8
 
-__all__ = ["is_own", "note_of", "save_png"]
+__all__ = ["is_own", "is_whole", "note_of", "save_png"]
 
 _KEYWORD, _OWNER = "Software", "uhseg_jax"
 
@@ -43,7 +43,7 @@ def save_png(
 
 def note_of(path: Path) -> str | None:
     """How a PNG was made, if it carries the mark; None for any other file."""
-    if path.suffix.lower() != ".png":
+    if path.suffix.lower() != ".png" or not path.is_file():
         return None
     try:
         # Of all the file only what comes before its pixels is read.
@@ -59,3 +59,13 @@ def note_of(path: Path) -> str | None:
 def is_own(path: Path) -> bool:
     """Whether a file is a PNG that carries the mark."""
     return note_of(path) is not None
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a PNG is as it was written, by the checksums of all its parts."""
+    try:
+        with PngImagePlugin.PngImageFile(path) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return True

@@ -12,7 +12,7 @@ from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scoring, average_seeds
 from uhseg_jax.runs import hosts, score_files
 from uhseg_jax.runs.evaluation import Evaluation
-from uhseg_jax.runs.record import Claim, RunError, claim
+from uhseg_jax.runs.record import RECORD, Claim, RunError, claim
 from uhseg_jax.runs.settings import Settings, describe
 
 __all__ = ["evaluate", "settings_of"]
@@ -142,13 +142,17 @@ def _claim(
 
     def claim_output() -> None:
         results = list(score_files.results_in(output))
+        planned = score_files.files_of(output, folders, processes=hosts.count())
+        journals = score_files.journals_of(folders, processes=hosts.count())
+        # A mark says that an evaluation wrote a file; the record, with what settings.
+        is_known = (output / RECORD).exists()
         claimed = claim(
             output,
             settings,
             results=results,
-            files=score_files.files_of(output, folders, process=hosts.index()),
-            is_own=score_files.is_own,
-            forget=results,
+            files=[*planned, *(() if is_known else results)],
+            is_own=lambda path: is_known and score_files.is_own(path),
+            forget=[*results, *(journals if overwrite else ())],
             overwrite=overwrite,
             shared=hosts.index() > 0,
         )

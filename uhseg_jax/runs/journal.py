@@ -17,7 +17,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -100,7 +100,7 @@ class Journal:
     def __init__(self, path: Path, settings: str):
         self._path, self._settings = path, settings
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Journal":
         """Opens the file for this process alone.
 
         Raises:
@@ -114,7 +114,8 @@ class Journal:
                 "give another --output folder, or replace it with --overwrite."
             )
         with contextlib.ExitStack() as stack:
-            lock = stack.enter_context(contextlib.closing(FileLock(self._path)))
+            lock = FileLock(self._path.with_name(f".{self._path.stem}.lock"))
+            stack.callback(lock.close)
             if not lock.try_alone():
                 raise RunError(
                     f"{self._path}: another evaluation scores into this folder now; "

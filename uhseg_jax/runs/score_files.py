@@ -1,12 +1,12 @@
 """The files of an evaluation: which there are, and whose those are that are there."""
 
 import csv
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from uhseg_jax.files import write_json
 from uhseg_jax.protocols.gallery import drawing_names, is_drawing
 from uhseg_jax.runs.journal import Entry, is_journal, journals_in
 from uhseg_jax.runs.record import Claim, naming_the_file, owns
@@ -18,6 +18,7 @@ __all__ = [
     "files_of",
     "is_own",
     "journal_of",
+    "journals_of",
     "results_in",
     "write_scores",
     "write_table",
@@ -32,17 +33,26 @@ def journal_of(process: int) -> str:
     return f"images-{process}.jsonl"
 
 
-def files_of(output: Path, folders: Sequence[Path], *, process: int) -> Iterator[Path]:
-    """The files that a process of an evaluation writes.
+def journals_of(folders: Sequence[Path], *, processes: int) -> Iterator[Path]:
+    """The journals of an evaluation, in the folders of its seeds."""
+    for folder in folders:
+        yield from (folder / journal_of(process) for process in range(processes))
+
+
+def files_of(
+    output: Path, folders: Sequence[Path], *, processes: int
+) -> Iterator[Path]:
+    """The files that an evaluation writes.
 
     Args:
       output: the folder for results.
       folders: that of each seed.
-      process: number of the process.
+      processes: how many processes share the images.
     """
     yield output / METRICS
+    yield from journals_of(folders, processes=processes)
     for folder in folders:
-        yield from (folder / name for name in (journal_of(process), METRICS, TABLE))
+        yield from (folder / METRICS, folder / TABLE)
         yield from (folder / GALLERY / f"{name}.png" for name in drawing_names())
 
 
@@ -68,7 +78,7 @@ def write_scores(claim: Claim, path: Path, scores: Mapping[str, float]) -> None:
     """Writes scores; JSON has no NaN, so a score of nothing is null."""
     values = {k: None if math.isnan(v) else v for k, v in scores.items()}
     with claim.write(path.relative_to(claim.output).as_posix()) as aside:
-        write_json(aside, values)
+        aside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 @naming_the_file()
@@ -78,7 +88,9 @@ def write_table(claim: Claim, path: Path, entries: Sequence[Entry]) -> None:
     with (
         claim.write(path.relative_to(claim.output).as_posix()) as aside,
         # Names of files may hold bytes that are no text.
-        open(aside, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+        open(
+            aside, "w", newline="", encoding="utf-8", errors="backslashreplace"
+        ) as file,
     ):
         writer = csv.DictWriter(file, ["name", *names])
         writer.writeheader()
