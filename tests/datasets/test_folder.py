@@ -61,6 +61,14 @@ def test_names_select_and_order(folders, tmp_path):
     assert len(FolderSource(*folders, names=["b"])) == 1
 
 
+def test_names_with_numbers_come_as_people_count(tmp_path):
+    for name in ("frame_10", "frame_2", "in/c"):
+        image(tmp_path / "images" / f"{name}.jpg")
+        mask(tmp_path / "masks" / f"{name}.png", some_ids([0, 1]))
+    source = FolderSource(tmp_path / "images", tmp_path / "masks")
+    assert [example.name for example in source] == ["frame_2", "frame_10", "in/c"]
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

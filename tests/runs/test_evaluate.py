@@ -17,6 +17,7 @@ from uhseg_jax.metrics.matching import ImageMatchingState, match_image
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scoring, gallery
 from uhseg_jax.refinement.labels import resize_labels
+from uhseg_jax.runs import hosts
 from uhseg_jax.runs.evaluate import evaluate
 from uhseg_jax.runs.record import RunError
 from uhseg_jax.taxonomy import Taxonomy
@@ -402,6 +403,21 @@ def test_two_evaluations_at_once_are_refused(segmenter, tmp_path):
     assert "with other settings (scoring." in errors[1]
     assert "another run works in this folder; wait" in errors[2]
     assert len(rows(tmp_path)) == 2
+
+
+def test_overwriting_forgets_the_scores_of_every_process(
+    segmenter, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(hosts, "index", lambda: 1)
+    monkeypatch.setattr(hosts, "count", lambda: 2)
+    monkeypatch.setattr(hosts, "gather", lambda words: np.stack([words, words]))
+    read = []
+    for overwrite in (False, True):
+        source = Shapes(2)  # the second process has a folder of its own
+        evaluate(segmenter, source, tmp_path, overwrite=overwrite)
+        read.append(source.reads)
+    assert read[0] == read[1]
+    assert [x.name for x in tmp_path.glob("*.jsonl")] == ["images-1.jsonl"]
 
 
 def test_names_of_any_kind_come_back_from_the_table(segmenter, tmp_path):

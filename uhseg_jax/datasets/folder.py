@@ -13,7 +13,7 @@ from uhseg_jax.datasets.image_files import read_pixels
 from uhseg_jax.datasets.masks import read_mask
 from uhseg_jax.datasets.pairs import find_pairs, read_names, require_sizes
 from uhseg_jax.datasets.source import DatasetError, Example, reading, stop_at
-from uhseg_jax.images import PathLike
+from uhseg_jax.images import PathLike, natural_order
 from uhseg_jax.taxonomy import Case, Taxonomy
 
 __all__ = ["FolderSource"]
@@ -31,9 +31,10 @@ class FolderSource:
     """Images and index masks in two folders, paired by their names.
 
     ``images/a/b.jpg`` and ``masks/a/b.png`` are the pair ``a/b``; the order is that of
-    the names. Masks are palette PNGs or grey ones of up to 16 bits; colour masks are
-    refused. Missing masks and images and differing sizes are found when the source is
-    made, ids that the taxonomy does not know when a mask is read.
+    the names, frame_2 before frame_10. Masks are palette PNGs or grey ones of up to 16
+    bits; colour masks are refused. Missing masks and images and differing sizes are
+    found when the source is made, ids that the taxonomy does not know when a mask is
+    read.
 
     Attributes:
       name: of the dataset, for reports.
@@ -79,6 +80,8 @@ class FolderSource:
             )
         self._contents: list[tuple[str, str]] | None = None
         self._pairs = find_pairs(Path(images), Path(masks), names=names)
+        if names is None:
+            self._pairs.sort(key=lambda pair: natural_order(pair.name))
         require_sizes(self._pairs, where=self._where)
         if taxonomy is None:
             taxonomy = self._scan()

@@ -1,8 +1,8 @@
 """By what the files of a dataset are known again.
 
 Sizes and times are had without reading a file, but a replacement may have the same
-ones; only the bytes tell all files apart. Reading those of 1,000 photographs with their
-masks takes about a second, so it is done wherever they would be read anyway.
+ones; only the bytes tell all files apart. Those of 1,000 photographs of 150 KB and
+their masks take 0.2 s to digest, and what the disk takes to read them.
 """
 
 import functools
