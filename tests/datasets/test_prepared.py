@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -235,6 +236,38 @@ def test_what_is_prepared_may_lie_where_nothing_can_be_written(
     assert len(load("voc2012", **options(tmp_path))) == 7
     with pytest.raises(DatasetError, match=r"voc2012: .*\(data_dir\)"):
         load("voc2012", **options(tmp_path), names=[many[0]])
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(many, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        with pytest.raises(DatasetError, match=r"val-000-of-003: .* Free some space"):
+            load("voc2012", **options(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not [x for x in (tmp_path / "prepared").rglob("*") if x.is_file()]
+    assert not list((tmp_path / "prepared").rglob("incomplete.*"))
+    assert len(load("voc2012", **options(tmp_path))) == 7
+
+
+def test_damage_to_what_is_prepared_names_its_folder(many, tmp_path):
+    load("voc2012", **options(tmp_path))
+    folder = next((tmp_path / "prepared").rglob("val-001-of-003/*"))
+    (examples,) = folder.glob("*.array_record*")
+    whole = examples.read_bytes()
+    half = len(whole) // 2
+    examples.write_bytes(whole[:half] + bytes(64) + whole[half + 64 :])
+    source = load("voc2012", **options(tmp_path))
+    assert source[0].name == many[0]
+    with pytest.raises(DatasetError, match=r"val-001.*remove the folder"):
+        [source[index] for index in range(3, 6)]
+    examples.write_bytes(whole[:half])
+    with pytest.raises(DatasetError, match=r"val-001.*remove the folder"):
+        [*map(load("voc2012", **options(tmp_path)).__getitem__, range(3, 6))]
+    (folder / "features.json").write_text("{")
+    with pytest.raises(DatasetError, match=r"val-001.*expected a prepared dataset"):
+        load("voc2012", **options(tmp_path))
 
 
 def test_importing_the_room_does_not_import_tfds():

@@ -354,6 +354,18 @@ def test_files_that_no_evaluation_wrote_stop_it_before_any_work(
     assert theirs.read_bytes() != b"{}\n"
 
 
+@pytest.mark.parametrize("name", ["metrics.json", "images-0.jsonl", "run.json"])
+def test_folders_of_the_names_of_results_stop_it_before_any_work(
+    name, segmenter, tmp_path
+):
+    (tmp_path / name).mkdir()
+    for overwrite in (False, True):
+        source = Shapes(2)
+        with pytest.raises(RunError, match=rf"{name}: .* this is a folder"):
+            evaluate(segmenter, source, tmp_path, overwrite=overwrite)
+        assert source.reads == []
+
+
 def test_files_that_are_none_of_ours_are_neither_read_nor_deleted(
     segmenter, whole, tmp_path
 ):

@@ -172,15 +172,17 @@ def _prepare_part(
     from uhseg_jax.datasets.builder import Part
 
     part = Part(name=path.parent.name, split=split, pairs=pairs, report=report)
-    path.parent.mkdir(exist_ok=True)
-    for left in path.parent.glob("incomplete.*"):  # of a run that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    with (
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_writing(path.parent))
+        path.parent.mkdir(exist_ok=True)
+        for left in path.parent.glob("incomplete.*"):  # of a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
         # TFDS wants one. Here the next run finds it if this one is killed.
-        tempfile.TemporaryDirectory(dir=path.parent, prefix="incomplete.") as downloads,
-        open(os.devnull, "w") as nowhere,
-        contextlib.redirect_stdout(nowhere),
-    ):
+        downloads = stack.enter_context(
+            tempfile.TemporaryDirectory(dir=path.parent, prefix="incomplete.")
+        )
+        nowhere = stack.enter_context(open(os.devnull, "w"))
+        stack.enter_context(contextlib.redirect_stdout(nowhere))
         builder(data_dir=path.parents[2], config=part).download_and_prepare(
             download_dir=downloads, file_format="array_record"
         )
@@ -210,18 +212,30 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Waits until no other process prepares into a folder; ends with the process.
 
     Raises:
-      DatasetError: the folder cannot be written to, or the disk is full.
+      DatasetError: the folder cannot be written to.
+    """
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".uhseg.lock")
+    with contextlib.closing(lock):
+        keep_trying(lock.try_alone, patience=math.inf)
+        yield
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turns errors of writing into a sentence.
+
+    Raises:
+      DatasetError: in place of an OSError, or of the RuntimeError of array_record.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(FileLock(folder / ".uhseg.lock")) as lock:
-            keep_trying(lock.try_alone, patience=math.inf)
-            yield
-    except OSError as error:
+        yield
+    except (OSError, RuntimeError) as error:
         raise DatasetError(
-            f"{folder}: expected to prepare the dataset there, but the system says: "
-            f"{error.strerror or error}. Free some space, or give another folder for "
-            "prepared datasets (data_dir); parts that are finished stay."
+            f"{folder}: expected to prepare the dataset there, but it cannot be "
+            f"written ({error}). Free some space, or give another folder for prepared "
+            "datasets (data_dir); parts that are finished stay."
         ) from error
 
 

@@ -17,7 +17,7 @@ from uhseg_jax.datasets.identity import content_of
 from uhseg_jax.datasets.image_files import decode_image
 from uhseg_jax.datasets.pairs import read_names, select
 from uhseg_jax.datasets.registry import DATASETS, Entry
-from uhseg_jax.datasets.source import DatasetError, Example, Source
+from uhseg_jax.datasets.source import DatasetError, Example, Source, reading
 from uhseg_jax.datasets.views import FlattenedSource
 from uhseg_jax.images import PathLike
 from uhseg_jax.taxonomy import Taxonomy
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PreparedSource", "load"]
 
+_ADVICE = "remove the folder to prepare it anew"
 _EXAMPLES = re.compile(r"\.array_record")  # in names of files
 
 
@@ -53,6 +54,9 @@ class PreparedSource:
           split: the split to read in each.
           taxonomy: the label hierarchy.
           name: what to call the dataset.
+
+        Raises:
+          DatasetError: a folder holds no prepared dataset, or a damaged one.
         """
         import tensorflow_datasets as tfds
 
@@ -61,15 +65,16 @@ class PreparedSource:
         self._split = split
         self._directories = [Path(directory) for directory in directories]
         self._parts: list[Any] = []
-        for directory in directories:
-            builder = tfds.builder_from_directory(os.fspath(directory))
-            # We decode ourselves: TFDS refuses 16-bit PNGs unless OpenCV is there.
-            skip = {
-                key: tfds.decode.SkipDecoding()
-                for key in builder.info.features
-                if key != "name"
-            }
-            self._parts.append(builder.as_data_source(split, decoders=skip))
+        for directory in self._directories:
+            with reading(directory, "a prepared dataset", advice=_ADVICE):
+                builder = tfds.builder_from_directory(os.fspath(directory))
+                # We decode ourselves: TFDS refuses 16-bit PNGs unless OpenCV is there.
+                skip = {
+                    key: tfds.decode.SkipDecoding()
+                    for key in builder.info.features
+                    if key != "name"
+                }
+                self._parts.append(builder.as_data_source(split, decoders=skip))
         self._ends = list(itertools.accumulate(len(part) for part in self._parts))
 
     def __len__(self) -> int:
@@ -95,6 +100,7 @@ class PreparedSource:
 
         Raises:
           IndexError: there is no such position.
+          DatasetError: the example is damaged.
         """
         if index < 0:
             index += len(self)
@@ -102,7 +108,9 @@ class PreparedSource:
             raise IndexError(f"{self.name} has {len(self)} examples, no {index}.")
         part = bisect.bisect_right(self._ends, index)
         start = self._ends[part - 1] if part else 0
-        return _decode(self._parts[part][index - start])
+        expected = f"example {index - start} as it was prepared"
+        with reading(self._directories[part], expected, advice=_ADVICE):
+            return _decode(self._parts[part][index - start])
 
 
 def load(
