@@ -127,6 +127,18 @@ def test_a_full_disk_leaves_the_journal_as_it_was(path):
     assert read(path.parent) == ([0, 1, 2, 3], [])
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_scores_do_not_go_where_nobody_finds_them(replaced, path):
+    with Journal(path, SETTINGS) as opened:
+        opened.append(entry(3))
+        path.unlink()
+        if replaced:
+            path.write_bytes(b"mine")
+        with pytest.raises(OSError, match=r"images-0\.jsonl"):
+            opened.append(entry(4))
+    assert path.exists() == replaced
+
+
 def test_one_process_has_a_journal_at_a_time(path):
     with (
         Journal(path, SETTINGS),

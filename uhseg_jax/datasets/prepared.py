@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tqdm import tqdm
 
 from uhseg_jax.datasets import masks, preparation
 from uhseg_jax.datasets.identity import content_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["PreparedSource", "load"]
 
 _ADVICE = "remove the folder to prepare it anew"
+_MANY = 20  # parts, of 500 images mostly, from which on reading shows its progress
 _EXAMPLES = re.compile(r"\.array_record")  # in names of files
 
 
@@ -88,7 +90,9 @@ class PreparedSource:
           DatasetError: a file cannot be read.
         """
         digest = hashlib.sha256(f"{self.name} {self._split}\n".encode())
-        for folder, part in zip(self._directories, self._parts, strict=True):
+        parts = list(zip(self._directories, self._parts, strict=True))
+        few = len(parts) < _MANY or None
+        for folder, part in tqdm(parts, desc="contents", unit="part", disable=few):
             name = f"{folder.parent.name}/{folder.name}"
             files = sorted(x for x in folder.iterdir() if _EXAMPLES.search(x.name))
             contents = [(x.name, content_of(x)) for x in files]

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -138,21 +138,28 @@ def _claim(
     overwrite: bool,
 ) -> Claim:
     """Claims the output for all processes, until the stack is closed."""
+    record, results_in = output / RECORD, score_files.results_in
     claims: list[Claim] = []
 
+    def files() -> Iterator[Path]:
+        yield from score_files.files_of(output, folders, processes=hosts.count())
+        if not record.exists():
+            yield from results_in(output)
+
+    def forget() -> Iterator[Path]:
+        yield from results_in(output)
+        if overwrite:
+            yield from score_files.journals_of(folders, processes=hosts.count())
+
     def claim_output() -> None:
-        results = list(score_files.results_in(output))
-        planned = score_files.files_of(output, folders, processes=hosts.count())
-        journals = score_files.journals_of(folders, processes=hosts.count())
-        # A mark says that an evaluation wrote a file; the record, with what settings.
-        is_known = (output / RECORD).exists()
         claimed = claim(
             output,
             settings,
-            results=results,
-            files=[*planned, *(() if is_known else results)],
-            is_own=lambda path: is_known and score_files.is_own(path),
-            forget=[*results, *(journals if overwrite else ())],
+            results=results_in(output),
+            files=files(),
+            # A mark says that an evaluation wrote it; the record, with what settings.
+            is_own=lambda path: record.exists() and score_files.is_own(path),
+            forget=forget(),
             overwrite=overwrite,
             shared=hosts.index() > 0,
         )

@@ -11,6 +11,7 @@ settings that it was scored with, and ends in a checksum of all that is before i
 import base64
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -133,8 +134,12 @@ class Journal:
         """Adds an entry; it is in the file when the call returns, all of it or nothing.
 
         Raises:
-          OSError: the file cannot be written.
+          OSError: the file cannot be written, or is under its name no more.
         """
+        if not os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno())):
+            raise FileExistsError(
+                errno.EEXIST, "another file has its name now", str(self._path)
+            )
         size = self._file.seek(0, os.SEEK_END)
         line = memoryview(self._end_of_cut_line(size) + entry.to_line(self._settings))
         try:

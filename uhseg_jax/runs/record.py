@@ -314,8 +314,8 @@ def _foreign(path: Path) -> str:
             "rename it, or give another --output folder."
         )
     return (
-        f"{path}: the file is there, but no run wrote it; give another --output "
-        "folder, or replace it with --overwrite."
+        f"{path}: the file is there, but no run wrote it as it is; rename it, give "
+        "another --output folder, or replace it with --overwrite."
     )
 
 
