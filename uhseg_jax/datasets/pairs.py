@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from tqdm import tqdm
 
 from uhseg_jax.datasets.image_files import possible_sizes
 from uhseg_jax.datasets.source import DatasetError, reading, stop_at
-from uhseg_jax.images import IMAGE_SUFFIXES
+from uhseg_jax.images import IMAGE_SUFFIXES, open_image
 
 __all__ = [
     "MANY",
@@ -171,7 +170,7 @@ def require_sizes(pairs: Sequence[Pair], *, where: object) -> None:
             sizes = possible_sizes(pair.image)
             if pair.mask.suffix.lower() not in IMAGE_SUFFIXES:
                 continue
-            with Image.open(pair.mask) as mask:
+            with open_image(pair.mask) as mask:
                 size = (mask.height, mask.width)
         except DatasetError as error:
             problems.append(str(error))

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from uhseg_jax.images import ImageError
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Integer, UInt8
 
@@ -43,6 +44,8 @@ def reading(
         yield
     except DatasetError:
         raise
+    except ImageError as error:  # a sentence already
+        raise DatasetError(str(error)) from error
     except errors as error:
         raise DatasetError(
             f"{path}: expected {expected}, but it cannot be read ({error!r}); {advice}."

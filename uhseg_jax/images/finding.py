@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from uhseg_jax.images.kinds import IMAGE_SUFFIXES
 from uhseg_jax.images.sources import ImageError, PathLike, missing, not_regular
-from uhseg_jax.images.walking import IMAGE_SUFFIXES, Walk, is_pattern
+from uhseg_jax.images.walking import Walk, is_pattern
 
 __all__ = ["Found", "find_images", "search"]
 

@@ -6,11 +6,13 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 __all__ = [
     "DEFAULT_MEMORY",
+    "Bytes",
     "ImageError",
+    "OpenFile",
     "PathLike",
     "Readable",
     "memory_text",
@@ -21,11 +23,13 @@ __all__ = [
     "read_file",
 ]
 
-# Bytes of memory that decoding one image may take, its file included. JPEGs and PNGs
-# of all sizes that Pillow takes fit in.
-DEFAULT_MEMORY = 3 * 2**30
+# Bytes of memory that decoding one image may take, its file included: enough for
+# JPEGs and PNGs of all sizes that Pillow takes.
+DEFAULT_MEMORY = 2 * 2**30
 
 PathLike = str | os.PathLike[str]
+Bytes = bytes | bytearray | memoryview
+OpenFile = io.BytesIO | io.BufferedReader
 
 _CHUNK = 2**22
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+\S")
@@ -59,7 +63,7 @@ def read_file(path: PathLike, *, max_bytes: int = DEFAULT_MEMORY) -> bytes:
 
 
 @contextlib.contextmanager
-def open_file(path: PathLike) -> Iterator[BinaryIO]:
+def open_file(path: PathLike) -> Iterator[io.BufferedReader]:
     """Opens a regular file for reading, and never waits for anything else.
 
     Raises:
@@ -106,7 +110,7 @@ def read_all(file: Readable, name: str, max_bytes: int = DEFAULT_MEMORY) -> byte
         if kept.tell() > max_bytes:
             raise ImageError(
                 f"{name}: expected a file of at most {memory_text(max_bytes)}, but it "
-                "is larger; reduce the image first, or allow more memory."
+                "is larger; reduce it, or allow more (--image_memory, max_bytes)."
             )
     if not kept.tell():
         raise ImageError(

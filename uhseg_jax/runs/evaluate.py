@@ -109,7 +109,6 @@ def evaluate(
                 folder,
                 claimed,
                 scoring=scoring,
-                overwrite=overwrite,
                 on_image=lambda *progress, seed=seed: on_image(seed, *progress),
                 on_note=on_note,
             )

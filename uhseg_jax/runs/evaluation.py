@@ -2,14 +2,13 @@
 
 import contextlib
 import hashlib
-import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from uhseg_jax.datasets.source import Example, Source
-from uhseg_jax.export.png_files import is_whole, note_of
+from uhseg_jax.export.png_files import is_whole
 from uhseg_jax.methods.method import Collection, Fitted
 from uhseg_jax.metrics import states
 from uhseg_jax.pipeline import Segmenter
@@ -37,7 +36,6 @@ class Evaluation:
       folder: for the results of this seed.
       claimed: the folder for results of all.
       scoring: how segmentations are scored.
-      overwrite: whether drawings may replace files that are none.
       on_image: called after every image with a stage, how many are done, and scores.
       on_note: called with a sentence on what was passed over.
 
@@ -53,12 +51,11 @@ class Evaluation:
         claimed: Claim,
         *,
         scoring: Scoring,
-        overwrite: bool,
         on_image: Callable[[str, int, Mapping[str, float]], None],
         on_note: Callable[[str], None],
     ):
         self._segmenter, self._source, self._scoring = segmenter, source, scoring
-        self._folder, self._claim, self._overwrite = folder, claimed, overwrite
+        self._folder, self._claim = folder, claimed
         self._on_image, self._on_note = on_image, on_note
         seed = f"{claimed.settings_sha256} seed {segmenter.config.seed}"
         self._settings = hashlib.sha256(seed.encode()).hexdigest()
@@ -96,6 +93,7 @@ class Evaluation:
                 read=lambda index: self._source[index].image,
                 count=len(self._source),
                 folder=self._claim.output,
+                settings=self._claim.settings_sha256,
                 is_share=hosts.count() > 1,
                 on_image=lambda stage, index: self._on_image(stage, index + 1, {}),
             )
@@ -131,8 +129,10 @@ class Evaluation:
         def read(index: int) -> tuple[int, Example]:
             return index, self._source[index]
 
-        with contextlib.closing(read_ahead(read, waiting, batch_size)) as examples:
-            while batch := list(itertools.islice(examples, batch_size)):
+        with contextlib.closing(
+            read_ahead(read, waiting, batch_size, size=_size)
+        ) as batches:
+            for batch in batches:
                 indices = [index for index, _ in batch]
                 found = self._fitted.segment(indices, [x.image for _, x in batch])
                 for (index, example), one in zip(batch, found, strict=True):
@@ -174,9 +174,10 @@ class Evaluation:
             )
 
     def _draw_one(self, path: Path, index: int, note: str) -> None:
-        if note_of(path) == note and is_whole(path):
+        if is_whole(path, note):
             return
-        if os.path.lexists(path) and not (is_drawing(path) or self._overwrite):
+        may_replace = self._claim.overwrite or is_drawing(path)
+        if os.path.lexists(path) and not may_replace:
             raise FileExistsError(f"{path}: no evaluation drew this file")
         example = self._source[index]
         (found,) = self._fitted.segment([index], [example.image])
@@ -188,3 +189,8 @@ class Evaluation:
             levels=self._scorer.levels,
             note=note,
         )
+
+
+def _size(read: tuple[int, Example]) -> int:
+    """Bytes of an example that was read, nearly."""
+    return read[1].image.nbytes + read[1].labels.nbytes

@@ -16,7 +16,16 @@ from uhseg_jax.files import atomic_write, remove_parts, sha256_of, write_json
 from uhseg_jax.locks import FileLock, for_a_moment, keep_trying
 from uhseg_jax.runs.settings import Settings, differences, digest
 
-__all__ = ["RECORD", "Claim", "RunError", "claim", "naming_the_file", "owns", "require"]
+__all__ = [
+    "LOCK",
+    "RECORD",
+    "Claim",
+    "RunError",
+    "claim",
+    "naming_the_file",
+    "owns",
+    "require",
+]
 
 RECORD = "run.json"
 LOCK = ".run.lock"
@@ -56,6 +65,7 @@ class Claim:
     Attributes:
       output: the folder.
       settings_sha256: digest of the settings in force there.
+      overwrite: whether files that no run wrote are replaced, and results made again.
     """
 
     def __init__(
@@ -63,7 +73,8 @@ class Claim:
     ):
         self.output = output
         self.settings_sha256 = digest(settings)
-        self._lock, self._overwrite = lock, overwrite
+        self.overwrite = overwrite
+        self._lock = lock
 
     def __enter__(self) -> "Claim":
         return self
@@ -94,7 +105,7 @@ class Claim:
           OSError: it cannot be written.
         """
         path = self.output / name
-        if not self._overwrite and os.path.lexists(path) and not self.owns(name):
+        if not self.overwrite and os.path.lexists(path) and not self.owns(name):
             raise RunError(_foreign(path))
         with atomic_write(path) as aside:
             yield aside

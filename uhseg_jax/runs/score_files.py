@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from uhseg_jax.methods.method import kept_files
 from uhseg_jax.protocols.gallery import drawing_names, is_drawing
 from uhseg_jax.runs.journal import Entry, is_journal, journals_in
 from uhseg_jax.runs.record import Claim, naming_the_file, owns
@@ -70,7 +71,7 @@ def results_in(output: Path) -> Iterator[Path]:
         for path in (folder / METRICS, folder / TABLE):
             if owns(output, path.relative_to(output).as_posix()):
                 yield path
-    yield from output.glob("passes/seed-*/*.npz")
+    yield from kept_files(output)
 
 
 @naming_the_file()
