@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from uhseg_jax.datasets.pairs import MANY, Pair
 from uhseg_jax.datasets.source import reading
+from uhseg_jax.files import sha256_of
 
 __all__ = ["content_of", "contents_of", "identify", "is_of"]
 
@@ -25,11 +26,8 @@ def content_of(path: Path) -> str:
     Raises:
       DatasetError: the file cannot be read.
     """
-    with (
-        reading(path, "a file of the dataset", advice="put it back", errors=OSError),
-        open(path, "rb") as file,
-    ):
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with reading(path, "a file of the dataset", advice="put it back", errors=OSError):
+        return sha256_of(path)
 
 
 def contents_of(pairs: Sequence[Pair]) -> list[tuple[str, str]]:

@@ -28,10 +28,11 @@ __all__ = [
 ]
 
 _MARK = "evaluation's drawing"
+_COUNT = 4  # of the worst, and of the best
 
 
 def choose_extremes(
-    rows: Mapping[int, Mapping[str, float]], *, ranked_by: str, count: int = 4
+    rows: Mapping[int, Mapping[str, float]], *, ranked_by: str
 ) -> dict[str, int]:
     """The images that score lowest and highest, by what they are called.
 
@@ -39,10 +40,10 @@ def choose_extremes(
       rows: the scores of images, by their index in the dataset.
       ranked_by: the score that counts (`Scorer.ranked_by`); images without it, or with
         NaN, are left out.
-      count: how many of each at the most.
 
     Returns:
-      Indices for ``worst-1``, ``worst-2``, ..., then ``best-1``, ...; no image is both.
+      Indices for ``worst-1`` to at most ``worst-4``, then ``best-1`` and so on; no
+      image is both.
     """
     scored = [
         (score, index)
@@ -50,14 +51,14 @@ def choose_extremes(
         if not math.isnan(score := row.get(ranked_by, math.nan))
     ]
     ranked = [index for _, index in sorted(scored)]
-    count = min(count, len(ranked) // 2)
+    count = min(_COUNT, len(ranked) // 2)
     worst = {f"worst-{i + 1}": ranked[i] for i in range(count)}
     return worst | {f"best-{i + 1}": ranked[-1 - i] for i in range(count)}
 
 
-def drawing_names(count: int = 4) -> list[str]:
+def drawing_names() -> list[str]:
     """All names that `choose_extremes` may give."""
-    return [f"{rank}-{i + 1}" for rank in ("worst", "best") for i in range(count)]
+    return [f"{rank}-{i + 1}" for rank in ("worst", "best") for i in range(_COUNT)]
 
 
 def note_on(settings: str, name: str, row: Mapping[str, float]) -> str:
