@@ -47,6 +47,13 @@ class VisionTransformers:
         """Shapes and dtypes of the parameters."""
         return model.abstract_params(spec)
 
+    def fitted(self, spec: ViTSpec, shapes: Mapping[str, tuple[int, ...]]) -> ViTSpec:
+        """Positions of another grid are kept as they are, and resampled from there."""
+        match shapes.get("positions"):
+            case (rows, columns, spec.width) if spec.resampling and rows == columns:
+                return dataclasses.replace(spec, native_grid=rows)
+        return spec
+
     def random_params(self, spec: ViTSpec) -> Any:
         """Weights of the test variants."""
         image = jnp.zeros((1, spec.patch, spec.patch, 3), jnp.float32)
