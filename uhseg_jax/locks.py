@@ -22,7 +22,8 @@ class FileLock:
     Where the file system knows no locks, every try succeeds.
 
     Args:
-      path: the file, created if need be and never deleted; or a folder.
+      path: the file, created if need be, and deleted by the last who closes it; or a
+        folder.
 
     Attributes:
       is_alone: whether this process has the lock alone.
@@ -33,7 +34,9 @@ class FileLock:
     """
 
     def __init__(self, path: str | os.PathLike[str]):
-        self._handle: int | None = _open(path)
+        self._path = Path(path)
+        self._is_folder = self._path.is_dir()
+        self._handle: int | None = _open(self._path)
         self.is_alone, self.is_real = False, fcntl is not None
 
     def try_alone(self) -> bool:
@@ -49,22 +52,38 @@ class FileLock:
 
     def close(self) -> None:
         """Frees the lock."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        if self._handle is None:
+            return
+        if not self._is_folder and self.try_alone() and self.is_real:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+        os.close(self._handle)
+        self._handle = None
 
     def _try(self, kind: str) -> bool:
         assert self._handle is not None
         self.is_alone = False
         try:
-            if self.is_real:
+            while self.is_real:
                 fcntl.flock(self._handle, getattr(fcntl, kind) | fcntl.LOCK_NB)
+                if self._is_folder or self._is_there():
+                    break
+                # Its last holder has deleted the file.
+                old, self._handle = self._handle, _open(self._path)
+                os.close(old)
         except BlockingIOError:
             return False
         except OSError:
             self.is_real = False
         self.is_alone = kind == "LOCK_EX"
         return True
+
+    def _is_there(self) -> bool:
+        """Whether the path still names the file that is open."""
+        try:
+            return os.path.samestat(os.fstat(self._handle or 0), os.stat(self._path))
+        except FileNotFoundError:
+            return False
 
 
 def keep_trying(attempt: Callable[[], bool], *, patience: float = 10.0) -> bool:
@@ -92,12 +111,12 @@ def for_a_moment(path: str | os.PathLike[str]) -> Iterator[None]:
         lock.close()
 
 
-def _open(path: str | os.PathLike[str]) -> int:
-    if Path(path).is_dir():
+def _open(path: Path) -> int:
+    if path.is_dir():
         return os.open(path, os.O_RDONLY)
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except PermissionError:
-        if not Path(path).is_file():
+        if not path.is_file():
             raise
         return os.open(path, os.O_RDONLY)  # made by another user

@@ -32,7 +32,7 @@ def scratch_folder(parent: str | os.PathLike[str] | None = None) -> Iterator[Pat
     Raises:
       OSError: it cannot be made there.
     """
-    place = Path(parent or tempfile.gettempdir())
+    place = Path(parent or tempfile.gettempdir()).absolute()
     sweep(place)
     folder, lock = _locked_folder(place)
     try:
@@ -65,7 +65,7 @@ def sweep(parent: str | os.PathLike[str]) -> None:
 def _locked_folder(place: Path) -> tuple[Path, FileLock]:
     while True:
         folder = Path(tempfile.mkdtemp(dir=place, prefix=_PREFIX, suffix=_SUFFIX))
-        # Between the two lines a sweep can take it for one that was left.
+        # Before it is locked, a sweep can take it for one that was left.
         with contextlib.suppress(FileNotFoundError):
             lock = FileLock(folder)
             if lock.try_alone() and folder.is_dir():

@@ -48,6 +48,7 @@ from uhseg_jax.backbones.weights.readers import (
 )
 from uhseg_jax.backbones.weights.readers.flax_files import are_own, torch_layout
 from uhseg_jax.backbones.weights.replacing import is_cached, require_replaceable
+from uhseg_jax.entry import entry_point
 from uhseg_jax.scratch import scratch_folder, sweep
 
 # The family that every kind of specification is of; one line each.
@@ -85,6 +86,7 @@ def default_dtype() -> Any:
     return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
 
 
+@entry_point
 def load_backbone(
     name: str,
     *,
@@ -154,6 +156,7 @@ def _placed(params: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
+@entry_point
 def convert_variant(
     variant: Variant,
     *,

@@ -9,9 +9,9 @@ import jax
 
 from uhseg_jax.backbones.weights.readers.lazy import RefusedError
 
-# A checkpoint of a training run has the weights of two networks and their heads, and
-# of each two moments of the optimiser.
-_TIMES_THE_MODEL = 16
+# A checkpoint of a training run has the weights of two networks, their heads, which are
+# as large as a small network, and the optimiser's two moments.
+_ARRAYS_PER_PARAMETER, _BYTES_PER_BYTE = 16, 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Budget:
         leaves = jax.tree.leaves(abstract)
         nbytes = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
         return cls(
-            arrays=_TIMES_THE_MODEL * len(leaves) + 4096,
-            nbytes=_TIMES_THE_MODEL * nbytes + (2 << 30),
+            arrays=_ARRAYS_PER_PARAMETER * len(leaves) + 4096,
+            nbytes=_BYTES_PER_BYTE * nbytes + (4 << 30),
             unpacked=2 * nbytes + (64 << 20),
         )
 

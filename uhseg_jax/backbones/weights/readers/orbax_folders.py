@@ -34,6 +34,7 @@ from uhseg_jax.backbones.weights.readers.lazy import (
 
 _TREE = "_METADATA"
 _LARGEST_TREE = 16 << 20  # bytes
+_MOST_CHUNKS = 1024  # of one array; each costs a file to look for
 _ARRAYS = ("jax.Array", "np.ndarray")  # scalars and texts are not
 # How chunks may be packed. Others say in front how much memory they want.
 _PACKINGS = frozenset(
@@ -132,11 +133,16 @@ def _open(folder: Path, name: str, driver: str) -> Any:
 def _stored(store: Any) -> Stored:
     """An array of tensorstore, if what is read for it is no more than what it is."""
     shape, dtype = tuple(store.shape), jnp.dtype(store.dtype.name)
-    chunk = math.prod(store.chunk_layout.write_chunk.shape or ())
-    if chunk > 2 * max(math.prod(shape), 1):
+    layout = store.chunk_layout
+    largest, smallest = (
+        math.prod(chunk.shape or ())
+        for chunk in (layout.write_chunk, layout.read_chunk)
+    )
+    elements = math.prod(shape)
+    if largest > 2 * max(elements, 1) or elements > _MOST_CHUNKS * smallest:
         raise RefusedError(
-            f"one of its arrays, of shape {list(shape)[:8]}, is in pieces of {chunk:,} "
-            "elements"
+            f"one of its arrays, of shape {list(shape)[:8]}, is in pieces of "
+            f"{smallest:,} to {largest:,} elements"
         )
     packings = set(_packings(store.spec().to_json()["metadata"]))
     if packings - _PACKINGS:
