@@ -265,8 +265,14 @@ def test_bytes_and_open_files_are_read_as_their_path_is(tmp_path, monkeypatch):
         np.testing.assert_array_equal(read_image(whole), COLOURS)
     with open(path, "rb") as file:
         np.testing.assert_array_equal(read_image(file), COLOURS)
-        with pytest.raises(ImageError, match=r"a\.png: .*the file is empty"):
-            read_image(file)  # it was read to its end
+        np.testing.assert_array_equal(read_image(file), COLOURS)  # from its beginning
+
+        class Stream(io.RawIOBase):
+            read = io.BytesIO(data).read
+
+        np.testing.assert_array_equal(read_image(Stream()), COLOURS)
+        with pytest.raises(ImageError, match=r"given: .*the file is empty"):
+            read_image(Stream())  # it was read to its end
     with (
         open(path, encoding="latin-1") as file,
         pytest.raises(ImageError, match="mode 'rb'"),

@@ -114,9 +114,9 @@ class Source(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """Tells these examples from others, without reading them.
+        """Tells these examples from others, by what their files hold.
 
-        Scores go on only where it is the same: it changes with the names and their
-        order, and with the files.
+        Scores go on only where it is the same: it changes with the names, their order
+        and the bytes of files, not with where these lie and how old they are.
         """
         ...

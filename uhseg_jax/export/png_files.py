@@ -45,7 +45,7 @@ def save_png(
 
 def note_of(path: Path) -> str | None:
     """How a PNG was made, if it carries the mark; None for any other file."""
-    if path.suffix.lower() != ".png" or not path.is_file():
+    if path.suffix.lower() != ".png":
         return None
     try:
         # Of all the file only what comes before its pixels is read.

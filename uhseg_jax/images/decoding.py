@@ -45,7 +45,8 @@ def open_image(
     """Opens an image of the formats that are read; its pixels are not decoded yet.
 
     Args:
-      source: the path of a regular file, the bytes of one, or an open file.
+      source: the path of a regular file, the bytes of one, or an open file, which is
+        read from its beginning where it can be.
       name: what messages call it; by default the path.
       max_bytes: memory that decoding may take, the bytes of the file included.
 
@@ -60,6 +61,8 @@ def open_image(
         elif isinstance(source, Bytes):
             file = io.BytesIO(source)
         else:
+            with contextlib.suppress(AttributeError, OSError):  # where that can be done
+                source.seek(0)  # type: ignore[attr-defined]
             file = io.BytesIO(read_all(source, name, max_bytes))
         with quiet_pillow():
             image = stack.enter_context(_opened(file, name))

@@ -80,7 +80,9 @@ def open_file(path: PathLike) -> Iterator[io.BufferedReader]:
         with open(os.open(name, flags), "rb") as file:
             _require_regular(os.fstat(file.fileno()), name)
             yield file
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        if isinstance(error, ImageError):
+            raise
         raise ImageError(missing(name)) from error
     except PermissionError as error:
         raise ImageError(
@@ -132,7 +134,7 @@ def not_regular(mode: int) -> str:
     return next((text for is_kind, text in kinds.items() if is_kind(mode)), "no file")
 
 
-def memory_text(count: float) -> str:
+def memory_text(count: int | float) -> str:
     """A number of bytes in words, such as "1.5 GiB"."""
     for unit in ("bytes", "KiB", "MiB"):
         if count < 1024:
@@ -163,4 +165,11 @@ def missing(name: str) -> str:
         )
     if os.path.islink(name):
         return f"{name}: the link leads to {os.readlink(name)}, which is not there."
+    try:
+        os.stat(name)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # no permission, too long, a null byte
+        reason = getattr(error, "strerror", None) or error
+        return f"{name}: cannot be looked at ({reason}); give another path."
     return f"{name}: there is no such file or folder; check the spelling."

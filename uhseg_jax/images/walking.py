@@ -67,11 +67,11 @@ class Walk:
         if not rest:
             yield from filter(self._is_image, found)
         for path in found if rest else ():
-            if path.is_dir():
+            if os.path.isdir(path):
                 yield from self._matching(path, rest)
 
     def _at_any_depth(self, top: Path, rest: Sequence[str]) -> Iterator[Path]:
-        if rest[0] == "**":
+        while rest[0] == "**":
             rest = rest[1:] or ["*"]
         for above in Path(os.path.realpath(top)).parents:
             self._visited.setdefault(_identity(above, rest), "")

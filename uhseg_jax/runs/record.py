@@ -23,6 +23,7 @@ __all__ = [
     "RunError",
     "claim",
     "naming_the_file",
+    "owns",
     "require",
 ]
 
@@ -87,7 +88,7 @@ class Claim:
 
     def owns(self, name: str) -> bool:
         """Whether a file below the folder is as a run wrote it by `write`."""
-        return _owns(self.output, name)
+        return owns(self.output, name)
 
     @contextlib.contextmanager
     def write(self, name: str) -> Iterator[Path]:
@@ -117,7 +118,7 @@ class Claim:
                     )
                 # Until the rename the file that is there is ours as well.
                 there = [sha256_of(path)] if self.owns(name) else []
-                record.files[name] = [*there, sha256_of(aside)]
+                record.files[name] = [*dict.fromkeys([*there, sha256_of(aside)])]
                 _write(self.output, record.settings, record.files)
 
 
@@ -196,6 +197,16 @@ def require(output: Path, settings: Settings) -> Claim:
     return claim(output, settings, shared=True)
 
 
+def owns(output: Path, name: str) -> bool:
+    """Whether a file below an output folder is as a run wrote it by `Claim.write`."""
+    record = _read(output, strict=False)
+    known = record.files.get(name, []) if record else []
+    try:
+        return bool(known) and sha256_of(output / name) in known
+    except OSError:
+        return False
+
+
 def _take(lock: FileLock, output: Path, settings: Settings, *, may_join: bool) -> None:
     """Takes the lock alone, or a share beside processes with the same settings."""
     record = None
@@ -267,7 +278,7 @@ def _read(output: Path, *, strict: bool) -> _Record | None:
             raise RunError(_foreign(path))
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except ValueError:
             found = None
@@ -294,13 +305,6 @@ def _write(
     write_json(output / RECORD, {**settings, _FILES: files}, replace=replace)
 
 
-def _owns(output: Path, name: str) -> bool:
-    record = _read(output, strict=False)
-    known = record.files.get(name, []) if record else []
-    path = output / name
-    return bool(known) and path.is_file() and sha256_of(path) in known
-
-
 def _check_file(
     path: Path, output: Path, is_own: Callable[[Path], bool], *, overwrite: bool
 ) -> None:
@@ -309,7 +313,7 @@ def _check_file(
         not overwrite
         and os.path.lexists(path)
         and not is_own(path)
-        and not _owns(output, path.relative_to(output).as_posix())
+        and not owns(output, path.relative_to(output).as_posix())
     ):
         raise RunError(_foreign(path))
 
@@ -321,8 +325,8 @@ def _foreign(path: Path) -> str:
             "rename it, or give another --output folder."
         )
     return (
-        f"{path}: the file is there, but no run wrote it; give another --output "
-        "folder, or replace it with --overwrite."
+        f"{path}: the file is there, but no run wrote it as it is; rename it, give "
+        "another --output folder, or replace it with --overwrite."
     )
 
 
