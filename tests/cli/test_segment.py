@@ -251,6 +251,16 @@ def test_a_run_cut_short_leaves_whole_files_and_is_taken_up(
     assert contents(out) == contents(finished / "out")
 
 
+def test_an_image_that_takes_too_much_memory_fails_alone(done, photos, capsys):
+    photograph(photos / "wide.png", size=(4000, 30))
+    Image.open(photos / "wide.png").save(photos / "wide.webp")
+    flags = ("--image_memory=0.001", "--format=npz")
+    assert segment(photos, *flags, output=done / "out") == 1
+    said = capsys.readouterr()
+    assert "0 segmented, 3 done before, 2 failed" in said.out
+    assert "or allow more (--image_memory" in said.err
+
+
 def test_any_name_that_a_result_can_have_works(done, photos, capsys):
     out, longest = done / "out", ("x" * 251, "写" * 83, "run.json", "coco.json.npz")
     for name in longest:

@@ -58,7 +58,9 @@ def _run(argv: Sequence[str]) -> int:
     flags.join_hosts(values)
     output = flags.output_of(values)
     if values.images:
-        found = find_run_images(values.images, output=output)
+        found = find_run_images(
+            values.images, output=output, max_bytes=int(values.image_memory * 2**30)
+        )
     else:
         found = FoundImages((demo_run_image(),))
         title = found.images[0].title

@@ -8,6 +8,7 @@ import jax
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.overrides import UsageError, override
 from uhseg_jax.export import DEFAULT_FORMATS, EXPORTERS, formats_help
+from uhseg_jax.images import DEFAULT_MEMORY
 from uhseg_jax.methods import METHODS
 from uhseg_jax.runs.shards import Share
 
@@ -38,6 +39,9 @@ _FLAGS: list[flags.Flag] = [
      "Images that are on the devices at once; results do not depend on it. 1 on a CPU "
      "and 8 on accelerators by default, and at least one for every device.",
      {"lower_bound": 1}),
+    ("float", "image_memory", DEFAULT_MEMORY / 2**30,
+     "Gibibytes of memory that decoding one image may take; others fail.",
+     {"lower_bound": 0.0, "upper_bound": 2.0**20}),
     ("string", "shard", None,
      "NUMBER/COUNT, such as 3/100: take every 100th image, from the third on. --join "
      "writes coco.json and index.html when all shards are done."),
