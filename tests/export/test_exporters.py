@@ -59,9 +59,10 @@ def test_trees_of_jax_arrays_are_written_alike(tmp_path, name):
 
 
 @pytest.mark.parametrize("options", [TREES, CATEGORIES], ids=["trees", "categories"])
-@pytest.mark.parametrize("name", ["coco", "html"])
+@pytest.mark.parametrize("name", ["coco", "polygons", "html"])
 def test_nothing_is_left_of_a_run_that_fails(tmp_path, name, options):
     (file,) = EXPORTERS[name].files([])
+    (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text("before")
 
     def fail():
@@ -71,7 +72,7 @@ def test_nothing_is_left_of_a_run_that_fails(tmp_path, name, options):
 
     with pytest.raises(KeyError):
         fail()
-    assert [path.name for path in tmp_path.iterdir()] == [str(file)]
+    assert [x.relative_to(tmp_path) for x in tmp_path.rglob("*.*")] == [file]
     assert (tmp_path / file).read_text() == "before"
 
 
@@ -88,11 +89,11 @@ def test_files_of_the_same_options_stay(tmp_path):
     backdate(tmp_path)
     write(tmp_path, result(), since=10)
     kept = {x.name for x in tmp_path.rglob("*.*") if x.stat().st_mtime_ns == 10}
-    assert kept == {"a.npz", "a.png", "a.labels.png"}
+    assert kept == {"a.npz", "a.png", "a.labels.png", "a.colors.png"}
     write(tmp_path, result(), options=ExportOptions(levels=(5,)), since=10)
     assert note_of(tmp_path / "sub/a.png") == "levels 5"  # drawn again
     kept = {x.name for x in tmp_path.rglob("*.*") if x.stat().st_mtime_ns == 10}
-    assert kept == {"a.npz", "a.labels.png"}
+    assert kept == {"a.npz", "a.labels.png", "a.colors.png"}
     for since in (11, None):
         backdate(tmp_path)
         write(tmp_path, result(), since=since)
@@ -124,9 +125,10 @@ def test_a_result_is_read_back_from_its_npz(tmp_path, options):
 
 
 def test_overlays_and_label_maps_are_known_again_and_images_are_not(tmp_path):
-    write(tmp_path, result(), formats=["png", "labels"])
+    write(tmp_path, result(), formats=["png", "labels", "colors"])
     drawn = [tmp_path / x for x in export.image_files("sub/a")]
-    assert [note_of(x) for x in drawn] == ["levels 2,3", "labels"]
+    notes = ["levels 2,3", "labels as grey values", "labels in colours"]
+    assert [note_of(x) for x in drawn] == notes
     pixels = np.zeros((4, 4, 3), np.uint8)
     save_png(tmp_path / "new" / "plain.png", pixels)
     with Image.open(tmp_path / "new" / "plain.png") as image:
