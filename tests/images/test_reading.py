@@ -325,9 +325,9 @@ def test_strong_reduction_averages_and_nothing_is_refused():
         resize(ramp(), (0, 5))
 
 
-@pytest.mark.parametrize("image", [None, 3, [[0]], b"photo.jpg"])
+@pytest.mark.parametrize("image", [None, 3, [[0]]])
 def test_what_is_no_image_is_refused_with_what_would_be(image):
-    with pytest.raises(ImageError, match=r"a path, a PIL image or a uint8 array"):
+    with pytest.raises(ImageError, match=r"a path, the bytes .* PIL image or an array"):
         inspect.unwrap(read_image)(image)
 
 

@@ -1,33 +1,61 @@
 """Finding image files by path, folder or pattern."""
 
-import glob
+import dataclasses
+import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from uhseg_jax.images.reading import ImageError, PathLike
+from uhseg_jax.images.sources import ImageError, PathLike, missing, not_regular
+from uhseg_jax.images.walking import IMAGE_SUFFIXES, Walk, is_pattern
 
-__all__ = ["IMAGE_SUFFIXES", "find_images"]
+__all__ = ["Found", "find_images", "search"]
 
-IMAGE_SUFFIXES = (
-    *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
-    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-)
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Attributes:
+      paths: the image files, each once, in order.
+      roots: for every path the folder that was searched: one that was given, that of a
+        file that was, or the last before the wildcards of a pattern. Absolute.
+      problems: sentences on places that should have been read and could not.
+      notes: sentences on what was left out.
+    """
+
+    paths: tuple[Path, ...]
+    roots: tuple[Path, ...]
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def find_images(spec: PathLike | Sequence[PathLike]) -> list[Path]:
-    """Lists the image files that paths, patterns and folders stand for.
+    """Lists the image files that paths, patterns and folders stand for; see `search`.
 
-    A file is taken whatever its suffix; a folder gives the images in it and below it,
-    sorted, hidden ones left out; a pattern (``*``, ``**``, ``?``, ``[...]``) gives the
-    images that match, sorted. Images are known by suffix (`IMAGE_SUFFIXES`).
-    ``~`` is the home folder.
+    Raises:
+      ImageError: one of them stands for no image.
+    """
+    return list(search(spec).paths)
+
+
+def search(spec: PathLike | Sequence[PathLike]) -> Found:
+    """Finds the image files that paths, patterns and folders stand for.
+
+    A file is taken whatever its suffix; a folder gives the images in it and below it;
+    a pattern (``*``, ``**``, ``?``, ``[...]``) gives the images that match. Images are
+    known by suffix (`IMAGE_SUFFIXES`). ``~`` is the home folder.
+
+    Folders and patterns follow one rule: natural order (frame_2 before frame_10),
+    hidden names only where a pattern spells the dot, regular files only, links
+    followed, every file and every folder once, under the first of its names. Brackets
+    stand for themselves where something has that very name.
 
     Args:
       spec: one path, pattern or folder, or several, in the order wanted.
 
     Returns:
-      The files without repetition, in the order of ``spec``.
+      The files, in the order of ``spec``, and what was not read or left out.
 
     Raises:
       ImageError: one of them stands for no image.
@@ -38,45 +66,75 @@ def find_images(spec: PathLike | Sequence[PathLike]) -> list[Path]:
             "expected at least one image, folder or pattern, but got none; "
             "for example photo.jpg, photos/ or 'photos/*.jpg'."
         )
-    return list(dict.fromkeys(path for one in specs for path in _find(one)))
+    walks: list[Walk] = []
+    roots: dict[Path, Path] = {}
+    first_names: dict[str, Path] = {}
+    for one in specs:
+        walk = Walk()
+        walks.append(walk)
+        root, paths = _find(one, walk)
+        for path in paths:
+            first = first_names.setdefault(_real(path), path)
+            if first is path:
+                roots[path] = root
+            elif os.path.abspath(first) != os.path.abspath(path):
+                walk.leave_out(path, f"is {first} again, by a link")
+    return Found(
+        tuple(roots),
+        tuple(roots.values()),
+        tuple(dict.fromkeys(x for walk in walks for x in walk.problems)),
+        tuple(dict.fromkeys(x for walk in walks for x in walk.notes())),
+    )
 
 
-def _find(spec: PathLike) -> list[Path]:
+def _find(spec: PathLike, walk: Walk) -> tuple[Path, list[Path]]:
+    """The root of a specification and the images that it stands for."""
     name = os.path.expanduser(os.fspath(spec))
-    if os.path.isfile(name):  # also one with pattern characters in its name
-        return [Path(name)]
-    if os.path.isdir(name):
-        paths = sorted(_walk(name))
+    path = Path(name)
+    if path.is_file():  # also one with pattern characters in its name
+        return _absolute(path.parent), [path]
+    root, pattern = (path, ("**", "*")) if path.is_dir() else _split(path)
+    if path.is_dir():
         found = "is a folder without images"
-    elif glob.has_magic(name):
-        matches = glob.glob(name, recursive=True)
-        paths = sorted(Path(x) for x in matches if _is_image(x))
-        found = "is a pattern that matches no image"
     else:
-        raise ImageError(
-            f"{name}: there is no such file or folder; check the spelling."
-        )
+        found = "is a pattern that matches no image"
+        if "[" in name:
+            found += " (brackets stand for one of the characters in them)"
+    if not pattern:
+        if path.exists():
+            kind = not_regular(path.stat().st_mode)
+            raise ImageError(f"{name}: expected an image file, but this is {kind}.")
+        raise ImageError(missing(name))
+    paths = walk.matching(root, pattern)
     if not paths:
+        left_out = "".join(f" {x}" for x in (*walk.problems, *walk.notes()))
         raise ImageError(
-            f"{name}: expected images ({' '.join(IMAGE_SUFFIXES)}), but "
-            f"this {found}; give another folder or pattern, or name the files."
+            f"{name}: expected images ({' '.join(IMAGE_SUFFIXES)}), but this {found}; "
+            f"give another folder or pattern, or name the files.{left_out}"
         )
-    return paths
+    return _absolute(root), paths
 
 
-def _walk(folder: str) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise ImageError(
-            f"{error.filename}: the folder cannot be listed ({error.strerror}); "
-            "change its permissions or give another."
-        ) from error
-
-    for parent, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and _is_image(os.path.join(parent, name)):
-                yield Path(parent, name)
+def _split(path: Path) -> tuple[Path, Sequence[str]]:
+    """The folder before the first wildcard of a pattern, and the rest of it."""
+    root = Path()
+    for index, part in enumerate(path.parts):
+        if is_pattern(root, part):
+            return root, path.parts[index:]
+        root /= part
+    return root, ()
 
 
-def _is_image(path: str) -> bool:
-    return Path(path).suffix.lower() in IMAGE_SUFFIXES and os.path.isfile(path)
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))
+
+
+def _real(path: Path) -> str:
+    """The path without links; folders are followed once, not for every file."""
+    real = os.path.join(_real_folder(os.path.abspath(path.parent)), path.name)
+    return os.path.realpath(real) if os.path.islink(real) else real
+
+
+@functools.lru_cache(maxsize=64)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)

@@ -1,40 +1,25 @@
 """Reading any image into uint8 RGB."""
 
-import contextlib
 import os
-import warnings
-from collections.abc import Iterator
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
+from uhseg_jax.images.decoding import check_size, open_image, quiet_pillow, too_large
+from uhseg_jax.images.sources import DEFAULT_MEMORY, ImageError, PathLike, Readable
 from uhseg_jax.types import Array, UInt8
 
-__all__ = [
-    "MAX_MEGAPIXELS",
-    "ImageError",
-    "PathLike",
-    "demo_image",
-    "read_image",
-    "resize",
-]
-
-# Pillow itself refuses beyond twice `Image.MAX_IMAGE_PIXELS` (179 megapixels), so a
-# higher limit here would mean changing a setting of the whole process.
-MAX_MEGAPIXELS = 175
-
-PathLike = str | os.PathLike[str]
+__all__ = ["demo_image", "read_image", "resize"]
 
 _WHITE = (255, 255, 255)
 _ORIENTATION = ExifTags.Base.Orientation  # how the camera was held
 
 
-class ImageError(ValueError):
-    """An image cannot be had; the message names it, says why and what to do."""
-
-
 def read_image(
-    image: PathLike | Image.Image | np.ndarray | Array,
+    image: PathLike | bytes | Readable | Image.Image | np.ndarray | Array,
+    *,
+    name: str | None = None,
+    max_bytes: int = DEFAULT_MEMORY,
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Reads any image as it would be seen on a white page, upright.
 
@@ -44,9 +29,11 @@ def read_image(
     minimum to its maximum, NaN (and a constant) becoming black.
 
     Args:
-      image: the path of an image file; a PIL image; or a uint8 array (numpy, JAX or
-        any with ``__array__``) of shape ``[H, W, 3]`` (RGB), ``[H, W, 4]`` (RGBA),
-        ``[H, W]`` or ``[H, W, 1]`` (grey).
+      image: the path of an image file, its bytes, or an open file; a PIL image; or a
+        uint8 array (numpy, JAX or any with ``__array__``) of shape ``[H, W, 3]`` (RGB),
+        ``[H, W, 4]`` (RGBA), ``[H, W]`` or ``[H, W, 1]`` (grey).
+      name: what messages call it; by default its path.
+      max_bytes: memory that decoding a file may take, its bytes included.
 
     Returns:
       uint8 ``[H, W, 3]``, RGB.
@@ -57,45 +44,22 @@ def read_image(
         of these.
     """
     if isinstance(image, Image.Image):
-        return _from_pil(image, f"the {image.mode} image that was given")
+        return _from_pil(image, name or f"the {image.mode} image that was given")
     if hasattr(image, "__array__"):
-        return _from_array(np.asarray(image))
-    if not isinstance(image, (str, os.PathLike)):
-        raise ImageError(
-            "expected a path, a PIL image or a uint8 array of shape [H, W, 3], but got "
-            f"{image!r:.50} of type {type(image).__name__}; make lists arrays with "
-            "np.asarray(image, np.uint8)."
-        )
-    name = os.fspath(image)
-    if os.path.isdir(name):
-        raise ImageError(
-            f"{name}: expected an image file, but this is a folder; "
-            "give a file in it, or list its images with find_images."
-        )
-    try:
-        with _quiet_pillow(), Image.open(name) as opened:
-            return _from_pil(opened, name)
-    except FileNotFoundError as error:
-        raise ImageError(
-            f"{name}: there is no such file; check the spelling and the folder."
-        ) from error
-    except PermissionError as error:
-        raise ImageError(
-            f"{name}: the file may not be read; change its permissions."
-        ) from error
-    except Image.DecompressionBombError as error:
-        raise _too_large(name) from error
-    except (ImageError, MemoryError):
-        raise
-    except Exception as error:  # decoders raise nearly anything on damaged headers
-        if os.path.isfile(name) and os.path.getsize(name) == 0:
-            found = "the file is empty"
-        else:
-            found = "it is something else, damaged, or of a kind Pillow does not know"
-        raise ImageError(
-            f"{name}: expected an image file, but {found}; "
-            "replace it, or convert it to PNG or JPEG."
-        ) from error
+        return _from_array(np.asarray(image), name or "the array that was given")
+    if isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview, Readable)):
+        with open_image(image, name=name, max_bytes=max_bytes) as opened:
+            called = name or (
+                os.fspath(image)
+                if isinstance(image, (str, os.PathLike))
+                else "the file that was given"
+            )
+            return _from_pil(opened, called)
+    raise ImageError(
+        "expected a path, the bytes of a file, an open file, a PIL image or an array "
+        f"[H, W, 3], but got {image!r:.50} of type {type(image).__name__}; make lists "
+        "arrays with np.asarray(image, np.uint8)."
+    )
 
 
 def resize(
@@ -135,7 +99,7 @@ def demo_image() -> tuple[str, UInt8[np.ndarray, "H W 3"]]:
     return "astronaut", read_image(skimage.data.astronaut())
 
 
-def _from_array(array: np.ndarray) -> UInt8[np.ndarray, "H W 3"]:
+def _from_array(array: np.ndarray, name: str) -> UInt8[np.ndarray, "H W 3"]:
     found = f"an array of {array.dtype} with shape {array.shape}"
     channels = 1 if array.ndim == 2 else array.shape[-1] if array.ndim == 3 else 0
     if channels not in (1, 3, 4):
@@ -149,18 +113,18 @@ def _from_array(array: np.ndarray) -> UInt8[np.ndarray, "H W 3"]:
             f"expected a uint8 array with values 0 to 255, but got {found}; scale it "
             "(values in 0..1 by 255) and convert it with .astype(np.uint8)."
         )
-    _check_size(array.shape[1], array.shape[0], "the array that was given")
+    check_size(array.shape[1], array.shape[0], name)
     if channels == 1:
         return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
     if channels == 4:
-        return _from_pil(Image.fromarray(array, "RGBA"), "the array that was given")
+        return _from_pil(Image.fromarray(array, "RGBA"), name)
     return np.ascontiguousarray(array)
 
 
 def _from_pil(image: Image.Image, name: str) -> UInt8[np.ndarray, "H W 3"]:
-    _check_size(*image.size, name)
+    check_size(*image.size, name)
     try:
-        with _quiet_pillow():
+        with quiet_pillow():
             image.load()
             orientation = _orientation(image)
             rgb = _to_rgb(image)
@@ -169,7 +133,7 @@ def _from_pil(image: Image.Image, name: str) -> UInt8[np.ndarray, "H W 3"]:
             ImageOps.exif_transpose(rgb, in_place=True)
             return np.array(rgb)
     except Image.DecompressionBombError as error:
-        raise _too_large(name) from error
+        raise too_large(name) from error
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
@@ -177,35 +141,6 @@ def _from_pil(image: Image.Image, name: str) -> UInt8[np.ndarray, "H W 3"]:
             f"{name}: the image is cut short or damaged ({error}); "
             "replace it with an intact copy."
         ) from error
-
-
-def _check_size(width: int, height: int, name: str) -> None:
-    if width < 1 or height < 1:
-        raise ImageError(
-            f"{name}: expected an image of at least 1 x 1 pixels, but it has "
-            f"{width} x {height}; replace it."
-        )
-    if width * height > MAX_MEGAPIXELS * 1_000_000:
-        raise _too_large(name, f" ({width} x {height})")
-
-
-def _too_large(name: str, size: str = "") -> ImageError:
-    return ImageError(
-        f"{name}: expected at most {MAX_MEGAPIXELS} megapixels, but the image has "
-        f"more{size}; reduce it first."
-    )
-
-
-@contextlib.contextmanager
-def _quiet_pillow() -> Iterator[None]:
-    """Silences Pillow's warnings (sizes, odd metadata); its errors remain.
-
-    Only Pillow's: filters belong to the whole process, and threads that read images
-    at once may leave them in place.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        yield
 
 
 def _orientation(image: Image.Image) -> int:

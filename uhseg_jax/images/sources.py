@@ -1,0 +1,162 @@
+"""The bytes of an image: from a regular file, an open one, or memory."""
+
+import contextlib
+import io
+import os
+import re
+import stat
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol, runtime_checkable
+
+__all__ = [
+    "DEFAULT_MEMORY",
+    "ImageError",
+    "PathLike",
+    "Readable",
+    "memory_text",
+    "missing",
+    "not_regular",
+    "open_file",
+    "read_all",
+    "read_file",
+]
+
+# Bytes of memory that decoding one image may take, its file included. JPEGs and PNGs
+# of all sizes that Pillow takes fit in.
+DEFAULT_MEMORY = 3 * 2**30
+
+PathLike = str | os.PathLike[str]
+
+_CHUNK = 2**22
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+\S")
+
+
+class ImageError(ValueError):
+    """An image cannot be had; the message names it, says why and what to do."""
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A file that is open for reading, or what acts as one."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Its next bytes, at most so many."""
+        ...
+
+
+def read_file(path: PathLike, *, max_bytes: int = DEFAULT_MEMORY) -> bytes:
+    """The bytes of a file.
+
+    Args:
+      path: a regular file; ``~`` is the home folder.
+      max_bytes: the largest file that is read.
+
+    Raises:
+      ImageError: it is missing, no regular file, may not be read, or is larger.
+    """
+    with open_file(path) as file:
+        return read_all(file, os.fspath(path), max_bytes)
+
+
+@contextlib.contextmanager
+def open_file(path: PathLike) -> Iterator[BinaryIO]:
+    """Opens a regular file for reading, and never waits for anything else.
+
+    Raises:
+      ImageError: it is missing, no regular file, or may not be read.
+    """
+    name = os.fspath(path)
+    if not os.path.lexists(name):
+        name = os.path.expanduser(name)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        # Opening a device can act on it, so it is looked at before and, as it may
+        # have been replaced since, afterwards.
+        _require_regular(os.stat(name), name)
+        with open(os.open(name, flags), "rb") as file:
+            _require_regular(os.fstat(file.fileno()), name)
+            yield file
+    except FileNotFoundError as error:
+        raise ImageError(missing(name)) from error
+    except PermissionError as error:
+        raise ImageError(
+            f"{name}: the file may not be read; change its permissions."
+        ) from error
+    except OSError as error:
+        raise ImageError(
+            f"{name}: the file cannot be read ({error.strerror or error}); "
+            "replace it, or leave it out."
+        ) from error
+
+
+def read_all(file: Readable, name: str, max_bytes: int = DEFAULT_MEMORY) -> bytes:
+    """What is left to read of an open file.
+
+    Raises:
+      ImageError: that is nothing, text, or more than ``max_bytes``.
+    """
+    kept = io.BytesIO()
+    while chunk := file.read(_CHUNK):
+        if isinstance(chunk, str):
+            raise ImageError(
+                f"{name}: expected a file opened for bytes, but it gives text; open it "
+                "with mode 'rb'."
+            )
+        kept.write(chunk)
+        if kept.tell() > max_bytes:
+            raise ImageError(
+                f"{name}: expected a file of at most {memory_text(max_bytes)}, but it "
+                "is larger; reduce the image first, or allow more memory."
+            )
+    if not kept.tell():
+        raise ImageError(
+            f"{name}: expected an image file, but the file is empty; replace it."
+        )
+    return kept.getvalue()
+
+
+def not_regular(mode: int) -> str:
+    """What something is that is no regular file, in words; empty for one that is."""
+    kinds = {
+        stat.S_ISREG: "",
+        stat.S_ISDIR: "a folder",
+        stat.S_ISFIFO: "a pipe (FIFO)",
+        stat.S_ISSOCK: "a socket",
+        stat.S_ISCHR: "a device",
+        stat.S_ISBLK: "a device",
+    }
+    return next((text for is_kind, text in kinds.items() if is_kind(mode)), "no file")
+
+
+def memory_text(count: float) -> str:
+    """A number of bytes in words, such as "1.5 GiB"."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.3g} {unit}"
+        count /= 1024
+    return f"{count:.3g} GiB"
+
+
+def _require_regular(found: os.stat_result, name: str) -> None:
+    kind = not_regular(found.st_mode)
+    if kind == "a folder":
+        raise ImageError(
+            f"{name}: expected an image file, but this is a folder; "
+            "give a file in it, or list its images with find_images."
+        )
+    if kind:
+        raise ImageError(
+            f"{name}: expected an image file, but this is {kind}; give a regular file."
+        )
+
+
+def missing(name: str) -> str:
+    """A sentence on a path that stands for nothing."""
+    if _ADDRESS.match(name):
+        return (
+            f"{name}: expected a file on this machine, but this is an address; "
+            "download it first."
+        )
+    if os.path.islink(name):
+        return f"{name}: the link leads to {os.readlink(name)}, which is not there."
+    return f"{name}: there is no such file or folder; check the spelling."

@@ -1,0 +1,210 @@
+"""Walking folders by pattern: every file and every folder once."""
+
+import collections
+import fnmatch
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from uhseg_jax.images.sources import PathLike, not_regular
+
+__all__ = ["IMAGE_SUFFIXES", "Walk", "is_pattern", "natural_order"]
+
+IMAGE_SUFFIXES = (
+    *(".apng", ".avif", ".bmp", ".dib", ".gif", ".j2c", ".j2k", ".jfif", ".jp2"),
+    *(".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pfm"),
+    *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+)
+
+# Images that nothing here decodes: they are counted.
+_OTHER_SUFFIXES = (
+    *(".3fr", ".arw", ".bpg", ".cr2", ".cr3", ".crw", ".dcm", ".dcr", ".dng", ".emf"),
+    *(".eps", ".erf", ".exr", ".fff", ".fit", ".fits", ".hdr", ".heic", ".heif"),
+    *(".hif", ".ico", ".iiq", ".jls", ".jxl", ".jxr", ".kdc", ".mef", ".mos", ".mrw"),
+    *(".nef", ".nrw", ".orf", ".pcx", ".pef", ".psb", ".psd", ".ptx", ".qoi", ".raf"),
+    *(".raw", ".rw2", ".rwl", ".sgi", ".sr2", ".srf", ".srw", ".svg", ".wdp", ".wmf"),
+    *(".x3f", ".xcf"),
+)
+
+_NAMED = 16  # things left out that are named one by one; the rest are counted
+
+
+class Walk:
+    """A walk over folders that remembers where it was and what it left out.
+
+    Attributes:
+      problems: sentences on folders that cannot be listed.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self._left_out: list[str] = []
+        self._kinds: collections.Counter[str] = collections.Counter()
+        self._visited: dict[tuple[int, int, int], str] = {}
+        self._listed: tuple[Path, list[os.DirEntry[str]]] | None = None
+
+    def matching(self, root: Path, parts: Sequence[str]) -> list[Path]:
+        """The images below a folder that match a pattern, in natural order.
+
+        Args:
+          root: where the pattern begins.
+          parts: the pattern between its slashes; ``**`` is any number of folders.
+        """
+        return sorted(set(self._matching(root, parts)), key=natural_order)
+
+    def notes(self) -> list[str]:
+        """Sentences on what was left out."""
+        notes = self._left_out[:_NAMED]
+        if len(self._left_out) > _NAMED:
+            notes.append(f"{len(self._left_out) - _NAMED} more were left out.")
+        if self._kinds:
+            kinds = ", ".join(f"{x} {n}" for x, n in sorted(self._kinds.items()))
+            count = self._kinds.total()
+            files = "1 file of a kind" if count == 1 else f"{count} files of kinds"
+            verb = "is" if count == 1 else "are"
+            notes.append(f"{files} that {verb} not read ({kinds}).")
+        return notes
+
+    def leave_out(self, path: PathLike, reason: str) -> None:
+        """Notes that something is left out."""
+        self._left_out.append(f"{os.fspath(path)}: {reason}; left out.")
+
+    def _matching(self, folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+        part, *rest = parts
+        if part == "**":
+            yield from self._at_any_depth(folder, rest or ["*"])
+            return
+        if is_pattern(folder, part):
+            found = self._entries(folder, part)
+        else:
+            found = [folder / part]
+        if not rest:
+            yield from filter(self._is_image, found)
+        for path in found if rest else ():
+            if path.is_dir():
+                yield from self._matching(path, rest)
+
+    def _at_any_depth(self, top: Path, rest: Sequence[str]) -> Iterator[Path]:
+        if rest[0] == "**":
+            rest = rest[1:] or ["*"]
+        for above in Path(os.path.realpath(top)).parents:
+            self._visited.setdefault(_identity(above, rest), "")
+        waiting = [top]
+        while waiting:  # no recursion: folders may lie deeper than Python calls
+            folder = waiting.pop()
+            if self._is_new(folder, rest):
+                yield from self._matching(folder, rest)
+                waiting += reversed(self._folders(folder))
+
+    def _is_new(self, folder: Path, rest: Sequence[str]) -> bool:
+        try:
+            key = _identity(folder, rest)
+        except OSError:
+            return False
+        own = os.path.abspath(folder)
+        if key not in self._visited:
+            self._visited[key] = own
+            return True
+        first = self._visited[key]
+        if not first:
+            self.leave_out(folder, "leads back above the folder that is searched")
+        elif first != own:
+            self.leave_out(folder, f"is {first} again, by a link")
+        return False
+
+    def _entries(self, folder: Path, pattern: str) -> list[Path]:
+        """What a folder has that matches; hidden only where the pattern is."""
+        matches = re.compile(fnmatch.translate(os.path.normcase(pattern))).match
+        return [
+            folder / entry.name
+            for entry in self._listing(folder)
+            if matches(os.path.normcase(entry.name))
+            and (not entry.name.startswith(".") or pattern.startswith("."))
+        ]
+
+    def _folders(self, folder: Path) -> list[Path]:
+        """The folders in a folder, linked ones too, hidden ones not."""
+        names = [
+            entry.name
+            for entry in self._listing(folder)
+            if not entry.name.startswith(".") and _is_folder(entry)
+        ]
+        return [folder / name for name in sorted(names, key=natural_order)]
+
+    def _listing(self, folder: Path) -> list[os.DirEntry[str]]:
+        if self._listed is None or self._listed[0] != folder:
+            try:
+                with os.scandir(folder) as entries:
+                    self._listed = folder, list(entries)
+            except OSError as error:
+                self._listed = folder, []
+                self.problems.append(
+                    f"{folder}: the folder cannot be listed ({error.strerror}); change "
+                    "its permissions, or leave it out."
+                )
+        return self._listed[1]
+
+    def _is_image(self, path: Path) -> bool:
+        suffix = path.suffix.lower()
+        if suffix and suffix not in (*IMAGE_SUFFIXES, *_OTHER_SUFFIXES):
+            return False
+        try:
+            kind = not_regular(path.stat().st_mode)
+        except OSError as error:
+            if path.is_symlink():
+                to = os.readlink(path)
+                self.leave_out(path, f"leads to {to}, which cannot be had")
+            elif suffix in IMAGE_SUFFIXES:
+                self.problems.append(f"{path}: cannot be looked at ({error.strerror}).")
+            return False
+        if kind == "a folder" or not suffix:
+            return False
+        if kind:
+            self.leave_out(path, f"is {kind} and no file")
+        elif suffix in _OTHER_SUFFIXES:
+            self._kinds[suffix] += 1
+        return not kind and suffix in IMAGE_SUFFIXES
+
+
+def natural_order(path: PathLike) -> list[tuple[str | int, ...]]:
+    """A key that sorts names as people count: frame_2 before frame_10.
+
+    Args:
+      path: a path, or any name; folders are compared one after the other.
+    """
+    return [_natural_part(part) for part in Path(path).parts]
+
+
+def is_pattern(folder: Path, part: str) -> bool:
+    """Whether a part of a path is a pattern: brackets are none where they are a name.
+
+    Args:
+      folder: where it is looked for.
+      part: what stands between two slashes.
+    """
+    if "*" in part or "?" in part:
+        return True
+    return "[" in part and not os.path.lexists(folder / part)
+
+
+def _natural_part(name: str) -> tuple[str | int, ...]:
+    """Texts and numbers in turn, a number as its length and its digits."""
+    stem, suffix = os.path.splitext(name)
+    key: list[str | int] = []
+    for text, digits in re.findall(r"([^0-9]*)([0-9]*)", stem):
+        value = digits.lstrip("0")
+        key += [text, len(value), value]
+    return (*key, suffix, 0, name)
+
+
+def _identity(folder: Path, rest: Sequence[str]) -> tuple[int, int, int]:
+    found = folder.stat()
+    return found.st_dev, found.st_ino, len(rest)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a circle of links
+        return False
