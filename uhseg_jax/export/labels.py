@@ -7,14 +7,13 @@ most of them give colours.
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from uhseg_jax.export.colors import category_colors, node_colors
-from uhseg_jax.export.exporter import ExportOptions, Result, for_each_image, is_current
-from uhseg_jax.export.png_files import note_of, save_png
+from uhseg_jax.export.exporter import ExportOptions, Result, for_each_image
+from uhseg_jax.export.png_files import is_own, is_whole, note_of_result, save_png
 from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.types import Integer, UInt8
 
@@ -104,27 +103,26 @@ def _drawn(
 
 def _writer(*, colored: bool) -> Callable[..., None]:
     """What writes the label map of a result."""
-    suffix = " in colours" if colored else " as grey values"
+    how = " in colours" if colored else " as grey values"
 
-    def write(
-        path: Path, result: Result, options: ExportOptions, since: int | None
-    ) -> None:
+    def write(path: Path, result: Result, options: ExportOptions, keep: bool) -> None:
         count = options.num_categories
-        note = ("labels" if count is None else "category ids") + suffix
-        if is_current(path, since) and note_of(path) == note:
+        kind = "labels" if count is None else "category ids"
+        note = note_of_result(result, kind + how)
+        if keep and is_whole(path, note):
             return
-        how: dict[str, Any] = {"colored": colored, "note": note}
         if count is None:
-            save_labels(path, result.tree, **how)
+            save_labels(path, result.tree, colored=colored, note=note)
         else:
-            save_categories(path, result.category_map(), count=count, **how)
+            categories = result.category_map()
+            save_categories(path, categories, count=count, colored=colored, note=note)
 
     return write
 
 
 LABELS = for_each_image(
-    "labels", "PNG of leaf ids, grey", ".labels.png", _writer(colored=False)
+    "labels", "PNG of leaf ids, grey", ".labels.png", _writer(colored=False), is_own
 )
 COLORS = for_each_image(
-    "colors", "the same to look at", ".colors.png", _writer(colored=True)
+    "colors", "the same to look at", ".colors.png", _writer(colored=True), is_own
 )
