@@ -272,7 +272,9 @@ def test_damaged_files_are_made_again(done, photos):
     out = done / "out"
     for name in ("one.npz", "one.png", "sub/two.npz", "sub/two.png"):
         good = (out / name).read_bytes()
-        for bad in (good[: len(good) // 2], good[:-70] + b"?" + good[-69:]):
+        half = len(good) // 2
+        altered = bytes([good[half] ^ 255])
+        for bad in (good[:half], good[:half] + altered + good[half + 1 :]):
             (out / name).write_bytes(bad)
             assert segment(photos, output=out) == 0
             assert (out / name).read_bytes() == good
@@ -343,7 +345,7 @@ def test_images_that_can_have_no_result_fail_alone(
     names = ("coco.json/b.png", "RUN.json/c.png", ".run.lock/d.png", "gone.png")
     for name in names:
         photograph(photos / name)
-    (out / "two.png").mkdir(parents=True)
+    (out / "two.npz").mkdir(parents=True)
     photograph(photos / "two.jpg")
     describe = runs_segment.settings_of
 
@@ -361,14 +363,14 @@ def test_images_that_can_have_no_result_fail_alone(
     end = said.err.partition("These images have no result:")[2]
     for sentence in (
         "gone.png: there is no such file",
-        f"{out / 'two.png'}: expected to write the results of two.jpg there, but this",
+        f"{out / 'two.npz'}: expected to write the results of two.jpg there, but this",
         "one.png: its results would be called one.npz, as the folder",
         "in a folder coco.json, which is the name of a file of the run",
         "in a folder RUN.json, which",
         "in a folder .run.lock, which",
     ):
         assert end.count(sentence) == 1
-    assert names_listed(out) == ["deep/three.png", "two.jpg", "one.npz/a.png"]
+    assert names_listed(out) == ["deep/three.png", "sub/two.jpg", "one.npz/a.png"]
 
 
 def test_a_run_of_other_settings_cannot_begin_beside_one(done, photos, capsys):
@@ -398,7 +400,8 @@ def test_shards_joined_are_one_run_byte_for_byte(finished, out, capsys):
     (out / "sub/two.npz").unlink()
     assert segment(photos, "--join", output=out) == 1
     said = capsys.readouterr().err.splitlines()[-1]
-    assert "1 of 3 have none of these settings, the first of them sub/two.jpg" in said
+    assert "1 of 3 have none of these settings and these very images" in said
+    assert "the first of them sub/two.jpg" in said
     assert not (out / "coco.json").exists()
     assert segment(photos, "--shard=3/7", output=out) == 0
     assert segment(photos, "--join", output=out) == 0

@@ -85,6 +85,25 @@ def test_kill_9_in_the_middle_does_not_change_the_files(command, folder, tmp_pat
     assert results(tmp_path) == results(folder / command)
 
 
+def test_two_runs_at_once_make_the_files_of_one(folder, tmp_path):
+    finish(*(begin("segment", folder, tmp_path) for _ in range(2)))
+    assert results(tmp_path) == results(folder / "segment")
+
+
+def test_of_two_runs_at_once_with_other_settings_one_is_refused(folder, tmp_path):
+    flags = (), ("--refine=none",)
+    processes = [begin("segment", folder, tmp_path, *x) for x in flags]
+    said = [process.communicate(timeout=300)[0] for process in processes]
+    codes = [process.returncode for process in processes]
+    assert sorted(codes) == [0, 1], said
+    assert "there and" in said[codes.index(1)]
+    alone = tmp_path / "alone"
+    finish(begin("segment", folder, alone, *flags[codes.index(0)]))
+    assert {p: x for p, x in results(tmp_path).items() if p.parts[0] != "alone"} == (
+        results(alone)
+    )
+
+
 @pytest.mark.parametrize("num_seeds", [1, 2])
 def test_kill_9_while_the_worst_and_best_are_drawn(num_seeds, folder, tmp_path):
     flags = [f"--num_seeds={num_seeds}"]

@@ -115,11 +115,11 @@ def test_an_image_is_never_overwritten_by_an_overlay(found):
 
 
 def test_of_images_that_would_share_their_files_one_has_a_result(found):
-    touch("p/a.jpg", "p/b.jpg", "p/b.png/c.jpg", "r/p/a.jpg", "q/a.jpg")
+    touch("p/a.jpg", "p/b.jpg", "p/b.npz/c.jpg", "r/p/a.jpg", "q/a.jpg")
     found("p", "r", "q")
     names = [image.name for image in found.images]
-    assert names == ["p/a", "b", "b.png/c", "p/a", "q/a"]
+    assert names == ["p/a", "b", "b.npz/c", "p/a", "q/a"]
     problems = [image.problem for image in found.images]
     assert [bool(x) for x in problems] == [False, True, False, True, False]
-    assert "would be called b.png, as the folder" in problems[1]
+    assert "would be called b.npz, as the folder" in problems[1]
     assert re.search("r/p/a.jpg: .* the same files as those of .*/p/a.jpg", problems[3])

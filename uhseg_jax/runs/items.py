@@ -77,7 +77,7 @@ def read_item(
     """
     image = images[index]
     item = Item(index, image)
-    obstacle = _obstacle(image, claim, formats)
+    obstacle = image.problem or _obstacle(image, claim, formats)
     if obstacle:
         return item.failed(obstacle)
     try:

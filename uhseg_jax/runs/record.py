@@ -274,12 +274,12 @@ def _read(output: Path, *, strict: bool) -> _Record | None:
       RunError: if ``strict``, the file holds something else.
     """
     for path in (output / RECORD, output / _OLD_RECORD):
+        if path.exists() and not path.is_file():
+            raise RunError(_foreign(path))
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except IsADirectoryError:
-            raise RunError(_foreign(path)) from None
         except ValueError:
             found = None
         if isinstance(found, dict) and "weights_sha256" in found:

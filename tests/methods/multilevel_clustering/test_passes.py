@@ -198,6 +198,9 @@ def test_a_stopped_run_goes_on_and_ends_the_same(tmp_path):
     found = discover(mended, sources, folder=tmp_path, settings=DIGEST)
     assert mended.backbone.calls.count("crop") == 1
     np.testing.assert_array_equal(category_map(found, 0), category_map(whole, 0))
+    other = painter()
+    discover(other, sources, folder=tmp_path, settings="1" * 64)
+    assert other.backbone.calls == ["crop"] * 4  # features stay, the rest is of others
     for path in kept_files(tmp_path):
         path.unlink()
     fresh = painter()
