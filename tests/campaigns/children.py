@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import ctypes
 import dataclasses
+import fcntl
 import importlib
 import os
 import resource
@@ -46,6 +47,7 @@ SERVANTS: set[int] = set()  # processes of the campaign itself, which are no str
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _SUBREAPER = 36  # prctl: orphans of our children become our children
 _DROP = 24  # prctl: what is run from here on lacks a capability too
+_PIPE = 1 << 20  # bytes
 _OVERRIDES = (1, 2)  # capabilities by which the superuser may read and write anything
 # What commands import late; Orbax and TensorFlow start no threads before they work.
 _LATE = (
@@ -63,17 +65,15 @@ class Place:
     Attributes:
       folder: the current folder.
       tmp: the folder for temporary files.
-      logs: where its output goes.
       env: variables on top of those of this process; None as a value unsets one.
       file_size: the most bytes that a file may have.
       is_bound: whether permissions count although the superuser runs it.
       cores: processors to run on.
-      stdout: what to write to in place of a log.
+      stdout: what to write to, in place of what is kept in `Ending.said`.
     """
 
     folder: Path
     tmp: Path
-    logs: Path
     env: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     file_size: int | None = None
     is_bound: bool = False
@@ -122,8 +122,9 @@ class Ending:
 class Child:
     """A run that has begun."""
 
-    def __init__(self, pid: int, log: Path, events: Path):
-        self.pid, self._log, self._events = pid, log, events
+    def __init__(self, pid: int, said: int, events: int):
+        self.pid, self._pipes = pid, (said, events)
+        self._read = (bytearray(), bytearray())
         self._began = time.monotonic()
 
     def kill(self, number: signal.Signals) -> None:
@@ -136,19 +137,22 @@ class Child:
         deadline = time.monotonic() + seconds
         while True:
             pid, code, usage = os.wait4(self.pid, os.WNOHANG)
+            for pipe, read in zip(self._pipes, self._read, strict=True):
+                with contextlib.suppress(BlockingIOError):
+                    while data := os.read(pipe, _PIPE):
+                        read += data
             if pid:
                 break
             if time.monotonic() > deadline:
                 self.kill(signal.SIGKILL)
             time.sleep(0.002)
-        events = self._events.read_text(errors="replace").splitlines()
-        said = self._log.read_text(errors="replace")
-        for path in (self._events, self._log):
-            path.unlink()
+        for pipe in self._pipes:
+            os.close(pipe)
+        said, events = (read.decode(errors="replace") for read in self._read)
         return Ending(
             os.waitstatus_to_exitcode(code),
             said,
-            tuple(events),
+            tuple(events.splitlines()),
             usage.ru_maxrss * 1024,
             time.monotonic() - self._began,
         )
@@ -170,17 +174,19 @@ def start(main: Main, argv: Sequence[Any], place: Place) -> Child:
       place: what the run finds around it.
     """
     assert not xla_bridge.backends_are_initialized(), "the children would hang"
-    place.logs.mkdir(parents=True, exist_ok=True)
-    log, events = (
-        Path(tempfile.mkstemp(dir=place.logs, suffix=suffix)[1])
-        for suffix in (".log", ".events")
-    )
     sys.stdout.flush()
     sys.stderr.flush()
+    # Not files, whose size and disk may be limited for the run.
+    (said, say), (events, note) = os.pipe(), os.pipe()
+    for pipe in (said, events):
+        os.set_blocking(pipe, False)
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
     pid = os.fork()
     if not pid:
-        _become(main, [str(x) for x in argv], place, log, events)
-    return Child(pid, log, events)
+        _become(main, [str(x) for x in argv], place, say, note)
+    os.close(say)
+    os.close(note)
+    return Child(pid, said, events)
 
 
 def run(
@@ -221,13 +227,11 @@ def _children() -> list[int]:
     return [x for x in pids if x not in SERVANTS]
 
 
-def _become(
-    main: Main, argv: list[str], place: Place, log: Path, events: Path
-) -> NoReturn:
+def _become(main: Main, argv: list[str], place: Place, say: int, note: int) -> NoReturn:
     """Turns this child into a run of a command, from the first to the last thing."""
     status = 70
     try:
-        _settle(place, log, events)
+        _settle(place, say, note)
         sys.argv = argv
         startup.run_command(main)
     except SystemExit as end:
@@ -246,7 +250,7 @@ def _become(
         os._exit(status)
 
 
-def _settle(place: Place, log: Path, events: Path) -> None:
+def _settle(place: Place, say: int, events: int) -> None:
     os.setsid()
     for name, value in {"TMPDIR": str(place.tmp), **place.env}.items():
         os.environ.pop(name, None)
@@ -254,12 +258,13 @@ def _settle(place: Place, log: Path, events: Path) -> None:
             os.environ[name] = value
     tempfile.tempdir = None
     os.chdir(place.folder)
-    output = os.open(log, os.O_WRONLY | os.O_APPEND)
-    watch = os.open(events, os.O_WRONLY | os.O_APPEND)
-    os.dup2(output, 2)
-    os.dup2(os.open(place.stdout, os.O_WRONLY) if place.stdout else output, 1)
-    for stream, errors in ((sys.stdout, "strict"), (sys.stderr, "backslashreplace")):
-        stream.reconfigure(encoding="utf-8", errors=errors)  # type: ignore[union-attr]
+    os.dup2(say, 2)
+    os.dup2(os.open(place.stdout, os.O_WRONLY) if place.stdout else say, 1)
+    os.close(say)
+    # As Python opens them; those of the parent belong to another kind of file.
+    text: dict[str, Any] = {"encoding": "utf-8", "closefd": False}
+    sys.stdout = open(1, "w", **text)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, errors="backslashreplace", **text)  # noqa: SIM115
     if place.cores is not None:
         os.sched_setaffinity(0, place.cores)
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")  # was read at the import
@@ -274,7 +279,7 @@ def _settle(place: Place, log: Path, events: Path) -> None:
 
     def note(event: str, arguments: tuple[Any, ...]) -> None:
         if event in _STARTS:
-            os.write(watch, f"{event} {arguments!r:.200}\n".encode(errors="replace"))
+            os.write(events, f"{event} {arguments!r:.200}\n".encode(errors="replace"))
 
     sys.addaudithook(note)
 

@@ -9,6 +9,7 @@ memory is bounded. Then the same command again, which must do nothing anew.
 import dataclasses
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.campaigns import jobs
 from tests.campaigns.children import Place, import_early, run, strays
@@ -38,7 +39,7 @@ def main() -> None:
     with opened(given.work) as sandbox:
         made = make_files(sandbox.user / "hostile", given.files, given.seed)
         output = sandbox.output("images")
-        place = _bound(sandbox)
+        place = _bound(sandbox, given.compiled)
         before = sandbox.digest()
         argv = ["uhseg-segment", "hostile", f"--output={output}", *_FLAGS]
         limit = 60 * given.minutes
@@ -66,13 +67,14 @@ def main() -> None:
     finish(report.end())
 
 
-def _bound(sandbox: Sandbox) -> Place:
+def _bound(sandbox: Sandbox, compiled: Path | None) -> Place:
     """The place of a run whose permissions count, and a folder that it may not list."""
     locked = sandbox.user / "hostile" / "locked"
     locked.mkdir()
     (locked / "image.png").touch()
     locked.chmod(0)
-    return dataclasses.replace(jobs.environment(sandbox), is_bound=True)
+    place = jobs.environment(sandbox, compiled)
+    return dataclasses.replace(place, is_bound=True)
 
 
 def _sentences(said: str) -> list[str]:

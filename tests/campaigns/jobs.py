@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,16 +63,17 @@ class Job:
         return run(self.main, self.argv(output), self.place, **kwargs)
 
 
-def environment(sandbox: Sandbox, **others: str | None) -> Place:
+def environment(
+    sandbox: Sandbox, compiled: Path | None = None, **others: str | None
+) -> Place:
     """The place of runs that keep their compiled programs.
-
-    ``JAX_COMPILATION_CACHE_DIR`` may name a folder that outlives the campaign.
 
     Args:
       sandbox: where they happen.
+      compiled: the folder for those; None for one that goes with the sandbox.
       others: further variables.
     """
-    compiled = os.environ.get("JAX_COMPILATION_CACHE_DIR", sandbox.root / "compiled")
+    compiled = (compiled or sandbox.root / "compiled").absolute()
     return sandbox.place(
         **{
             "JAX_COMPILATION_CACHE_DIR": str(compiled),
@@ -108,7 +108,8 @@ def all_jobs(sandbox: Sandbox, place: Place) -> Iterator[dict[str, Job]]:
         file.parent.mkdir()
         file.write_bytes(weights)
         converting = _converting("convert", variants["hub"], place, f"--file={file}")
-        assert converting.run(sandbox.cache).status == 0
+        ending = converting.run(sandbox.cache)
+        assert not ending.status, ending.said
         jobs = [
             _segmenting(sandbox, place),
             _scoring(data, place),

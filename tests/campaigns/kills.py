@@ -40,7 +40,7 @@ def main() -> None:
     import_early()
     reports = []
     with opened(given.work) as sandbox:
-        place = jobs.environment(sandbox)
+        place = jobs.environment(sandbox, given.compiled)
         with jobs.all_jobs(sandbox, place) as known:
             for name in given.names:
                 report = Report(f"kills, {name}", given.minutes, given.seed)

@@ -36,6 +36,7 @@ def arguments(
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=minutes)
     parser.add_argument("--work", type=Path, help="where the sandbox is made")
+    parser.add_argument("--compiled", type=Path, help="compiled programs to keep")
     for name, default in others.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     names = list(names)

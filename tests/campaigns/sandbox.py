@@ -80,7 +80,7 @@ class Sandbox:
             "PYTHONPATH": None,
             **others,
         }
-        return Place(self.user, self.tmp, self.root / "logs", env)
+        return Place(self.user, self.tmp, env)
 
     def digest(self) -> str:
         """Of all that is the person's."""
