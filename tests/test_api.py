@@ -10,7 +10,7 @@ from PIL import Image
 
 import uhseg_jax
 from uhseg_jax import api, backbones, methods
-from uhseg_jax.backbones import PatchRequest
+from uhseg_jax.backbones import PatchRequest, loading
 from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.pipeline import Segmenter
 
@@ -70,6 +70,48 @@ def test_segment_is_extraction_then_segment_features():
     whole = uhseg_jax.segment(photo(), model=MODEL, config=CONFIG, grid=True)
     np.testing.assert_array_equal(
         by_features.cut(num_regions=3), whole.cut(num_regions=3)
+    )
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        jax.enable_x64(True),
+        jax.default_matmul_precision("bfloat16"),
+        jax.default_prng_impl("rbg"),
+        jax.threefry_partitionable(False),
+        jax.numpy_rank_promotion("raise"),
+        jax.numpy_dtype_promotion("strict"),
+        pytest.param(jax.debug_nans(True), marks=pytest.mark.slow),  # compiles anew
+    ],
+    ids=["x64", "precision", "keys", "partitions", "ranks", "dtypes", "nans"],
+)
+def test_results_do_not_depend_on_settings_of_the_process(setting):
+    def results():
+        tree = uhseg_jax.segment(photo(), **PLAIN)
+        found = uhseg_jax.extract_features(photo(), model=MODEL, image_size=6 * PATCH)
+        by_features = uhseg_jax.segment_features(found, config=CONFIG)
+        return tree, by_features, tree.cut(num_regions=3), tree.prune(depth=1), found
+
+    wanted = results()
+    with setting:
+        loading._load.cache_clear()
+        found = results()
+    assert [x.dtype for x in jax.tree.leaves(found)] == [
+        x.dtype for x in jax.tree.leaves(wanted)
+    ]
+    jax.tree.map(np.testing.assert_array_equal, found, wanted)
+
+
+def test_features_on_a_device_give_the_tree_of_those_in_numpy():
+    found = features(6, 6, 8)
+    wanted = uhseg_jax.segment_features(found, config=CONFIG)
+    device = uhseg_jax.segment_features(jax.device_put(found), config=CONFIG)
+    assert_same_tree(device, wanted)
+    half = jax.device_put(found).astype(jax.numpy.bfloat16)
+    assert_same_tree(
+        uhseg_jax.segment_features(half, config=CONFIG),
+        uhseg_jax.segment_features(np.asarray(half, np.float32), config=CONFIG),
     )
 
 

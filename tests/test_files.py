@@ -1,3 +1,4 @@
+import os
 import tempfile
 
 import pytest
@@ -24,3 +25,11 @@ def test_no_error_names_the_temporary_file(tmp_path, monkeypatch):
     with pytest.raises(PermissionError) as caught, atomic_write(path):
         pass
     assert caught.value.filename == str(path)
+
+
+@pytest.mark.parametrize("stem", ["x" * 251, "写" * 83])
+def test_any_name_that_a_file_can_have_is_written(tmp_path, stem):
+    path = tmp_path / f"{stem}.npz"
+    with atomic_write(path) as aside:
+        aside.touch()
+    assert os.listdir(tmp_path) == [path.name]

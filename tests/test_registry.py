@@ -32,3 +32,10 @@ def test_an_unknown_name_is_answered_with_those_that_are_known():
 def test_nothing_is_suggested_where_nothing_is_close():
     assert suggest("abc", ["abd", "xyz"]) == " Did you mean 'abd'?"
     assert suggest("abc", ["xyz"]) == ""
+
+
+def test_two_entries_of_one_name_are_refused():
+    with pytest.raises(
+        ValueError, match=r"every fruit under a name of its own.*'pear'"
+    ):
+        Registry("fruit", [Fruit("pear"), Fruit("apple"), Fruit("pear")])

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from uhseg_jax import backbones, methods
+from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import read_image, resize
 from uhseg_jax.methods import DEFAULT_METHOD
@@ -75,6 +76,7 @@ def segment(
     return found.grid if grid else found.tree
 
 
+@entry_point
 def segment_features(
     features: npt.ArrayLike,
     *,
@@ -92,9 +94,9 @@ def segment_features(
 
     Args:
       features: an array ``[h, w, d]``, or ``[b, h, w, d]`` for a batch, of any
-        floating type; vectors of any length, which count by their direction. For the
-        method "diffusion_walk" attention ``[h, w, h * w]``, what every cell takes from
-        each.
+        floating type and on any device; vectors of any length, which count by their
+        direction. For the method "diffusion_walk" attention ``[h, w, h * w]``, what
+        every cell takes from each.
       method: a name in `uhseg_jax.methods.METHODS`.
       config: the method's frozen config; None for its default.
 
@@ -168,15 +170,17 @@ def extract_features(
     return np.asarray(features[0])
 
 
-def _checked_features(features: Any) -> Float[Array | np.ndarray, "*b h w d"]:
-    """Features as an array of float32 or more, or a sentence on what is wrong."""
-    if not isinstance(features, jax.Array):
-        try:
-            features = np.asarray(features)
-        except ValueError as error:  # nested lists of several lengths
-            raise ValueError(
-                f"expected features as an array [h, w, d] or [b, h, w, d], but {error}"
-            ) from error
+def _checked_features(features: Any) -> Float[np.ndarray, "*b h w d"]:
+    """Features as an array of float32 or more, or a sentence on what is wrong.
+
+    On the host, wherever they were: devices divide in ways of their own.
+    """
+    try:
+        features = np.asarray(features)
+    except ValueError as error:  # nested lists of several lengths
+        raise ValueError(
+            f"expected features as an array [h, w, d] or [b, h, w, d], but {error}"
+        ) from error
     if features.ndim not in (3, 4) or 0 in features.shape:
         raise ValueError(
             "expected features [h, w, d] or [b, h, w, d] with no empty axis, but got "
@@ -189,10 +193,9 @@ def _checked_features(features: Any) -> Float[Array | np.ndarray, "*b h w d"]:
         )
     if features.dtype.itemsize < 4:
         features = features.astype(np.float32)
-    xp = jnp if isinstance(features, jax.Array) else np
-    largest = xp.max(xp.abs(features), axis=-1, keepdims=True)
-    if not xp.isfinite(largest).all():
-        count = int((~xp.isfinite(largest)).sum())
+    largest = np.max(np.abs(features), axis=-1, keepdims=True)
+    if not np.isfinite(largest).all():
+        count = int((~np.isfinite(largest)).sum())
         raise ValueError(
             f"expected finite features, but {count} of {largest.size} vectors hold NaN "
             "or infinity; check the backbone's input and dtype."
@@ -201,14 +204,13 @@ def _checked_features(features: Any) -> Float[Array | np.ndarray, "*b h w d"]:
 
 
 def _at_unit_scale(
-    features: Float[Array | np.ndarray, "b h w d"],
-) -> Float[Array, "b h w d"]:
+    features: Float[np.ndarray, "b h w d"],
+) -> Float[np.ndarray, "b h w d"]:
     """float32 features whose largest entries are 1 or -1; zero vectors stay.
 
     In their own type first: features of float64, and squares of very large or small
     ones of float32, leave float32's range.
     """
-    xp = jnp if isinstance(features, jax.Array) else np
-    largest = xp.max(xp.abs(features), axis=-1, keepdims=True)
-    scaled = features / xp.where(largest > 0, largest, 1)
-    return jnp.asarray(scaled.astype(np.float32))
+    largest = np.max(np.abs(features), axis=-1, keepdims=True)
+    scaled = features / np.where(largest > 0, largest, 1)
+    return scaled.astype(np.float32)

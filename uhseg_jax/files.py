@@ -1,6 +1,7 @@
 """Writing files so that nothing half-written is ever taken for a result."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -10,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["atomic_write", "remove_stale_parts", "write_json"]
+__all__ = ["atomic_write", "remove_parts", "sha256_of", "write_json"]
 
-_PART = re.compile(r"\..+\.(npz|png|json|html|csv)\.\w{8}\.part")
-_STALE_AFTER = 3600.0  # seconds; files being written change more often than that
+# Short, so that every name which the file itself can have works aside as well.
+_PREFIX, _SUFFIX = ".uhseg-", ".part"
+_PART = re.compile(r"\.uhseg-\w{8}\.part")
 
 
 @contextlib.contextmanager
@@ -23,7 +25,8 @@ def atomic_write(
     """Yields a path to write to; renames it to ``path`` when the block succeeds.
 
     The temporary file lies in the same folder (created if need be), so the rename is
-    atomic; if the block raises, the temporary file goes and ``path`` is as it was.
+    atomic; if the block raises, the temporary file goes and ``path`` is as it was. What
+    a killed process leaves is found by `remove_parts`.
 
     Args:
       path: the file to write.
@@ -38,9 +41,7 @@ def atomic_write(
     aside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".part"
-        )
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
         os.close(handle)
         aside = Path(name)
         yield aside
@@ -51,9 +52,8 @@ def atomic_write(
         else:
             _rename_if_absent(aside, path)
     except OSError as error:
-        name = os.path.basename(str(error.filename))
-        is_aside = name.startswith(f".{path.name}.") and name.endswith(".part")
-        if error.filename not in (None, str(path.parent)) and not is_aside:
+        is_part = _PART.fullmatch(os.path.basename(str(error.filename)))
+        if error.filename not in (None, str(path.parent)) and not is_part:
             raise
         if error.errno is None:  # of a library such as Pillow, with a text alone
             raise OSError(f"{path}: {error}") from error
@@ -71,17 +71,29 @@ def write_json(
         aside.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def remove_stale_parts(folder: Path) -> None:
-    """Deletes what processes that were killed left half-written, an hour ago or more.
+def remove_parts(folder: Path, *, age: float, beside: str) -> None:
+    """Deletes what processes that were killed left half-written.
 
     Args:
       folder: searched with those below it.
+      age: seconds for which a file must not have changed.
+      beside: name of a file; folders below that hold one are left alone.
     """
-    for part in folder.rglob(".*.part"):
-        with contextlib.suppress(OSError):
-            age = time.time() - part.stat().st_mtime
-            if _PART.fullmatch(part.name) and age > _STALE_AFTER:
-                part.unlink()
+    for parent, folders, names in os.walk(folder):
+        if beside in names and parent != str(folder):
+            folders.clear()
+            continue
+        for name in filter(_PART.fullmatch, names):
+            part = Path(parent, name)
+            with contextlib.suppress(OSError):
+                if time.time() - part.stat().st_mtime >= age:
+                    part.unlink()
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 digest of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _rename_if_absent(aside: Path, path: Path) -> None:

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 
 from uhseg_jax import backbones, methods
 from uhseg_jax.batches import map_images
+from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.methods.method import Collection, Fitted
@@ -83,6 +84,7 @@ class Segmenter:
         fitted = self.fit(Collection(images.__getitem__, len(images)))
         return list(fitted.segment(range(len(images)), images))
 
+    @entry_point
     def fit(self, collection: Collection) -> Fitted:
         """Lets the method learn from a collection what it wants to know of it."""
         return self.method.fit(self, collection)
@@ -128,6 +130,7 @@ class Segmenter:
         """
         return self._extractor(images)
 
+    @entry_point
     def trees(self, features: Float[Array, "b h w d"]) -> RegionTree:
         """The method alone: a batched tree on the patch grid."""
         return jitted_trees(

@@ -37,11 +37,22 @@ class Registry(Mapping[str, Entry]):
     Args:
       kind: what an entry is called in messages, as in "unknown method 'x'".
       entries: one line of code for each.
+
+    Raises:
+      ValueError: two entries have one name, so that one would never be found.
     """
 
     def __init__(self, kind: str, entries: Iterable[Entry]):
         self._kind = kind
-        self._entries = {entry.name: entry for entry in entries}
+        self._entries: dict[str, Entry] = {}
+        for entry in entries:
+            if entry.name in self._entries:
+                raise ValueError(
+                    f"expected every {kind} under a name of its own, but two are "
+                    f"called {entry.name!r}: {self._entries[entry.name]!r} and "
+                    f"{entry!r}."
+                )
+            self._entries[entry.name] = entry
 
     def __getitem__(self, name: str) -> Entry:
         """The entry of that name.

@@ -294,7 +294,7 @@ def test_files_that_no_evaluation_wrote_are_neither_read_nor_deleted(
     ours, theirs = tmp_path / "images-0.jsonl", tmp_path / "images-train.jsonl"
     for path in (ours, theirs):
         path.write_text("{}\n")
-    with pytest.raises(RunError, match=r"images-0\.jsonl: .* so no run wrote it"):
+    with pytest.raises(RunError, match=r"images-0\.jsonl: .* no run wrote it"):
         evaluate(segmenter, Shapes(1), tmp_path)
     assert ours.exists()
     assert evaluate(segmenter, Shapes(1), tmp_path, overwrite=True)["images"] == 1

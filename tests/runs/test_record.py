@@ -1,9 +1,16 @@
 import copy
 import json
+import os
+import subprocess
+import sys
+import time
 
 import pytest
 
+from uhseg_jax import locks
+from uhseg_jax.runs import record
 from uhseg_jax.runs.record import RunError, claim, require
+from uhseg_jax.runs.settings import digest
 from uhseg_jax.runs.shards import Share
 
 SETTINGS = {
@@ -21,15 +28,29 @@ def changed(**change):
 
 
 def claimed(folder, settings=SETTINGS, **kwargs):
-    return claim(folder, settings, results=folder.rglob("*.npz"), **kwargs)
+    """A claim that has ended."""
+    with claim(folder, settings, results=folder.rglob("*.npz"), **kwargs) as made:
+        return made
+
+
+def write(made, name, text):
+    with made.write(name) as aside:
+        aside.write_text(text)
 
 
 def test_a_folder_is_claimed_once(tmp_path):
     out = tmp_path / "out"
-    since = claimed(out)
-    assert claimed(out) == since == require(out, SETTINGS)
-    assert claimed(out, shared=True, overwrite=True) == since
-    assert claimed(out, overwrite=True) > since
+    made = claimed(out)
+    before = (out / "run.json").read_bytes()
+    assert made.settings_sha256 == digest(SETTINGS)
+    with require(out, SETTINGS) as required:
+        assert required.settings_sha256 == made.settings_sha256
+    claimed(out)
+    claimed(out, shared=True, overwrite=True)
+    assert (out / "run.json").read_bytes() == before
+    assert os.listdir(out) == ["run.json"]
+    backwards = dict(reversed(SETTINGS.items()))
+    assert digest(backwards) == made.settings_sha256 != digest(changed(version="2"))
 
 
 @pytest.mark.parametrize(
@@ -55,35 +76,81 @@ def test_other_settings_are_refused_and_named(tmp_path, change, sentence):
     claimed(tmp_path, other, overwrite=True)
     assert (tmp_path / "sub/a.npz").exists()
     claimed(tmp_path, other)
-    claimed(tmp_path, overwrite=True, shared=True, forget=tmp_path.glob("*/*.npz"))
+    claimed(tmp_path, overwrite=True, forget=tmp_path.glob("*/*.npz"))
     assert not (tmp_path / "sub/a.npz").exists()
 
 
 @pytest.mark.parametrize("name", ["run.json", "settings.json"])
-def test_results_of_older_versions_are_refused(tmp_path, name):
+@pytest.mark.parametrize("kind", [{}, {"kind": "segment"}])
+def test_results_of_older_versions_are_refused(tmp_path, name, kind):
     (tmp_path / "a.npz").touch()
     old = {k: v for k, v in SETTINGS.items() if k != "kind"}
-    (tmp_path / name).write_text(json.dumps(old))
-    with pytest.raises(
-        RunError, match="uhseg_jax 1, which recorded its settings otherwise"
-    ):
-        claimed(tmp_path)
+    (tmp_path / name).write_text(json.dumps({**old, **kind}))
+    sentence = "uhseg_jax 1, which recorded its settings otherwise"
+    for refused in (claimed, require):
+        with pytest.raises(RunError, match=sentence):
+            refused(tmp_path, SETTINGS)
     claimed(tmp_path, overwrite=True)
     claimed(tmp_path)
 
 
 def test_settings_without_a_result_are_replaced(tmp_path):
-    since = claimed(tmp_path)
-    assert claimed(tmp_path, changed(model="n")) > since
+    claimed(tmp_path)
+    other = claimed(tmp_path, changed(model="n"))
+    assert require(tmp_path, changed(model="n")).settings_sha256 == (
+        other.settings_sha256
+    )
 
 
-def test_files_of_others_are_refused(tmp_path):
+def test_files_of_others_are_refused_and_those_of_a_run_are_known(tmp_path):
     coco = tmp_path / "coco.json"
-    coco.touch()
-    with pytest.raises(RunError, match=r"holds no run\.json"):
-        claimed(tmp_path, files=[coco])
-    claimed(tmp_path, files=[coco], overwrite=True)
-    claimed(tmp_path, files=[coco])
+    coco.write_text("of a user")
+    for _ in range(2):  # with and without a record
+        with pytest.raises(RunError, match=r"coco\.json: .* no run wrote it"):
+            claimed(tmp_path, files=[coco])
+        claimed(tmp_path)
+    claimed(tmp_path, files=[coco], is_own=lambda path: path == coco)
+    with claim(tmp_path, SETTINGS) as made:
+        with pytest.raises(RunError, match="no run wrote it"):
+            write(made, "coco.json", "ours")
+        write(made, "sub/metrics.json", "1")
+        assert made.owns("sub/metrics.json")
+        assert not made.owns("coco.json")
+    assert coco.read_text() == "of a user"
+    with claim(tmp_path, SETTINGS, files=[coco], overwrite=True) as made:
+        write(made, "coco.json", "ours")
+    files = [coco, tmp_path / "sub/metrics.json"]
+    with claim(tmp_path, changed(version="2"), files=files) as made:
+        write(made, "sub/metrics.json", "2")
+    recorded = json.loads((tmp_path / "run.json").read_text())["files"]
+    assert [len(recorded[x]) for x in ("coco.json", "sub/metrics.json")] == [1, 2]
+    files[1].write_text("altered")
+    with pytest.raises(RunError, match=r"metrics\.json: .* no run wrote it"):
+        claimed(tmp_path, changed(version="2"), files=files)
+    coco.unlink()
+    coco.mkdir()
+    with pytest.raises(RunError, match="but this is a folder; rename it"):
+        claimed(tmp_path, files=[coco], overwrite=True)
+
+
+def test_a_file_is_known_even_if_the_process_dies_before_or_after_the_rename(
+    tmp_path, monkeypatch
+):
+    with claim(tmp_path, SETTINGS) as made:
+        write(made, "metrics.json", "1")
+
+        def die(aside, path):
+            if path.name == "metrics.json":
+                raise KeyboardInterrupt
+            rename(aside, path)
+
+        rename = os.replace
+        monkeypatch.setattr(os, "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            write(made, "metrics.json", "2")
+        assert made.owns("metrics.json")
+        (tmp_path / "metrics.json").write_text("2")
+        assert made.owns("metrics.json")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"epochs": 3}', "\udcff"])
@@ -94,38 +161,120 @@ def test_a_run_json_of_something_else_is_refused(tmp_path, content):
     claimed(tmp_path, overwrite=True)
 
 
-def test_of_processes_that_begin_together_the_first_writes_the_settings(tmp_path):
-    since = []
+def test_runs_of_other_settings_cannot_begin_while_one_works(tmp_path):
+    other = changed(version="2")
+    with claim(tmp_path, SETTINGS) as first, claim(tmp_path, SETTINGS) as second:
+        for settings, overwrite in ((other, False), (other, True), (SETTINGS, True)):
+            with pytest.raises(RunError, match="another run works") as caught:
+                claimed(tmp_path, settings, overwrite=overwrite)
+            assert ("version 1 there and 2 now" in str(caught.value)) == (
+                settings == other
+            )
+        claimed(tmp_path, shared=True, overwrite=True)
+        first.close()
+        with pytest.raises(RunError, match="another run works"):
+            claimed(tmp_path, other)
+        second.close()
+    claimed(tmp_path, other)
 
-    def files():  # asked for between reading the settings and writing them
-        since.append(claimed(tmp_path))
-        yield from ()
 
-    assert claim(tmp_path, SETTINGS, files=files()) == since[0]
-    (tmp_path / "run.json").unlink()
-    with pytest.raises(RunError, match="version 1 there and 2 now"):
-        claim(tmp_path, changed(version="2"), files=files())
+def test_a_killed_process_keeps_nobody_out(tmp_path):
+    code = (
+        "import sys, time; from uhseg_jax.locks import FileLock\n"
+        "lock = FileLock(sys.argv[1]); print(lock.try_alone(), flush=True)\n"
+        "time.sleep(60)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / ".run.lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "True\n"
+        lock = locks.FileLock(tmp_path / ".run.lock")
+        assert not lock.try_shared()
+        process.kill()
+    claimed(tmp_path)
+
+
+def test_a_lock_file_that_its_last_holder_deletes_is_made_anew(tmp_path):
+    path = tmp_path / "lock"
+    first, second = locks.FileLock(path), locks.FileLock(path)
+    assert first.try_alone()
+    assert not second.try_alone()
+    first.close()
+    assert not path.exists()
+    third = locks.FileLock(path)
+    assert third.try_shared()
+    assert not second.try_alone()
+    assert second.try_shared()
+    third.close()
+    assert path.exists()
+    second.close()
+    assert not path.exists()
+
+
+def test_a_folder_without_locks_is_claimed_all_the_same(tmp_path, monkeypatch):
+    def flock(handle, kind):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(locks.fcntl, "flock", flock)
+    with claim(tmp_path, SETTINGS):
+        claimed(tmp_path)
+        (tmp_path / "a.npz").touch()
+        with pytest.raises(RunError, match="version 1 there and 2 now"):
+            claimed(tmp_path, changed(version="2"))
 
 
 @pytest.mark.parametrize("before", [None, {"version": "0"}])
-def test_results_of_a_process_that_begins_meanwhile_are_not_refused(tmp_path, before):
+def test_without_locks_processes_that_begin_together_agree(
+    tmp_path, monkeypatch, before
+):
+    """Of several the first writes the settings, and its results are not refused."""
+    monkeypatch.setattr(locks, "fcntl", None)
     if before:
         claimed(tmp_path, changed(**before))
 
     def others():  # asked for after reading the settings
-        claim(tmp_path, SETTINGS)
+        claim(tmp_path, SETTINGS, forget=tmp_path.glob("*.npz"))
         (tmp_path / "a.npz").touch()
         yield tmp_path / "a.npz"
 
-    old = tmp_path.glob("*.npz")
-    claim(tmp_path, SETTINGS, files=others(), results=others(), forget=old)
+    made = claim(tmp_path, SETTINGS, files=others(), is_own=os.path.exists)
     assert (tmp_path / "a.npz").exists()
+    if before:
+        (tmp_path / "a.npz").unlink()
+        with pytest.raises(RunError, match="version 1 there and 2 now"):
+            claim(tmp_path, changed(version="2"), results=others())
+    assert require(tmp_path, SETTINGS).settings_sha256 == made.settings_sha256
 
 
-def test_an_unwritable_folder_is_named(tmp_path):
+def test_what_killed_processes_left_half_written_is_removed(tmp_path):
+    ours = [tmp_path / x for x in (".uhseg-abcd_f12.part", "sub/.uhseg-abcdef12.part")]
+    others = [tmp_path / x for x in (".uhseg-x.part", "a.part", "run/run.json")]
+    others.append(tmp_path / "run/.uhseg-abcdef12.part")  # another run may work there
+    for path in (*ours, *others):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    with claim(tmp_path, SETTINGS):
+        assert not any(x.exists() for x in ours)
+        ours[0].touch()
+        claimed(tmp_path)
+        assert ours[0].exists()
+    claimed(tmp_path, shared=True)  # shards elsewhere may not see the lock
+    assert ours[0].exists()
+    long_ago = time.time() - 4000
+    os.utime(ours[0], (long_ago, long_ago))
+    claimed(tmp_path, shared=True)
+    assert not ours[0].exists()
+    assert all(x.exists() for x in others)
+
+
+def test_what_cannot_be_claimed_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match=r"file/run\.json: expected to write it"):
+    with pytest.raises(RunError, match="file: expected a folder for the results"):
         claimed(tmp_path / "file")
+    with pytest.raises(RunError, match="file/out: expected to write it"):
+        claimed(tmp_path / "file/out")
+    (tmp_path / record.RECORD).mkdir()
+    with pytest.raises(RunError, match=r"run\.json: .* but this is a folder"):
+        claimed(tmp_path)
 
 
 def test_shards_share_out_all_images():

@@ -15,6 +15,7 @@ from uhseg_jax.backbones.variant import Spec
 from uhseg_jax.backbones.vit.attention import AttentionRule
 from uhseg_jax.backbones.weights.convert import Naming
 from uhseg_jax.batches import map_images, on_all_devices
+from uhseg_jax.entry import entry_point
 from uhseg_jax.images import resize
 from uhseg_jax.types import Array, Pixels, UInt8
 
@@ -142,6 +143,7 @@ class Extractor:
     request: Request
     mesh: Mesh | None = None
 
+    @entry_point
     def __call__(self, images: Sequence[Pixels]) -> Any:
         """The answers for several images of any sizes, one after the other.
 

@@ -38,6 +38,7 @@ from uhseg_jax.backbones.weights.obtain import (
 from uhseg_jax.backbones.weights.readers import LazyArrays, read_diffusers, read_tensors
 from uhseg_jax.backbones.weights.readers.flax_files import own_params, torch_layout
 from uhseg_jax.backbones.weights.sources import TOKENIZER_FILES
+from uhseg_jax.entry import entry_point
 
 TOKENIZER = "tokenizer"  # the folder of its files, in a checkpoint and in diffusers
 
@@ -76,6 +77,7 @@ def default_dtype() -> Any:
     return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
 
 
+@entry_point
 def load_backbone(
     name: str,
     *,
@@ -141,6 +143,7 @@ def _placed(params: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
+@entry_point
 def convert_variant(
     variant: Variant,
     *,

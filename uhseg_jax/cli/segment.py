@@ -25,7 +25,7 @@ from uhseg_jax.cli import flags, startup
 from uhseg_jax.cli.segment_flags import batch_size_of, config_of, parse, shard_of
 from uhseg_jax.runs import hosts, segment
 from uhseg_jax.runs.images import RunImage, demo_run_image, find_run_images
-from uhseg_jax.runs.record import require
+from uhseg_jax.runs.record import RECORD, require
 
 
 def main(argv: Sequence[str]) -> int:
@@ -82,16 +82,18 @@ def _segment(
     output, shard = flags.output_of(values), shard_of(values)
     which: dict[str, Any] = {"formats": values.format}
     if values.join:
-        since = require(output, settings)
-        with _progress(len(images), ()) as callbacks:
+        claim = require(output, settings)
+        since = (output / RECORD).stat().st_mtime_ns
+        with claim, _progress(len(images), ()) as callbacks:
             del callbacks["on_pass"]
             return segment.join_results(
                 images, output, since=since, **which, **callbacks
             )
     which |= {"shard": shard, "overwrite": values.overwrite}
-    since = segment.claim_images(output, settings, images, **which)
+    claim = segment.claim_images(output, settings, images, **which)
+    since = (output / RECORD).stat().st_mtime_ns
     share = (shard or hosts.share()).of(len(images))
-    with _progress(len(share), segmenter.method.passes) as callbacks:
+    with claim, _progress(len(share), segmenter.method.passes) as callbacks:
         return segment.segment_images(
             segmenter,
             images,

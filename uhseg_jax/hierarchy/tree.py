@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy import cuts, pruning, tree_file
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT, Nodes
 from uhseg_jax.hierarchy.tree_file import TreeFileError
@@ -264,6 +265,7 @@ def visible_nodes(tree: RegionTree, **criterion: Any) -> Int[IntArray, " n"]:
     return on_nodes(tree, cuts.visible_nodes, bound, kind=kind)
 
 
+@entry_point
 def on_nodes(
     tree: RegionTree, function: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> Any:

@@ -7,7 +7,7 @@ know of no difference.
 
 import abc
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -136,12 +136,14 @@ class Method(abc.ABC):
         """The output of one image's features ``[h, w, d]``, with a ``tree``; pure."""
 
     @abc.abstractmethod
-    def settings(self, config: Any, identities: Sequence[str]) -> dict[str, Any]:
+    def settings(self, config: Any, identities: Iterable[str]) -> dict[str, Any]:
         """What results depend on, JSON-ready, beyond the image itself.
 
         Args:
           config: the method's frozen config.
-          identities: texts that tell the images of the run apart from others.
+          identities: texts that tell the images of the run apart from others. They may
+            be made by reading every image, so only a method that learns from all of
+            them iterates.
         """
 
     @abc.abstractmethod
@@ -183,7 +185,7 @@ class ImageMethod(Method):
         """What ``segment_fn`` finds."""
         return self.segment_fn(features, config)
 
-    def settings(self, config: Any, identities: Sequence[str]) -> dict[str, Any]:
+    def settings(self, config: Any, identities: Iterable[str]) -> dict[str, Any]:
         """The parameters."""
         del identities
         return dataclasses.asdict(config)

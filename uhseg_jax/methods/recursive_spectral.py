@@ -131,14 +131,13 @@ def default() -> Config:
     return Config()
 
 
-def check_features(features: Float[np.ndarray | Array, "*b h w d"]) -> None:
+def check_features(features: Float[np.ndarray, "*b h w d"]) -> None:
     """Refuses features that have no cosine.
 
     Raises:
       ValueError: a vector is zero.
     """
-    xp = jnp if isinstance(features, jax.Array) else np
-    missing = int((~xp.any(features, axis=-1)).sum())
+    missing = int((~np.any(features, axis=-1)).sum())
     if missing:
         raise ValueError(
             f"expected features of some length, but {missing} of "

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uhseg_jax.entry import entry_point
 from uhseg_jax.interpolation import Taps, read_taps, with_margin
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.refinement.labels import resize_labels
@@ -18,6 +19,7 @@ __all__ = ["refine_foreground"]
 _MIN_PROBABILITY = 1e-5
 
 
+@entry_point
 def refine_foreground(
     probability: Float[Array | np.ndarray, "h w"],
     image: UInt8[np.ndarray, "H W 3"],

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.interpolation import Taps, read_taps, with_margin
 from uhseg_jax.refinement.components import absorb_small_components
@@ -31,6 +32,7 @@ __all__ = ["refine"]
 _MIN_SLOTS = 8
 
 
+@entry_point
 def refine(
     tree: RegionTree,
     features: Float[Array | np.ndarray, "h w d"],

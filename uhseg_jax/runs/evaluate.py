@@ -15,7 +15,6 @@ import jax
 import numpy as np
 
 from uhseg_jax.datasets.source import Example, Source
-from uhseg_jax.export.exporter import is_current
 from uhseg_jax.files import atomic_write, write_json
 from uhseg_jax.methods.method import Collection, Fitted
 from uhseg_jax.metrics import states
@@ -25,7 +24,8 @@ from uhseg_jax.protocols.gallery import choose_extremes, draw_beside_truth
 from uhseg_jax.runs import hosts
 from uhseg_jax.runs.journal import Entry, Journal
 from uhseg_jax.runs.read_ahead import read_ahead
-from uhseg_jax.runs.record import Settings, claim, describe, naming_the_file
+from uhseg_jax.runs.record import RECORD, Claim, claim, naming_the_file
+from uhseg_jax.runs.settings import Settings, describe
 
 __all__ = ["evaluate", "settings_of"]
 
@@ -100,18 +100,42 @@ def evaluate(
       DatasetError: an example cannot be read, or the protocol cannot score the dataset.
     """
     scoring = scoring or Scoring()
+    claims: list[Claim] = []
     hosts.first_then_others(
-        lambda: claim(
-            output,
-            settings_of(segmenter, source, scoring),
-            results=_results_in(output),
-            files=_results_in(output),
-            forget=_results_in(output),
-            overwrite=overwrite,
-            shared=hosts.index() > 0,
+        lambda: claims.append(
+            claim(
+                output,
+                settings_of(segmenter, source, scoring),
+                results=_results_in(output),
+                files=() if (output / RECORD).exists() else _results_in(output),
+                forget=_results_in(output),
+                overwrite=overwrite,
+                shared=hosts.index() > 0,
+            )
         ),
         name=str(output),
     )
+    with claims[0] as claimed:
+        return _evaluate(
+            segmenter,
+            source,
+            claimed,
+            scoring,
+            batch_size=batch_size,
+            on_image=on_image,
+        )
+
+
+def _evaluate(
+    segmenter: Segmenter,
+    source: Source,
+    claimed: Claim,
+    scoring: Scoring,
+    *,
+    batch_size: int,
+    on_image: Progress,
+) -> dict[str, float]:
+    output = claimed.output
     source = scoring.view(source)
     config, num_seeds = segmenter.config, scoring.num_seeds
     metrics: dict[int, dict[str, float]] = {}
@@ -238,7 +262,7 @@ class _Evaluation:
         paths = {name: folder / f"{name}.png" for name in extremes}
         journals = _journals_in(self._folder)
         scored = max((x.stat().st_mtime_ns for x in journals), default=0)
-        if all(is_current(path, scored) for path in paths.values()):
+        if all(_is_current(path, scored) for path in paths.values()):
             return
         try:
             for name, index in extremes.items():
@@ -257,6 +281,13 @@ class _Evaluation:
                 f"({error}).",
                 file=sys.stderr,
             )
+
+
+def _is_current(path: Path, since: int) -> bool:
+    try:
+        return path.stat().st_mtime_ns >= since
+    except OSError:
+        return False
 
 
 def _journals_in(folder: Path) -> Iterator[Path]:

@@ -1,30 +1,30 @@
-"""What the results in a folder were made with, so that none of another kind are mixed.
+"""Whose the files in an output folder are, and which settings are in force there.
 
-``run.json`` is written when its settings come into force, before the first result. A
-result older than it belongs to earlier settings and does not count.
+``run.json`` is written when its settings come into force, before the first result. It
+also lists, by their digests, the files of the run that carry no mark of their own. A
+lock on the folder keeps runs of other settings out as long as one works there.
 """
 
 import contextlib
+import dataclasses
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-import uhseg_jax
-from uhseg_jax.files import remove_stale_parts, write_json
-from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.files import atomic_write, remove_parts, sha256_of, write_json
+from uhseg_jax.locks import FileLock, for_a_moment, keep_trying
+from uhseg_jax.runs.settings import Settings, differences, digest
 
-__all__ = ["RunError", "Settings", "claim", "describe", "naming_the_file", "require"]
+__all__ = ["RECORD", "Claim", "RunError", "claim", "naming_the_file", "require"]
 
-# What the results of a run depend on, JSON-ready: "kind", "version" and so on.
-Settings = dict[str, Any]
-
-_FILE = "run.json"
-_OLD_FILE = "settings.json"  # of evaluations by older versions
+RECORD = "run.json"
+LOCK = ".run.lock"
+_OLD_RECORD = "settings.json"  # of evaluations by older versions
+_FILES = "files"  # in the record, beside the settings
 _COMMANDS = {"segment": "uhseg-segment", "evaluate": "uhseg-evaluate"}
-_LONGEST = 80  # characters of a value that a message shows
 _ADVICE = "give another --output folder, or replace them with --overwrite."
+_STALE_AFTER = 3600.0  # seconds; files being written change more often than that
 
 
 class RunError(RuntimeError):
@@ -48,32 +48,67 @@ def naming_the_file() -> Iterator[None]:
         ) from error
 
 
-def describe(
-    kind: str, segmenter: Segmenter, identities: Sequence[str], **others: Any
-) -> Settings:
-    """The settings of a run.
+class Claim:
+    """A folder in which the files of one run come to be; a context manager.
 
-    Args:
-      kind: "segment" or "evaluate", whose results never share a folder.
-      segmenter: the model, the method and the refinement. Accelerators have another
-        default dtype than CPUs, so that is recorded as well.
-      identities: texts that tell the images apart from others, for methods that learn
-        from all of them.
-      others: whatever else results of this kind depend on.
+    As long as it is open, no run of other settings can begin in the folder.
+
+    Attributes:
+      output: the folder.
+      settings_sha256: digest of the settings in force there.
     """
-    backbone = segmenter.backbone
-    settings = {
-        "kind": kind,
-        "version": uhseg_jax.__version__,
-        "model": backbone.name,
-        "weights_sha256": backbone.weights_sha256,
-        "dtype": str(backbone.module.dtype),
-        "method": segmenter.method.name,
-        "config": segmenter.method.settings(segmenter.config, identities),
-        "refinement": segmenter.refinement.to_dict(),
-        **others,
-    }
-    return json.loads(json.dumps(settings))  # tuples become lists, as in the file
+
+    def __init__(
+        self, output: Path, settings: Settings, lock: FileLock, *, overwrite: bool
+    ):
+        self.output = output
+        self.settings_sha256 = digest(settings)
+        self._lock, self._overwrite = lock, overwrite
+
+    def __enter__(self) -> "Claim":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets runs of other settings begin."""
+        self._lock.close()
+
+    def owns(self, name: str) -> bool:
+        """Whether a file below the folder is as a run wrote it by `write`."""
+        return _owns(self.output, name)
+
+    @contextlib.contextmanager
+    def write(self, name: str) -> Iterator[Path]:
+        """Yields a path to write a file of the run to, which then gets its name.
+
+        Its digest is recorded before that, so the file is known as the run's own even
+        if the process is killed right after.
+
+        Args:
+          name: of the file, a path below the folder with ``/``.
+
+        Raises:
+          RunError: a file of that name is there which no run wrote.
+          OSError: it cannot be written.
+        """
+        path = self.output / name
+        if not self._overwrite and os.path.lexists(path) and not self.owns(name):
+            raise RunError(_foreign(path))
+        with atomic_write(path) as aside:
+            yield aside
+            with for_a_moment(self.output):
+                record = _read(self.output, strict=True)
+                if record is None or digest(record.settings) != self.settings_sha256:
+                    raise RunError(
+                        f"{self.output / RECORD}: expected the settings of this run, "
+                        "but the file was changed or removed meanwhile; begin again."
+                    )
+                # Until the rename the file that is there is ours as well.
+                there = [sha256_of(path)] if self.owns(name) else []
+                record.files[name] = [*there, sha256_of(aside)]
+                _write(self.output, record.settings, record.files)
 
 
 @naming_the_file()
@@ -83,90 +118,155 @@ def claim(
     *,
     results: Iterable[Path] = (),
     files: Iterable[Path] = (),
+    is_own: Callable[[Path], bool] = lambda path: False,
     forget: Iterable[Path] = (),
     overwrite: bool = False,
     shared: bool = False,
-) -> int:
+) -> Claim:
     """Makes a folder the output of runs with these settings.
 
     Args:
       output: the folder; created if need be.
-      settings: what its results depend on, as `describe` gives it.
+      settings: what its results depend on, as `settings.describe` gives it.
       results: files of earlier runs there. Settings that gave none are replaced.
-      files: that the run will write; without a ``run.json`` they are not ours.
-      forget: files to delete before the settings come into force, since a method or an
-        evaluation would go on from them.
+      files: of the run as a whole that it will write. Those that are there must be
+        ones that a run wrote.
+      is_own: whether a file carries the mark of a run; those that `Claim.write` wrote
+        are known without.
+      forget: files of runs to delete before the settings come into force, since a
+        method or an evaluation would go on from them.
       overwrite: bring the settings into force anew, whatever was there.
-      shared: other processes work in the folder as well, so the same settings are not
-        brought into force again, which would make their results old.
-
-    Returns:
-      Time in ns since which results there are of these settings.
+      shared: other processes of the same run work in the folder as well, so with the
+        same settings there is nothing to bring into force.
 
     Raises:
-      RunError: the folder is one of other settings, holds files that no run wrote, or
-        cannot be written.
+      RunError: the folder is one of other settings, another run works there, it holds
+        files that no run wrote, or it cannot be written.
     """
-    path = output / _FILE
-    found = None if overwrite and not shared else _read(output, strict=not overwrite)
-    if found != settings and not overwrite:
-        if found is None:
-            problem = _foreign(files, output)
-        elif any(x.exists() for x in results):
-            problem = _refusal(output, found, settings)
-        else:
-            problem = ""
-        if problem:
-            # Another process may have begun meanwhile, and the results be its own.
-            found = _read(output, strict=True)
-            if found != settings:
-                raise RunError(problem)
-    if found != settings:
-        for old in forget:
-            old.unlink(missing_ok=True)
-        # Of several processes that begin together the first one writes the file.
-        write_json(path, settings, replace=found is not None or overwrite)
+    if output.exists() and not output.is_dir():
+        raise RunError(
+            f"{output}: expected a folder for the results, but this is a file; give "
+            "another --output folder."
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(output / LOCK)
+    try:
+        _take(lock, output, settings, may_join=shared or not overwrite)
+        for path in files:
+            _check_file(path, output, is_own, overwrite=overwrite)
+        if lock.is_alone:
+            _bring_into_force(output, settings, results, forget, overwrite=overwrite)
+            age = 0.0 if lock.is_real and not shared else _STALE_AFTER
+            remove_parts(output, age=age, beside=RECORD)
+            keep_trying(lock.try_shared)
         written = _read(output, strict=True)
-        if written != settings:
-            raise RunError(_refusal(output, written or {}, settings))
-    remove_stale_parts(output)
-    return path.stat().st_mtime_ns
+        if written is None or not written.is_of(settings):
+            raise RunError(_busy(output, written, settings))
+    except BaseException:
+        lock.close()
+        raise
+    return Claim(output, settings, lock, overwrite=overwrite)
 
 
 @naming_the_file()
-def require(output: Path, settings: Settings) -> int:
-    """Time in ns since which results in a folder are of these settings.
+def require(output: Path, settings: Settings) -> Claim:
+    """The claim of a folder that other processes have claimed with these settings.
 
     Raises:
-      RunError: it was not claimed, or with other settings.
+      RunError: they have not, or with other settings.
     """
-    found = _read(output, strict=True)
-    if found is None:
+    record = _read(output, strict=True)
+    if record is None:
         raise RunError(
             f"{output}: expected the results of --shard=1/N, --shard=2/N, ..., but "
-            f"there is no {_FILE}; run the shards with this --output first."
+            f"there is no {RECORD}; run the shards with this --output first."
         )
-    if found != settings:
-        raise RunError(_refusal(output, found, settings))
-    return (output / _FILE).stat().st_mtime_ns
+    if not record.is_of(settings):
+        raise RunError(_refusal(output, record, settings))
+    return claim(output, settings, shared=True)
 
 
-def _read(output: Path, *, strict: bool) -> Settings | None:
-    """The settings in force in a folder; None if there are none.
+def _take(lock: FileLock, output: Path, settings: Settings, *, may_join: bool) -> None:
+    """Takes the lock alone, or a share beside processes with the same settings."""
+    record = None
+    if keep_trying(lambda: lock.try_alone() or lock.try_shared()):
+        if lock.is_alone:
+            return
+        record = _read(output, strict=True)
+        if may_join and record is not None and record.is_of(settings):
+            return
+    raise RunError(_busy(output, record, settings))
+
+
+def _bring_into_force(
+    output: Path,
+    settings: Settings,
+    results: Iterable[Path],
+    forget: Iterable[Path],
+    *,
+    overwrite: bool,
+) -> None:
+    """Writes the record, unless it is there; only one process does so at a time."""
+    record = _read(output, strict=not overwrite)
+    if record is not None and not overwrite:
+        if record.is_of(settings):
+            return
+        if any(os.path.exists(x) for x in results):
+            # Without locks another process may have begun meanwhile.
+            record = _read(output, strict=True) or record
+            if record.is_of(settings):
+                return
+            raise RunError(_refusal(output, record, settings))
+    for old in forget:
+        old.unlink(missing_ok=True)
+    if record is not None and record.is_of(settings):
+        return
+    # Without locks, of several processes that begin together the first one writes it.
+    replace = record is not None or overwrite
+    files = record.files if record else {}
+    _write(output, settings, files, replace=replace)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Record:
+    """What ``run.json`` holds.
+
+    Attributes:
+      settings: in force in the folder.
+      files: digests of files that runs wrote, by their names.
+      is_old: whether an older version wrote it, which recorded no files.
+    """
+
+    settings: Settings
+    files: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    is_old: bool = False
+
+    def is_of(self, settings: Settings) -> bool:
+        """Whether results of these settings can be in the folder."""
+        return not self.is_old and self.settings == settings
+
+
+def _read(output: Path, *, strict: bool) -> _Record | None:
+    """What is recorded in a folder; None if there is nothing.
 
     Raises:
       RunError: if ``strict``, the file holds something else.
     """
-    for path in (output / _FILE, output / _OLD_FILE):
+    for path in (output / RECORD, output / _OLD_RECORD):
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             continue
+        except IsADirectoryError:
+            raise RunError(_foreign(path)) from None
         except ValueError:
             found = None
         if isinstance(found, dict) and "weights_sha256" in found:
-            return found
-        if strict and path.name == _FILE:
+            files = found.pop(_FILES, None)
+            if isinstance(files, dict):
+                return _Record(found, files)
+            return _Record(found, is_old=True)
+        if strict and path.name == RECORD:
             raise RunError(
                 f"{path}: expected the settings of a run, but the file holds something "
                 "else; give another --output folder, or replace it with --overwrite."
@@ -174,21 +274,66 @@ def _read(output: Path, *, strict: bool) -> Settings | None:
     return None
 
 
-def _foreign(files: Iterable[Path], output: Path) -> str:
-    """A sentence on the first file that is there, which no run wrote; or nothing."""
-    for file in files:
-        if os.path.exists(file):  # no to names that are too long for a file
-            return (
-                f"{file}: the file is there, but {output} holds no {_FILE}, so no run "
-                "wrote it; give another --output folder, or replace it with "
-                "--overwrite."
-            )
-    return ""
+def _write(
+    output: Path,
+    settings: Settings,
+    files: dict[str, list[str]],
+    *,
+    replace: bool = True,
+) -> None:
+    write_json(output / RECORD, {**settings, _FILES: files}, replace=replace)
 
 
-def _refusal(output: Path, found: Settings, wanted: Settings) -> str:
-    """Why results of found settings and of those wanted do not mix."""
-    if "kind" not in found:
+def _owns(output: Path, name: str) -> bool:
+    record = _read(output, strict=False)
+    known = record.files.get(name, []) if record else []
+    try:
+        return bool(known) and sha256_of(output / name) in known
+    except OSError:
+        return False
+
+
+def _check_file(
+    path: Path, output: Path, is_own: Callable[[Path], bool], *, overwrite: bool
+) -> None:
+    """Refuses a file that is there and that no run wrote."""
+    if path.is_dir() or (
+        not overwrite
+        and os.path.lexists(path)
+        and not is_own(path)
+        and not _owns(output, path.relative_to(output).as_posix())
+    ):
+        raise RunError(_foreign(path))
+
+
+def _foreign(path: Path) -> str:
+    if path.is_dir():
+        return (
+            f"{path}: expected a file of the run or nothing, but this is a folder; "
+            "rename it, or give another --output folder."
+        )
+    return (
+        f"{path}: the file is there, but no run wrote it; give another --output "
+        "folder, or replace it with --overwrite."
+    )
+
+
+def _busy(output: Path, record: _Record | None, wanted: Settings) -> str:
+    """Why a run cannot begin beside another."""
+    different = ""
+    if record is not None and record.settings.get("kind") == wanted["kind"]:
+        different = differences(record.settings, wanted)
+    return (
+        f"{output}: another run works in this folder"
+        f"{f', with other settings ({different})' if different else ''}; wait until it "
+        "has ended, or give another --output folder."
+    )
+
+
+def _refusal(output: Path, record: _Record, wanted: Settings) -> str:
+    """Why results of recorded settings and of those wanted do not mix."""
+    found = record.settings
+    if record.is_old or "kind" not in found:
         return (
             f"{output}: the results there were made by uhseg_jax "
             f"{found.get('version')}, which recorded its settings otherwise; {_ADVICE}"
@@ -197,29 +342,6 @@ def _refusal(output: Path, found: Settings, wanted: Settings) -> str:
         theirs, ours = (_COMMANDS.get(x["kind"], x["kind"]) for x in (found, wanted))
         return f"{output}: the results there are of {theirs}, not of {ours}; {_ADVICE}"
     return (
-        f"{output / _FILE}: the results there were made with other settings "
-        f"({_differences(found, wanted)}); {_ADVICE}"
+        f"{output / RECORD}: the results there were made with other settings "
+        f"({differences(found, wanted)}); {_ADVICE}"
     )
-
-
-def _differences(found: Settings, wanted: Settings) -> str:
-    """The fields that differ, those of the config and the refinement one by one."""
-    found, wanted = _flat(found), _flat(wanted)
-    said = []
-    for name in {**wanted, **found}:
-        there, now = str(found.get(name)), str(wanted.get(name))
-        if there != now:
-            short = max(len(there), len(now)) <= _LONGEST
-            said.append(f"{name} {there} there and {now} now" if short else name)
-    return "; ".join(said)
-
-
-def _flat(settings: Settings, prefix: str = "") -> dict[str, Any]:
-    """Nested fields under dotted names; those of the config without its name."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, "" if name == "config" else f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat

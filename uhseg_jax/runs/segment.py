@@ -17,7 +17,8 @@ from uhseg_jax.runs import hosts
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.items import read_item, segment_items
 from uhseg_jax.runs.read_ahead import read_ahead
-from uhseg_jax.runs.record import RunError, Settings, claim, describe, naming_the_file
+from uhseg_jax.runs.record import RECORD, Claim, RunError, claim, naming_the_file
+from uhseg_jax.runs.settings import Settings, describe
 from uhseg_jax.runs.shards import Share
 
 __all__ = [
@@ -77,20 +78,22 @@ def claim_images(
     formats: Sequence[str] = export.DEFAULT_FORMATS,
     shard: Share | None = None,
     overwrite: bool = False,
-) -> int:
+) -> Claim:
     """Makes a folder the output of runs with these settings; see `record.claim`.
 
     The processes of `jax.distributed` call it together; shards need not.
     """
     names = [x.name for x in images]
-    since = []
+    claims: list[Claim] = []
     hosts.first_then_others(
-        lambda: since.append(
+        lambda: claims.append(
             claim(
                 output,
                 settings,
                 results=_results_in(output),
-                files=(output / x for x in export.result_files(formats, names)),
+                files=()
+                if (output / RECORD).exists()
+                else [output / x for x in export.result_files(formats, names)],
                 forget=output.glob("passes/seed-*/*.npz") if overwrite else (),
                 overwrite=overwrite,
                 shared=shard is not None or hosts.index() > 0,
@@ -98,7 +101,7 @@ def claim_images(
         ),
         name=str(output),
     )
-    return since[0]
+    return claims[0]
 
 
 def segment_images(

@@ -20,6 +20,7 @@ from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.diffusion.text_encoder import TextEncoder
 from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
 from uhseg_jax.backbones.vit.attention import AttentionRule
+from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Float, Int, Integer, UInt8
 
 
@@ -186,6 +187,7 @@ def abstract_params(spec: DiffusionSpec) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=8)
+@entry_point
 def _traced_params(spec: DiffusionSpec) -> Any:
     """The tree that tracing gives, which takes seconds; not to be changed."""
     side = spec.multiple

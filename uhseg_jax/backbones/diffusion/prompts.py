@@ -9,6 +9,7 @@ import numpy as np
 from uhseg_jax.backbones.backbone import Backbone
 from uhseg_jax.backbones.diffusion import tokenizer
 from uhseg_jax.backbones.diffusion.model import Diffusion, Prompt
+from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Int
 
 
@@ -56,6 +57,7 @@ def prompt_ids(backbone: Backbone, prompt: str = "") -> tuple[np.ndarray, ...]:
     )
 
 
+@entry_point
 def read_prompt(backbone: Backbone, prompt: str = "") -> Prompt:
     """A prompt as the U-Net takes it, a batch of one.
 

@@ -29,6 +29,7 @@ from uhseg_jax.backbones.diffusion.recording import AttentionSums, empty_sums
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.requests import AttentionRequest
 from uhseg_jax.backbones.vit.features import check_images
+from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Float, UInt8
 
 _INVERSION = AttentionRequest()
@@ -221,6 +222,7 @@ def _jitted_maps(
     return jax.lax.map(of_one, pixels)
 
 
+@entry_point
 def self_attention_maps(
     backbone: Backbone,
     images: UInt8[Array | np.ndarray, "b H W 3"],

@@ -14,6 +14,7 @@ from uhseg_jax.backbones.vit.attention import attention_weights
 from uhseg_jax.backbones.vit.layers import matmul_precision
 from uhseg_jax.backbones.vit.model import ViT, ViTOutput
 from uhseg_jax.backbones.vit.spec import ViTSpec, check_image_size
+from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Float, UInt8
 
 FACETS = (*PATCH_FACETS, "class_token", "class_attention", "attention")
@@ -157,6 +158,7 @@ def check_images(images: Any) -> None:
         )
 
 
+@entry_point
 def forward_features(
     backbone: Backbone,
     images: UInt8[Array | np.ndarray, "b H W 3"],

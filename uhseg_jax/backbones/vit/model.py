@@ -17,6 +17,7 @@ from uhseg_jax.backbones.vit.layers import Block, layer_norm, matmul_precision
 from uhseg_jax.backbones.vit.positions import resize_positions
 from uhseg_jax.backbones.vit.rotary import rotary_sin_cos
 from uhseg_jax.backbones.vit.spec import ViTSpec, check_image_size
+from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Float
 
 _BLOCK = "block{:02d}"  # the name of a block in the parameter tree
@@ -197,6 +198,7 @@ class ViT(nn.Module):
         )
 
 
+@entry_point
 def abstract_params(spec: ViTSpec) -> dict[str, Any]:
     """The parameter tree as a nested dict of `jax.ShapeDtypeStruct`, computing none."""
     # Blocks are alike, so one of them is traced: forty would take seconds.

@@ -249,7 +249,7 @@ def _costliest_split(tree: RegionTree) -> Scalar:
     return jnp.max(jnp.where(jnp.isfinite(opening), opening, 0))
 
 
-def check_attention(attention: Float[np.ndarray | Array, "*b h w n"]) -> None:
+def check_attention(attention: Float[np.ndarray, "*b h w n"]) -> None:
     """Refuses what is no attention between the cells of a grid.
 
     Raises:
@@ -262,11 +262,10 @@ def check_attention(attention: Float[np.ndarray | Array, "*b h w n"]) -> None:
             f"cells, [h, w, h * w], but got shape {tuple(attention.shape)}, where "
             f"h * w is {h * w}."
         )
-    xp = jnp if isinstance(attention, jax.Array) else np
-    if not xp.all(attention >= 0):
+    if not np.all(attention >= 0):
         raise ValueError(
             f"expected attention, which is not negative, but the least of its entries "
-            f"is {float(xp.min(attention)):.3g}; take it after the softmax."
+            f"is {float(np.min(attention)):.3g}; take it after the softmax."
         )
 
 

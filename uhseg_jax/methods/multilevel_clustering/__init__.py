@@ -14,7 +14,7 @@ over the images; `foreground`, `cluster_levels`, `upper_levels`, `regions` and
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from uhseg_jax.methods.method import Collection, Fitted, Method
@@ -48,10 +48,11 @@ class MultilevelClustering(Method):
         del config
         self.check_features(features)
 
-    def settings(self, config: Config, identities: Sequence[str]) -> dict[str, Any]:
+    def settings(self, config: Config, identities: Iterable[str]) -> dict[str, Any]:
         """The parameters, and all the images: categories depend on each of them."""
         settings = dataclasses.asdict(config)
         del settings["keep_features"]  # changes no result
+        identities = list(identities)
         digest = hashlib.sha256("\0".join(identities).encode()).hexdigest()
         return {**settings, "images": f"{len(identities)} ({digest[:12]})"}
 

@@ -119,7 +119,8 @@ def _mean_field(
         lattice = permutohedral.build_lattice(
             jnp.stack(scaled, axis=1), [0.0] * len(high), high, mask=mask.reshape(-1)
         )
-        degrees = permutohedral.filter_values(lattice, jnp.ones((height * width, 1)))
+        ones = jnp.ones((height * width, 1), logits.dtype)
+        degrees = permutohedral.filter_values(lattice, ones)
         # Pixels that are not there have degree zero.
         return lattice, jnp.where(there, jax.lax.rsqrt(jnp.where(there, degrees, 1)), 0)
 

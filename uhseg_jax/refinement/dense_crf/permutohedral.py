@@ -185,7 +185,9 @@ def filter_values(lattice: Lattice, values: Float[Array, "n k"]) -> Float[Array,
     num_rows = lattice.members.shape[1]
     sizes = [num_rows]
     sizes += [_round_up(num_rows // x) for x in (4, 16) if num_rows // x > _BLOCK]
-    fitting = jnp.sum(jnp.asarray(sizes) > lattice.num_vertices, dtype=jnp.int32)
+    fitting = jnp.sum(
+        jnp.asarray(sizes, jnp.int32) > lattice.num_vertices, dtype=jnp.int32
+    )
     branches = [functools.partial(_filter_in_groups, size) for size in sizes]
     return jax.lax.switch(fitting - 1, branches, lattice, values)
 
@@ -232,7 +234,7 @@ def _filter(
 
     used = lattice.num_vertices + 1
     num_runs = lattice.more_vertices.shape[0]
-    rows, spare = (jnp.zeros((size, values.shape[1])) for _ in range(2))
+    rows, spare = (jnp.zeros((size, values.shape[1]), values.dtype) for _ in range(2))
     rows = _for_blocks(used, size, first_fn, rows)
     rows = _for_blocks(lattice.num_runs, num_runs, more_fn, rows)
     for near in lattice.neighbours:
@@ -260,7 +262,7 @@ def _neighbours(
     d = len(box.lows)
     (num_rows,) = keys.shape
     sorted_keys = keys[1:]
-    directions = jnp.arange(d + 1)[:, None]
+    directions = jnp.arange(d + 1, dtype=jnp.int32)[:, None]
 
     def body_fn(block: _Block, found: Array) -> Array:
         own = block.read(keys)
@@ -275,7 +277,7 @@ def _neighbours(
         behind = jnp.broadcast_to(block.rows, ahead.shape)
         found = found.at[directions, 1, ahead].set(behind, mode="drop")
         rows = jnp.where(hit, place + 1, 0)[:, None]
-        return jax.lax.dynamic_update_slice(found, rows, (0, 0, block.start))
+        return jax.lax.dynamic_update_slice_in_dim(found, rows, block.start, axis=2)
 
     found = jnp.zeros((d + 1, 2, num_rows), jnp.int32)
     return _for_blocks(num_vertices + 1, num_rows, body_fn, found)

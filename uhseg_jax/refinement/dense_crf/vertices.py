@@ -94,7 +94,7 @@ def corners_of(box: VertexKeys, points: Float[Array, "n d"]) -> tuple[Array, Arr
     d = points.shape[1]
     # Onto the plane of coordinates that sum to zero.
     elevated = []
-    total = jnp.zeros(points.shape[:1])
+    total = jnp.zeros(points.shape[:1], points.dtype)
     for j, scale in reversed(list(enumerate(_scales(d), 1))):
         x = points[:, j - 1] * scale
         elevated.append(total - j * x)
@@ -129,7 +129,7 @@ def corners_of(box: VertexKeys, points: Float[Array, "n d"]) -> tuple[Array, Arr
         by_rank.append(functools.reduce(jnp.add, chosen))
     weights = [by_rank[d - r] - by_rank[(d + 1 - r) % (d + 1)] for r in range(d + 1)]
     weights[0] = weights[0] + 1
-    remainder = jnp.arange(d + 1)[:, None]
+    remainder = jnp.arange(d + 1, dtype=jnp.int32)[:, None]
     corners = [
         x + jnp.where(rank <= d - remainder, remainder, remainder - d - 1)
         for x, rank in zip(stack(origin)[:, None], stack(ranks)[:, None], strict=True)

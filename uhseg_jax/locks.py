@@ -1,0 +1,121 @@
+"""Locks between processes, which the system frees when their holder ends."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # a system without them
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["FileLock", "for_a_moment", "keep_trying"]
+
+_STEP = 0.02  # seconds between two tries
+
+
+class FileLock:
+    """A lock on a file, which several processes share or one has alone.
+
+    Where the file system knows no locks, every try succeeds.
+
+    Args:
+      path: the file, created if need be, and deleted by the last who closes it; or a
+        folder.
+
+    Attributes:
+      is_alone: whether this process has the lock alone.
+      is_real: whether the file system knows locks, as far as was seen.
+
+    Raises:
+      OSError: it cannot be opened.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self._path = Path(path)
+        self._handle: int | None = _open(self._path)
+        self.is_alone, self.is_real = False, fcntl is not None
+
+    def try_alone(self) -> bool:
+        """Takes the lock alone if no other process has it; gives up a share."""
+        return self._try("LOCK_EX")
+
+    def try_shared(self) -> bool:
+        """Takes a share of the lock if no other process has it alone.
+
+        A lock held alone becomes shared; another process may have it between the two.
+        """
+        return self._try("LOCK_SH")
+
+    def close(self) -> None:
+        """Frees the lock."""
+        if self._handle is None:
+            return
+        if self.try_alone() and self.is_real and not self._path.is_dir():
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+        os.close(self._handle)
+        self._handle = None
+
+    def _try(self, kind: str) -> bool:
+        assert self._handle is not None
+        self.is_alone = False
+        try:
+            while self.is_real:
+                fcntl.flock(self._handle, getattr(fcntl, kind) | fcntl.LOCK_NB)
+                if self._is_there():
+                    break
+                # Its last holder has deleted the file.
+                old, self._handle = self._handle, _open(self._path)
+                os.close(old)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.is_real = False
+        self.is_alone = kind == "LOCK_EX"
+        return True
+
+    def _is_there(self) -> bool:
+        """Whether the path still names the file that is open."""
+        try:
+            return os.path.samestat(os.fstat(self._handle or 0), os.stat(self._path))
+        except FileNotFoundError:
+            return False
+
+
+def keep_trying(attempt: Callable[[], bool], *, patience: float = 10.0) -> bool:
+    """Repeats an attempt until it succeeds; False after ``patience`` seconds."""
+    deadline = time.monotonic() + patience
+    while not (done := attempt()) and time.monotonic() < deadline:
+        time.sleep(_STEP)
+    return done
+
+
+@contextlib.contextmanager
+def for_a_moment(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Has a lock alone while the block runs, for work of milliseconds.
+
+    A holder that keeps it for seconds has been stopped and is waited for no longer.
+
+    Args:
+      path: a file or a folder; see `FileLock`.
+    """
+    lock = FileLock(path)
+    try:
+        keep_trying(lock.try_alone)
+        yield
+    finally:
+        lock.close()
+
+
+def _open(path: Path) -> int:
+    if path.is_dir():
+        return os.open(path, os.O_RDONLY)
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:
+        if not path.is_file():
+            raise
+        return os.open(path, os.O_RDONLY)  # made by another user
