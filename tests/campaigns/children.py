@@ -67,6 +67,7 @@ class Place:
       tmp: the folder for temporary files.
       env: variables on top of those of this process; None as a value unsets one.
       file_size: the most bytes that a file may have.
+      memory: the most bytes that it may allocate.
       is_bound: whether permissions count although the superuser runs it.
       cores: processors to run on.
       stdout: what to write to, in place of what is kept in `Ending.said`.
@@ -76,6 +77,7 @@ class Place:
     tmp: Path
     env: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     file_size: int | None = None
+    memory: int | None = None
     is_bound: bool = False
     cores: frozenset[int] | None = None
     stdout: str | None = None
@@ -272,6 +274,8 @@ def _settle(place: Place, say: int, events: int) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     if place.is_bound:
         _let_permissions_count()
+    if place.memory is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (place.memory, place.memory))
     if place.file_size is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as Python does at its start
         limits = (place.file_size, place.file_size)

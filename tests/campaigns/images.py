@@ -74,7 +74,7 @@ def _bound(sandbox: Sandbox, compiled: Path | None) -> Place:
     (locked / "image.png").touch()
     locked.chmod(0)
     place = jobs.environment(sandbox, compiled)
-    return dataclasses.replace(place, is_bound=True)
+    return dataclasses.replace(place, is_bound=True, memory=3 * _MEMORY)
 
 
 def _sentences(said: str) -> list[str]:
