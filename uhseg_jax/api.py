@@ -161,8 +161,15 @@ def extract_features(
         pixels = resize(pixels, backbones.grid_shape(size))
     request = backbones.FeatureRequest(facet, block, normed)
     spec = backbones.get_variant(model).spec
-    if isinstance(spec, backbones.ViTSpec):  # before gigabytes are loaded
+    # Before gigabytes are loaded.
+    if isinstance(spec, backbones.ViTSpec):
         backbones.resolve_request(request, spec)
+    else:
+        raise ValueError(
+            f"expected a Vision Transformer, as dinov2_vits14, but {model} is a "
+            "diffusion model, which has self-attention alone; segment an image with "
+            'it by method="diffusion_walk".'
+        )
     backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
     (features,) = backbones.forward_features(
         backbone, pixels[None], requests=(request,)

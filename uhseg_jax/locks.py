@@ -35,6 +35,7 @@ class FileLock:
 
     def __init__(self, path: str | os.PathLike[str]):
         self._path = Path(path)
+        self._is_folder = self._path.is_dir()
         self._handle: int | None = _open(self._path)
         self.is_alone, self.is_real = False, fcntl is not None
 
@@ -53,7 +54,7 @@ class FileLock:
         """Frees the lock."""
         if self._handle is None:
             return
-        if self.try_alone() and self.is_real and not self._path.is_dir():
+        if not self._is_folder and self.try_alone() and self.is_real:
             with contextlib.suppress(OSError):
                 self._path.unlink()
         os.close(self._handle)
@@ -65,7 +66,7 @@ class FileLock:
         try:
             while self.is_real:
                 fcntl.flock(self._handle, getattr(fcntl, kind) | fcntl.LOCK_NB)
-                if self._is_there():
+                if self._is_folder or self._is_there():
                     break
                 # Its last holder has deleted the file.
                 old, self._handle = self._handle, _open(self._path)

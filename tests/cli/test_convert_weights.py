@@ -6,6 +6,7 @@ import pytest
 
 from uhseg_jax import backbones
 from uhseg_jax.backbones import VARIANTS
+from uhseg_jax.backbones.weights.manifest import Manifest, write_manifest
 from uhseg_jax.cli import convert_weights
 
 
@@ -22,6 +23,8 @@ def convert(*arguments: str) -> int:
 def test_list_names_every_variant_with_its_facts(cache, capsys, monkeypatch):
     monkeypatch.setattr(backbones, "num_parameters", lambda spec: spec.patch * 10**6)
     (cache / "dinov2_vitb14").mkdir()
+    (cache / "dinov2_vitb14" / "manifest.json").touch()
+    (cache / "dinov2_vits14").mkdir()  # without one it is somebody's folder
     assert convert("--list") == 0
     lines = capsys.readouterr().out.splitlines()
     header, *rows = [line.split() for line in lines]
@@ -60,9 +63,29 @@ def test_mistakes_are_one_sentence(arguments, status, sentence, capsys):
 
 
 def test_a_checkpoint_that_is_there_stays(cache, capsys):
-    (cache / "dinov2_vits14").mkdir()
+    folder = cache / "dinov2_vits14"
+    folder.mkdir()
+    manifest = Manifest("dinov2_vits14", "x", *3 * ("0" * 64,))
+    write_manifest(folder, manifest)
     assert convert("--model=dinov2_vits14") == 0
     assert "--overwrite converts it again" in capsys.readouterr().out
+    # Advice that would be refused is not given.
+    (folder / "manifest.json").write_text("{}")
+    assert convert("--model=dinov2_vits14") == 0
+    assert capsys.readouterr().out == f"{folder} is there\n"
+
+
+@pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
+def test_files_of_the_user_in_the_place_of_a_checkpoint_stay(overwrite, cache, capsys):
+    file = cache / "dinov2_vits14" / "mine.pth"
+    file.parent.mkdir()
+    file.write_bytes(b"weights")
+    assert convert("--model=dinov2_vits14", f"--file={file}", *overwrite) == 1
+    said = capsys.readouterr().err
+    assert "holds 'mine.pth' and no manifest.json" in said
+    assert "--overwrite" not in said
+    assert file.read_bytes() == b"weights"
+    assert [x.name for x in cache.rglob("*")] == ["dinov2_vits14", "mine.pth"]
 
 
 def test_help_explains_every_flag(capsys):

@@ -178,6 +178,25 @@ def test_runs_of_other_settings_cannot_begin_while_one_works(tmp_path):
     claimed(tmp_path, other)
 
 
+def test_every_process_of_a_run_forgets_what_is_in_its_own_folder(tmp_path):
+    """Whether --distributed gives them one folder or one for each."""
+    folders = tmp_path / "one", tmp_path / "two"
+    for folder in folders:
+        claimed(folder)
+        (folder / "images-0.jsonl").touch()
+
+    def forgetting(folder, **kwargs):
+        old = folder.glob("*.jsonl")
+        return claim(folder, SETTINGS, overwrite=True, forget=old, **kwargs)
+
+    with forgetting(folders[0]):
+        (folders[0] / "images-0.jsonl").touch()
+        for folder in folders:
+            forgetting(folder, shared=True).close()
+    assert (folders[0] / "images-0.jsonl").exists()
+    assert not (folders[1] / "images-0.jsonl").exists()
+
+
 def test_a_killed_process_keeps_nobody_out(tmp_path):
     code = (
         "import sys, time; from uhseg_jax.locks import FileLock\n"
@@ -274,6 +293,10 @@ def test_what_cannot_be_claimed_is_named(tmp_path):
         claimed(tmp_path / "file/out")
     (tmp_path / record.RECORD).mkdir()
     with pytest.raises(RunError, match=r"run\.json: .* but this is a folder"):
+        claimed(tmp_path)
+    (tmp_path / record.RECORD).rmdir()
+    os.mkfifo(tmp_path / record.RECORD)  # reading it would wait for ever
+    with pytest.raises(RunError, match=r"run\.json: .* no run wrote it"):
         claimed(tmp_path)
 
 

@@ -40,8 +40,9 @@ from uhseg_jax.backbones.vit.model import BlockOutput, ViT, ViTOutput
 from uhseg_jax.backbones.vit.positions import POSITION_RULES, resize_positions
 from uhseg_jax.backbones.vit.rotary import ROTARY_RULES
 from uhseg_jax.backbones.vit.spec import MLP_RULES, ViTSpec, check_image_size
-from uhseg_jax.backbones.weights.checkpoints import checkpoint_directory, is_cached
+from uhseg_jax.backbones.weights.checkpoints import checkpoint_directory
 from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.replacing import is_cached, is_replaceable
 
 __all__ = [
     "ATTENTION_SOURCES",
@@ -82,6 +83,7 @@ __all__ = [
     "get_variant",
     "grid_shape",
     "is_cached",
+    "is_replaceable",
     "load_backbone",
     "num_parameters",
     "prompt_ids",

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -44,6 +44,18 @@ class Family(Protocol):
 
     def abstract_params(self, spec: Any) -> dict[str, Any]:
         """The parameter tree as shapes and dtypes, without computing anything."""
+        ...
+
+    def fitted(self, spec: Any, shapes: Mapping[str, tuple[int, ...]]) -> Any:
+        """The architecture of weights that were trained at another size.
+
+        Args:
+          spec: the architecture as it was published.
+          shapes: of the parameters that there are, by their paths.
+
+        Returns:
+          ``spec``, or one that differs in what training may choose.
+        """
         ...
 
     def random_params(self, spec: Any) -> Any:

@@ -3,7 +3,6 @@
 import functools
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,24 +22,34 @@ from uhseg_jax.backbones.vit.family import VisionTransformers
 from uhseg_jax.backbones.vit.spec import ViTSpec
 from uhseg_jax.backbones.weights.checkpoints import (
     checkpoint_directory,
-    is_cached,
+    kept_shapes,
     restore_params,
     save_params,
 )
-from uhseg_jax.backbones.weights.convert import convert_tensors
+from uhseg_jax.backbones.weights.convert import (
+    OWN_NAMING,
+    convert_tensors,
+    filled_shapes,
+)
 from uhseg_jax.backbones.weights.digests import params_digest
 from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.manifest import BESIDE, TOKENIZER
 from uhseg_jax.backbones.weights.obtain import (
     obtain_weight_file,
     parts_of,
     weights_sha256,
 )
-from uhseg_jax.backbones.weights.readers import LazyArrays, read_diffusers, read_tensors
-from uhseg_jax.backbones.weights.readers.flax_files import own_params, torch_layout
-from uhseg_jax.backbones.weights.sources import TOKENIZER_FILES
+from uhseg_jax.backbones.weights.places import require_within
+from uhseg_jax.backbones.weights.readers import (
+    Budget,
+    LazyArrays,
+    read_diffusers,
+    read_tensors,
+)
+from uhseg_jax.backbones.weights.readers.flax_files import are_own, torch_layout
+from uhseg_jax.backbones.weights.replacing import is_cached, require_replaceable
 from uhseg_jax.entry import entry_point
-
-TOKENIZER = "tokenizer"  # the folder of its files, in a checkpoint and in diffusers
+from uhseg_jax.scratch import scratch_folder, sweep
 
 # The family that every kind of specification is of; one line each.
 FAMILIES: Mapping[type, Family] = {
@@ -110,19 +119,23 @@ def load_backbone(
 @functools.lru_cache(maxsize=4)
 def _load(name: str, directory: Path, dtype: np.dtype) -> Backbone:
     variant = get_variant(name)
-    family = family_of(variant.spec)
-    module = family.module(variant.spec, dtype=dtype, attention=default_attention())
+    family, spec = family_of(variant.spec), variant.spec
+    module_of = functools.partial(
+        family.module, dtype=dtype, attention=default_attention()
+    )
     if variant.source is None:
-        params = family.random_params(variant.spec)
-        return Backbone(name, module, params, params_digest(params), family)
+        params = family.random_params(spec)
+        return Backbone(name, module_of(spec), params, params_digest(params), family)
+    sweep(directory)
     if not is_cached(name, directory):
         convert_variant(variant, directory=directory)
+    spec = family.fitted(spec, kept_shapes(name, directory))
     params, manifest = restore_params(
-        name, family.abstract_params(variant.spec), directory=directory
+        name, family.abstract_params(spec), directory=directory
     )
     return Backbone(
         name,
-        module,
+        module_of(spec),
         _placed(params),
         manifest.params_sha256,
         family,
@@ -169,11 +182,16 @@ def convert_variant(
     if is_cached(variant.name, directory) and not overwrite:
         return directory / variant.name
     _require_writable(variant, directory)
-    with tempfile.TemporaryDirectory(prefix="uhseg-") as scratch:
-        path = obtain_weight_file(variant, directory=Path(scratch), file=file)
+    require_replaceable(directory / variant.name)
+    budget = Budget.of(family_of(variant.spec).abstract_params(variant.spec))
+    with scratch_folder(directory) as scratch:
+        path = obtain_weight_file(variant, directory=scratch, file=file, budget=budget)
         print(f"Converting {variant.name}", file=sys.stderr)
         parts = parts_of(variant, path)
-        arrays = read_diffusers(path, parts) if parts else read_tensors(path)
+        if parts:
+            arrays = read_diffusers(path, parts, budget)
+        else:
+            arrays = read_tensors(path, budget)
         params = _params_of(arrays, variant.spec)
         return save_params(
             params,
@@ -189,26 +207,27 @@ def convert_variant(
 def _params_of(arrays: LazyArrays, spec: Spec) -> Any:
     """Parameters from any source: torch's names, Flax's, or already ours."""
     family = family_of(spec)
-    abstract, naming = family.abstract_params(spec), family.naming
-    if not any("/" in name for name in arrays):
-        return convert_tensors(arrays, abstract, naming=naming)
-    params = own_params(arrays, abstract)
-    if params is None:
-        params = convert_tensors(torch_layout(arrays), abstract, naming=naming)
-    return params
+    naming = family.naming
+    if are_own(arrays, family.abstract_params(spec)):
+        naming = OWN_NAMING
+    elif any("/" in name for name in arrays):
+        arrays = torch_layout(arrays)
+    spec = family.fitted(spec, filled_shapes(arrays, naming=naming))
+    return convert_tensors(arrays, family.abstract_params(spec), naming=naming)
 
 
 def _tokenizer_files(path: Path) -> dict[str, Path]:
     """What reads prompts, where all of it lies in the folder of the weights."""
-    files = {f"{TOKENIZER}/{x}": path / TOKENIZER / x for x in TOKENIZER_FILES}
-    return files if all(file.is_file() for file in files.values()) else {}
+    if not all((path / name).is_file() for name in BESIDE):
+        return {}
+    return {name: require_within(path, name) for name in BESIDE}
 
 
 def _require_writable(variant: Variant, directory: Path) -> None:
     """Fails before anything is fetched that could not be kept."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
+        with scratch_folder(directory):
             pass
     except OSError as error:
         raise WeightsError(

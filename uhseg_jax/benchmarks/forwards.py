@@ -8,7 +8,6 @@ import importlib.util
 import inspect
 import re
 import resource
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from uhseg_jax import backbones
 from uhseg_jax.backbones import ViTSpec
 from uhseg_jax.backbones.vit.attention import default_attention
 from uhseg_jax.benchmarks.stages import Calls
+from uhseg_jax.processes import ProcessError, run_module
 
 __all__ = ["forwards", "peak_memory", "usual_request", "usual_side"]
 
@@ -74,8 +74,9 @@ def peak_memory(name: str, side: int) -> tuple[float, float]:
     Returns:
       GB before the weights are made (imports), and at the end.
     """
-    command = [sys.executable, "-m", "uhseg_jax.benchmarks.forwards", name, str(side)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = run_module("uhseg_jax.benchmarks.forwards", [name, str(side)])
+    if done.returncode:
+        raise ProcessError(f"The forward of {name} ended with: {done.stderr[-1000:]}")
     before, after = map(float, done.stdout.split())
     return before, after
 

@@ -1,6 +1,5 @@
 """Timings as records that can be written down: of stages, and of forwards."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from uhseg_jax import backbones, images, methods
 from uhseg_jax.benchmarks import forwards, refiners, stages, timing
 from uhseg_jax.methods import DEFAULT_METHOD
 from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.scratch import scratch_folder
 from uhseg_jax.types import UInt8
 
 __all__ = ["time_forwards", "time_rivals", "time_stages"]
@@ -30,8 +30,7 @@ def time_stages(
     Returns:
       The record, and the pixels of the image.
     """
-    with tempfile.TemporaryDirectory(prefix="uhseg-") as scratch:
-        folder = Path(scratch)
+    with scratch_folder() as folder:
         if image is None:
             name, pixels = images.demo_image()
             image = folder / f"{name}.png"

@@ -63,7 +63,8 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
          "several files, an Orbax folder, or that of a diffusers model.")  # fmt: skip
     text("checkpoint_dir", "Folder of converted weights; UHSEG_CACHE or else the "
          "user's cache by default.")  # fmt: skip
-    switch("overwrite", "Convert again even if the checkpoint is there.")
+    switch("overwrite", "Convert again even if the checkpoint is there. Only what "
+           "uhseg-convert wrote is replaced.")  # fmt: skip
     switch("list", "Print the known models and exit.")
     try:
         positional = values(argv)[1:]
@@ -85,7 +86,9 @@ def _convert(values: flags.FlagValues) -> str:
     directory = backbones.checkpoint_directory(values.checkpoint_dir)
     variant = backbones.get_variant(values.model)
     if backbones.is_cached(variant.name, directory) and not values.overwrite:
-        return f"{directory / variant.name} is there; --overwrite converts it again."
+        path = directory / variant.name
+        again = backbones.is_replaceable(path)
+        return f"{path} is there" + "; --overwrite converts it again." * again
     path = backbones.convert_variant(
         variant,
         directory=directory,

@@ -5,7 +5,13 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from uhseg_jax.export.coco import COCO
-from uhseg_jax.export.exporter import Exporter, ExportOptions, Result, Writer
+from uhseg_jax.export.exporter import (
+    Exporter,
+    ExportOptions,
+    Provenance,
+    Result,
+    Writer,
+)
 from uhseg_jax.export.labels import LABELS
 from uhseg_jax.export.npz import NPZ, read_result
 from uhseg_jax.export.overlay import PNG
@@ -17,6 +23,7 @@ __all__ = [
     "EXPORTERS",
     "ExportOptions",
     "Exporter",
+    "Provenance",
     "Result",
     "Writer",
     "formats_help",
@@ -62,9 +69,9 @@ class _Writers:
     def __init__(self, writers: list[Writer]):
         self._writers = writers
 
-    def add(self, result: Result, *, since: int | None = None) -> None:
+    def add(self, result: Result, *, keep: bool = False) -> None:
         for writer in self._writers:
-            writer.add(result, since=since)
+            writer.add(result, keep=keep)
 
 
 def result_files(formats: Iterable[str], names: Collection[str]) -> Iterator[Path]:

@@ -29,6 +29,7 @@ from uhseg_jax.types import Bool, Int
 
 __all__ = ["COCO", "open_coco"]
 
+_DESCRIPTION = "Regions found by uhseg_jax"
 _PIXELS_AT_ONCE = 2**22  # of a label map, when its runs are sought
 
 
@@ -52,7 +53,7 @@ def open_coco(path: Path, options: ExportOptions) -> Iterator["_CocoWriter"]:
         tempfile.TemporaryFile("w+", encoding="utf-8") as images,
     ):
         file.write(
-            '{"info": {"description": "Regions found by uhseg_jax"},\n'
+            f'{{"info": {{"description": "{_DESCRIPTION}"}},\n'
             f'"licenses": [],\n"categories": {json.dumps(categories)},\n'
             '"annotations": [\n'
         )
@@ -71,13 +72,13 @@ class _CocoWriter:
         self._num_categories = num_categories
         self._num_images = self._num_annotations = 0
 
-    def add(self, result: Result, *, since: int | None = None) -> None:
+    def add(self, result: Result, *, keep: bool = False) -> None:
         """Writes an image and all regions of its tree; all of it or nothing.
 
         Raises:
           ValueError: a category is none of the run's.
         """
-        del since
+        del keep
         categories = result.categories
         if categories is None:
             categories = np.ones(int(result.tree.num_nodes), np.int32)
@@ -174,5 +175,9 @@ def _rle_counts(
 
 
 COCO = for_the_run(
-    "coco", "coco.json, an annotation for every region", "coco.json", open_coco
+    "coco",
+    "coco.json, an annotation for every region",
+    "coco.json",
+    open_coco,
+    mark=_DESCRIPTION.encode(),
 )

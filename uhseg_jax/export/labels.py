@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from uhseg_jax.export.colors import category_colors, node_colors
-from uhseg_jax.export.exporter import ExportOptions, Result, for_each_image, is_current
-from uhseg_jax.export.png_files import note_of, save_png
+from uhseg_jax.export.exporter import ExportOptions, Result, for_each_image
+from uhseg_jax.export.png_files import is_own, is_whole, note_of_result, save_png
 from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.types import Integer, UInt8
 
@@ -90,12 +90,10 @@ def _indexed(
     return image
 
 
-def _write(
-    path: Path, result: Result, options: ExportOptions, since: int | None
-) -> None:
+def _write(path: Path, result: Result, options: ExportOptions, keep: bool) -> None:
     count = options.num_categories
-    note = "labels" if count is None else "category ids"
-    if is_current(path, since) and note_of(path) == note:
+    note = note_of_result(result, "labels" if count is None else "category ids")
+    if keep and is_whole(path, note):
         return
     if count is None:
         save_labels(path, result.tree, note=note)
@@ -103,4 +101,4 @@ def _write(
         save_categories(path, result.category_map(), count=count, note=note)
 
 
-LABELS = for_each_image("labels", "PNG of leaf ids", ".labels.png", _write)
+LABELS = for_each_image("labels", "PNG of leaf ids", ".labels.png", _write, is_own)

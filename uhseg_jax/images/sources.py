@@ -6,11 +6,13 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 __all__ = [
     "DEFAULT_MEMORY",
+    "Bytes",
     "ImageError",
+    "OpenFile",
     "PathLike",
     "Readable",
     "memory_text",
@@ -21,11 +23,13 @@ __all__ = [
     "read_file",
 ]
 
-# Bytes of memory that decoding one image may take, its file included. JPEGs and PNGs
-# of all sizes that Pillow takes fit in.
-DEFAULT_MEMORY = 3 * 2**30
+# Bytes of memory that decoding one image may take, its file included: enough for
+# JPEGs and PNGs of all sizes that Pillow takes.
+DEFAULT_MEMORY = 2 * 2**30
 
 PathLike = str | os.PathLike[str]
+Bytes = bytes | bytearray | memoryview
+OpenFile = io.BytesIO | io.BufferedReader
 
 _CHUNK = 2**22
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+\S")
@@ -59,7 +63,7 @@ def read_file(path: PathLike, *, max_bytes: int = DEFAULT_MEMORY) -> bytes:
 
 
 @contextlib.contextmanager
-def open_file(path: PathLike) -> Iterator[BinaryIO]:
+def open_file(path: PathLike) -> Iterator[io.BufferedReader]:
     """Opens a regular file for reading, and never waits for anything else.
 
     Raises:
@@ -76,7 +80,9 @@ def open_file(path: PathLike) -> Iterator[BinaryIO]:
         with open(os.open(name, flags), "rb") as file:
             _require_regular(os.fstat(file.fileno()), name)
             yield file
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        if isinstance(error, ImageError):
+            raise
         raise ImageError(missing(name)) from error
     except PermissionError as error:
         raise ImageError(
@@ -106,7 +112,7 @@ def read_all(file: Readable, name: str, max_bytes: int = DEFAULT_MEMORY) -> byte
         if kept.tell() > max_bytes:
             raise ImageError(
                 f"{name}: expected a file of at most {memory_text(max_bytes)}, but it "
-                "is larger; reduce the image first, or allow more memory."
+                "is larger; reduce it, or allow more (--image_memory, max_bytes)."
             )
     if not kept.tell():
         raise ImageError(
@@ -128,7 +134,7 @@ def not_regular(mode: int) -> str:
     return next((text for is_kind, text in kinds.items() if is_kind(mode)), "no file")
 
 
-def memory_text(count: float) -> str:
+def memory_text(count: int | float) -> str:
     """A number of bytes in words, such as "1.5 GiB"."""
     for unit in ("bytes", "KiB", "MiB"):
         if count < 1024:
@@ -159,4 +165,11 @@ def missing(name: str) -> str:
         )
     if os.path.islink(name):
         return f"{name}: the link leads to {os.readlink(name)}, which is not there."
+    try:
+        os.stat(name)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # no permission, too long, a null byte
+        reason = getattr(error, "strerror", None) or error
+        return f"{name}: cannot be looked at ({reason}); give another path."
     return f"{name}: there is no such file or folder; check the spelling."

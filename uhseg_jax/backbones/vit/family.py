@@ -32,6 +32,7 @@ from uhseg_jax.types import Array, Float, UInt8
 __all__ = ["VisionTransformers", "side_by_side"]
 
 _ATTENTION_GRID = 37  # the grid DINOv2 was trained on
+_LARGEST_GRID = 128  # of positions; 1,792 pixels in patches of 14
 
 
 class VisionTransformers:
@@ -46,6 +47,15 @@ class VisionTransformers:
     def abstract_params(self, spec: ViTSpec) -> dict[str, Any]:
         """Shapes and dtypes of the parameters."""
         return model.abstract_params(spec)
+
+    def fitted(self, spec: ViTSpec, shapes: Mapping[str, tuple[int, ...]]) -> ViTSpec:
+        """Positions of another grid are kept as they are, and resampled from there."""
+        match shapes.get("positions"):
+            case (rows, columns, spec.width) if (
+                spec.resampling and rows == columns <= _LARGEST_GRID
+            ):
+                return dataclasses.replace(spec, native_grid=rows)
+        return spec
 
     def random_params(self, spec: ViTSpec) -> Any:
         """Weights of the test variants."""

@@ -1,4 +1,4 @@
-"""Converted weights on disk: the only file that knows Orbax.
+"""Converted weights on disk.
 
 ``<checkpoint_dir>/<variant>/`` holds ``params/`` (Orbax) and ``manifest.json`` (where
 the weights came from, and a digest of the values that is verified on every load);
@@ -11,30 +11,34 @@ import contextlib
 import errno
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import flax.traverse_util
 import jax
-import numpy as np
 import platformdirs
 from absl import logging
 
 from uhseg_jax.backbones.weights.digests import file_sha256, files_digest, params_digest
 from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 from uhseg_jax.backbones.weights.manifest import (
-    MANIFEST,
     PARAMS,
     Manifest,
     find_damage,
     read_manifest,
     write_manifest,
 )
+from uhseg_jax.backbones.weights.readers.budget import ANY_MODEL, Budget
+from uhseg_jax.backbones.weights.readers.orbax_folders import open_params
+from uhseg_jax.backbones.weights.replacing import (
+    is_cached,
+    put_in_place,
+    require_replaceable,
+)
+from uhseg_jax.scratch import scratch_folder
 
 _ENVIRONMENT = "UHSEG_CACHE"
-_STALE_AFTER = 24 * 3600.0  # seconds; no conversion takes a day
 
 
 def checkpoint_directory(directory: str | os.PathLike[str] | None = None) -> Path:
@@ -51,56 +55,6 @@ def checkpoint_directory(directory: str | os.PathLike[str] | None = None) -> Pat
     if not chosen:
         chosen = platformdirs.user_cache_dir("uhseg_jax", appauthor=False)
     return Path(chosen).expanduser().absolute()
-
-
-def is_cached(variant: str, directory: Path) -> bool:
-    """Whether a converted checkpoint is there (not whether it is sound)."""
-    return (directory / variant).is_dir()
-
-
-def is_orbax_folder(path: Path) -> bool:
-    """Whether a folder looks like one that Orbax wrote, or like one of our own."""
-    return (path / "_METADATA").is_file() or (path / MANIFEST).is_file()
-
-
-def read_tree(path: Path) -> Any:
-    """Reads whatever tree a folder of Orbax holds, without knowing it beforehand.
-
-    Args:
-      path: a folder that StandardCheckpointer wrote, or the folder of a variant in a
-        checkpoint folder of ours; that is verified against its manifest.
-
-    Returns:
-      A tree of numpy arrays.
-
-    Raises:
-      WeightsError: it is not such a folder, or is damaged.
-    """
-    params = path
-    try:
-        if (path / MANIFEST).is_file():
-            params = path / PARAMS
-            damage = find_damage(path, read_manifest(path))
-            if damage:
-                raise ValueError(damage)
-        if not (params / "_METADATA").is_file():
-            raise ValueError("it has no _METADATA")
-        with _quiet_orbax() as orbax, orbax.StandardCheckpointer() as checkpointer:
-            # Newer releases of Orbax wrap the tree twice.
-            tree = checkpointer.metadata(params.absolute())
-            tree = getattr(tree, "item_metadata", tree)
-            tree = getattr(tree, "tree", tree)
-            if tree is None:
-                raise ValueError("Orbax finds no tree in it")
-            target = _empty(tree)
-            return checkpointer.restore(params.absolute(), target)
-    except Exception as error:
-        raise WeightsError(
-            f"{path} could not be read as a folder that Orbax wrote: "
-            f"{reason_of(error)}. Expected one of StandardCheckpointer, or the folder "
-            "of one model in a folder of converted weights; of weight files in a "
-            "folder, give one of them."
-        ) from error
 
 
 def save_params(
@@ -130,44 +84,39 @@ def save_params(
       The checkpoint's folder.
 
     Raises:
-      WeightsError: it could not be written, for lack of space or permission say.
+      WeightsError: it could not be written, for lack of space or permission say, or
+        what is there is not ours.
     """
-    target = directory / variant
-    partial = None
+    # A link to the folder stays one.
+    target = Path(os.path.realpath(directory / variant))
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        _sweep(directory, variant)
-        _require_space(params, directory)
-        partial = Path(
-            tempfile.mkdtemp(dir=directory, prefix=f".{variant}.", suffix=".part")
-        )
-        with _quiet_orbax() as orbax:
-            # As StandardCheckpointer writes, but every array in files of its own: one
-            # database for all would be gathered in memory, a second copy of the model.
-            handler = orbax.PyTreeCheckpointHandler(use_ocdbt=False)
-            with orbax.Checkpointer(handler) as checkpointer:
-                saved = orbax.args.PyTreeSave(params)
-                checkpointer.save(partial / PARAMS, args=saved)
-        for name, file in (beside or {}).items():
-            (partial / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, partial / name)
-        manifest = Manifest(
-            variant=variant,
-            source=source,
-            source_sha256=source_sha256,
-            params_sha256=params_digest(params),
-            files_sha256=files_digest(partial / PARAMS),
-            beside={name: file_sha256(partial / name) for name in beside or {}},
-        )
-        write_manifest(partial, manifest)
-        partial.chmod(0o755)  # mkdtemp makes private folders
-        if overwrite and target.exists():
-            _retire(target)
-        try:
-            partial.rename(target)
-        except OSError:
-            if not target.is_dir():
-                raise
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(target.parent) as scratch:
+            _require_space(params, scratch)
+            partial, retired = scratch / "new", scratch / "old"
+            partial.mkdir()
+            retired.mkdir()
+            _write_params(partial / PARAMS, params)
+            for name, file in (beside or {}).items():
+                _copy(file, partial / name)
+            manifest = Manifest(
+                variant=variant,
+                source=source,
+                source_sha256=source_sha256,
+                params_sha256=params_digest(params),
+                files_sha256=files_digest(partial / PARAMS),
+                beside={name: file_sha256(partial / name) for name in beside or {}},
+            )
+            write_manifest(partial, manifest)
+            if overwrite or not is_cached(variant, directory):
+                require_replaceable(target)
+                try:
+                    put_in_place(partial, target, retired=retired)
+                except OSError:  # another process may have been first
+                    if not is_cached(variant, directory):
+                        raise
+    except WeightsError:
+        raise
     except Exception as error:
         # Full disks come as ValueError.
         raise WeightsError(
@@ -175,10 +124,21 @@ def save_params(
             f"{reason_of(error)}. Free some space there, or choose another folder with "
             f"--checkpoint_dir or {_ENVIRONMENT}."
         ) from error
-    finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
-    return target
+    return directory / variant
+
+
+def kept_shapes(variant: str, directory: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of converted parameters by their paths, as far as they can be told.
+
+    Args:
+      variant: the name they were kept under.
+      directory: from `checkpoint_directory`.
+    """
+    try:
+        arrays = open_params(directory / variant / PARAMS, ANY_MODEL)
+    except Exception:  # `restore_params` says what is wrong
+        return {}
+    return {name: stored.shape for name, stored in arrays.stored.items()}
 
 
 def restore_params(
@@ -199,40 +159,46 @@ def restore_params(
     """
     path = directory / variant
     remedy = (
-        f"It was not used. Delete the folder, or convert again with `uhseg-convert "
-        f"--model={variant} --checkpoint_dir={directory} --overwrite`."
+        f"It was not used. Convert again with `uhseg-convert --model={variant} "
+        f"--checkpoint_dir={directory} --overwrite`."
     )
     try:
         manifest = read_manifest(path)
     except (OSError, ValueError, TypeError) as error:
         raise WeightsError(
-            f"The checkpoint in {path} has no readable manifest.json. {remedy}"
+            f"The checkpoint in {path} has no readable manifest.json. It was not used. "
+            "If nothing in that folder is yours, delete it; it is then converted again."
         ) from error
     if manifest.variant != variant:
         raise WeightsError(
             f"The checkpoint in {path} says it is of {manifest.variant!r}; expected "
             f"{variant!r}. {remedy}"
         )
-    # Before Orbax reads: on damaged files its threads outlive the error they report.
     damage = find_damage(path, manifest)
     if damage:
         raise WeightsError(f"{damage} {remedy}")
-    # Arrays on the host: they are hashed there, and placed on devices by the caller.
+    wanted = flax.traverse_util.flatten_dict(abstract, sep="/")
     try:
-        with _quiet_orbax() as orbax, orbax.StandardCheckpointer() as checkpointer:
-            params = checkpointer.restore(path / PARAMS, _empty(abstract))
+        arrays = open_params(path / PARAMS, Budget.of(abstract))
+        # Orbax hands out arrays as they were saved, whatever is asked for.
+        expected = {(name, leaf.shape) for name, leaf in wanted.items()}
+        shapes = {(name, one.shape) for name, one in arrays.stored.items()}
+        if shapes != expected:
+            raise WeightsError(
+                f"The checkpoint in {path} is of another model: expected the shapes "
+                f"{sorted(expected - shapes)[:8]}, found "
+                f"{sorted(shapes - expected)[:8]}. {remedy}"
+            )
+        # Arrays on the host: they are hashed there, and the caller places them.
+        params = flax.traverse_util.unflatten_dict(
+            {name: arrays[name] for name in wanted}, sep="/"
+        )
+    except WeightsError:
+        raise
     except Exception as error:
         raise WeightsError(
             f"The checkpoint in {path} could not be read ({reason_of(error)}). {remedy}"
         ) from error
-    wanted, shapes = _shapes(abstract), _shapes(params)
-    if shapes != wanted:
-        # Orbax hands out arrays as they were saved, whatever shape it was asked for.
-        raise WeightsError(
-            f"The checkpoint in {path} is of another model: expected the shapes "
-            f"{sorted(wanted - shapes)}, found {sorted(shapes - wanted)}. "
-            f"{remedy}"
-        )
     found = params_digest(params)
     if found != manifest.params_sha256:
         raise WeightsError(
@@ -242,14 +208,22 @@ def restore_params(
     return params, manifest
 
 
-def _empty(abstract: Any) -> Any:
-    """Arrays on the host that Orbax reads into."""
-    return jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), abstract)
+def _write_params(folder: Path, params: Any) -> None:
+    with _quiet_orbax() as orbax:
+        # As StandardCheckpointer writes, but every array in files of its own: one
+        # database for all would be gathered in memory, a second copy of the model.
+        handler = orbax.PyTreeCheckpointHandler(use_ocdbt=False)
+        with orbax.Checkpointer(handler) as checkpointer:
+            checkpointer.save(folder, args=orbax.args.PyTreeSave(params))
 
 
-def _shapes(params: Any) -> set[tuple[str, tuple[int, ...]]]:
-    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
-    return {(jax.tree_util.keystr(path), leaf.shape) for path, leaf in leaves}
+def _copy(file: Path, copy: Path) -> None:
+    """Copies a file for no more people than can read it."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("rb") as source, copy.open("wb") as target:
+        readers = os.fstat(source.fileno()).st_mode & 0o777
+        copy.chmod(copy.stat().st_mode & (readers | 0o200))
+        shutil.copyfileobj(source, target)
 
 
 def _require_space(params: Any, directory: Path) -> None:
@@ -260,23 +234,6 @@ def _require_space(params: Any, directory: Path) -> None:
         raise OSError(
             errno.ENOSPC, f"{needed:,} bytes are needed and {free:,} are free"
         )
-
-
-def _retire(target: Path) -> None:
-    """Moves a checkpoint out of the way in one step, then deletes it."""
-    retired = Path(
-        tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    )
-    target.rename(retired / "old")
-    shutil.rmtree(retired, ignore_errors=True)
-
-
-def _sweep(directory: Path, variant: str) -> None:
-    """Deletes what killed processes left behind long ago."""
-    for left in directory.glob(f".{variant}.*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _STALE_AFTER:
-                shutil.rmtree(left, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.places import list_files
 
 
 def file_sha256(path: Path) -> str:
@@ -26,12 +27,15 @@ def require_hash(path: Path, found: str, expected: str) -> None:
 
 
 def files_digest(folder: Path) -> str:
-    """SHA-256 over the names and contents of the files below a folder."""
+    """SHA-256 over the names and contents of the files below a folder.
+
+    Raises:
+      WeightsError: there are links among them, or files without end.
+    """
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(folder).as_posix()
-            digest.update(f"{name} {file_sha256(path)}\n".encode())
+    for path in list_files(folder):
+        name = path.relative_to(folder).as_posix()
+        digest.update(f"{name} {file_sha256(path)}\n".encode())
     return digest.hexdigest()
 
 

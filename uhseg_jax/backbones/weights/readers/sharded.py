@@ -1,14 +1,15 @@
 """A model in several files, and the index that says which array lies in which."""
 
-import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.places import require_within
 from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError
 
 INDEX_SUFFIXES = (".index.json", ".index.fp16.json")
+_LARGEST_INDEX = 16 << 20  # bytes
 
 
 def is_index(path: Path) -> bool:
@@ -28,7 +29,11 @@ def shard_names(index: Path) -> dict[str, str]:
     Raises:
       RefusedError: it is not such an index, or names files elsewhere.
     """
-    content = json.loads(index.read_bytes())
+    with index.open("rb") as stream:
+        text = stream.read(_LARGEST_INDEX + 1)
+    if len(text) > _LARGEST_INDEX:
+        raise RefusedError(f"it has more than {_LARGEST_INDEX:,} bytes.")
+    content = json.loads(text)
     named = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(named, dict) or not all(
         isinstance(x, str) for x in named.values()
@@ -37,7 +42,7 @@ def shard_names(index: Path) -> dict[str, str]:
             "it has no weight_map, the table of which array lies in which file; "
             "expected the .index.json of a model in several files."
         )
-    for name in named.values():
+    for name in set(named.values()):
         if Path(name).name != name or name.startswith(".") or "\\" in name:
             raise RefusedError(
                 f"it names {name[:200]!r}; expected files beside the index."
@@ -73,16 +78,15 @@ def read_sharded(index: Path, read: Callable[[Path], LazyArrays]) -> LazyArrays:
       WeightsError: a file is missing or damaged.
     """
     named = shard_names(index)
-    shards = {x: read(index.with_name(x)) for x in sorted(set(named.values()))}
+    shards = {
+        name: read(require_within(index.parent, name))
+        for name in sorted(set(named.values()))
+    }
     for array, file in named.items():
         if array not in shards[file]:
             raise RefusedError(
                 f"{file} does not hold {array[:200]}, as the index says."
             )
     return LazyArrays(
-        index,
-        {
-            array: functools.partial(shards[file].__getitem__, array)
-            for array, file in named.items()
-        },
+        index, {array: shards[file].located(array) for array, file in named.items()}
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from uhseg_jax.backbones.weights.readers import pickles
+from uhseg_jax.backbones.weights.readers.budget import Budget
 from uhseg_jax.backbones.weights.readers.lazy import Extent, LazyArrays, RefusedError
 from uhseg_jax.backbones.weights.readers.torch_symbols import (
     Storage,
@@ -24,20 +25,25 @@ from uhseg_jax.backbones.weights.readers.torch_symbols import (
     Tensor,
     find,
 )
+from uhseg_jax.backbones.weights.readers.zips import list_members, open_member, start_of
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-_WRAPPERS = ("teacher", "state_dict", "model", "student")
+_WRAPPERS = (
+    *("teacher", "state_dict", "model_state_dict", "model", "student"),
+    *("module", "net", "backbone"),
+)
+_LARGEST_PICKLE = 256 << 20  # bytes without the storages
 _DEEPEST = 32
 _MOST = 100_000  # entries of nested modules; they may contain each other
-_LOCAL_HEADER = 30  # bytes before the name of a zip member, at the member itself
 
 
-def read_torch(path: Path) -> LazyArrays:
+def read_torch(path: Path, budget: Budget) -> LazyArrays:
     """Opens a file of torch.save; its tensors are checked, their numbers not read.
 
     Args:
       path: a ``.pth``, ``.pt``, ``.bin`` or ``.pth.tar``.
+      budget: how many tensors it may hold.
 
     Returns:
       The arrays of the state dict, with the names that it gives them.
@@ -48,24 +54,26 @@ def read_torch(path: Path) -> LazyArrays:
     with path.open("rb") as stream:
         is_zip = stream.read(2) == b"PK"
     root, extents = _read_zip(path) if is_zip else _read_legacy(path)
-    readers = {}
-    for name, tensor in _state_dict(root).items():
+    tensors = _state_dict(root)
+    budget.require_count(len(tensors))
+    stored = {}
+    for name, tensor in tensors.items():
         extent = extents(tensor.storage)
         place: dict[str, Any] = {"offset": tensor.offset, "strides": tensor.strides}
         try:
             extent.require(tensor.dtype, tensor.shape, **place)
         except RefusedError as error:
             raise RefusedError(f"{name[:200]}: {error}") from error
-        readers[name] = functools.partial(
-            extent.array, tensor.dtype, tensor.shape, **place
-        )
-    return LazyArrays(path, readers)
+        stored[name] = extent.stored(tensor.dtype, tensor.shape, **place)
+    return LazyArrays(path, stored)
 
 
 def _persistent(known: dict[str, Storage], identity: Any) -> Storage:
     """The storage that a persistent id names; the first of each key is kept."""
     match identity:
         case (kind, StorageType(dtype), str(key), _, int(size), *view):
+            if not 0 <= size < 2**48:
+                raise RefusedError("its storage has a size below 0 or beyond 2**48.")
             if kind not in ("storage", b"storage") or view not in ([], [None]):
                 raise RefusedError("its pickle names what is no storage of its own.")
         case _:
@@ -83,33 +91,35 @@ Extents = Callable[[Storage], Extent]
 
 
 def _read_zip(path: Path) -> tuple[Any, Extents]:
-    with zipfile.ZipFile(path) as archive:
-        members = {member.filename: member for member in archive.infolist()}
-        roots = [name for name in members if name.split("/")[1:] == ["data.pkl"]]
-        if len(roots) != 1:
+    members = list_members(path)
+    roots = [name for name in members if name.split("/")[1:] == ["data.pkl"]]
+    if len(roots) != 1:
+        raise RefusedError(
+            f"it is a zip archive with {len(roots)} members FOLDER/data.pkl; "
+            "expected one, as torch.save writes it."
+        )
+    folder = roots[0].removesuffix("data.pkl")
+    for name, member in members.items():
+        # TorchScript compresses its code, which is not read.
+        if (
+            name.removeprefix(folder).startswith(("data", "byteorder"))
+            and member.compress_type != zipfile.ZIP_STORED
+        ):
             raise RefusedError(
-                f"it is a zip archive with {len(roots)} members FOLDER/data.pkl; "
-                "expected one, as torch.save writes it."
+                "it is a compressed archive, which torch does not write."
             )
-        folder = roots[0].removesuffix("data.pkl")
-        for name, member in members.items():
-            # TorchScript compresses its code, which is not read.
-            if (
-                name.removeprefix(folder).startswith(("data", "byteorder"))
-                and member.compress_type != zipfile.ZIP_STORED
-            ):
-                raise RefusedError(
-                    "it is a compressed archive, which torch does not write."
-                )
-        order = "little"
-        if f"{folder}byteorder" in members:
-            order = archive.read(f"{folder}byteorder")[:16].decode()
-        if order not in ("little", "big"):
-            raise RefusedError(f"its byte order is {order!r}; expected little or big.")
-        with archive.open(roots[0]) as stream:
-            root = pickles.load(
-                stream, find=find, persistent=functools.partial(_persistent, {})
-            )
+    order = "little"
+    if f"{folder}byteorder" in members:
+        with open_member(path, members[f"{folder}byteorder"]) as stream:
+            order = stream.read(16).decode()
+    if order not in ("little", "big"):
+        raise RefusedError(f"its byte order is {order!r}; expected little or big.")
+    if members[roots[0]].file_size > _LARGEST_PICKLE:
+        raise RefusedError(f"its pickle has more than {_LARGEST_PICKLE:,} bytes.")
+    with open_member(path, members[roots[0]]) as stream:
+        root = pickles.load(
+            stream, find=find, persistent=functools.partial(_persistent, {})
+        )
     size = path.stat().st_size
 
     @functools.cache
@@ -117,7 +127,7 @@ def _read_zip(path: Path) -> tuple[Any, Extents]:
         member = members.get(f"{folder}data/{key}")
         if member is None:
             raise RefusedError(f"it lacks the storage {key[:50]!r}.")
-        start = _content_of(path, member)
+        start = start_of(path, member)
         if start + member.file_size > size:
             raise RefusedError(f"its storage {key[:50]!r} ends outside the file.")
         return Extent(path, start, member.file_size, order == "big", member.CRC)
@@ -134,19 +144,6 @@ def _read_zip(path: Path) -> tuple[Any, Extents]:
     return root, extents
 
 
-def _content_of(path: Path, member: zipfile.ZipInfo) -> int:
-    """Where the bytes of a zip member begin."""
-    with path.open("rb") as stream:
-        stream.seek(member.header_offset)
-        head = stream.read(_LOCAL_HEADER)
-    if len(head) < _LOCAL_HEADER or not head.startswith(b"PK\x03\x04"):
-        raise ValueError(
-            f"its member {member.filename[:100]} is not where it should be"
-        )
-    lengths = [int.from_bytes(head[at : at + 2], "little") for at in (26, 28)]
-    return member.header_offset + _LOCAL_HEADER + sum(lengths)
-
-
 def _read_legacy(path: Path) -> tuple[Any, Extents]:
     size = path.stat().st_size
     storages: dict[str, Storage] = {}
@@ -156,7 +153,9 @@ def _read_legacy(path: Path) -> tuple[Any, Extents]:
     # Mapped, because a read of a hostile length is cut off there, not allocated.
     with (
         path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as stream,
+        mmap.mmap(
+            file.fileno(), min(size, _LARGEST_PICKLE), access=mmap.ACCESS_READ
+        ) as stream,
     ):
         magic, protocol = load(stream), None
         if magic == _MAGIC:
@@ -171,18 +170,19 @@ def _read_legacy(path: Path) -> tuple[Any, Extents]:
         if type(keys) is not list or not all(type(key) is str for key in keys):
             raise RefusedError("its list of storages is not one of texts.")
         found = {}
+        file.seek(stream.tell())
         for key in keys:
-            count = int.from_bytes(stream.read(8), "little")
+            count = int.from_bytes(file.read(8), "little")
             storage = storages.get(key)
             if storage is None or storage.size != count:
                 raise RefusedError(
                     f"its storage {key[:50]!r} is not as large as it says."
                 )
             nbytes = count * storage.dtype.itemsize
-            found[key] = Extent(path, stream.tell(), nbytes)
-            if stream.tell() + nbytes > size:
+            found[key] = Extent(path, file.tell(), nbytes)
+            if file.tell() + nbytes > size:
                 raise RefusedError(f"its storage {key[:50]!r} ends outside the file.")
-            stream.seek(nbytes, 1)
+            file.seek(nbytes, 1)
 
     def extents(storage: Storage) -> Extent:
         if storage.key not in found:

@@ -10,6 +10,8 @@ import numpy as np
 from uhseg_jax.backbones.weights.readers.lazy import RefusedError
 from uhseg_jax.backbones.weights.readers.pickles import Inert, Symbol, mapping
 
+_MOST_NUMBERS = 128  # of the shape and strides of a tensor
+
 _DTYPES = {
     "double": "float64",
     "float": "float32",
@@ -103,6 +105,7 @@ def _tensor(
         not isinstance(storage, Storage)
         or type(shape) is not tuple
         or type(strides) is not tuple
+        or len(shape) + len(strides) > _MOST_NUMBERS
         or any(type(x) is not int for x in (offset, *shape, *strides))
     ):
         raise RefusedError("it describes a tensor in another way than torch does.")
