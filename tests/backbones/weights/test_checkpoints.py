@@ -97,7 +97,9 @@ def test_every_cut_flip_and_loss_is_noticed(cache):
     restore_params("tiny", ABSTRACT, directory=cache)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"variant": "tiny"}'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[1]", '{"variant": "tiny"}', "[" * 100_000]
+)
 def test_damaged_manifest_is_noticed(cache, text):
     (save(cache) / "manifest.json").write_text(text)
     with pytest.raises(WeightsError, match=r"no readable manifest\.json"):
