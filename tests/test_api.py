@@ -228,7 +228,7 @@ def test_sizes_and_facets_that_give_no_patch_features_are_refused():
     with pytest.raises(ValueError, match="found 99"):  # of weights that are not here
         uhseg_jax.extract_features(image, model="dinov2_vitg14", block=99)
     with pytest.raises(ValueError, match="self_attention_maps"):
-        uhseg_jax.extract_features(image, model="sd_test", image_size=64)
+        uhseg_jax.extract_features(image, model="sd_v1_4", image_size=64)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (900, 3)])

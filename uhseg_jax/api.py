@@ -166,8 +166,8 @@ def extract_features(
     else:
         raise ValueError(
             f"expected a Vision Transformer, as dinov2_vits14, but {model} is a "
-            "diffusion model, which has self-attention alone; segment an image with "
-            'it by method="diffusion_walk".'
+            "diffusion model, which has self-attention "
+            "(`uhseg_jax.backbones.self_attention_maps`)."
         )
     backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
     (features,) = backbones.forward_features(

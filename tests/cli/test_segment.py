@@ -169,8 +169,12 @@ def test_other_levels_only_draw_again(done, photos, capsys):
 
 
 def test_formats_are_those_asked_for(photos, out):
-    assert segment(photos / "one.png", "--format=npz,labels", output=out) == 0
-    assert files(out) == ["one.labels.png", "one.npz", "run.json"]
+    formats = "--format=npz,labels,colors,polygons"
+    assert segment(photos / "one.png", formats, output=out) == 0
+    assert files(out) == [
+        "annotations/instances_default.json",
+        *("one.colors.png", "one.labels.png", "one.npz", "run.json"),
+    ]
     with Image.open(out / "one.labels.png") as image:
         np.testing.assert_array_equal(np.array(image), labels(out / "one.npz"))
 

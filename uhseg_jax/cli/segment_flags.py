@@ -34,7 +34,8 @@ _FLAGS: list[flags.Flag] = [
     ("multi_string", "config", [],
      "A parameter of the method, as in --config.contrast=4"),
     ("bool", "overwrite", False,
-     "Segment again what is done, and replace results of other settings."),
+     "Segment again what is done, and replace results of other settings and files of "
+     "the same names that no run wrote."),
     ("integer", "batch_size", None,
      "Images that are on the devices at once; results do not depend on it. 1 on a CPU "
      "and 8 on accelerators by default, and at least one for every device.",

@@ -195,7 +195,7 @@ def _name(path: Path, relative: Path, output: Path) -> str:
         relative.suffix.lower() not in images.IMAGE_SUFFIXES
         or _stems(path.parent)[path.stem.casefold()] > 1
         # These endings are those of whole file names and of label maps.
-        or stem.lower().endswith((*images.IMAGE_SUFFIXES, ".labels"))
+        or stem.lower().endswith((*images.IMAGE_SUFFIXES, ".labels", ".colors"))
     )
     names = [relative.as_posix()] if ambiguous else [stem, relative.as_posix()]
     free = (name for name in names if not _foreign_image(name, output))

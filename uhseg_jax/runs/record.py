@@ -7,6 +7,7 @@ lock on the folder keeps runs of other settings out as long as one works there.
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -50,10 +51,12 @@ def naming_the_file() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
         raise RunError(
             f"{error.filename or 'Some file'}: expected to write it, but the system "
-            f"says: {error.strerror or error}. Free some space, or give another "
-            "--output folder; what is finished stays, and the same command goes on."
+            f"says: {error.strerror or error}. "
+            f"{'Free some space, or give' if is_full else 'Give'} another --output "
+            "folder; what is finished stays, and the same command goes on."
         ) from error
 
 
@@ -201,8 +204,9 @@ def owns(output: Path, name: str) -> bool:
     """Whether a file below an output folder is as a run wrote it by `Claim.write`."""
     record = _read(output, strict=False)
     known = record.files.get(name, []) if record else []
+    path = output / name
     try:
-        return bool(known) and sha256_of(output / name) in known
+        return bool(known) and path.is_file() and sha256_of(path) in known
     except OSError:
         return False
 

@@ -259,6 +259,7 @@ def _batches(
 
 def _results_in(output: Path) -> Iterator[Path]:
     """Files that runs of any settings left in a folder."""
-    yield from (output / name for name in ("coco.json", "index.html"))
+    of_the_run = (x for x in export.EXPORTERS.values() if not x.per_image)
+    yield from (output / file for x in of_the_run for file in x.files(()))
     yield from output.rglob("*.npz")
     yield from filter(is_own, output.rglob("*.png"))
