@@ -166,6 +166,19 @@ def test_full_disk_is_explained_before_and_while_writing(cache, monkeypatch):
     assert not list(cache.iterdir())
 
 
+def test_a_limit_on_the_size_of_files_is_explained_before_writing(cache, capfd):
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(WeightsError, match="File too large"):
+            save(cache)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(cache.iterdir())
+    assert not any(capfd.readouterr())
+
+
 def test_folder_that_cannot_be_made_is_explained(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(WeightsError, match="choose another"):
