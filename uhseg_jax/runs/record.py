@@ -8,12 +8,17 @@ lock on the folder keeps runs of other settings out as long as one works there.
 import contextlib
 import dataclasses
 import errno
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from uhseg_jax.files import atomic_write, remove_parts, sha256_of, write_json
+from uhseg_jax.files import (
+    atomic_write,
+    parse_json,
+    remove_parts,
+    sha256_of,
+    write_json,
+)
 from uhseg_jax.locks import FileLock, for_a_moment, keep_trying
 from uhseg_jax.runs.settings import Settings, differences, digest
 
@@ -281,7 +286,7 @@ def _read(output: Path, *, strict: bool) -> _Record | None:
         if path.exists() and not path.is_file():
             raise RunError(_foreign(path))
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = parse_json(path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             continue
         except ValueError:
