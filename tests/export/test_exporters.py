@@ -61,9 +61,10 @@ def test_trees_of_jax_arrays_are_written_alike(tmp_path, name):
 
 
 @pytest.mark.parametrize("options", [TREES, CATEGORIES], ids=["trees", "categories"])
-@pytest.mark.parametrize("name", ["coco", "html"])
+@pytest.mark.parametrize("name", ["coco", "polygons", "html"])
 def test_nothing_is_left_of_a_run_that_fails(tmp_path, name, options):
     (file,) = EXPORTERS[name].files([])
+    (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text("before")
 
     def fail():
@@ -73,7 +74,7 @@ def test_nothing_is_left_of_a_run_that_fails(tmp_path, name, options):
 
     with pytest.raises(KeyError):
         fail()
-    assert [path.name for path in tmp_path.iterdir()] == [str(file)]
+    assert [x.relative_to(tmp_path) for x in tmp_path.rglob("*.*")] == [file]
     assert (tmp_path / file).read_text() == "before"
 
 
@@ -93,13 +94,14 @@ def test_files_of_the_same_options_and_the_same_source_stay(tmp_path):
 
     first = dataclasses.replace(result(), provenance=MADE_OF)
     write(tmp_path, first)
-    assert kept(first) == {"a.npz", "a.png", "a.labels.png"}
-    assert kept(first, ExportOptions(levels=(5,))) == {"a.npz", "a.labels.png"}
+    maps = {"a.labels.png", "a.colors.png"}
+    assert kept(first) == {"a.npz", "a.png", *maps}
+    assert kept(first, ExportOptions(levels=(5,))) == {"a.npz", *maps}
     note = f"levels 5 of {MADE_OF.short()}"
     assert note_of(tmp_path / "sub/a.png") == note  # drawn again
     other = dataclasses.replace(MADE_OF, source="2" * 64)
     assert kept(dataclasses.replace(first, provenance=other)) == {"a.npz"}
-    for name in ("a.png", "a.labels.png"):  # damaged behind the mark, and cut off
+    for name in ("a.png", *maps):  # damaged behind the mark, and cut off
         path = tmp_path / "sub" / name
         content = path.read_bytes()
         for bad in (content[:-20] + b"?" + content[-19:], content[:-30]):
@@ -174,9 +176,10 @@ def test_a_format_knows_its_own_files_and_no_others(tmp_path, name):
 
 
 def test_overlays_and_label_maps_are_known_again_and_images_are_not(tmp_path):
-    write(tmp_path, result(), formats=["png", "labels"])
+    write(tmp_path, result(), formats=["png", "labels", "colors"])
     drawn = [tmp_path / x for x in export.image_files("sub/a")]
-    assert [note_of(x) for x in drawn] == ["levels 2,3", "labels"]
+    notes = ["levels 2,3", "labels as grey values", "labels in colours"]
+    assert [note_of(x) for x in drawn] == notes
     pixels = np.zeros((4, 4, 3), np.uint8)
     save_png(tmp_path / "new" / "plain.png", pixels)
     with Image.open(tmp_path / "new" / "plain.png") as image:

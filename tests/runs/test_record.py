@@ -153,7 +153,9 @@ def test_a_file_is_known_even_if_the_process_dies_before_or_after_the_rename(
         assert made.owns("metrics.json")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"epochs": 3}', "\udcff"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "3", '{"epochs": 3}', "\udcff", '{"a":' * 100_000]
+)
 def test_a_run_json_of_something_else_is_refused(tmp_path, content):
     (tmp_path / "run.json").write_text(content, errors="surrogateescape")
     with pytest.raises(RunError, match="holds something else"):

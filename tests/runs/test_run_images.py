@@ -51,7 +51,7 @@ def test_names_are_paths_below_the_folder_without_suffix(found):
 
 
 def test_names_do_not_depend_on_which_images_are_asked_for(found):
-    touch("a.jpg", "A.png", "b.png", "c.jpg.png", "d.labels.png")
+    touch("a.jpg", "A.png", "b.png", "c.jpg.png", "d.labels.png", "e.colors.png")
     names = found(".")
     assert names == {
         "a.jpg": "a.jpg",
@@ -59,6 +59,7 @@ def test_names_do_not_depend_on_which_images_are_asked_for(found):
         "b.png": "b",
         "c.jpg.png": "c.jpg.png",
         "d.labels.png": "d.labels.png",
+        "e.colors.png": "e.colors.png",
     }
     for title, name in names.items():
         assert found(title) == {title: name}

@@ -76,13 +76,11 @@ def open_file(path: PathLike) -> Iterator[io.BufferedReader]:
     try:
         # Opening a device can act on it, so it is looked at before and, as it may
         # have been replaced since, afterwards.
-        _require_regular(os.stat(name), name)
+        _require_regular(_stat(name), name)
         with open(os.open(name, flags), "rb") as file:
             _require_regular(os.fstat(file.fileno()), name)
             yield file
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        if isinstance(error, ImageError):
-            raise
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(missing(name)) from error
     except PermissionError as error:
         raise ImageError(
@@ -93,6 +91,13 @@ def open_file(path: PathLike) -> Iterator[io.BufferedReader]:
             f"{name}: the file cannot be read ({error.strerror or error}); "
             "replace it, or leave it out."
         ) from error
+
+
+def _stat(name: str) -> os.stat_result:
+    try:
+        return os.stat(name)
+    except ValueError as error:  # a null byte, say
+        raise ImageError(missing(name)) from error
 
 
 def read_all(file: Readable, name: str, max_bytes: int = DEFAULT_MEMORY) -> bytes:

