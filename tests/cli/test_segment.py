@@ -23,7 +23,7 @@ from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import read_image
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.runs import segment as runs_segment
-from uhseg_jax.runs.record import claim
+from uhseg_jax.runs.claims import claim
 
 # pycocotools
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")

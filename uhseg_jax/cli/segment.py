@@ -30,13 +30,13 @@ from uhseg_jax.cli.segment_flags import (
     shard_of,
 )
 from uhseg_jax.runs import hosts, segment
+from uhseg_jax.runs.claims import require
 from uhseg_jax.runs.images import (
     FoundImages,
     RunImage,
     demo_run_image,
     find_run_images,
 )
-from uhseg_jax.runs.record import require
 
 
 def main(argv: Sequence[str]) -> int:

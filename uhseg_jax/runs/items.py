@@ -12,8 +12,8 @@ from uhseg_jax import export
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError
 from uhseg_jax.methods.method import Fitted
+from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.images import RunImage
-from uhseg_jax.runs.record import Claim
 from uhseg_jax.types import UInt8
 
 __all__ = ["Item", "read_item", "segment_items", "write_item"]
