@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["atomic_write", "remove_parts", "sha256_of", "write_json"]
+__all__ = ["atomic_write", "parse_json", "remove_parts", "sha256_of", "write_json"]
 
 # Short, so that every name which the file itself can have works aside as well.
 _PREFIX, _SUFFIX = ".uhseg-", ".part"
@@ -69,6 +69,18 @@ def write_json(
     """Writes a value as indented JSON; see `atomic_write`."""
     with atomic_write(path, replace=replace) as aside:
         aside.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value that a text of unknown origin holds as JSON.
+
+    Raises:
+      ValueError: it is no JSON, or nested deeper than Python can read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("expected JSON, but it is nested too deeply.") from error
 
 
 def remove_parts(folder: Path, *, age: float, beside: str) -> None:

@@ -26,6 +26,10 @@ def test_the_command_scores_a_folder(tmp_path, capsys):
     )
     assert settings["config"]["num_superpixels"] == CONFIG.num_superpixels
     assert settings["refinement"]["min_area"] == 0.001
+    with open(folder / "out" / "images-0.jsonl", "ab") as journal:
+        journal.write(b"\xff\n")
+    assert next(scored()) == metrics
+    assert "images-0.jsonl: 1 line is damaged" in capsys.readouterr().err
     metrics, settings = scored(
         "--protocol=hungarian", "--crop=30", "--num_regions=2", "--overwrite"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from png_chunks import grey_png
 from pycocotools.coco import COCO
 from small_runs import PRESET, photograph
 
@@ -21,6 +22,8 @@ from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import read_image
 from uhseg_jax.refinement.config import Refinement
+from uhseg_jax.runs import segment as runs_segment
+from uhseg_jax.runs.record import claim
 
 # pycocotools
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
@@ -166,8 +169,12 @@ def test_other_levels_only_draw_again(done, photos, capsys):
 
 
 def test_formats_are_those_asked_for(photos, out):
-    assert segment(photos / "one.png", "--format=npz,labels", output=out) == 0
-    assert files(out) == ["one.labels.png", "one.npz", "run.json"]
+    formats = "--format=npz,labels,colors,polygons"
+    assert segment(photos / "one.png", formats, output=out) == 0
+    assert files(out) == [
+        "annotations/instances_default.json",
+        *("one.colors.png", "one.labels.png", "one.npz", "run.json"),
+    ]
     with Image.open(out / "one.labels.png") as image:
         np.testing.assert_array_equal(np.array(image), labels(out / "one.npz"))
 
@@ -178,14 +185,11 @@ def test_a_broken_image_is_named_and_the_rest_is_done(done, photos, capsys):
     (photos / "empty.png").touch()
     cut = (photos / "sub/two.jpg").read_bytes()
     (photos / "cut.jpg").write_bytes(cut[: len(cut) // 2])
-    for length in (240, 251):  # NAME.npz.part and NAME.labels.png would be too long
-        photograph(photos / f"{'x' * length}.png")
     assert segment(photos, "--batch_size=2", output=out) == 1
     said = capsys.readouterr()
     for name in (f"{photos}/broken.jpg", f"{photos}/empty.png", f"{photos}/cut.jpg"):
         assert said.err.count(f"{name}: ") == 2  # at once and at the end
-    assert said.err.count("xxx.png: the name is too long") == 4
-    assert "0 segmented, 3 done before, 5 failed" in said.out
+    assert "0 segmented, 3 done before, 3 failed" in said.out
     assert len(names_listed(out)) == 3
     assert "broken.npz" not in files(out)
 
@@ -252,21 +256,141 @@ def test_a_run_cut_short_leaves_whole_files_and_is_taken_up(
     assert contents(out) == contents(finished / "out")
 
 
-def test_images_that_have_changed_and_damaged_trees_are_done_again(
-    done, photos, capsys
+def test_any_name_that_a_result_can_have_works(done, photos, capsys):
+    out, longest = done / "out", ("x" * 251, "写" * 83, "run.json", "coco.json.npz")
+    for name in longest:
+        photograph(photos / f"{name}.png")
+    assert segment(photos, output=out) == 0
+    assert {f"{name}.npz" for name in longest} <= set(files(out))
+    capsys.readouterr()
+    assert segment(photos, "--format=npz,labels", output=out) == 1
+    said = capsys.readouterr()
+    assert said.err.count("the name is too long for a file") == 4
+    assert "0 segmented, 5 done before, 2 failed" in said.out
+
+
+def test_damaged_files_are_made_again(done, photos):
+    out = done / "out"
+    for name in ("one.npz", "one.png", "sub/two.npz", "sub/two.png"):
+        good = (out / name).read_bytes()
+        half = len(good) // 2
+        altered = bytes([good[half] ^ 255])
+        for bad in (good[:half], good[:half] + altered + good[half + 1 :]):
+            (out / name).write_bytes(bad)
+            assert segment(photos, output=out) == 0
+            assert (out / name).read_bytes() == good
+
+
+def test_a_tree_is_of_the_very_bytes_of_its_image(done, photos, tmp_path, capsys):
+    """Whatever the times say: images move, are copied, and come from other folders."""
+    out = done / "out"
+    long_ago, tomorrow = time.time() - 1e8, time.time() + 1e5
+
+    def is_found_again(*images):
+        capsys.readouterr()
+        assert segment(*images, output=out) == 0
+        return "0 segmented" in capsys.readouterr().out
+
+    for now in (tomorrow, long_ago):
+        os.utime(photos / "one.png", (now, now))
+        os.utime(out / "one.npz", (long_ago, long_ago))
+        assert is_found_again(photos)
+    other = photograph(tmp_path / "old.png", seed=9, size=(40, 30))
+    os.utime(other, (long_ago, long_ago))
+    os.replace(other, photos / "one.png")
+    assert not is_found_again(photos)
+    before = labels(out / "one.npz"), (out / "one.png").read_bytes()
+    assert is_found_again(photos)
+    sequel = tmp_path / "sequel"  # other images of the same names and sizes
+    for i, title in enumerate(TITLES):
+        photograph(sequel / title, seed=20 + i, size=(40 + i, 30))
+        os.utime(sequel / title, (long_ago, long_ago))
+    assert not is_found_again(sequel)
+    assert (labels(out / "one.npz") != before[0]).any()
+    assert (out / "one.png").read_bytes() != before[1]
+    assert is_found_again(sequel)
+
+
+def test_files_of_the_user_stay_as_they_are(done, photos, capsys):
+    out = done / "out"
+    photograph(photos / "mine.jpg")
+    with open(out / "mine.npz", "wb") as file:
+        np.savez(file, labels=np.arange(3))
+    mine = (out / "mine.npz").read_bytes()
+    assert segment(photos, output=out) == 1
+    said = capsys.readouterr()
+    assert "0 segmented, 3 done before, 1 failed" in said.out
+    assert "mine.npz: the file is there, but no run wrote it, so mine.jpg" in said.err
+    assert (out / "mine.npz").read_bytes() == mine
+    for name in ("coco.json", "index.html"):
+        ours = (out / name).read_bytes()
+        (out / name).write_text("mine")
+        before = times(out)
+        assert segment(photos, output=out) == 1
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert f"{out / name}: the file is there, but no run wrote it" in said
+        assert times(out) == before
+        (out / name).write_bytes(ours)
+    (out / "index.html").write_text("mine")
+    (out / "notes.npz").write_bytes(mine)
+    assert segment(photos, "--overwrite", output=out) == 0
+    assert labels(out / "mine.npz").shape == (30, 40)
+    assert (out / "notes.npz").read_bytes() == mine
+
+
+def test_images_that_can_have_no_result_fail_alone(
+    finished, tmp_path, out, monkeypatch, capsys
 ):
-    path, image = done / "out/one.npz", photos / "one.png"
-    good = path.read_bytes()
-    path.write_bytes(good[:100])
-    assert segment(image, output=done / "out") == 0
-    assert path.read_bytes() == good
-    photograph(image, seed=5)
-    assert segment(image, output=done / "out") == 0
-    assert capsys.readouterr().out.count("1 segmented, 0 done") == 2
-    tomorrow = time.time() + 86400  # a camera with a wrong clock
-    os.utime(image, (tomorrow, tomorrow))
-    assert segment(image, output=done / "out") == 0
-    assert "0 segmented, 1 done" in capsys.readouterr().out
+    photos = shutil.copytree(finished / "photos", tmp_path / "photos")
+    photograph(photos / "one.npz/a.png")
+    names = ("coco.json/b.png", "RUN.json/c.png", ".run.lock/d.png", "gone.png")
+    for name in names:
+        photograph(photos / name)
+    (out / "two.npz").mkdir(parents=True)
+    photograph(photos / "two.jpg")
+    describe = runs_segment.settings_of
+
+    def settings_of(*args):
+        (photos / "gone.png").unlink()
+        return describe(*args)
+
+    monkeypatch.setattr(runs_segment, "settings_of", settings_of)
+    others = ("two.jpg", "one.npz/*", *names[:3])
+    images = [photos / "sub", *map(photos.joinpath, ("one.png", "gone.png", *others))]
+    images[1:] = [photos / "**" / x.relative_to(photos) for x in images[1:]]
+    assert segment(*images, output=out) == 1
+    said = capsys.readouterr()
+    assert "3 segmented, 0 done before, 6 failed" in said.out
+    end = said.err.partition("These images have no result:")[2]
+    for sentence in (
+        "gone.png: there is no such file",
+        f"{out / 'two.npz'}: expected to write the results of two.jpg there, but this",
+        "one.png: its results would be called one.npz, as the folder",
+        "in a folder coco.json, which is the name of a file of the run",
+        "in a folder RUN.json, which",
+        "in a folder .run.lock, which",
+    ):
+        assert end.count(sentence) == 1
+    assert names_listed(out) == ["deep/three.png", "sub/two.jpg", "one.npz/a.png"]
+
+
+def test_a_run_of_other_settings_cannot_begin_beside_one(done, photos, capsys):
+    out = done / "out"
+    settings = json.loads((out / "run.json").read_text())
+    del settings["files"]
+    before = times(out)
+    with claim(out, settings):
+        for flag in ("--overwrite", "--refine=none"):
+            assert segment(photos, flag, output=out) == 1
+            assert "another run works in this folder" in capsys.readouterr().err
+            assert segment(photos, flag, "--shard=1/1", output=out) == (
+                0 if flag == "--overwrite" else 1
+            )
+        assert segment(photos, output=out) == 0
+    assert {p.name for p, t in times(out).items() if t != before.get(p)} == {
+        *("one.npz", "one.png", "two.npz", "two.png", "three.npz", "three.png"),
+        *("coco.json", "index.html"),
+    }
 
 
 def test_shards_joined_are_one_run_byte_for_byte(finished, out, capsys):
@@ -277,11 +401,24 @@ def test_shards_joined_are_one_run_byte_for_byte(finished, out, capsys):
     (out / "sub/two.npz").unlink()
     assert segment(photos, "--join", output=out) == 1
     said = capsys.readouterr().err.splitlines()[-1]
-    assert "1 of 3 have none of these settings, the first of them sub/two.jpg" in said
+    assert "1 of 3 have none of these settings and these very images" in said
+    assert "the first of them sub/two.jpg" in said
     assert not (out / "coco.json").exists()
     assert segment(photos, "--shard=3/7", output=out) == 0
     assert segment(photos, "--join", output=out) == 0
     assert "3 done before, 0 failed" in capsys.readouterr().out
+    assert contents(out) == contents(finished / "out")
+
+
+def test_shards_on_disks_of_their_own_are_joined_when_copied(finished, out, tmp_path):
+    photos = finished / "photos"
+    for shard in (1, 2):
+        output = tmp_path / str(shard)
+        assert segment(photos, f"--shard={shard}/2", output=output) == 0
+        for path in output.rglob("*.*"):  # copies have other times
+            (out / path.relative_to(output)).parent.mkdir(parents=True, exist_ok=True)
+            (out / path.relative_to(output)).write_bytes(path.read_bytes())
+    assert segment(photos, "--join", output=out) == 0
     assert contents(out) == contents(finished / "out")
 
 
@@ -306,6 +443,36 @@ def test_a_demonstration_photograph_is_taken_where_none_is_named(out, capsys):
     assert "astronaut" in capsys.readouterr().err
 
 
+def test_what_is_left_out_or_too_large_is_said_and_the_rest_is_done(
+    out, tmp_path, capsys, monkeypatch
+):
+    folder = tmp_path / "photos"
+    photograph(folder / "one.png", seed=0, size=(40, 30))
+    grey_png(folder / "large.png", 1000, 1100)
+    (folder / "raw.dng").touch()
+    os.mkfifo(folder / "pipe.png")
+    (folder / "lost+found").mkdir()
+
+    def scandir(path, *, scan=os.scandir):
+        if os.path.basename(path) == "lost+found":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    flags = "--image_memory=0.01", "--bands=1,2,3", "--format=npz", "--refine=none"
+    assert segment(folder, *flags, output=out) == 1
+    assert files(out) == ["one.npz", "run.json"]
+    said = capsys.readouterr().err
+    for sentence in (
+        f"{folder}/lost+found: the folder cannot be listed (Permission denied)",
+        f"{folder}/pipe.png: is a pipe (FIFO) and no file; left out.",
+        "1 file of a kind that is not read (.dng 1).",
+        "large.png: expected an image that is decoded within 10.2 MiB of memory",
+    ):
+        assert sentence in said
+    assert json.loads((out / "run.json").read_text())["bands"] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "sentences"),
     [
@@ -315,6 +482,9 @@ def test_a_demonstration_photograph_is_taken_where_none_is_named(out, capsys):
         (["--grid=big"], 2, ["grid expects", "'big'"]),
         (["--grid=0"], 2, ["grid must be", "is 0"]),
         (["--levels=4,zero"], 2, ["--levels expects", "4,zero"]),
+        (["--bands=1,2"], 2, ["--bands expects", "such as 1,2,3", "'1,2'"]),
+        (["--bands=0,1,2"], 2, ["--bands expects", "'0,1,2'"]),
+        (["--image_memory=0"], 2, ["image_memory"]),
         (["--format=pdf"], 2, ["--format expects some of png,labels", "'pdf'"]),
         (["--batch_size=0"], 2, ["batch_size"]),
         (["--output="], 2, ["--output expects a folder"]),

@@ -1,5 +1,7 @@
 """A folder of images and a folder of masks."""
 
+import os
+
 import numpy as np
 import pytest
 from dataset_files import image, mask, some_ids
@@ -39,12 +41,32 @@ def test_without_a_taxonomy_every_id_that_occurs_is_a_class(folders):
     assert flat.encode(np.array([[0, 1, 255, 300]])).tolist() == [[0, 1, -1, 3]]
 
 
+@pytest.mark.parametrize("ids", [[0, 255], [255]])
+def test_masks_of_0_and_255_alone_must_be_explained(ids, folders):
+    for path in folders[1].rglob("*.png"):
+        mask(path, some_ids(ids))
+    with pytest.raises(DatasetError, match=r"--taxonomy:\n.*\n  object = 255\n"):
+        FolderSource(*folders)
+    told = Taxonomy.parse("background = 0 background\nobject = 255\n")
+    assert FolderSource(*folders, taxonomy=told)[0].labels.max() == 255
+    mask(folders[1] / "a.png", some_ids([0, 1]))
+    assert FolderSource(*folders).taxonomy.flat().num_classes == 2
+
+
 def test_names_select_and_order(folders, tmp_path):
     (tmp_path / "list.txt").write_text("in/c\na 1\n")  # VOC's lists may have columns
     image(folders[0] / "without mask.jpg")
     source = FolderSource(*folders, names=tmp_path / "list.txt")
     assert [example.name for example in source] == ["in/c", "a"]
     assert len(FolderSource(*folders, names=["b"])) == 1
+
+
+def test_names_with_numbers_come_as_people_count(tmp_path):
+    for name in ("frame_10", "frame_2", "in/c"):
+        image(tmp_path / "images" / f"{name}.jpg")
+        mask(tmp_path / "masks" / f"{name}.png", some_ids([0, 1]))
+    source = FolderSource(tmp_path / "images", tmp_path / "masks")
+    assert [example.name for example in source] == ["frame_2", "frame_10", "in/c"]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +92,27 @@ def test_what_does_not_pair_is_named(folders):
     assert "d.png: has no mask" in str(caught.value)
     assert "e.png: has no image" in str(caught.value)
     assert "a.png: has the same name as" in str(caught.value).replace("a.jpg", "a.png")
+
+
+def test_places_that_cannot_be_read_are_named(folders):
+    (folders[0] / "gone.jpg").symlink_to("nowhere")
+    os.mkfifo(folders[1] / "pipe.png")
+    with pytest.raises(DatasetError, match="found 2 problems") as caught:
+        FolderSource(*folders)
+    assert "gone.jpg: is no file" in str(caught.value)
+    assert "pipe.png: is no file" in str(caught.value)
+    assert len(FolderSource(*folders, names=["a", "b"])) == 2
+
+
+def test_folders_that_cannot_be_listed_are_named(folders, monkeypatch):
+    def scandir(path, scan=os.scandir):
+        if os.fspath(path).endswith("in"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(DatasetError, match=r"masks/in: cannot be listed \(Permission"):
+        FolderSource(*folders)
 
 
 def test_sizes_must_agree_and_masks_hold_ids(folders):
@@ -112,12 +155,21 @@ def test_missing_folders_and_files_are_named(folders, tmp_path):
         FolderSource(*folders, taxonomy=tmp_path / "t.txt")
 
 
-def test_the_fingerprint_changes_with_names_and_files(folders):
+def test_the_fingerprint_changes_with_names_and_contents(folders):
     def fingerprint(*names):
         return FolderSource(*folders, names=names).fingerprint()
 
-    found = fingerprint("a", "b")
-    assert fingerprint("a", "b") == found
+    source, found = FolderSource(*folders, names=["a", "b"]), fingerprint("a", "b")
+    assert source.fingerprint() == found
     assert len({found, fingerprint("b", "a"), fingerprint("a")}) == 3
-    mask(folders[1] / "a.png", some_ids([0, 2]))
+    path = folders[1] / "a.png"
+    os.utime(path, (0, 0))  # copied
+    assert fingerprint("a", "b") == found
+    before = path.stat()
+    mask(path, some_ids([0, 1, 254]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
     assert fingerprint("a", "b") != found
+    with pytest.raises(DatasetError, match="a: the image or its mask has changed"):
+        source[0]
+    assert source[1].name == "b"

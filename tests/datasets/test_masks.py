@@ -59,9 +59,9 @@ def test_missing_and_damaged_files_are_named(tmp_path):
     with pytest.raises(DatasetError, match=r"mask\.png: there is no such mask"):
         read_mask(tmp_path / "mask.png")
     (tmp_path / "mask.png").write_bytes(b"no image")
-    with pytest.raises(DatasetError, match=r"mask\.png: expected an index PNG"):
+    with pytest.raises(DatasetError, match=r"mask\.png: expected an image file"):
         read_mask(tmp_path / "mask.png")
-    with pytest.raises(DatasetError, match=r"mask\.png: expected a panoptic PNG"):
+    with pytest.raises(DatasetError, match=r"mask\.png: expected an image file"):
         read_colors(tmp_path / "mask.png")
     mask(tmp_path / "mask.png", some_ids([1]))
     with pytest.raises(DatasetError, match=r"channels \(RGB\), but its mode is L"):

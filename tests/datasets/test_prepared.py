@@ -1,5 +1,8 @@
 """Prepared datasets: parts, resuming, selections, views."""
 
+import json
+import os
+import resource
 import subprocess
 import sys
 import threading
@@ -62,11 +65,13 @@ def test_an_interrupted_preparation_goes_on(many, tmp_path, monkeypatch):
         load("voc2012", data_dir=tmp_path / "prepared")
     # What a killed process leaves: a folder under a temporary name.
     part = tmp_path / "prepared" / "voc2012" / "val-001-of-003"
-    (part / "incomplete.ABC_1.0.0").mkdir(parents=True)
+    (part / "incomplete.ABC_1.0.0").mkdir()
+    (part.parent / ".lock").write_text("kept")
     source = load("voc2012", **options(tmp_path))
     assert read == [*many[:5], *many[3:]]  # the first part is not read again
     assert [example.name for example in source] == many
     assert not list(part.glob("incomplete.*"))
+    assert (part.parent / ".lock").read_text() == "kept"
 
 
 def test_names_select_and_order(many, tmp_path):
@@ -198,11 +203,71 @@ def test_parts_of_other_files_are_not_taken(many, tmp_path):
         DatasetError, match=r"val-001-of-003.* prepared from other files"
     ):
         load("voc2012", **options(tmp_path))
+    # A replacement may have the same size, and an old date.
+    dataset_files.mask(path, dataset_files.some_ids([0, 5]))
+    os.utime(path, (0, 0))
+    load("voc2012", **options(tmp_path))
+    size = path.stat().st_size
+    dataset_files.mask(path, dataset_files.some_ids([0, 6]))
+    assert path.stat().st_size == size
+    with pytest.raises(DatasetError, match="names, sizes or contents now"):
+        load("voc2012", **options(tmp_path))
+    # What an earlier version prepared has a digest of sizes only.
+    (metadata,) = (tmp_path / "prepared").rglob("val-001-of-003/*/metadata.json")
+    known = json.loads(metadata.read_text())
+    metadata.write_text(json.dumps({"digest": known["digest"]}))
+    load("voc2012", **options(tmp_path))
     # Of two preparations the last counts.
     lists = tmp_path / "VOCdevkit" / "VOC2012" / "ImageSets" / "Segmentation"
     (lists / "val.txt").write_text("\n".join(many[:2]))
     load("voc2012", **options(tmp_path))
     assert len(load("voc2012", data_dir=tmp_path / "prepared")) == 2
+
+
+def test_what_is_prepared_may_lie_where_nothing_can_be_written(
+    many, tmp_path, monkeypatch
+):
+    load("voc2012", **options(tmp_path))
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(preparation, "FileLock", refuse)
+    assert len(load("voc2012", **options(tmp_path))) == 7
+    with pytest.raises(DatasetError, match=r"voc2012: .*\(data_dir\)"):
+        load("voc2012", **options(tmp_path), names=[many[0]])
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(many, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        with pytest.raises(DatasetError, match=r"val-000-of-003: .* Free some space"):
+            load("voc2012", **options(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not [x for x in (tmp_path / "prepared").rglob("*") if x.is_file()]
+    assert not list((tmp_path / "prepared").rglob("incomplete.*"))
+    assert len(load("voc2012", **options(tmp_path))) == 7
+
+
+def test_damage_to_what_is_prepared_names_its_folder(many, tmp_path):
+    load("voc2012", **options(tmp_path))
+    folder = next((tmp_path / "prepared").rglob("val-001-of-003/*"))
+    (examples,) = folder.glob("*.array_record*")
+    whole = examples.read_bytes()
+    half = len(whole) // 2
+    examples.write_bytes(whole[:half] + bytes(64) + whole[half + 64 :])
+    source = load("voc2012", **options(tmp_path))
+    assert source[0].name == many[0]
+    with pytest.raises(DatasetError, match=r"val-001.*remove the folder"):
+        [source[index] for index in range(3, 6)]
+    examples.write_bytes(whole[:half])
+    with pytest.raises(DatasetError, match=r"val-001.*remove the folder"):
+        [*map(load("voc2012", **options(tmp_path)).__getitem__, range(3, 6))]
+    (folder / "features.json").write_text("{")
+    with pytest.raises(DatasetError, match=r"val-001.*expected a prepared dataset"):
+        load("voc2012", **options(tmp_path))
 
 
 def test_importing_the_room_does_not_import_tfds():
@@ -224,7 +289,12 @@ def test_the_fingerprint_tells_selections_and_files_apart(many, tmp_path):
     folder = tmp_path / "VOCdevkit" / "VOC2012" / "SegmentationClass"
     dataset_files.mask(folder / f"{many[0]}.png", dataset_files.some_ids([*range(9)]))
     anew["data_dir"] = tmp_path / "mended"
-    assert load("voc2012", **anew).fingerprint() != found
+    mended = load("voc2012", **anew).fingerprint()
+    assert mended != found
+    ids = dataset_files.some_ids([0, 1, 2, 3, 4, 5, 6, 8, 7])
+    dataset_files.mask(folder / f"{many[0]}.png", ids)  # of the same size
+    anew["data_dir"] = tmp_path / "again"
+    assert load("voc2012", **anew).fingerprint() not in (found, mended)
 
 
 def test_what_was_prepared_before_a_map_was_added_is_read_without_it(

@@ -62,8 +62,12 @@ def test_label_maps_hold_category_ids(tmp_path, count):
     categories = np.array([[0, 1], [2, count]], np.int32)
     save_categories(tmp_path / "map.png", categories, count=count)
     with Image.open(tmp_path / "map.png") as image:
-        assert (image.mode == "P") == (count < 256)
+        assert image.mode == ("L" if count < 256 else "I;16")
         np.testing.assert_array_equal(np.array(image), categories)
+    save_categories(tmp_path / "map.png", categories, count=count, colored=True)
+    with Image.open(tmp_path / "map.png") as image:
+        shown = np.array(image.convert("RGB"))
+    np.testing.assert_array_equal(shown, category_colors(count)[categories])
     with pytest.raises(ValueError, match="at most 65535"):
         save_categories(tmp_path / "map.png", categories, count=70000)
 

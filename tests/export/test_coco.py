@@ -9,15 +9,20 @@ import pytest
 from export_results import result_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from trees import quadrants, random_tree, region_trees
 
 from uhseg_jax.export import ExportOptions
 from uhseg_jax.export import coco as coco_module
 from uhseg_jax.export.coco import open_coco
+from uhseg_jax.export.polygons import polygons
+
+# pycocotools 2.0 decodes masks through an array protocol that numpy 2 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
 
 
-def _write(path, *trees, title="{}.jpg"):
-    with open_coco(path, ExportOptions()) as writer:
+def _write(path, *trees, title="{}.jpg", as_polygons=False):
+    with open_coco(path, ExportOptions(), as_polygons=as_polygons) as writer:
         for index, tree in enumerate(trees):
             writer.add(result_of(tree, title.format(index)))
     return json.loads(path.read_text())
@@ -30,8 +35,6 @@ def _open(path):
         return COCO(str(path))
 
 
-# pycocotools 2.0 decodes masks through an array protocol that numpy 2 deprecates.
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @settings(max_examples=40, deadline=None)
 @given(tree=region_trees(), at_once=st.sampled_from([1, 7, 64, 2**22]))
 def test_pycocotools_gives_every_mask_back(tmp_path_factory, tree, at_once):
@@ -49,6 +52,51 @@ def test_pycocotools_gives_every_mask_back(tmp_path_factory, tree, at_once):
         corner = [columns.min(), rows.min()]
         extent = [np.ptp(columns) + 1, np.ptp(rows) + 1]
         assert annotation["bbox"] == [*corner, *extent]
+
+
+def assert_gives_back(mask, found):
+    from pycocotools import mask as coco_mask
+
+    area = 0.0
+    for polygon in found:
+        x, y = np.array(polygon).reshape(-1, 2).T
+        area += (x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2
+    assert area == mask.sum()  # clockwise, and none overlaps another
+    if found:
+        rle = coco_mask.merge(coco_mask.frPyObjects(found, *mask.shape))
+        np.testing.assert_array_equal(coco_mask.decode(rle).astype(bool), mask)
+
+
+@settings(max_examples=40, deadline=None)
+@given(mask=hnp.arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))))
+def test_polygons_give_every_mask_back(mask):
+    assert_gives_back(mask, polygons(mask))
+
+
+def test_holes_are_not_filled():
+    """A chequered frame around a ring: many holes, one with a piece in it."""
+    mask = np.ones((21, 21), bool)
+    mask[1::2, 1::2] = mask[6:15, 6:15] = False
+    mask[9:12, 9:12] = True
+    mask[10, 10] = False
+    found = polygons(mask)
+    assert_gives_back(mask, found)
+    assert len(found) < 60
+
+
+def test_polygons_and_rle_are_of_the_same_annotations(tmp_path):
+    tree = random_tree(2)
+    by_rle = _write(tmp_path / "coco.json", tree)
+    by_polygons = _write(tmp_path / "polygons.json", tree, as_polygons=True)
+    api = _open(tmp_path / "polygons.json")
+    masks = [api.annToMask(one).astype(bool) for one in by_polygons["annotations"]]
+    np.testing.assert_array_equal(masks, tree.masks())
+    for document in (by_rle, by_polygons):
+        for one in document["annotations"]:
+            del one["segmentation"]
+            assert one["attributes"].items() <= one.items()
+            assert set(one["attributes"]) == {"parent_id", "depth", "cost", "node"}
+    assert by_rle == by_polygons
 
 
 @settings(max_examples=30, deadline=None)

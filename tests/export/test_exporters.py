@@ -1,5 +1,6 @@
 """Every format keeps the promises of the protocol, with and without categories."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -10,11 +11,12 @@ from png_chunks import chunk
 from trees import make_tree, on_device, quadrants, random_tree
 
 from uhseg_jax import export
-from uhseg_jax.export import EXPORTERS, ExportOptions
+from uhseg_jax.export import EXPORTERS, ExportOptions, Provenance
 from uhseg_jax.export.png_files import is_own, note_of, save_png
 
 TREES, CATEGORIES = ExportOptions(levels=(2, 3)), ExportOptions(num_categories=3)
 EVERYTHING = tuple(EXPORTERS)
+MADE_OF = Provenance(settings="0" * 64, source="1" * 64)
 
 
 def result(options=TREES, tree=None, name="sub/a"):
@@ -27,10 +29,10 @@ def result(options=TREES, tree=None, name="sub/a"):
     return result_of(tree, "a.jpg", name=name, **more)
 
 
-def write(folder, *results, formats=EVERYTHING, options=TREES, since=None):
+def write(folder, *results, formats=EVERYTHING, options=TREES, keep=False):
     with export.open_formats(formats, folder, options) as writer:
         for one in results:
-            writer.add(one, since=since)
+            writer.add(one, keep=keep)
     return {str(x.relative_to(folder)) for x in folder.rglob("*") if x.is_file()}
 
 
@@ -59,9 +61,10 @@ def test_trees_of_jax_arrays_are_written_alike(tmp_path, name):
 
 
 @pytest.mark.parametrize("options", [TREES, CATEGORIES], ids=["trees", "categories"])
-@pytest.mark.parametrize("name", ["coco", "html"])
+@pytest.mark.parametrize("name", ["coco", "polygons", "html"])
 def test_nothing_is_left_of_a_run_that_fails(tmp_path, name, options):
     (file,) = EXPORTERS[name].files([])
+    (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text("before")
 
     def fail():
@@ -71,7 +74,7 @@ def test_nothing_is_left_of_a_run_that_fails(tmp_path, name, options):
 
     with pytest.raises(KeyError):
         fail()
-    assert [path.name for path in tmp_path.iterdir()] == [str(file)]
+    assert [x.relative_to(tmp_path) for x in tmp_path.rglob("*.*")] == [file]
     assert (tmp_path / file).read_text() == "before"
 
 
@@ -83,20 +86,32 @@ def test_the_npz_comes_after_the_other_files_of_its_image(tmp_path):
     assert list(tmp_path.rglob("*.npz")) == []
 
 
-def test_files_of_the_same_options_stay(tmp_path):
-    write(tmp_path, result())
-    backdate(tmp_path)
-    write(tmp_path, result(), since=10)
-    kept = {x.name for x in tmp_path.rglob("*.*") if x.stat().st_mtime_ns == 10}
-    assert kept == {"a.npz", "a.png", "a.labels.png"}
-    write(tmp_path, result(), options=ExportOptions(levels=(5,)), since=10)
-    assert note_of(tmp_path / "sub/a.png") == "levels 5"  # drawn again
-    kept = {x.name for x in tmp_path.rglob("*.*") if x.stat().st_mtime_ns == 10}
-    assert kept == {"a.npz", "a.labels.png"}
-    for since in (11, None):
+def test_files_of_the_same_options_and_the_same_source_stay(tmp_path):
+    def kept(one, options=TREES):
         backdate(tmp_path)
-        write(tmp_path, result(), since=since)
-        assert all(x.stat().st_mtime_ns > 10 for x in tmp_path.rglob("*.*"))
+        write(tmp_path, one, options=options, keep=True)
+        return {x.name for x in tmp_path.rglob("*.*") if x.stat().st_mtime_ns == 10}
+
+    first = dataclasses.replace(result(), provenance=MADE_OF)
+    write(tmp_path, first)
+    maps = {"a.labels.png", "a.colors.png"}
+    assert kept(first) == {"a.npz", "a.png", *maps}
+    assert kept(first, ExportOptions(levels=(5,))) == {"a.npz", *maps}
+    note = f"levels 5 of {MADE_OF.short()}"
+    assert note_of(tmp_path / "sub/a.png") == note  # drawn again
+    other = dataclasses.replace(MADE_OF, source="2" * 64)
+    assert kept(dataclasses.replace(first, provenance=other)) == {"a.npz"}
+    for name in ("a.png", *maps):  # damaged behind the mark, and cut off
+        path = tmp_path / "sub" / name
+        content = path.read_bytes()
+        for bad in (content[:-20] + b"?" + content[-19:], content[:-30]):
+            path.write_bytes(bad)
+            assert is_own(path)
+            kept(dataclasses.replace(first, provenance=other))
+            assert path.read_bytes() == content
+    backdate(tmp_path)
+    write(tmp_path, first)
+    assert all(x.stat().st_mtime_ns > 10 for x in tmp_path.rglob("*.*"))
 
 
 @pytest.mark.parametrize("options", [TREES, CATEGORIES], ids=["trees", "categories"])
@@ -104,29 +119,67 @@ def test_a_result_is_read_back_from_its_npz(tmp_path, options):
     wanted = result(options, random_tree(3, num_splits=2, padding=2))
     if wanted.categories is not None:
         wanted = result(options)
+    wanted = dataclasses.replace(wanted, provenance=MADE_OF)
     write(tmp_path, wanted, formats=["npz"], options=options)
-    given = {"title": "a.jpg", "pixels": wanted.pixels}
-    found = export.read_result(tmp_path, "sub/a", **given, since=0)
+
+    def read(name="sub/a", pixels=wanted.pixels, **change):
+        made_of = dataclasses.replace(MADE_OF, **change)
+        return export.read_result(
+            tmp_path, name, title="a.jpg", pixels=pixels, provenance=made_of
+        )
+
+    found = read()
+    assert found.provenance == MADE_OF
     np.testing.assert_array_equal(found.tree.labels, wanted.tree.labels)
     assert len(found.tree.parents) == int(wanted.tree.num_nodes)
     for field in ("categories", "distances"):
         ours, theirs = getattr(found, field), getattr(wanted, field)
         assert (ours is None) == (theirs is None)
         np.testing.assert_array_equal(ours, theirs)
-    assert export.read_result(tmp_path, "sub/b", **given, since=0) is None
+    assert read("sub/b") is None
+    assert read(pixels=np.zeros((9, 9, 3), np.uint8)) is None
+    assert read(settings="2" * 64) is None
+    assert read(source="2" * 64) is None
     path = tmp_path / "sub/a.npz"
-    later = path.stat().st_mtime_ns + 1
-    assert export.read_result(tmp_path, "sub/a", **given, since=later) is None
-    larger = {**given, "pixels": np.zeros((9, 9, 3), np.uint8)}
-    assert export.read_result(tmp_path, "sub/a", **larger, since=0) is None
-    path.write_bytes(path.read_bytes()[:99])
-    assert export.read_result(tmp_path, "sub/a", **given, since=0) is None
+    content = path.read_bytes()
+    for position in range(50, len(content), 11):
+        bad = bytes([content[position] ^ 255])
+        path.write_bytes(content[:position] + bad + content[position + 1 :])
+        again = read()
+        assert again is None or (again.tree.labels == wanted.tree.labels).all()
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_a_format_knows_its_own_files_and_no_others(tmp_path, name):
+    exporter = EXPORTERS[name]
+    write(tmp_path, dataclasses.replace(result(), provenance=MADE_OF), formats=[name])
+    (file,) = exporter.files(["sub/a"])
+    path = tmp_path / file
+    assert exporter.is_own(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:-20])  # as a bad disk may leave it
+    assert exporter.is_own(path)
+    for theirs in (b"", b"mine", b'{"info": {}}', b"PK\3\4 not a tree"):
+        path.write_bytes(theirs)
+        assert not exporter.is_own(path)
+    with open(path, "wb") as file:
+        np.savez(file, settings=np.arange(3), parents=np.arange(3))
+    assert not exporter.is_own(path)
+    path.unlink()
+    assert not exporter.is_own(path)
+    path.mkdir()
+    assert not exporter.is_own(path)
+    path.rmdir()
+    os.mkfifo(path)  # opening it would wait for ever
+    assert not exporter.is_own(path)
+    assert not is_own(path)
 
 
 def test_overlays_and_label_maps_are_known_again_and_images_are_not(tmp_path):
-    write(tmp_path, result(), formats=["png", "labels"])
+    write(tmp_path, result(), formats=["png", "labels", "colors"])
     drawn = [tmp_path / x for x in export.image_files("sub/a")]
-    assert [note_of(x) for x in drawn] == ["levels 2,3", "labels"]
+    notes = ["levels 2,3", "labels as grey values", "labels in colours"]
+    assert [note_of(x) for x in drawn] == notes
     pixels = np.zeros((4, 4, 3), np.uint8)
     save_png(tmp_path / "new" / "plain.png", pixels)
     with Image.open(tmp_path / "new" / "plain.png") as image:

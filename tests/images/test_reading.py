@@ -10,13 +10,14 @@ import warnings
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageCms
 from png_chunks import grey_png
 
-from uhseg_jax.images import MAX_MEGAPIXELS, ImageError, demo_image, read_image, resize
+from uhseg_jax.images import MAX_MEGAPIXELS, ImageError, demo_image, read_image
 
 COLOURS = np.array(
     [
@@ -195,6 +196,7 @@ def test_grey_arrays_of_both_shapes_agree(grey):
 @given(hnp.arrays(np.uint8, st.tuples(*[st.integers(1, 9)] * 2, st.just(3))))
 def test_rgb_arrays_png_files_and_pil_images_agree(rgb):
     np.testing.assert_array_equal(read_image(rgb), rgb)
+    np.testing.assert_array_equal(read_image(_encoded(rgb)), rgb)
     with Image.open(io.BytesIO(_encoded(rgb))) as opened:
         np.testing.assert_array_equal(read_image(opened), rgb)
 
@@ -202,21 +204,89 @@ def test_rgb_arrays_png_files_and_pil_images_agree(rgb):
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.zeros((4, 4, 3), np.float32), "float32.*astype"),
-        (np.zeros((4, 4), np.uint16), "uint16.*astype"),
-        (np.zeros((4, 4, 3), bool), "bool.*astype"),
         (np.zeros((2, 4, 4, 3), np.uint8), "one at a time"),
         (np.zeros((3, 4, 4), np.float32)[..., :2], "channels last"),
-        (np.zeros(4, np.uint8), "one image"),
+        (np.zeros((5, 4, 2)), r"1, 3 or 4 channels, not 2"),
+        (np.zeros((5, 4, 13), np.uint16), r"not 13; choose .*\[3, 2, 1\]"),
+        (np.zeros((5, 4, 4), np.uint16), "leave alpha out"),
+        (np.zeros(4, np.uint8), "two or three axes"),
         (np.zeros((0, 4, 3), np.uint8), "4 x 0"),
         (np.zeros((4, 0), np.uint8), "0 x 4"),
-        (jnp.ones((4, 4, 3)), "float32"),
+        (np.zeros((4, 4), complex), r"complex128.*astype\(np.float32\)"),
+        (jnp.ones((4, 4, 3), jnp.bfloat16), r"bfloat16.*astype\(np.float32\)"),
         (Image.new("RGB", (0, 3)), "at least 1 x 1"),
     ],
 )
 def test_other_arrays_are_refused_with_what_to_do(array, words):
     with pytest.raises(ImageError, match=words):
         read_image(array)
+
+
+@pytest.mark.parametrize(
+    ("scale", "dtype"),
+    [(257, np.uint16), (1, np.int64), (1 / 255, np.float32), (16, ">u2")],
+)
+def test_arrays_of_any_depth_are_what_they_would_be_in_8_bits(scale, dtype):
+    tones = np.random.default_rng(0).integers(0, 256, (20, 30, 3))
+    found = read_image((tones * scale).astype(dtype))
+    np.testing.assert_allclose(found.astype(int), tones, atol=1)
+    assert read_image(np.array([[False, True]])).tolist() == [[[0] * 3, [255] * 3]]
+
+
+def test_what_an_array_masks_is_black_and_counts_for_nothing():
+    values = np.array([[1000.0, 2000.0, 3000.0, -9999.0]])
+    masked = np.ma.masked_equal(values, -9999.0)
+    assert read_image(masked)[0, :, 0].tolist() == [0, 128, 255, 0]
+    colours = np.ma.masked_array(COLOURS, COLOURS > 200)
+    np.testing.assert_array_equal(read_image(colours), colours.filled(0))
+
+
+def test_an_image_that_was_closed_is_told_from_a_damaged_one(tmp_path):
+    Image.fromarray(COLOURS).save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as closed:
+        pass
+    given = Image.fromarray(COLOURS)
+    given.close()
+    for image in (closed, given):
+        with pytest.raises(ImageError, match="this one is closed"):
+            read_image(image)
+    with Image.open(tmp_path / "a.png") as loaded:
+        loaded.load()
+    np.testing.assert_array_equal(read_image(loaded), COLOURS)
+
+
+# -- bytes, open files, names --------------------------------------------------------
+
+
+def test_bytes_and_open_files_are_read_as_their_path_is(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    Image.fromarray(COLOURS).save(path)
+    data = path.read_bytes()
+    for whole in (data, bytearray(data), memoryview(data), io.BytesIO(data)):
+        np.testing.assert_array_equal(read_image(whole), COLOURS)
+    with open(path, "rb") as file:
+        np.testing.assert_array_equal(read_image(file), COLOURS)
+        np.testing.assert_array_equal(read_image(file), COLOURS)  # from its beginning
+
+        class Stream(io.RawIOBase):
+            read = io.BytesIO(data).read
+
+        np.testing.assert_array_equal(read_image(Stream()), COLOURS)
+        with pytest.raises(ImageError, match=r"given: .*the file is empty"):
+            read_image(Stream())  # it was read to its end
+    with (
+        open(path, encoding="latin-1") as file,
+        pytest.raises(ImageError, match="mode 'rb'"),
+    ):
+        read_image(file)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    np.testing.assert_array_equal(read_image("~/a.png"), COLOURS)
+
+
+def test_messages_call_an_image_by_the_name_that_is_given():
+    for bad in (b"none", io.BytesIO(b"none"), np.zeros(3), Image.new("L", (0, 1))):
+        with pytest.raises(ImageError, match=r"^photo 7: "):
+            read_image(bad, name="photo 7")
 
 
 # -- bad files -----------------------------------------------------------------------
@@ -262,18 +332,26 @@ def test_bad_files_are_named_in_a_sentence(tmp_path, make, words):
 
 @settings(max_examples=80, deadline=None)
 @given(
-    kind=st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"]),
+    kind=st.sampled_from(
+        ["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP", "AVIF", "JPEG2000", "TGA", "DEEP"]
+    ),
     cut=st.floats(0, 1),
     flips=st.lists(st.tuples(st.floats(0, 0.999), st.integers(1, 255)), max_size=4),
 )
 def test_damage_gives_an_image_or_an_image_error(tmp_path_factory, kind, cut, flips):
-    data = bytearray(_encoded(ramp(), kind))
+    if kind == "DEEP":
+        tifffile.imwrite(file := io.BytesIO(), ramp().astype(np.uint16) * 4)
+        data = bytearray(file.getvalue())
+    else:
+        data = bytearray(_encoded(ramp(), kind))
     for where, mask in flips:
         data[int(where * len(data))] ^= mask
     path = tmp_path_factory.getbasetemp() / "damaged"
     path.write_bytes(bytes(data[: int(cut * len(data))]))
     with contextlib.suppress(ImageError):
         assert read_image(path).ndim == 3
+    with contextlib.suppress(ImageError):
+        assert read_image(path.read_bytes(), bands=[1]).ndim == 3
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads all")
@@ -306,23 +384,7 @@ def test_images_that_pillow_warns_of_are_read_without_warnings(tmp_path, monkeyp
     assert (image == 255).all()
 
 
-# -- resizing ------------------------------------------------------------------------
-
-
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 255))
-def test_resizing_keeps_constants(height, width, value):
-    image = np.full((7, 5, 3), value, np.uint8)
-    resized = resize(image, (height, width))
-    assert resized.shape == (height, width, 3)
-    assert (resized == value).all()
-
-
-def test_strong_reduction_averages_and_nothing_is_refused():
-    stripes = np.zeros((64, 640, 3), np.uint8)
-    stripes[:, ::2] = 200
-    assert (abs(resize(stripes, (4, 10)).astype(int) - 100) <= 1).all()
-    with pytest.raises(ImageError, match="at least 1"):
-        resize(ramp(), (0, 5))
+# -- what is no image -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("image", [None, 3, [[0]]])

@@ -1,7 +1,6 @@
 import csv
 import dataclasses
 import json
-import os
 import shutil
 
 import numpy as np
@@ -18,8 +17,8 @@ from uhseg_jax.metrics.matching import ImageMatchingState, match_image
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scoring, gallery
 from uhseg_jax.refinement.labels import resize_labels
+from uhseg_jax.runs import hosts
 from uhseg_jax.runs.evaluate import evaluate
-from uhseg_jax.runs.journal import Entry, Journal
 from uhseg_jax.runs.record import RunError
 from uhseg_jax.taxonomy import Taxonomy
 
@@ -115,6 +114,12 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
+def contents(folder):
+    return {
+        p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()
+    }
+
+
 def assert_same_files(ours, theirs):
     for name in ("metrics.json", "per_image.csv"):
         assert (ours / name).read_bytes() == (theirs / name).read_bytes()
@@ -201,9 +206,42 @@ def test_the_worst_and_best_images_are_drawn(segmenter, whole, tmp_path):
     with Image.open(whole / "images" / "worst-1.png") as sheet:
         assert sheet.width > 2 * 60  # image, ground truth and two levels
     again = shutil.copytree(whole, tmp_path / "again")
-    (again / "images" / "best-2.png").unlink()  # killed while drawing
+    best, worst = (again / "images" / f"{x}-1.png" for x in ("best", "worst"))
+    (again / "images" / "best-2.png").unlink()
+    best.write_bytes(best.read_bytes()[:-99])
+    worst.write_bytes((again / "images" / "worst-2.png").read_bytes())  # of another
     evaluate(segmenter, Shapes(), again)
-    assert sorted(path.name for path in (again / "images").iterdir()) == drawn
+    assert contents(again) == contents(whole)
+
+
+@pytest.mark.parametrize("num_seeds", [1, 2])
+def test_a_gallery_that_was_not_finished_is_completed(
+    num_seeds, segmenter, tmp_path, monkeypatch
+):
+    scoring, draw, drawn = Scoring(num_seeds=num_seeds), gallery.overlay, []
+
+    def overlay(*args, **kwargs):
+        drawn.append(args)
+        if len(drawn) == 2 * num_seeds:
+            raise KeyboardInterrupt
+        return draw(*args, **kwargs)
+
+    def evaluated():
+        return evaluate(segmenter, Shapes(2), tmp_path, scoring=scoring)
+
+    monkeypatch.setattr(gallery, "overlay", overlay)
+    with pytest.raises(KeyboardInterrupt):
+        evaluated()
+    tables = {p: p.read_bytes() for p in tmp_path.rglob("per_image.csv")}
+    assert len(tables) == num_seeds
+    evaluated()
+    names = ["best-1.png", "worst-1.png"] * num_seeds
+    assert sorted(x.name for x in tmp_path.rglob("*.png")) == sorted(names)
+    assert len(drawn) == 2 * num_seeds + 1  # what was whole is not drawn again
+    before = contents(tmp_path)
+    evaluated()
+    assert contents(tmp_path) == before
+    assert len(drawn) == 2 * num_seeds + 1
 
 
 def test_drawings_show_classes_and_what_does_not_count(segmenter, tmp_path, truths):
@@ -215,10 +253,15 @@ def test_drawings_show_classes_and_what_does_not_count(segmenter, tmp_path, trut
     assert all(np.unique(truth).tolist() == [0, 1, 2, 255] for truth in truths)
 
 
-def test_scores_stand_without_drawings(segmenter, tmp_path, capsys):
+def test_scores_stand_without_drawings(segmenter, tmp_path):
     (tmp_path / "images").write_text("in the way")
-    assert evaluate(segmenter, Shapes(2), tmp_path)["images"] == 2
-    assert "images could not be drawn" in capsys.readouterr().err
+    with pytest.raises(RunError, match=r"scores are complete .* could not be drawn"):
+        evaluate(segmenter, Shapes(2), tmp_path)
+    scores = (tmp_path / "metrics.json").read_bytes()
+    (tmp_path / "images").unlink()
+    evaluate(segmenter, Shapes(2), tmp_path)
+    assert (tmp_path / "metrics.json").read_bytes() == scores
+    assert len(list((tmp_path / "images").iterdir())) == 2
 
 
 def test_hierarchies_are_scored_as_well(segmenter, tmp_path):
@@ -283,40 +326,124 @@ def test_scores_of_other_settings_or_images_are_not_mixed(segmenter, tmp_path):
     with pytest.raises(RunError, match=r"settings .fingerprint .{64} there and"):
         evaluated("1")
     assert evaluated("1", "2", overwrite=True) == 2
-    os.utime(tmp_path / "masks" / "2.png", (0, 0))
+    Image.new("L", (60, 40), 1).save(tmp_path / "masks" / "2.png")
     with pytest.raises(RunError, match="fingerprint"):
         evaluated("1", "2")
 
 
-def test_files_that_no_evaluation_wrote_are_neither_read_nor_deleted(
-    segmenter, tmp_path
+@pytest.mark.parametrize(
+    ("name", "num_seeds"),
+    [
+        *(("images-0.jsonl", 1), ("metrics.json", 1), ("per_image.csv", 1)),
+        *(("images/worst-1.png", 1), ("metrics.json", 2), ("seed-1/metrics.json", 2)),
+    ],
+)
+def test_files_that_no_evaluation_wrote_stop_it_before_any_work(
+    name, num_seeds, segmenter, tmp_path
 ):
-    ours, theirs = tmp_path / "images-0.jsonl", tmp_path / "images-train.jsonl"
-    for path in (ours, theirs):
-        path.write_text("{}\n")
-    with pytest.raises(RunError, match=r"images-0\.jsonl: .* no run wrote it"):
-        evaluate(segmenter, Shapes(1), tmp_path)
-    assert ours.exists()
-    assert evaluate(segmenter, Shapes(1), tmp_path, overwrite=True)["images"] == 1
+    source, scoring = Shapes(2), Scoring(num_seeds=num_seeds)
+    theirs = tmp_path / name
+    theirs.parent.mkdir(exist_ok=True)
+    theirs.write_text("{}\n")
+    with pytest.raises(RunError, match=rf"{name}: the file is there, but no run"):
+        evaluate(segmenter, source, tmp_path, scoring=scoring)
+    assert source.reads == []
     assert theirs.read_text() == "{}\n"
+    kwargs = {"scoring": scoring, "overwrite": True}
+    assert evaluate(segmenter, source, tmp_path, **kwargs)["images"] == 2
+    assert theirs.read_bytes() != b"{}\n"
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "images-0.jsonl", "run.json"])
+def test_folders_of_the_names_of_results_stop_it_before_any_work(
+    name, segmenter, tmp_path
+):
+    (tmp_path / name).mkdir()
+    for overwrite in (False, True):
+        source = Shapes(2)
+        with pytest.raises(RunError, match=rf"{name}: .* this is a folder"):
+            evaluate(segmenter, source, tmp_path, overwrite=overwrite)
+        assert source.reads == []
+
+
+def test_files_that_are_none_of_ours_are_neither_read_nor_deleted(
+    segmenter, whole, tmp_path
+):
+    ours = shutil.copytree(whole, tmp_path / "ours")
+    theirs = [ours / "images-train.jsonl", ours / "images" / "mine.png"]
+    theirs += [ours / "seed-7" / "metrics.json", ours / "images-1.jsonl"]
+    for path in theirs:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}\n")
+    notes = []
+    evaluate(segmenter, Shapes(), ours, on_note=notes.append)
+    kwargs = {"scoring": MATCHED, "overwrite": True}
+    with pytest.raises(DatasetError):
+        evaluate(segmenter, Shapes(fails_at=0), ours, **kwargs)
+    assert notes == []
+    assert all(path.read_text() == "{}\n" for path in theirs)
+    left = {x for x in ours.rglob("*") if x.is_file()} - {*theirs}
+    # What was ours went before the new settings came into force.
+    assert {x.name for x in left} == {"run.json", "images-0.jsonl"}
+    assert (ours / "images-0.jsonl").read_bytes() == b""
+
+
+def test_damaged_scores_are_told_and_found_again(segmenter, whole, tmp_path):
+    ours, notes = shutil.copytree(whole, tmp_path / "ours"), []
+    journal = ours / "images-0.jsonl"
+    lines = journal.read_bytes().replace(b"shape 1", b"shape\xff1")
+    journal.write_bytes(lines.replace(b'"index": 3', b'"index": 4'))
+    source = Shapes()
+    evaluate(segmenter, source, ours, on_note=notes.append)
+    assert_same_files(ours, whole)
+    assert {1, 3} <= {*source.reads}
+    assert len(notes) == 1
+    assert f"{journal}: 2 lines are damaged" in notes[0]
+
+
+def test_two_evaluations_at_once_are_refused(segmenter, tmp_path):
+    errors = []
+
+    def again(*progress):
+        for kwargs in ({}, {"scoring": MATCHED}, {"overwrite": True}):
+            with pytest.raises(RunError) as caught:
+                evaluate(segmenter, Shapes(2), tmp_path, **kwargs)
+            errors.append(str(caught.value))
+
+    evaluate(segmenter, Shapes(2), tmp_path, on_image=again)
+    assert "images-0.jsonl: another evaluation scores into this folder" in errors[0]
+    assert "with other settings (scoring." in errors[1]
+    assert "another run works in this folder; wait" in errors[2]
+    assert len(rows(tmp_path)) == 2
+
+
+def test_overwriting_forgets_the_scores_of_every_process(
+    segmenter, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(hosts, "index", lambda: 1)
+    monkeypatch.setattr(hosts, "count", lambda: 2)
+    monkeypatch.setattr(hosts, "gather", lambda words: np.stack([words, words]))
+    read = []
+    for overwrite in (False, True):
+        source = Shapes(2)  # the second process has a folder of its own
+        evaluate(segmenter, source, tmp_path, overwrite=overwrite)
+        read.append(source.reads)
+    assert read[0] == read[1]
+    assert [x.name for x in tmp_path.glob("*.jsonl")] == ["images-1.jsonl"]
+
+
+def test_names_of_any_kind_come_back_from_the_table(segmenter, tmp_path):
+    names = ['=1+1, "two"\nlines\r', "caf\udce9"]
+
+    class Named(Shapes):
+        def __getitem__(self, index):
+            return dataclasses.replace(super().__getitem__(index), name=names[index])
+
+    evaluate(segmenter, Named(2), tmp_path)
+    assert [row["name"] for row in rows(tmp_path)] == [names[0], r"caf\udce9"]
 
 
 def test_unknown_ids_name_the_example(segmenter, tmp_path):
     source = Shapes(1, taxonomy="background = 0 background\nleft = 1\n")
     with pytest.raises(DatasetError, match=r"shape 0: .*2 \("):
         evaluate(segmenter, source, tmp_path)
-
-
-def test_a_cut_off_line_of_the_journal_spoils_only_itself(tmp_path):
-    journal = Journal(tmp_path / "images.jsonl")
-    entries = [
-        Entry(i, f"image {i}", {"x": 0.5}, np.arange(4, dtype="<i4")) for i in (0, 1)
-    ]
-    journal.append(entries[0])
-    with open(tmp_path / "images.jsonl", "a") as file:
-        file.write(entries[1].to_line()[:-9])
-    assert [entry.index for entry in journal.read()] == [0]
-    journal.append(entries[1])
-    found = list(journal.read())
-    assert [entry.index for entry in found] == [0, 1]
-    np.testing.assert_array_equal(found[1].words, entries[1].words)

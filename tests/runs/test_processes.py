@@ -83,3 +83,55 @@ def test_kill_9_in_the_middle_does_not_change_the_files(command, folder, tmp_pat
     finish(begin(command, folder, tmp_path))
     assert trees.items() <= {p: p.stat().st_mtime_ns for p in trees}.items()
     assert results(tmp_path) == results(folder / command)
+
+
+def test_two_runs_at_once_make_the_files_of_one(folder, tmp_path):
+    finish(*(begin("segment", folder, tmp_path) for _ in range(2)))
+    assert results(tmp_path) == results(folder / "segment")
+
+
+def test_of_two_runs_at_once_with_other_settings_one_is_refused(folder, tmp_path):
+    flags = (), ("--refine=none",)
+    processes = [begin("segment", folder, tmp_path, *x) for x in flags]
+    said = [process.communicate(timeout=300)[0] for process in processes]
+    codes = [process.returncode for process in processes]
+    assert sorted(codes) == [0, 1], said
+    assert "there and" in said[codes.index(1)]
+    alone = tmp_path / "alone"
+    finish(begin("segment", folder, alone, *flags[codes.index(0)]))
+    assert {p: x for p, x in results(tmp_path).items() if p.parts[0] != "alone"} == (
+        results(alone)
+    )
+
+
+@pytest.mark.parametrize("num_seeds", [1, 2])
+def test_kill_9_while_the_worst_and_best_are_drawn(num_seeds, folder, tmp_path):
+    flags = [f"--num_seeds={num_seeds}"]
+    drawings = "images/*.png" if num_seeds == 1 else "seed-0/images/*.png"
+    with begin("evaluate", folder, tmp_path, *flags) as killed:
+        deadline = time.monotonic() + 240
+        while not list(tmp_path.glob(drawings)) and time.monotonic() < deadline:
+            time.sleep(0.002)
+        killed.send_signal(signal.SIGKILL)
+    drawn = {p: p.stat().st_mtime_ns for p in tmp_path.glob(drawings)}
+    assert 0 < len(drawn) < 8
+    finish(begin("evaluate", folder, tmp_path, *flags))
+    assert drawn.items() <= {p: p.stat().st_mtime_ns for p in drawn}.items()
+    if num_seeds == 1:
+        assert results(tmp_path) == results(folder / "evaluate")
+    else:
+        assert len(list(tmp_path.glob("seed-?/images/*.png"))) == 16
+
+
+def test_a_second_evaluation_of_equal_settings_is_refused(folder, tmp_path):
+    with begin("evaluate", folder, tmp_path) as first:
+        while not (tmp_path / "images-0.jsonl").exists() and first.poll() is None:
+            time.sleep(0.002)
+        first.send_signal(signal.SIGSTOP)
+        second = begin("evaluate", folder, tmp_path)
+        said, _ = second.communicate(timeout=300)
+        first.send_signal(signal.SIGCONT)
+        finish(first)
+    assert second.returncode == 1
+    assert "another evaluation scores into this folder" in said
+    assert results(tmp_path) == results(folder / "evaluate")

@@ -1,4 +1,5 @@
 import os
+import re
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ def found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def find(*specs, output="out"):
-        images = find_run_images(specs, output=tmp_path / output)
+        images = find_run_images(specs, output=tmp_path / output).images
         assert all(".." not in image.name for image in images)
+        find.images = images
         return {image.title: image.name for image in images}
 
     return find
@@ -49,7 +51,7 @@ def test_names_are_paths_below_the_folder_without_suffix(found):
 
 
 def test_names_do_not_depend_on_which_images_are_asked_for(found):
-    touch("a.jpg", "A.png", "b.png", "c.jpg.png", "d.labels.png")
+    touch("a.jpg", "A.png", "b.png", "c.jpg.png", "d.labels.png", "e.colors.png")
     names = found(".")
     assert names == {
         "a.jpg": "a.jpg",
@@ -57,6 +59,7 @@ def test_names_do_not_depend_on_which_images_are_asked_for(found):
         "b.png": "b",
         "c.jpg.png": "c.jpg.png",
         "d.labels.png": "d.labels.png",
+        "e.colors.png": "e.colors.png",
     }
     for title, name in names.items():
         assert found(title) == {title: name}
@@ -65,9 +68,6 @@ def test_names_do_not_depend_on_which_images_are_asked_for(found):
 def test_images_of_several_folders_are_told_apart(found):
     touch("p/a.jpg", "q/a.jpg", "q/b.jpg")
     assert found("p", "q") == {"p/a.jpg": "p/a", "q/a.jpg": "q/a", "b.jpg": "b"}
-    touch("r/p/a.jpg")
-    with pytest.raises(ImageError, match="different --output folders"):
-        found("p", "q", "r")
 
 
 def test_an_image_named_twice_is_taken_once(found, tmp_path):
@@ -107,6 +107,19 @@ def test_an_image_is_never_overwritten_by_an_overlay(found):
     assert found(".", output=".") == {"a.png": "a.png"}
     touch("out/b.png", "p/b.jpg")
     assert found("p") == {"b.jpg": "b.jpg"}
-    touch("out/b.jpg.png")
-    with pytest.raises(ImageError, match=r"would replace .*b\.jpg\.png"):
-        found("p")
+    touch("out/b.jpg.png", "p/c.jpg")
+    assert found("p") == {"b.jpg": "b.jpg", "c.jpg": "c"}
+    problems = [image.problem for image in found.images]
+    assert re.search(r"would replace .*b\.jpg\.png", problems[0])
+    assert not problems[1]
+
+
+def test_of_images_that_would_share_their_files_one_has_a_result(found):
+    touch("p/a.jpg", "p/b.jpg", "p/b.npz/c.jpg", "r/p/a.jpg", "q/a.jpg")
+    found("p", "r", "q")
+    names = [image.name for image in found.images]
+    assert names == ["p/a", "b", "b.npz/c", "p/a", "q/a"]
+    problems = [image.problem for image in found.images]
+    assert [bool(x) for x in problems] == [False, True, False, True, False]
+    assert "would be called b.npz, as the folder" in problems[1]
+    assert re.search("r/p/a.jpg: .* the same files as those of .*/p/a.jpg", problems[3])

@@ -12,6 +12,7 @@ where it was. --config.NAME=VALUE replaces what the file says, as in
 """
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -36,8 +37,8 @@ def main(argv: Sequence[str]) -> int:
       argv: the command line, with the name of the command first.
 
     Returns:
-      Exit status: 0, 1 if the evaluation failed, 2 for a command line that makes no
-      sense, 130 if interrupted.
+      Exit status: 0, 1 if scoring or drawing failed, 2 for a command line that makes
+      no sense, 130 if interrupted.
     """
     return startup.exit_status(lambda: _run(argv))
 
@@ -81,6 +82,7 @@ def _run(argv: Sequence[str]) -> int:
             batch_size=jax.local_device_count(),
             overwrite=values.overwrite,
             on_image=on_image,
+            on_note=lambda note: tqdm.write(note, file=sys.stderr),
         )
     if hosts.index() == 0:
         print(json.dumps(metrics, indent=2))

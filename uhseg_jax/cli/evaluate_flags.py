@@ -31,7 +31,7 @@ _FLAGS: list[flags.Flag] = [
      "Text file with the names to take, one a line; all by default."),
     ("string", "taxonomy", None,
      "Label hierarchy of the masks; by default 0 is background, 255 is ignored and "
-     "every other id a class."),
+     "every other id a class. Masks of 0 and 255 alone need one."),
     ("string", "output", "scores", "Folder for the scores."),
     ("bool", "overwrite", False, "Forget what was scored before."),
     ("enum", "protocol", Scoring.protocol,

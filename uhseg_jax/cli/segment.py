@@ -22,10 +22,21 @@ from typing import Any
 from tqdm import tqdm
 
 from uhseg_jax.cli import flags, startup
-from uhseg_jax.cli.segment_flags import batch_size_of, config_of, parse, shard_of
+from uhseg_jax.cli.segment_flags import (
+    batch_size_of,
+    config_of,
+    decoding_of,
+    parse,
+    shard_of,
+)
 from uhseg_jax.runs import hosts, segment
-from uhseg_jax.runs.images import RunImage, demo_run_image, find_run_images
-from uhseg_jax.runs.record import RECORD, require
+from uhseg_jax.runs.images import (
+    FoundImages,
+    RunImage,
+    demo_run_image,
+    find_run_images,
+)
+from uhseg_jax.runs.record import require
 
 
 def main(argv: Sequence[str]) -> int:
@@ -53,12 +64,15 @@ def _run(argv: Sequence[str]) -> int:
     flags.join_hosts(values)
     output = flags.output_of(values)
     if values.images:
-        images = find_run_images(values.images, output=output)
+        decoding = decoding_of(values)
+        found = find_run_images(values.images, output=output, decoding=decoding)
     else:
-        images = [demo_run_image()]
-        title = images[0].title
+        found = FoundImages((demo_run_image(),))
+        title = found.images[0].title
         print(f"No image was named; taking scikit-image's {title}.", file=sys.stderr)
-    report = _segment(values, images, **chosen)
+    for sentence in (*found.problems, *found.notes):
+        print(sentence, file=sys.stderr)
+    report = _segment(values, found.images, **chosen)
     done = report.segmented + report.skipped
     counts = f"{report.segmented} segmented, {report.skipped} done before"
     print(f"{counts}, {len(report.failures)} failed. Results are in {output}.")
@@ -69,7 +83,7 @@ def _run(argv: Sequence[str]) -> int:
         print("These images have no result:", file=sys.stderr)
         for failure in report.failures:
             print(f"  {failure.reason}", file=sys.stderr)
-    return 1 if report.failures else 0
+    return 1 if report.failures or found.problems else 0
 
 
 def _segment(
@@ -82,23 +96,22 @@ def _segment(
     output, shard = flags.output_of(values), shard_of(values)
     which: dict[str, Any] = {"formats": values.format}
     if values.join:
-        claim = require(output, settings)
-        since = (output / RECORD).stat().st_mtime_ns
-        with claim, _progress(len(images), ()) as callbacks:
+        with (
+            require(output, settings) as claimed,
+            _progress(len(images), ()) as callbacks,
+        ):
             del callbacks["on_pass"]
-            return segment.join_results(
-                images, output, since=since, **which, **callbacks
-            )
-    which |= {"shard": shard, "overwrite": values.overwrite}
-    claim = segment.claim_images(output, settings, images, **which)
-    since = (output / RECORD).stat().st_mtime_ns
+            return segment.join_results(images, claimed, **which, **callbacks)
+    which["shard"] = shard
+    claimed = segment.claim_images(
+        output, settings, overwrite=values.overwrite, **which
+    )
     share = (shard or hosts.share()).of(len(images))
-    with claim, _progress(len(share), segmenter.method.passes) as callbacks:
+    with claimed, _progress(len(share), segmenter.method.passes) as callbacks:
         return segment.segment_images(
             segmenter,
             images,
-            output,
-            since=since,
+            claimed,
             levels=tuple(map(int, values.levels)),
             batch_size=batch_size_of(values),
             **which,

@@ -6,7 +6,6 @@ read), label hierarchies as text files and a README. Importing this module impor
 """
 
 import dataclasses
-import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from uhseg_jax.datasets import masks
+from uhseg_jax.datasets.identity import identify
 from uhseg_jax.datasets.image_files import encode_image
 from uhseg_jax.datasets.pairs import Pair, require_sizes
 from uhseg_jax.datasets.source import DatasetError, stop_at
@@ -40,14 +40,6 @@ class Part(tfds.core.BuilderConfig):
     split: str = ""
     pairs: Sequence[Pair] = dataclasses.field(default=(), repr=False)
     report: Callable[[], object] = dataclasses.field(default=lambda: None, repr=False)
-
-    def digest(self) -> str:
-        """What tells these pairs from others: their names and the sizes of files."""
-        digest = hashlib.sha256()
-        for pair in self.pairs:
-            sizes = [path.stat().st_size for path in (pair.image, pair.mask)]
-            digest.update(f"{pair.name} {sizes}\n".encode())
-        return digest.hexdigest()
 
 
 class SegmentationBuilder(
@@ -164,10 +156,10 @@ class SegmentationBuilder(
         for extra in self.EXTRAS:
             features[extra] = tfds.features.Image(dtype=np.uint16, **label)
         part = self.builder_config
-        digest = {"digest": part.digest()} if isinstance(part, Part) else {}
+        known = identify(part.pairs) if isinstance(part, Part) else {}
         return tfds.core.DatasetInfo(
             builder=self,
-            metadata=tfds.core.MetadataDict(digest),
+            metadata=tfds.core.MetadataDict(known),
             description=inspect.cleandoc(type(self).__doc__ or self.name),
             features=tfds.features.FeaturesDict(features),
             disable_shuffling=True,

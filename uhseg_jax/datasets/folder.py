@@ -8,25 +8,33 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from uhseg_jax.datasets.identity import contents_of
 from uhseg_jax.datasets.image_files import read_pixels
 from uhseg_jax.datasets.masks import read_mask
 from uhseg_jax.datasets.pairs import find_pairs, read_names, require_sizes
 from uhseg_jax.datasets.source import DatasetError, Example, reading, stop_at
-from uhseg_jax.images import PathLike
+from uhseg_jax.images import PathLike, natural_order
 from uhseg_jax.taxonomy import Case, Taxonomy
 
 __all__ = ["FolderSource"]
 
 _BACKGROUND, _IGNORE = 0, 255  # of the taxonomy that is made where none is given
+_ONLY_IGNORED = """{where}: the masks hold no ids but 0 and 255, and 255 stands for \
+pixels that are ignored unless a taxonomy says otherwise: no object would be scored. \
+If 255 is a class, write these two lines into a text file and give it with --taxonomy:
+  background = 0 background
+  object = 255
+If 255 is indeed to be ignored, the second line is: void = 255 ignore"""
 
 
 class FolderSource:
     """Images and index masks in two folders, paired by their names.
 
     ``images/a/b.jpg`` and ``masks/a/b.png`` are the pair ``a/b``; the order is that of
-    the names. Masks are palette PNGs or grey ones of up to 16 bits; colour masks are
-    refused. Missing masks and images and differing sizes are found when the source is
-    made, ids that the taxonomy does not know when a mask is read.
+    the names, frame_2 before frame_10. Masks are palette PNGs or grey ones of up to 16
+    bits; colour masks are refused. Missing masks and images and differing sizes are
+    found when the source is made, ids that the taxonomy does not know when a mask is
+    read.
 
     Attributes:
       name: of the dataset, for reports.
@@ -49,7 +57,8 @@ class FolderSource:
           masks: folder of masks of the same structure, suffix ``.png``.
           taxonomy: the label hierarchy or its file. By default all masks are read once:
             id 0 is background, 255 is ignored, and every other id that occurs is a
-            foreground class named after its number.
+            foreground class named after its number. Masks of 0 and 255 alone are
+            refused, for there 255 is more often an object.
           names: the pairs to take, in this order: a list, or a text file with one name
             a line (VOC's ImageSets). By default all.
           name: what to call the dataset.
@@ -57,8 +66,8 @@ class FolderSource:
         Raises:
           DatasetError: a folder is missing or empty, images and masks do not pair,
             sizes differ, the list of names is missing, empty or repeats itself (the
-            message names the first 16 files and counts the rest), or the taxonomy
-            file cannot be read.
+            message names the first 16 files and counts the rest), the taxonomy file
+            cannot be read, or there is none and all masks hold 0 and 255 only.
           TaxonomyError: the taxonomy file is not well formed.
         """
         self.name = name
@@ -69,7 +78,10 @@ class FolderSource:
             raise DatasetError(
                 f"{self._where}: the list of names is empty; name at least one pair."
             )
+        self._contents: list[tuple[str, str]] | None = None
         self._pairs = find_pairs(Path(images), Path(masks), names=names)
+        if names is None:
+            self._pairs.sort(key=lambda pair: natural_order(pair.name))
         require_sizes(self._pairs, where=self._where)
         if taxonomy is None:
             taxonomy = self._scan()
@@ -84,29 +96,42 @@ class FolderSource:
         return len(self._pairs)
 
     def fingerprint(self) -> str:
-        """Of the names, and of the sizes and times of the files."""
-        digest = hashlib.sha256()
-        for pair in self._pairs:
-            stats = [path.stat() for path in (pair.image, pair.mask)]
-            files = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
-            digest.update(f"{pair.name} {files}\n".encode())
-        return digest.hexdigest()
+        """Of the names, and of the bytes of the files, which are read once for it.
+
+        From then on `__getitem__` refuses files that are others by now.
+
+        Raises:
+          DatasetError: a file cannot be read.
+        """
+        if self._contents is None:
+            self._contents = contents_of(self._pairs)
+        names = [pair.name for pair in self._pairs]
+        known = repr((names, self._contents))
+        return hashlib.sha256(os.fsencode(known)).hexdigest()
 
     def __getitem__(self, index: int) -> Example:
         """Reads the pair at a position.
 
         Raises:
           IndexError: there is no such position.
-          DatasetError: a file cannot be read, the mask holds colours, or it has ids
-            that the taxonomy does not know.
+          DatasetError: a file cannot be read, the mask holds colours, it has ids that
+            the taxonomy does not know, or the pair has changed (`fingerprint`).
         """
         pair = self._pairs[index]
         labels = read_mask(pair.mask)
+        pixels = read_pixels(pair.image, labels.shape)
+        if self._contents is not None and contents_of([pair]) != [
+            self._contents[index]
+        ]:
+            raise DatasetError(
+                f"{pair.name}: the image or its mask has changed since the evaluation "
+                "began; begin again when the files are as they should be."
+            )
         try:
             self.taxonomy.flat().encode(labels)
         except ValueError as error:
             raise DatasetError(f"{pair.mask}: {error}") from error
-        return Example(pair.name, read_pixels(pair.image, labels.shape), labels)
+        return Example(pair.name, pixels, labels)
 
     def _scan(self) -> Taxonomy:
         """The taxonomy of the ids that occur; see ``taxonomy`` above."""
@@ -119,6 +144,8 @@ class FolderSource:
                 problems.append(str(error))
         stop_at(problems, where=self._where, advice="Replace these masks")
         classes = sorted(found - {_BACKGROUND, _IGNORE})
+        if not classes and _IGNORE in found:
+            raise DatasetError(_ONLY_IGNORED.format(where=self._where))
         return Taxonomy.from_rows(
             [
                 ("background", _BACKGROUND, Case.BACKGROUND, 0),

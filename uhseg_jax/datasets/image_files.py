@@ -7,7 +7,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from uhseg_jax.datasets.source import DatasetError, reading
-from uhseg_jax.images import ImageError, read_image
+from uhseg_jax.images import open_image, read_file, read_image
 from uhseg_jax.types import UInt8
 
 __all__ = ["decode_image", "encode_image", "possible_sizes", "read_pixels"]
@@ -21,7 +21,7 @@ def possible_sizes(path: Path) -> list[tuple[int, int]]:
     Raises:
       DatasetError: the file is no image.
     """
-    with reading(path, "an image", advice="replace it"), Image.open(path) as image:
+    with reading(path, "an image", advice="replace it"), open_image(path) as image:
         width, height = image.size
         # Pillow decodes a whole PNG to see whether EXIF data follow the pixels.
         has_exif = image.format != "PNG" or "exif" in image.info
@@ -44,14 +44,12 @@ def read_pixels(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "H W 3"]
     Raises:
       DatasetError: the image cannot be read, or fits in neither orientation.
     """
-    try:
+    with reading(path, "an image", advice="replace it"):
         pixels = read_image(path)
-    except ImageError as error:
-        raise DatasetError(str(error)) from error
     if pixels.shape[:2] == size:
         return pixels
     if size in possible_sizes(path):
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return np.array(image.convert("RGB"))
     raise DatasetError(
         f"{path}: expected {size[0]} x {size[1]} pixels, as its mask has, but the "
@@ -68,7 +66,7 @@ def encode_image(path: Path, size: tuple[int, int]) -> bytes:
       DatasetError: as `read_pixels`.
     """
     pixels = read_pixels(path, size)
-    with Image.open(path) as image:
+    with open_image(path) as image:
         is_plain = (
             image.mode == "RGB"
             and image.format in ("JPEG", "PNG")
@@ -76,7 +74,7 @@ def encode_image(path: Path, size: tuple[int, int]) -> bytes:
             and image.getexif().get(ExifTags.Base.Orientation, 1) == 1
         )
     if is_plain:
-        return path.read_bytes()
+        return read_file(path)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
@@ -84,5 +82,4 @@ def encode_image(path: Path, size: tuple[int, int]) -> bytes:
 
 def decode_image(encoded: bytes) -> UInt8[np.ndarray, "H W 3"]:
     """The pixels that `encode_image` kept."""
-    with Image.open(io.BytesIO(encoded)) as image:
-        return read_image(image)
+    return read_image(encoded, name="a prepared image")

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from uhseg_jax.datasets.source import DatasetError, reading
+from uhseg_jax.images import open_image
 from uhseg_jax.types import Integer, UInt8
 
 __all__ = ["NO_COUNT", "decode_mask", "encode_mask", "read_colors", "read_mask"]
@@ -34,7 +35,7 @@ def read_mask(path: str | os.PathLike[str]) -> Integer[np.ndarray, "H W"]:
         raise DatasetError(f"{path}: there is no such mask; put it there.")
     with (
         reading(path, "an index PNG", advice="replace it with an intact copy"),
-        Image.open(path) as image,
+        open_image(path) as image,
     ):
         return _ids(image, str(path))
 
@@ -45,7 +46,7 @@ def read_colors(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
     Raises:
       DatasetError: the file cannot be read or is no RGB image.
     """
-    with reading(path, "a panoptic PNG"), Image.open(path) as image:
+    with reading(path, "a panoptic PNG"), open_image(path) as image:
         mode, pixels = image.mode, np.array(image)
     if mode != "RGB":
         raise DatasetError(
@@ -64,7 +65,7 @@ def encode_mask(ids: Integer[np.ndarray, "H W"]) -> bytes:
 
 def decode_mask(png: bytes) -> Integer[np.ndarray, "H W"]:
     """The ids that `encode_mask` wrote."""
-    with Image.open(io.BytesIO(png)) as image:
+    with open_image(png) as image:
         return _ids(image, "a prepared mask")
 
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from tqdm import tqdm
 
 from uhseg_jax.datasets.image_files import possible_sizes
 from uhseg_jax.datasets.source import DatasetError, reading, stop_at
-from uhseg_jax.images import IMAGE_SUFFIXES
+from uhseg_jax.images import IMAGE_SUFFIXES, open_image
 
 __all__ = [
+    "MANY",
     "Pair",
     "find_pairs",
     "first_existing",
@@ -24,7 +24,7 @@ __all__ = [
     "select",
 ]
 
-_MANY = 500  # pairs from which on looking at headers shows its progress
+MANY = 500  # pairs from which on looking at their files shows its progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +67,11 @@ def find_pairs(
         image, two files have the same name, or a name is listed twice.
     """
     problems: list[str] = []
-    found_images = _walk(images, image_endings, "images", problems)
-    found_masks = _walk(masks, mask_endings, "masks", problems)
+    unread: list[str] = []  # places that may hold what is missing
+    found_images = _walk(images, image_endings, "images", problems, unread)
+    found_masks = _walk(masks, mask_endings, "masks", problems, unread)
     if names is None:
+        problems += unread
         names = sorted(found_images.keys() | found_masks.keys())
     for name in names:
         if name not in found_masks:
@@ -162,13 +164,13 @@ def require_sizes(pairs: Sequence[Pair], *, where: object) -> None:
       DatasetError: sizes differ, or a file is no image.
     """
     problems = []
-    bar = tqdm(pairs, desc="sizes", unit="image", disable=len(pairs) < _MANY or None)
+    bar = tqdm(pairs, desc="sizes", unit="image", disable=len(pairs) < MANY or None)
     for pair in bar:
         try:
             sizes = possible_sizes(pair.image)
             if pair.mask.suffix.lower() not in IMAGE_SUFFIXES:
                 continue
-            with Image.open(pair.mask) as mask:
+            with open_image(pair.mask) as mask:
                 size = (mask.height, mask.width)
         except DatasetError as error:
             problems.append(str(error))
@@ -197,16 +199,27 @@ def _repeated(names: Sequence[str]) -> list[str]:
 
 
 def _walk(
-    folder: Path, endings: Sequence[str], what: str, problems: list[str]
+    folder: Path,
+    endings: Sequence[str],
+    what: str,
+    problems: list[str],
+    unread: list[str],
 ) -> dict[str, Path]:
-    """Files below a folder by name; two with one name are a problem."""
+    """Files below a folder by name; two with one name are a problem.
+
+    Folders that cannot be listed and what is no file are added to those unread.
+    """
     if not folder.is_dir():
         raise DatasetError(
             f"{folder}: expected a folder of {what}, but there is none; check the path."
         )
     found: dict[str, Path] = {}
     visited: set[str] = set()  # links may lead back up
-    for parent, folders, files in os.walk(folder, followlinks=True):
+
+    def note(error: OSError) -> None:
+        unread.append(f"{error.filename}: cannot be listed ({error.strerror})")
+
+    for parent, folders, files in os.walk(folder, followlinks=True, onerror=note):
         if os.path.realpath(parent) in visited:
             folders.clear()
             continue
@@ -219,11 +232,14 @@ def _walk(
             if ending is None or file.startswith("."):
                 continue
             path = Path(parent, file)
+            if not path.is_file():
+                unread.append(f"{path}: is no file, or a link to none")
+                continue
             name = path.relative_to(folder).as_posix()[: -len(ending)]
             if name in found:
                 problems.append(f"{path}: has the same name as {found[name]}")
             found[name] = path
-    if not found:
+    if not found and not unread:
         raise DatasetError(
             f"{folder}: expected {what} ({' '.join(endings)}), but found none."
         )

@@ -8,23 +8,26 @@ killed loses at most the part it was at.
 
 import contextlib
 import hashlib
-import json
+import math
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import logging
 from tqdm import tqdm
 
+from uhseg_jax.datasets.identity import is_of
 from uhseg_jax.datasets.pairs import Pair, require_sizes
 from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.files import parse_json
+from uhseg_jax.locks import FileLock, keep_trying
 
 if TYPE_CHECKING:
-    from uhseg_jax.datasets.builder import Part, SegmentationBuilder
+    from uhseg_jax.datasets.builder import SegmentationBuilder
 
 __all__ = ["PAIRS_PER_PART", "find_parts", "prepare", "stem_of"]
 
@@ -90,27 +93,42 @@ def prepare(
     """
     slices = _slices(pairs)
     folder = data_dir / builder.name
-    with _locked(folder), _quiet():
-        paths = [
-            folder / f"{stem}-{index:03}-of-{len(slices):03}" / str(builder.VERSION)
-            for index in range(len(slices))
-        ]
-        missing = [i for i, x in enumerate(paths) if not _is_complete(x)]
-        for index in set(range(len(paths))) - set(missing):
-            _require_same(paths[index], _part(paths[index], split, slices[index]))
-        # All sizes first: they are known from headers, and nobody wants to hear of the
-        # last image after an hour.
-        require_sizes([x for i in missing for x in slices[i]], where=builder.name)
-        done = sum(len(x) for i, x in enumerate(slices) if i not in missing)
-        name = f"{builder.name} {split}"
-        with tqdm(
-            total=len(pairs), initial=done, desc=name, unit="image", disable=not missing
-        ) as bar:
-            for index in missing:
-                part = _part(paths[index], split, slices[index], report=bar.update)
-                _prepare_part(builder, part, paths[index], data_dir)
+    paths = [
+        folder / f"{stem}-{index:03}-of-{len(slices):03}" / str(builder.VERSION)
+        for index in range(len(slices))
+    ]
+    if not all(map(_is_complete, paths)):
+        with _alone_in(folder), _quiet():
+            _prepare_missing(builder, split, dict(zip(paths, slices, strict=True)))
+    for path, part in zip(paths, slices, strict=True):
+        _require_same(path, part)
     _report_count(builder, split, stem, len(pairs))
     return paths
+
+
+def _prepare_missing(
+    builder: type["SegmentationBuilder"],
+    split: str,
+    parts: Mapping[Path, Sequence[Pair]],
+) -> None:
+    """Prepares the parts that are not there; those that are must be of their pairs."""
+    missing = [path for path in parts if not _is_complete(path)]
+    for path in parts.keys() - missing:
+        _require_same(path, parts[path])
+    # All sizes first: they are known from headers, and nobody wants to hear of the
+    # last image after an hour.
+    require_sizes([x for path in missing for x in parts[path]], where=builder.name)
+    total = sum(map(len, parts.values()))
+    waiting = sum(len(parts[path]) for path in missing)
+    with tqdm(
+        total=total,
+        initial=total - waiting,
+        desc=f"{builder.name} {split}",
+        unit="image",
+        disable=not missing,
+    ) as bar:
+        for path in missing:
+            _prepare_part(builder, split, path, parts[path], report=bar.update)
 
 
 def _slices(pairs: Sequence[Pair]) -> list[list[Pair]]:
@@ -128,44 +146,44 @@ def _slices(pairs: Sequence[Pair]) -> list[list[Pair]]:
     return slices
 
 
-def _part(
-    path: Path,
-    split: str,
-    pairs: Sequence[Pair],
-    *,
-    report: Callable[[], object] = lambda: None,
-) -> "Part":
-    from uhseg_jax.datasets.builder import Part
-
-    return Part(name=path.parent.name, split=split, pairs=pairs, report=report)
-
-
-def _require_same(path: Path, part: "Part") -> None:
+def _require_same(path: Path, pairs: Sequence[Pair]) -> None:
     """Checks that a part was prepared from the files that are there now."""
     try:
-        found = json.loads((path / "metadata.json").read_text())["digest"]
-    except (OSError, ValueError, KeyError):
+        found = parse_json((path / "metadata.json").read_bytes())
+    except (OSError, ValueError):
         found = None
-    if found != part.digest():
+    if not isinstance(found, dict) or not is_of(found, pairs):
         raise DatasetError(
             f"{path} was prepared from other files: the images and masks of "
-            f"{len(part.pairs)} examples from {part.pairs[0].name} on have other names "
-            "or sizes now; remove the folder to prepare it anew, give another folder "
+            f"{len(pairs)} examples from {pairs[0].name} on have other names, sizes or "
+            "contents now; remove the folder to prepare it anew, give another folder "
             "for prepared datasets (data_dir), or leave out the original files."
         )
 
 
 def _prepare_part(
-    builder: type["SegmentationBuilder"], part: "Part", path: Path, data_dir: Path
+    builder: type["SegmentationBuilder"],
+    split: str,
+    path: Path,
+    pairs: Sequence[Pair],
+    *,
+    report: Callable[[], object],
 ) -> None:
-    for left in path.parent.glob("incomplete.*"):  # of a run that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    with (
-        tempfile.TemporaryDirectory() as downloads,  # TFDS wants one
-        open(os.devnull, "w") as nowhere,
-        contextlib.redirect_stdout(nowhere),
-    ):
-        builder(data_dir=data_dir, config=part).download_and_prepare(
+    from uhseg_jax.datasets.builder import Part
+
+    part = Part(name=path.parent.name, split=split, pairs=pairs, report=report)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_writing(path.parent))
+        path.parent.mkdir(exist_ok=True)
+        for left in path.parent.glob("incomplete.*"):  # of a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        # TFDS wants one. Here the next run finds it if this one is killed.
+        downloads = stack.enter_context(
+            tempfile.TemporaryDirectory(dir=path.parent, prefix="incomplete.")
+        )
+        nowhere = stack.enter_context(open(os.devnull, "w"))
+        stack.enter_context(contextlib.redirect_stdout(nowhere))
+        builder(data_dir=path.parents[2], config=part).download_and_prepare(
             download_dir=downloads, file_format="array_record"
         )
     if not _is_complete(path):
@@ -190,17 +208,35 @@ def _report_count(
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Waits until no other process prepares into a folder; ends with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Waits until no other process prepares into a folder; ends with the process.
+
+    Raises:
+      DatasetError: the folder cannot be written to.
+    """
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".uhseg.lock")
+    with contextlib.closing(lock):
+        keep_trying(lock.try_alone, patience=math.inf)
+        yield
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turns errors of writing into a sentence.
+
+    Raises:
+      DatasetError: in place of an OSError, or of the RuntimeError of array_record.
+    """
     try:
-        import fcntl
-    except ImportError:  # not on Windows, where two at once are not guarded
         yield
-        return
-    with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    except (OSError, RuntimeError) as error:
+        raise DatasetError(
+            f"{folder}: expected to prepare the dataset there, but it cannot be "
+            f"written ({error}). Free some space, or give another folder for prepared "
+            "datasets (data_dir); parts that are finished stay."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -5,17 +5,20 @@ import hashlib
 import importlib
 import itertools
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tqdm import tqdm
 
 from uhseg_jax.datasets import masks, preparation
+from uhseg_jax.datasets.identity import content_of
 from uhseg_jax.datasets.image_files import decode_image
 from uhseg_jax.datasets.pairs import read_names, select
 from uhseg_jax.datasets.registry import DATASETS, Entry
-from uhseg_jax.datasets.source import DatasetError, Example, Source
+from uhseg_jax.datasets.source import DatasetError, Example, Source, reading
 from uhseg_jax.datasets.views import FlattenedSource
 from uhseg_jax.images import PathLike
 from uhseg_jax.taxonomy import Taxonomy
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
     from uhseg_jax.datasets.builder import SegmentationBuilder
 
 __all__ = ["PreparedSource", "load"]
+
+_ADVICE = "remove the folder to prepare it anew"
+_MANY = 20  # parts, of 500 images mostly, from which on reading shows its progress
+_EXAMPLES = re.compile(r"\.array_record")  # in names of files
 
 
 class PreparedSource:
@@ -49,6 +56,9 @@ class PreparedSource:
           split: the split to read in each.
           taxonomy: the label hierarchy.
           name: what to call the dataset.
+
+        Raises:
+          DatasetError: a folder holds no prepared dataset, or a damaged one.
         """
         import tensorflow_datasets as tfds
 
@@ -57,15 +67,16 @@ class PreparedSource:
         self._split = split
         self._directories = [Path(directory) for directory in directories]
         self._parts: list[Any] = []
-        for directory in directories:
-            builder = tfds.builder_from_directory(os.fspath(directory))
-            # We decode ourselves: TFDS refuses 16-bit PNGs unless OpenCV is there.
-            skip = {
-                key: tfds.decode.SkipDecoding()
-                for key in builder.info.features
-                if key != "name"
-            }
-            self._parts.append(builder.as_data_source(split, decoders=skip))
+        for directory in self._directories:
+            with reading(directory, "a prepared dataset", advice=_ADVICE):
+                builder = tfds.builder_from_directory(os.fspath(directory))
+                # We decode ourselves: TFDS refuses 16-bit PNGs unless OpenCV is there.
+                skip = {
+                    key: tfds.decode.SkipDecoding()
+                    for key in builder.info.features
+                    if key != "name"
+                }
+                self._parts.append(builder.as_data_source(split, decoders=skip))
         self._ends = list(itertools.accumulate(len(part) for part in self._parts))
 
     def __len__(self) -> int:
@@ -73,18 +84,19 @@ class PreparedSource:
         return self._ends[-1] if self._ends else 0
 
     def fingerprint(self) -> str:
-        """Of the split, the parts, and the names and sizes of their files.
+        """Of the split, and of the parts with the bytes of their examples.
 
-        ``metadata.json`` holds the digest of the original files.
+        Raises:
+          DatasetError: a file cannot be read.
         """
         digest = hashlib.sha256(f"{self.name} {self._split}\n".encode())
-        for folder, part in zip(self._directories, self._parts, strict=True):
-            files = [(x.name, x.stat().st_size) for x in sorted(folder.iterdir())]
-            path = f"{folder.parent.name}/{folder.name}"
-            digest.update(f"{path} {len(part)} {files}\n".encode())
-            metadata = folder / "metadata.json"
-            if metadata.is_file():
-                digest.update(metadata.read_bytes())
+        parts = list(zip(self._directories, self._parts, strict=True))
+        few = len(parts) < _MANY or None
+        for folder, part in tqdm(parts, desc="contents", unit="part", disable=few):
+            name = f"{folder.parent.name}/{folder.name}"
+            files = sorted(x for x in folder.iterdir() if _EXAMPLES.search(x.name))
+            contents = [(x.name, content_of(x)) for x in files]
+            digest.update(f"{name} {len(part)} {contents}\n".encode())
         return digest.hexdigest()
 
     def __getitem__(self, index: int) -> Example:
@@ -92,6 +104,7 @@ class PreparedSource:
 
         Raises:
           IndexError: there is no such position.
+          DatasetError: the example is damaged.
         """
         if index < 0:
             index += len(self)
@@ -99,7 +112,9 @@ class PreparedSource:
             raise IndexError(f"{self.name} has {len(self)} examples, no {index}.")
         part = bisect.bisect_right(self._ends, index)
         start = self._ends[part - 1] if part else 0
-        return _decode(self._parts[part][index - start])
+        expected = f"example {index - start} as it was prepared"
+        with reading(self._directories[part], expected, advice=_ADVICE):
+            return _decode(self._parts[part][index - start])
 
 
 def load(

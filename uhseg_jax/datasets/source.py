@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from uhseg_jax.images import ImageError
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Integer, UInt8
 
@@ -43,6 +44,8 @@ def reading(
         yield
     except DatasetError:
         raise
+    except ImageError as error:  # a sentence already
+        raise DatasetError(str(error)) from error
     except errors as error:
         raise DatasetError(
             f"{path}: expected {expected}, but it cannot be read ({error!r}); {advice}."
@@ -111,9 +114,9 @@ class Source(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """Tells these examples from others, without reading them.
+        """Tells these examples from others, by what their files hold.
 
-        Scores go on only where it is the same: it changes with the names and their
-        order, and with the files.
+        Scores go on only where it is the same: it changes with the names, their order
+        and the bytes of files, not with where these lie and how old they are.
         """
         ...

@@ -4,9 +4,15 @@ import contextlib
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from uhseg_jax.export.coco import COCO
-from uhseg_jax.export.exporter import Exporter, ExportOptions, Result, Writer
-from uhseg_jax.export.labels import LABELS
+from uhseg_jax.export.coco import COCO, POLYGONS
+from uhseg_jax.export.exporter import (
+    Exporter,
+    ExportOptions,
+    Provenance,
+    Result,
+    Writer,
+)
+from uhseg_jax.export.labels import COLORS, LABELS
 from uhseg_jax.export.npz import NPZ, read_result
 from uhseg_jax.export.overlay import PNG
 from uhseg_jax.export.viewer import HTML
@@ -17,6 +23,7 @@ __all__ = [
     "EXPORTERS",
     "ExportOptions",
     "Exporter",
+    "Provenance",
     "Result",
     "Writer",
     "formats_help",
@@ -26,7 +33,7 @@ __all__ = [
     "result_files",
 ]
 
-EXPORTERS = Registry("format", [PNG, LABELS, NPZ, COCO, HTML])
+EXPORTERS = Registry("format", [PNG, LABELS, COLORS, NPZ, COCO, POLYGONS, HTML])
 """In the order in which a result is written: its npz after its other files, since a
 later run that finds the npz takes all of them for finished."""
 
@@ -62,9 +69,9 @@ class _Writers:
     def __init__(self, writers: list[Writer]):
         self._writers = writers
 
-    def add(self, result: Result, *, since: int | None = None) -> None:
+    def add(self, result: Result, *, keep: bool = False) -> None:
         for writer in self._writers:
-            writer.add(result, since=since)
+            writer.add(result, keep=keep)
 
 
 def result_files(formats: Iterable[str], names: Collection[str]) -> Iterator[Path]:
@@ -75,7 +82,7 @@ def result_files(formats: Iterable[str], names: Collection[str]) -> Iterator[Pat
 
 def image_files(name: str) -> Iterator[Path]:
     """The files of a result that are images themselves, below the output folder."""
-    for exporter in (PNG, LABELS):
+    for exporter in (PNG, LABELS, COLORS):
         yield from exporter.files([name])
 
 

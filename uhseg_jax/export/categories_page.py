@@ -122,12 +122,12 @@ class _CategoriesWriter:
         self.categories = [_Category(name) for name in category_names(count)]
         self._num_images = 0
 
-    def add(self, result: Result, *, since: int | None = None) -> None:
+    def add(self, result: Result, *, keep: bool = False) -> None:
         """Counts the regions of an image and keeps crops of the nearest ones.
 
         Without distances, the regions that come first count as the nearest.
         """
-        del since
+        del keep
         self._num_images += 1
         if result.categories is None:
             return

@@ -1,7 +1,9 @@
 """Trees as COCO annotations: every region a mask, with its place in the tree.
 
 Every node of a tree becomes an annotation, the root (the whole image) included, with
-the fields of COCO, ``iscrowd`` 0 and the mask as compressed RLE, and besides:
+the fields of COCO, ``iscrowd`` 0 and the mask as compressed RLE or as polygons, and
+besides, also under ``attributes``, where datumaro and CVAT look for what is no field of
+COCO:
 
     parent_id  id of the parent's annotation; null for the root
     depth      edges up to the root
@@ -9,10 +11,12 @@ the fields of COCO, ``iscrowd`` 0 and the mask as compressed RLE, and besides:
     node       number of the node in the tree's arrays
 
 Where results have categories, nodes of category 0 are left out, and ``parent_id`` is
-null where the parent is. pycocotools opens the file.
+null where the parent is. pycocotools opens the files; those of polygons are for readers
+without RLE, and have the name that datumaro and CVAT expect.
 """
 
 import contextlib
+import functools
 import json
 import shutil
 import tempfile
@@ -23,21 +27,31 @@ from typing import Any, TextIO
 import numpy as np
 
 from uhseg_jax.export.exporter import ExportOptions, Result, category_names, for_the_run
+from uhseg_jax.export.polygons import polygons
 from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree
 from uhseg_jax.types import Bool, Int
 
-__all__ = ["COCO", "open_coco"]
+__all__ = ["COCO", "POLYGONS", "open_coco"]
 
+_DESCRIPTION = "Regions found by uhseg_jax"
 _PIXELS_AT_ONCE = 2**22  # of a label map, when its runs are sought
 
 
 @contextlib.contextmanager
-def open_coco(path: Path, options: ExportOptions) -> Iterator["_CocoWriter"]:
+def open_coco(
+    path: Path, options: ExportOptions, *, as_polygons: bool = False
+) -> Iterator["_CocoWriter"]:
     """Writes one COCO file for many images, one image in memory at a time.
 
     It appears under its name when the block ends without an exception, and not before.
     Trees are of one category, "region"; categories have their numbers as ids.
+
+    Args:
+      path: the file to write.
+      options: of the run, with the number of its categories.
+      as_polygons: masks as polygons, which several readers of COCO files need, instead
+        of RLE, which is smaller.
     """
     count = options.num_categories
     names = ["region"] if count is None else category_names(count)
@@ -52,11 +66,11 @@ def open_coco(path: Path, options: ExportOptions) -> Iterator["_CocoWriter"]:
         tempfile.TemporaryFile("w+", encoding="utf-8") as images,
     ):
         file.write(
-            '{"info": {"description": "Regions found by uhseg_jax"},\n'
+            f'{{"info": {{"description": "{_DESCRIPTION}"}},\n'
             f'"licenses": [],\n"categories": {json.dumps(categories)},\n'
             '"annotations": [\n'
         )
-        yield _CocoWriter(file, images, len(names))
+        yield _CocoWriter(file, images, len(names), as_polygons)
         file.write('\n],\n"images": [\n')
         images.seek(0)
         shutil.copyfileobj(images, file)
@@ -66,18 +80,20 @@ def open_coco(path: Path, options: ExportOptions) -> Iterator["_CocoWriter"]:
 class _CocoWriter:
     """Adds images and their annotations to open files."""
 
-    def __init__(self, file: TextIO, images: TextIO, num_categories: int):
+    def __init__(
+        self, file: TextIO, images: TextIO, num_categories: int, as_polygons: bool
+    ):
         self._file, self._images = file, images
-        self._num_categories = num_categories
+        self._num_categories, self._as_polygons = num_categories, as_polygons
         self._num_images = self._num_annotations = 0
 
-    def add(self, result: Result, *, since: int | None = None) -> None:
+    def add(self, result: Result, *, keep: bool = False) -> None:
         """Writes an image and all regions of its tree; all of it or nothing.
 
         Raises:
           ValueError: a category is none of the run's.
         """
-        del since
+        del keep
         categories = result.categories
         if categories is None:
             categories = np.ones(int(result.tree.num_nodes), np.int32)
@@ -97,7 +113,13 @@ class _CocoWriter:
         }
         annotations = [
             json.dumps(annotation, allow_nan=False)
-            for annotation in _annotations(result.tree, image_id, first_id, categories)
+            for annotation in _annotations(
+                result.tree,
+                image_id,
+                first_id,
+                categories,
+                as_polygons=self._as_polygons,
+            )
         ]
         self._images.write(("" if image_id == 1 else ",\n") + json.dumps(entry))
         if annotations:
@@ -107,7 +129,12 @@ class _CocoWriter:
 
 
 def _annotations(
-    tree: RegionTree, image_id: int, first_id: int, category_ids: Int[np.ndarray, " n"]
+    tree: RegionTree,
+    image_id: int,
+    first_id: int,
+    category_ids: Int[np.ndarray, " n"],
+    *,
+    as_polygons: bool,
 ) -> Iterator[dict[str, Any]]:
     from pycocotools import mask as coco_mask
 
@@ -125,22 +152,29 @@ def _annotations(
         )
         parent = int(parents[node])
         has_parent = parent != NO_PARENT and bool(written[parent])
-        yield {
-            "id": int(ids[node]),
-            "image_id": image_id,
-            "category_id": int(category_ids[node]),
-            "segmentation": {
-                "size": [height, width],
-                "counts": rle["counts"].decode("ascii"),
-            },
-            "area": int(coco_mask.area(rle)),
-            "bbox": [int(x) for x in coco_mask.toBbox(rle)],
-            "iscrowd": 0,
+        segmentation: Any = {
+            "size": [height, width],
+            "counts": rle["counts"].decode("ascii"),
+        }
+        if as_polygons:
+            segmentation = polygons(contains[node][np.asarray(tree.labels)])
+        place = {
             "parent_id": int(ids[parent]) if has_parent else None,
             "depth": int(depths[node]),
             # Through text: the shortest decimal that is this float32.
             "cost": float(str(costs[node])),
             "node": node,
+        }
+        yield {
+            "id": int(ids[node]),
+            "image_id": image_id,
+            "category_id": int(category_ids[node]),
+            "segmentation": segmentation,
+            "area": int(coco_mask.area(rle)),
+            "bbox": [int(x) for x in coco_mask.toBbox(rle)],
+            "iscrowd": 0,
+            **place,
+            "attributes": place,
         }
 
 
@@ -174,5 +208,16 @@ def _rle_counts(
 
 
 COCO = for_the_run(
-    "coco", "coco.json, an annotation for every region", "coco.json", open_coco
+    "coco",
+    "coco.json, an annotation for every region",
+    "coco.json",
+    open_coco,
+    mark=_DESCRIPTION.encode(),
+)
+POLYGONS = for_the_run(
+    "polygons",
+    "annotations/instances_default.json, the same with polygons in place of RLE",
+    "annotations/instances_default.json",
+    functools.partial(open_coco, as_polygons=True),
+    mark=_DESCRIPTION.encode(),
 )

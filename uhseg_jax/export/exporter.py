@@ -1,7 +1,13 @@
-"""What a format is: which files it writes, and how results are added to them."""
+"""What a format is: which files it writes, and how results are added to them.
+
+Files that a run wrote are known by a mark in them, so that those of users are never
+taken for results nor replaced.
+"""
 
 import contextlib
 import dataclasses
+import functools
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -15,13 +21,33 @@ from uhseg_jax.types import Float, Int, UInt8
 __all__ = [
     "ExportOptions",
     "Exporter",
+    "Provenance",
     "Result",
     "Writer",
     "category_names",
     "for_each_image",
     "for_the_run",
-    "is_current",
 ]
+
+_HEAD = 4096  # bytes at the beginning of a file in which its mark is sought
+
+
+@dataclasses.dataclass(frozen=True)
+class Provenance:
+    """What a result was made of: another image, or other settings, give another.
+
+    Attributes:
+      settings: SHA-256 of the settings of the run, in hexadecimal.
+      source: SHA-256 of the image's file as it was read, or of its pixels.
+    """
+
+    settings: str
+    source: str
+
+    def short(self) -> str:
+        """Both in 16 characters."""
+        both = f"{self.settings} {self.source}"
+        return hashlib.sha256(both.encode()).hexdigest()[:16]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +63,7 @@ class Result:
         for nodes that are no region; None where there are no categories.
       distances: ``[n]``, of every node to the centroid of its category; None if they
         are not known.
+      provenance: what it was made of; None outside runs.
 
     Raises:
       ValueError: the labels have another size than the image.
@@ -48,6 +75,7 @@ class Result:
     tree: RegionTree
     categories: Int[np.ndarray, " n"] | None = None
     distances: Float[np.ndarray, " n"] | None = None
+    provenance: Provenance | None = None
 
     def __post_init__(self) -> None:
         require_same_size(self.pixels, self.tree, self.title)
@@ -78,13 +106,13 @@ class ExportOptions:
 class Writer(Protocol):
     """Takes the results of a run, in the order of its images."""
 
-    def add(self, result: Result, *, since: int | None = None) -> None:
+    def add(self, result: Result, *, keep: bool = False) -> None:
         """Writes a result; all of it or nothing.
 
         Args:
           result: of one image.
-          since: time in ns from which a file of this image that is there stays, if it
-            was made with the same options; None: all files are written.
+          keep: whether a file of this image stays that is there, whole, and made of the
+            same with the same options.
 
         Raises:
           ValueError: the format cannot hold the result; the message names the image.
@@ -92,7 +120,7 @@ class Writer(Protocol):
         """
 
 
-Write = Callable[[Path, Result, ExportOptions, int | None], None]
+Write = Callable[[Path, Result, ExportOptions, bool], None]
 Open = Callable[[Path, ExportOptions], contextlib.AbstractContextManager[Writer]]
 
 
@@ -106,12 +134,14 @@ class Exporter:
       file: of a run, or with "{name}" in place of a result's name.
       open: gives a writer for an output folder. A file of a run appears under its name
         when the block ends without an exception, and not before.
+      has_mark: whether a regular file carries the mark of this format.
     """
 
     name: str
     summary: str
     file: str
     open: Open
+    has_mark: Callable[[Path], bool]
 
     @property
     def per_image(self) -> bool:
@@ -126,15 +156,26 @@ class Exporter:
         for name in names:
             yield Path(self.file.replace("{name}", name))
 
+    def is_own(self, path: Path) -> bool:
+        """Whether a file of this format is there that this package wrote."""
+        return path.is_file() and self.has_mark(path)
 
-def for_each_image(name: str, summary: str, suffix: str, write: Write) -> Exporter:
+
+def for_each_image(
+    name: str,
+    summary: str,
+    suffix: str,
+    write: Write,
+    has_mark: Callable[[Path], bool],
+) -> Exporter:
     """A format of one file for each image.
 
     Args:
       name: what the format is called on command lines.
       summary: what its file holds, for help texts: a noun phrase.
       suffix: what its files end in, after the name of a result.
-      write: is given a path, a result, the options and ``since`` of `Writer.add`.
+      write: is given a path, a result, the options and ``keep`` of `Writer.add`.
+      has_mark: as `Exporter.has_mark`.
     """
     return Exporter(
         name,
@@ -143,6 +184,7 @@ def for_each_image(name: str, summary: str, suffix: str, write: Write) -> Export
         lambda output, options: contextlib.nullcontext(
             _Files(output, options, suffix, write)
         ),
+        has_mark,
     )
 
 
@@ -155,12 +197,14 @@ class _Files:
     suffix: str
     write: Write
 
-    def add(self, result: Result, *, since: int | None = None) -> None:
+    def add(self, result: Result, *, keep: bool = False) -> None:
         path = self.output / f"{result.name}{self.suffix}"
-        self.write(path, result, self.options, since)
+        self.write(path, result, self.options, keep)
 
 
-def for_the_run(name: str, summary: str, file: str, open_file: Open) -> Exporter:
+def for_the_run(
+    name: str, summary: str, file: str, open_file: Open, mark: bytes
+) -> Exporter:
     """A format of one file for the whole run.
 
     Args:
@@ -168,16 +212,21 @@ def for_the_run(name: str, summary: str, file: str, open_file: Open) -> Exporter
       summary: what its file holds, for help texts: a noun phrase.
       file: name of its file, below the output folder.
       open_file: as `Exporter.open`, but for the path of the file.
+      mark: what stands near the beginning of every file of this format.
     """
     return Exporter(
-        name, summary, file, lambda output, options: open_file(output / file, options)
+        name,
+        summary,
+        file,
+        lambda output, options: open_file(output / file, options),
+        functools.partial(_begins_with, mark),
     )
 
 
-def is_current(path: Path, since: int | None) -> bool:
-    """Whether a file is there and not older than a time in ns; never for None."""
+def _begins_with(mark: bytes, path: Path) -> bool:
     try:
-        return since is not None and path.stat().st_mtime_ns >= since
+        with open(path, "rb") as file:
+            return mark in file.read(_HEAD)
     except OSError:
         return False
 

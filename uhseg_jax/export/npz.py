@@ -1,15 +1,23 @@
-"""The npz of an image: its tree, and the categories of the nodes if there are any."""
+"""The npz of an image: its tree, what it was made of, and categories if there are any.
 
+What it was made of stands first, so that the file is known even if its end is cut off.
+"""
+
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from uhseg_jax.export.exporter import ExportOptions, Result, for_each_image, is_current
+from uhseg_jax.export.exporter import ExportOptions, Provenance, Result, for_each_image
 from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import UInt8
 
 __all__ = ["NPZ", "read_result"]
+
+_MADE_OF = ("settings", "source")  # the fields of a `Provenance`
+_NAME_AT = 30  # bytes of a zip archive before the name of its first member
 
 
 def read_result(
@@ -18,7 +26,7 @@ def read_result(
     *,
     title: str,
     pixels: UInt8[np.ndarray, "H W 3"],
-    since: int,
+    provenance: Provenance,
 ) -> Result | None:
     """The result of an earlier run, if it can stand for a new one.
 
@@ -27,30 +35,57 @@ def read_result(
       name: what the files of the result are called, without suffix.
       title: what people know the image as.
       pixels: the image, whose size the labels must have.
-      since: time in ns; older files are of other settings or another image.
+      provenance: what a new result would be made of.
 
     Returns:
-      The result; None if there is none, or it is older, damaged or of another size.
+      The result; None if there is none, or it was made of something else, or is
+      damaged.
     """
     path = output / f"{name}.npz"
-    if not is_current(path, since):
+    beside = _beside_the_tree(path)
+    if beside.get("provenance") != provenance:
         return None
     try:
         tree = RegionTree.load(path)
-        with np.load(path) as file:
-            more = {x: file[x] for x in ("categories", "distances") if x in file.files}
     except (tree_file.TreeFileError, OSError, ValueError):
         return None
     if tree.labels.shape != pixels.shape[:2]:
         return None
-    return Result(name, title, pixels, tree, **more)
+    return Result(name, title, pixels, tree, **beside)
 
 
-def _write(
-    path: Path, result: Result, options: ExportOptions, since: int | None
-) -> None:
+def _beside_the_tree(path: Path) -> dict[str, Any]:
+    """Fields of a result; none if no run wrote the file, or it is damaged."""
+    if not path.is_file():
+        return {}
+    try:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            made_of = Provenance(*(str(file[x]) for x in _MADE_OF))
+            more = {x: file[x] for x in ("categories", "distances") if x in file.files}
+    except Exception:  # a damaged archive fails in many ways
+        return {}
+    return {**more, "provenance": made_of}
+
+
+def _has_mark(path: Path) -> bool:
+    """Whether a run wrote a file, be it damaged since."""
+    names = [f"{x}.npy" for x in _MADE_OF]
+    try:
+        with open(path, "rb") as file:
+            begin = file.read(_NAME_AT + len(names[0]))
+            if begin[:2] != b"PK" or begin[_NAME_AT:] != names[0].encode():
+                return False
+            with zipfile.ZipFile(file) as archive:
+                return set(names) <= set(archive.namelist())
+    except OSError:
+        return False
+    except Exception:  # a damaged archive fails in many ways
+        return True
+
+
+def _write(path: Path, result: Result, options: ExportOptions, keep: bool) -> None:
     del options
-    if is_current(path, since):
+    if keep and path.is_file():  # it was read from there
         return
     more: dict[str, np.ndarray] = {}
     if result.categories is not None:
@@ -58,8 +93,12 @@ def _write(
     if result.distances is not None:
         more["distances"] = np.asarray(result.distances, np.float32)
     count = int(result.tree.num_nodes)
+    made_of = {}
+    if result.provenance is not None:
+        made_of = {x: np.array(getattr(result.provenance, x)) for x in _MADE_OF}
     tree_file.write(
         path,
+        **made_of,
         labels=np.asarray(result.tree.labels, np.int32),
         parents=np.asarray(result.tree.parents, np.int32)[:count],
         depths=np.asarray(result.tree.depths, np.int32)[:count],
@@ -69,5 +108,9 @@ def _write(
 
 
 NPZ = for_each_image(
-    "npz", "the tree; without it nothing is skipped later", ".npz", _write
+    "npz",
+    "the tree; without it nothing is skipped later",
+    ".npz",
+    _write,
+    _has_mark,
 )

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from uhseg_jax.export.colors import category_colors, node_colors
-from uhseg_jax.export.exporter import ExportOptions, Result, for_each_image, is_current
+from uhseg_jax.export.exporter import ExportOptions, Result, for_each_image
 from uhseg_jax.export.panels import boundaries, fit, require_same_size
-from uhseg_jax.export.png_files import note_of, save_png
+from uhseg_jax.export.png_files import is_own, is_whole, note_of_result, save_png
 from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.types import Int, Integer, UInt8
 
@@ -162,13 +162,12 @@ def _num_columns(count: int, width: int, height: int) -> int:
     return min(range(1, count + 1), key=distance)
 
 
-def _write(
-    path: Path, result: Result, options: ExportOptions, since: int | None
-) -> None:
+def _write(path: Path, result: Result, options: ExportOptions, keep: bool) -> None:
     count = options.num_categories
     levels = ",".join(map(str, options.levels))
-    note = f"levels {levels}" if count is None else "categories"
-    if is_current(path, since) and note_of(path) == note:
+    how = f"levels {levels}" if count is None else "categories"
+    note = note_of_result(result, how)
+    if keep and is_whole(path, note):
         return
     if count is None:
         sheet = overlay(result.pixels, result.tree, levels=options.levels)
@@ -182,4 +181,4 @@ def _write(
     save_png(path, sheet, note=note)
 
 
-PNG = for_each_image("png", "the image beside its regions", ".png", _write)
+PNG = for_each_image("png", "the image beside its regions", ".png", _write, is_own)

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from uhseg_jax.export.exporter import Result
 from uhseg_jax.files import atomic_write
+from uhseg_jax.images import open_file
 from uhseg_jax.types import UInt8
 
-__all__ = ["is_own", "note_of", "save_png"]
+__all__ = ["is_own", "is_whole", "note_of", "note_of_result", "save_png"]
 
 _KEYWORD, _OWNER = "Software", "uhseg_jax"
 
@@ -47,13 +49,30 @@ def note_of(path: Path) -> str | None:
         return None
     try:
         # Of all the file only what comes before its pixels is read.
-        with PngImagePlugin.PngImageFile(path) as image:
+        with open_file(path) as file, PngImagePlugin.PngImageFile(file) as image:
             text = image.info.get(_KEYWORD)
     except (OSError, SyntaxError, ValueError):
         return None
     if not isinstance(text, str) or not text.startswith(_OWNER):
         return None
     return text.removeprefix(_OWNER).strip()
+
+
+def note_of_result(result: Result, how: str) -> str:
+    """A note that says how a result was drawn and what it was made of."""
+    return f"{how} of {result.provenance.short()}" if result.provenance else how
+
+
+def is_whole(path: Path, note: str) -> bool:
+    """Whether a PNG is there that was made so, and was not damaged since."""
+    if note_of(path) != note:
+        return False
+    try:
+        with PngImagePlugin.PngImageFile(path) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return True
 
 
 def is_own(path: Path) -> bool:

@@ -65,13 +65,13 @@ class _ViewerWriter:
     def __init__(self, file: TextIO):
         self._file = file
 
-    def add(self, result: Result, *, since: int | None = None) -> None:
+    def add(self, result: Result, *, keep: bool = False) -> None:
         """Writes an image, at most 900 pixels long, and its tree into the page.
 
         Raises:
           ValueError: there are more than 65535 nodes.
         """
-        del since
+        del keep
         tree = result.tree
         if int(tree.num_nodes) > 65535:
             raise ValueError(
@@ -127,4 +127,10 @@ def _open(
     return open_categories_page(path, options)
 
 
-HTML = for_the_run("html", "index.html, which needs no server", "index.html", _open)
+HTML = for_the_run(
+    "html",
+    "index.html, which needs no server",
+    "index.html",
+    _open,
+    mark=b'<meta name="generator" content="uhseg_jax">',
+)

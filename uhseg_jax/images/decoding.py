@@ -1,41 +1,43 @@
 """The one place that opens Pillow: closed formats, bounded memory."""
 
 import contextlib
-import functools
 import io
 import os
 import warnings
 from collections.abc import Iterator
-from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
+from uhseg_jax.images.kinds import formats, is_raw, other_kind, tiff_kind
+from uhseg_jax.images.memory import require_memory
 from uhseg_jax.images.sources import (
     DEFAULT_MEMORY,
+    Bytes,
     ImageError,
+    OpenFile,
     PathLike,
     Readable,
     open_file,
     read_all,
 )
 
-__all__ = ["MAX_MEGAPIXELS", "check_size", "open_image", "quiet_pillow", "too_large"]
+__all__ = [
+    "MAX_MEGAPIXELS",
+    "check_size",
+    "name_of",
+    "open_image",
+    "quiet_pillow",
+    "too_large",
+]
 
 # Pillow itself refuses beyond twice `Image.MAX_IMAGE_PIXELS` (179 megapixels), so a
 # higher limit here would mean changing a setting of the whole process.
 MAX_MEGAPIXELS = 175
 
-# Those that photographs and scans come in. Pillow knows others: some of them start
-# programs (EPS), and none is wanted because a file happens to look like it.
-_FORMATS = (
-    *("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "DIB"),
-    *("AVIF", "JPEG2000", "PPM", "TGA"),
-)
-
 
 @contextlib.contextmanager
 def open_image(
-    source: PathLike | bytes | Readable,
+    source: PathLike | Bytes | Readable,
     *,
     name: str | None = None,
     max_bytes: int = DEFAULT_MEMORY,
@@ -43,63 +45,38 @@ def open_image(
     """Opens an image of the formats that are read; its pixels are not decoded yet.
 
     Args:
-      source: the path of a regular file, the bytes of one, or an open file.
+      source: the path of a regular file, the bytes of one, or an open file, which is
+        read from its beginning where it can be.
       name: what messages call it; by default the path.
       max_bytes: memory that decoding may take, the bytes of the file included.
 
     Raises:
       ImageError: it cannot be had, is of no format that is read, or would take more.
     """
+    name = name or name_of(source)
     with contextlib.ExitStack() as stack:
-        file, name = _file_of(source, name, max_bytes, stack)
+        file: OpenFile
+        if isinstance(source, (str, os.PathLike)):
+            file = stack.enter_context(open_file(source))
+        elif isinstance(source, Bytes):
+            file = io.BytesIO(source)
+        else:
+            with contextlib.suppress(AttributeError, OSError):  # where that can be done
+                source.seek(0)  # type: ignore[attr-defined]
+            file = io.BytesIO(read_all(source, name, max_bytes))
         with quiet_pillow():
-            image = stack.enter_context(_open(file, name))
+            image = stack.enter_context(_opened(file, name))
             check_size(*image.size, name)
+            require_memory(image, file.seek(0, os.SEEK_END), name, max_bytes)
             yield image
 
 
-def _file_of(
-    source: PathLike | bytes | Readable,
-    name: str | None,
-    max_bytes: int,
-    stack: contextlib.ExitStack,
-) -> tuple[BinaryIO, str]:
+def name_of(source: PathLike | Bytes | Readable) -> str:
+    """What messages call an image that was given no name."""
     if isinstance(source, (str, os.PathLike)):
-        file = stack.enter_context(open_file(source))
-        return file, name or os.fspath(source)
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return io.BytesIO(source), name or "the bytes that were given"
-    own_name = getattr(source, "name", None)
-    name = name or (own_name if isinstance(own_name, str) else "the file that is open")
-    return io.BytesIO(read_all(source, name, max_bytes)), name
-
-
-def _open(file: BinaryIO, name: str) -> Image.Image:
-    try:
-        return Image.open(file, formats=_formats())
-    except Image.DecompressionBombError as error:
-        raise too_large(name) from error
-    except MemoryError:
-        raise
-    except Exception as error:  # decoders raise nearly anything on damaged headers
-        file.seek(0, os.SEEK_END)
-        if file.tell() == 0:
-            found = "the file is empty"
-        elif isinstance(error, UnidentifiedImageError):
-            found = "it is something else, damaged, or of a kind that is not read"
-        else:
-            found = f"it is damaged ({error})"
-        raise ImageError(
-            f"{name}: expected an image file, but {found}; "
-            "replace it, or convert it to PNG or JPEG."
-        ) from error
-
-
-@functools.cache
-def _formats() -> tuple[str, ...]:
-    """Those of `_FORMATS` that this Pillow has."""
-    Image.init()
-    return tuple(x for x in _FORMATS if x in Image.OPEN)
+        return os.fspath(source)
+    own = getattr(source, "name", None)
+    return own if isinstance(own, str) else "the file that was given"
 
 
 def check_size(width: int, height: int, name: str) -> None:
@@ -135,3 +112,30 @@ def quiet_pillow() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         yield
+
+
+def _opened(file: OpenFile, name: str) -> Image.Image:
+    kind = other_kind(file)
+    try:
+        image = Image.open(file, formats=formats())
+    except Image.DecompressionBombError as error:
+        raise too_large(name) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise nearly anything on damaged headers
+        kind = kind or tiff_kind(file)
+        if not kind:
+            is_known = not isinstance(error, UnidentifiedImageError)
+            kind = f"damaged ({error})" if is_known else "something else or damaged"
+        raise _no_image(name, kind) from error
+    if is_raw(image) or kind == "a camera's raw data":
+        image.close()
+        raise _no_image(name, "a camera's raw data")
+    return image
+
+
+def _no_image(name: str, found: str) -> ImageError:
+    advice = "replace it, or convert it to PNG or JPEG"
+    if found == "a camera's raw data":
+        advice = "develop it to PNG, TIFF or JPEG"
+    return ImageError(f"{name}: expected an image file, but it is {found}; {advice}.")

@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from uhseg_jax.images.kinds import IMAGE_SUFFIXES
 from uhseg_jax.images.sources import ImageError, PathLike, missing, not_regular
-from uhseg_jax.images.walking import IMAGE_SUFFIXES, Walk, is_pattern
+from uhseg_jax.images.walking import Walk, is_pattern
 
 __all__ = ["Found", "find_images", "search"]
 
@@ -91,17 +92,17 @@ def _find(spec: PathLike, walk: Walk) -> tuple[Path, list[Path]]:
     """The root of a specification and the images that it stands for."""
     name = os.path.expanduser(os.fspath(spec))
     path = Path(name)
-    if path.is_file():  # also one with pattern characters in its name
+    if os.path.isfile(path):  # also one with pattern characters in its name
         return _absolute(path.parent), [path]
-    root, pattern = (path, ("**", "*")) if path.is_dir() else _split(path)
-    if path.is_dir():
+    root, pattern = (path, ("**", "*")) if os.path.isdir(path) else _split(path)
+    if os.path.isdir(path):
         found = "is a folder without images"
     else:
         found = "is a pattern that matches no image"
         if "[" in name:
             found += " (brackets stand for one of the characters in them)"
     if not pattern:
-        if path.exists():
+        if os.path.exists(path):
             kind = not_regular(path.stat().st_mode)
             raise ImageError(f"{name}: expected an image file, but this is {kind}.")
         raise ImageError(missing(name))

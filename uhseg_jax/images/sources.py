@@ -1,16 +1,16 @@
 """The bytes of an image: from a regular file, an open one, or memory."""
 
-import contextlib
 import io
 import os
 import re
 import stat
-from collections.abc import Iterator
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 __all__ = [
     "DEFAULT_MEMORY",
+    "Bytes",
     "ImageError",
+    "OpenFile",
     "PathLike",
     "Readable",
     "memory_text",
@@ -21,11 +21,13 @@ __all__ = [
     "read_file",
 ]
 
-# Bytes of memory that decoding one image may take, its file included. JPEGs and PNGs
-# of all sizes that Pillow takes fit in.
-DEFAULT_MEMORY = 3 * 2**30
+# Bytes of memory that decoding one image may take, its file included: enough for
+# JPEGs and PNGs of all sizes that Pillow takes.
+DEFAULT_MEMORY = 2 * 2**30
 
 PathLike = str | os.PathLike[str]
+Bytes = bytes | bytearray | memoryview
+OpenFile = io.BytesIO | io.BufferedReader
 
 _CHUNK = 2**22
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+\S")
@@ -54,13 +56,19 @@ def read_file(path: PathLike, *, max_bytes: int = DEFAULT_MEMORY) -> bytes:
     Raises:
       ImageError: it is missing, no regular file, may not be read, or is larger.
     """
+    name = os.fspath(path)
     with open_file(path) as file:
-        return read_all(file, os.fspath(path), max_bytes)
+        try:
+            return read_all(file, name, max_bytes)
+        except OSError as error:  # a disk that fails, say
+            raise _unreadable(name, error) from error
 
 
-@contextlib.contextmanager
-def open_file(path: PathLike) -> Iterator[BinaryIO]:
+def open_file(path: PathLike) -> io.BufferedReader:
     """Opens a regular file for reading, and never waits for anything else.
+
+    Returns:
+      The open file, which closes itself at the end of a ``with`` block.
 
     Raises:
       ImageError: it is missing, no regular file, or may not be read.
@@ -73,20 +81,28 @@ def open_file(path: PathLike) -> Iterator[BinaryIO]:
         # Opening a device can act on it, so it is looked at before and, as it may
         # have been replaced since, afterwards.
         _require_regular(os.stat(name), name)
-        with open(os.open(name, flags), "rb") as file:
-            _require_regular(os.fstat(file.fileno()), name)
-            yield file
-    except FileNotFoundError as error:
+        file = open(os.open(name, flags), "rb")  # noqa: SIM115
+    except ImageError:
+        raise
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise ImageError(missing(name)) from error
-    except PermissionError as error:
-        raise ImageError(
-            f"{name}: the file may not be read; change its permissions."
-        ) from error
     except OSError as error:
-        raise ImageError(
-            f"{name}: the file cannot be read ({error.strerror or error}); "
-            "replace it, or leave it out."
-        ) from error
+        raise _unreadable(name, error) from error
+    try:
+        _require_regular(os.fstat(file.fileno()), name)
+    except ImageError:
+        file.close()
+        raise
+    return file
+
+
+def _unreadable(name: str, error: OSError) -> ImageError:
+    if isinstance(error, PermissionError):
+        return ImageError(f"{name}: the file may not be read; change its permissions.")
+    return ImageError(
+        f"{name}: the file cannot be read ({error.strerror or error}); replace it, or "
+        "leave it out."
+    )
 
 
 def read_all(file: Readable, name: str, max_bytes: int = DEFAULT_MEMORY) -> bytes:
@@ -106,7 +122,7 @@ def read_all(file: Readable, name: str, max_bytes: int = DEFAULT_MEMORY) -> byte
         if kept.tell() > max_bytes:
             raise ImageError(
                 f"{name}: expected a file of at most {memory_text(max_bytes)}, but it "
-                "is larger; reduce the image first, or allow more memory."
+                "is larger; reduce it, or allow more (--image_memory, max_bytes)."
             )
     if not kept.tell():
         raise ImageError(
@@ -128,7 +144,7 @@ def not_regular(mode: int) -> str:
     return next((text for is_kind, text in kinds.items() if is_kind(mode)), "no file")
 
 
-def memory_text(count: float) -> str:
+def memory_text(count: int | float) -> str:
     """A number of bytes in words, such as "1.5 GiB"."""
     for unit in ("bytes", "KiB", "MiB"):
         if count < 1024:
@@ -159,4 +175,11 @@ def missing(name: str) -> str:
         )
     if os.path.islink(name):
         return f"{name}: the link leads to {os.readlink(name)}, which is not there."
+    try:
+        os.stat(name)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # no permission, too long, a null byte
+        reason = getattr(error, "strerror", None) or error
+        return f"{name}: cannot be looked at ({reason}); give another path."
     return f"{name}: there is no such file or folder; check the spelling."

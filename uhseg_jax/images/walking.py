@@ -7,25 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from uhseg_jax.images.kinds import IMAGE_SUFFIXES, OTHER_SUFFIXES
 from uhseg_jax.images.sources import PathLike, not_regular
 
-__all__ = ["IMAGE_SUFFIXES", "Walk", "is_pattern", "natural_order"]
-
-IMAGE_SUFFIXES = (
-    *(".apng", ".avif", ".bmp", ".dib", ".gif", ".j2c", ".j2k", ".jfif", ".jp2"),
-    *(".jpc", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pfm"),
-    *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-)
-
-# Images that nothing here decodes: they are counted.
-_OTHER_SUFFIXES = (
-    *(".3fr", ".arw", ".bpg", ".cr2", ".cr3", ".crw", ".dcm", ".dcr", ".dng", ".emf"),
-    *(".eps", ".erf", ".exr", ".fff", ".fit", ".fits", ".hdr", ".heic", ".heif"),
-    *(".hif", ".ico", ".iiq", ".jls", ".jxl", ".jxr", ".kdc", ".mef", ".mos", ".mrw"),
-    *(".nef", ".nrw", ".orf", ".pcx", ".pef", ".psb", ".psd", ".ptx", ".qoi", ".raf"),
-    *(".raw", ".rw2", ".rwl", ".sgi", ".sr2", ".srf", ".srw", ".svg", ".wdp", ".wmf"),
-    *(".x3f", ".xcf"),
-)
+__all__ = ["Walk", "is_pattern", "natural_order"]
 
 _NAMED = 16  # things left out that are named one by one; the rest are counted
 
@@ -82,11 +67,11 @@ class Walk:
         if not rest:
             yield from filter(self._is_image, found)
         for path in found if rest else ():
-            if path.is_dir():
+            if os.path.isdir(path):
                 yield from self._matching(path, rest)
 
     def _at_any_depth(self, top: Path, rest: Sequence[str]) -> Iterator[Path]:
-        if rest[0] == "**":
+        while rest[0] == "**":
             rest = rest[1:] or ["*"]
         for above in Path(os.path.realpath(top)).parents:
             self._visited.setdefault(_identity(above, rest), "")
@@ -147,7 +132,7 @@ class Walk:
 
     def _is_image(self, path: Path) -> bool:
         suffix = path.suffix.lower()
-        if suffix and suffix not in (*IMAGE_SUFFIXES, *_OTHER_SUFFIXES):
+        if suffix and suffix not in (*IMAGE_SUFFIXES, *OTHER_SUFFIXES):
             return False
         try:
             kind = not_regular(path.stat().st_mode)
@@ -162,7 +147,7 @@ class Walk:
             return False
         if kind:
             self.leave_out(path, f"is {kind} and no file")
-        elif suffix in _OTHER_SUFFIXES:
+        elif suffix in OTHER_SUFFIXES:
             self._kinds[suffix] += 1
         return not kind and suffix in IMAGE_SUFFIXES
 

@@ -7,6 +7,7 @@ know of no difference.
 
 import abc
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,7 +17,9 @@ from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.refinement.config import DEFAULT_REFINE, Refinement
 from uhseg_jax.types import Pixels
 
-__all__ = ["Collection", "Fitted", "ImageMethod", "Method", "Segmenter"]
+__all__ = ["Collection", "Fitted", "ImageMethod", "Method", "Segmenter", "kept_files"]
+
+_KEPT = re.compile(r"passes/[0-9a-f]{64}/seed-\d+/(\d{7,}|levels)\.npz")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Collection:
       count: how many images there are.
       folder: where a method may keep what it found of these images, to go on from
         there when the run is taken up again; None: nowhere.
-      is_fresh: whether what lies in the folder is to be found anew.
+      settings: digest of what that depends on; what was kept under another is not read.
       is_share: whether other processes have the other images of the collection.
       on_image: called with the name of a pass and an index after every image.
     """
@@ -36,9 +39,24 @@ class Collection:
     read: Callable[[int], Pixels]
     count: int
     folder: Path | None = None
-    is_fresh: bool = False
+    settings: str = ""
     is_share: bool = False
     on_image: Callable[[str, int], None] = lambda stage, index: None
+
+    def kept(self, seed: int) -> Path:
+        """The folder below ``folder`` for the files of a method with a seed."""
+        assert self.folder is not None
+        return self.folder / "passes" / self.settings / f"seed-{seed}"
+
+
+def kept_files(folder: Path) -> Iterator[Path]:
+    """The files that methods kept in a folder, whatever their settings.
+
+    Their names are numbers of images or "levels".
+    """
+    for path in folder.glob("passes/*/seed-*/*.npz"):
+        if _KEPT.fullmatch(path.relative_to(folder).as_posix()):
+            yield path
 
 
 @runtime_checkable

@@ -1,5 +1,11 @@
-"""The worst and the best images of an evaluation beside their ground truth."""
+"""The worst and the best images of an evaluation beside their ground truth.
 
+A drawing carries a mark of what it shows, so one that is there is known to be of these
+scores, and a file of the same name that is none is left alone.
+"""
+
+import hashlib
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,16 +14,25 @@ import numpy as np
 
 from uhseg_jax.datasets.source import Example
 from uhseg_jax.export.overlay import overlay
-from uhseg_jax.export.png_files import save_png
+from uhseg_jax.export.png_files import note_of, save_png
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Integer
 
-__all__ = ["choose_extremes", "draw_beside_truth"]
+__all__ = [
+    "choose_extremes",
+    "draw_beside_truth",
+    "drawing_names",
+    "is_drawing",
+    "note_on",
+]
+
+_MARK = "evaluation's drawing"
+_COUNT = 4  # of the worst, and of the best
 
 
 def choose_extremes(
-    rows: Mapping[int, Mapping[str, float]], *, ranked_by: str, count: int = 4
+    rows: Mapping[int, Mapping[str, float]], *, ranked_by: str
 ) -> dict[str, int]:
     """The images that score lowest and highest, by what they are called.
 
@@ -25,10 +40,10 @@ def choose_extremes(
       rows: the scores of images, by their index in the dataset.
       ranked_by: the score that counts (`Scorer.ranked_by`); images without it, or with
         NaN, are left out.
-      count: how many of each at the most.
 
     Returns:
-      Indices for ``worst-1``, ``worst-2``, ..., then ``best-1``, ...; no image is both.
+      Indices for ``worst-1`` to at most ``worst-4``, then ``best-1`` and so on; no
+      image is both.
     """
     scored = [
         (score, index)
@@ -36,9 +51,31 @@ def choose_extremes(
         if not math.isnan(score := row.get(ranked_by, math.nan))
     ]
     ranked = [index for _, index in sorted(scored)]
-    count = min(count, len(ranked) // 2)
+    count = min(_COUNT, len(ranked) // 2)
     worst = {f"worst-{i + 1}": ranked[i] for i in range(count)}
     return worst | {f"best-{i + 1}": ranked[-1 - i] for i in range(count)}
+
+
+def drawing_names() -> list[str]:
+    """All names that `choose_extremes` may give."""
+    return [f"{rank}-{i + 1}" for rank in ("worst", "best") for i in range(_COUNT)]
+
+
+def note_on(settings: str, name: str, row: Mapping[str, float]) -> str:
+    """The mark of a drawing: what it shows, in few letters.
+
+    Args:
+      settings: digest of all that the scores depend on.
+      name: of the example.
+      row: its scores.
+    """
+    text = json.dumps([settings, name, row])
+    return f"{_MARK} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def is_drawing(path: Path) -> bool:
+    """Whether a file is a drawing of any evaluation."""
+    return (note_of(path) or "").startswith(_MARK)
 
 
 def draw_beside_truth(
@@ -48,6 +85,7 @@ def draw_beside_truth(
     taxonomy: Taxonomy,
     *,
     levels: tuple[int, ...],
+    note: str,
 ) -> None:
     """Draws an image, its ground truth and its regions side by side.
 
@@ -57,9 +95,14 @@ def draw_beside_truth(
       example: the image with its ground truth.
       taxonomy: what the ids in the ground truth are.
       levels: numbers of regions to show (`Scorer.levels`).
+      note: the mark, from `note_on`.
+
+    Raises:
+      OSError: the file cannot be written.
     """
     truth = _truth(example, taxonomy)
-    save_png(path, overlay(example.image, result.tree, levels=levels, truth=truth))
+    sheet = overlay(example.image, result.tree, levels=levels, truth=truth)
+    save_png(path, sheet, note=note)
 
 
 def _truth(example: Example, taxonomy: Taxonomy) -> Integer[np.ndarray, "H W"]:

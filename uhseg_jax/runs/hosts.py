@@ -15,6 +15,7 @@ __all__ = [
     "HostsError",
     "all_succeed",
     "count",
+    "first_alone",
     "first_then_others",
     "gather",
     "index",
@@ -94,6 +95,11 @@ def all_succeed(action: Callable[[], object], *, name: str) -> None:
     if np.any(failed):
         first = int(np.flatnonzero(failed)[0])
         raise HostsError(f"{name}: process {first} failed; see its message.")
+
+
+def first_alone(action: Callable[[], object], *, name: str) -> None:
+    """Lets the first process act and the others wait; see `all_succeed`."""
+    all_succeed(action if index() == 0 else lambda: None, name=name)
 
 
 def first_then_others(action: Callable[[], object], *, name: str) -> None:

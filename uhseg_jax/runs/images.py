@@ -7,21 +7,39 @@ not on which images were asked for, so a later run finds the results of an earli
 """
 
 import collections
+import contextlib
 import dataclasses
 import functools
-import glob
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from uhseg_jax import images
-from uhseg_jax.export import image_files
+from uhseg_jax.export import EXPORTERS, image_files, result_files
 from uhseg_jax.export.png_files import is_own
+from uhseg_jax.runs.record import LOCK, RECORD
 from uhseg_jax.types import UInt8
 
-__all__ = ["RunImage", "demo_run_image", "find_run_images"]
+__all__ = ["Decoding", "FoundImages", "RunImage", "demo_run_image", "find_run_images"]
+
+# Files of the run as a whole, where no folder for results can be; case aside.
+_RESERVED = {RECORD, LOCK} | {x.file for x in EXPORTERS.values() if not x.per_image}
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoding:
+    """How the image files of a run are decoded; see `images.read_image`.
+
+    Attributes:
+      max_bytes: memory that one of them may take.
+      bands: numbers of the bands that are its colours; None for the usual ones.
+    """
+
+    max_bytes: int = images.DEFAULT_MEMORY
+    bands: tuple[int, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +50,74 @@ class RunImage:
       source: its file, or its pixels.
       name: path of its results below the output folder, with ``/`` and no suffix.
       title: what people know it as, the path below the folder that was given.
+      problem: a sentence on why it can have no result; empty if it can.
+      decoding: how its file is decoded.
     """
 
     source: Path | UInt8[np.ndarray, "H W 3"]
     name: str
     title: str
+    problem: str = ""
+    decoding: Decoding = Decoding()
+
+    def read(self) -> tuple[UInt8[np.ndarray, "H W 3"], str]:
+        """The pixels, and a digest of the very bytes that they were decoded from.
+
+        Raises:
+          images.ImageError: it cannot be read, or has a problem.
+        """
+        with self._enough_memory():
+            content = self._content()
+            digest = _digest(content)
+            if isinstance(content, bytes):
+                options = dataclasses.asdict(self.decoding)
+                content = images.read_image(content, name=str(self.source), **options)
+        return content, digest
+
+    def identity(self) -> str:
+        """The digest alone, and "absent" where the file cannot be had."""
+        try:
+            with self._enough_memory():
+                return _digest(self._content())
+        except images.ImageError:
+            return "absent"
+
+    def _content(self) -> bytes | UInt8[np.ndarray, "H W 3"]:
+        if self.problem:
+            raise images.ImageError(self.problem)
+        if isinstance(self.source, Path):
+            return images.read_file(self.source, max_bytes=self.decoding.max_bytes)
+        return self.source
+
+    @contextlib.contextmanager
+    def _enough_memory(self) -> Iterator[None]:
+        try:
+            yield
+        except MemoryError as error:
+            raise images.ImageError(
+                f"{self.title}: too large for the memory there is."
+            ) from error
+
+
+def _digest(content: bytes | UInt8[np.ndarray, "H W 3"]) -> str:
+    if isinstance(content, np.ndarray):
+        content = repr(content.shape).encode() + content.tobytes()
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundImages:
+    """The images of a run, and what the search met beside them.
+
+    Attributes:
+      images: in the order in which they were asked for, under distinct names.
+      problems: sentences on places that could not be searched.
+      notes: sentences on what was left out.
+    """
+
+    images: tuple[RunImage, ...]
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def demo_run_image() -> RunImage:
@@ -46,34 +127,37 @@ def demo_run_image() -> RunImage:
 
 
 def find_run_images(
-    specs: Sequence[images.PathLike], *, output: Path
-) -> list[RunImage]:
+    specs: Sequence[images.PathLike],
+    *,
+    output: Path,
+    decoding: Decoding = Decoding(),
+) -> FoundImages:
     """Finds the images of a run and names their results.
 
     What `png_files.is_own` knows as drawn by an earlier run is no image, and neither is
-    anything in an output folder that lies inside a folder searched.
+    anything in an output folder that lies inside a folder searched. An image that can
+    have no result of its own is listed with its problem.
 
     Args:
-      specs: paths, patterns and folders, as `images.find_images` takes them.
+      specs: paths, patterns and folders, as `images.search` takes them.
       output: the folder that results are written to.
+      decoding: how the files are decoded.
 
     Returns:
-      The images in the order of ``specs``, each file once, under distinct names that
-      stay inside the output folder and whose overlays overwrite no image.
+      The images in the order of ``specs``, each file once. Their names stay inside the
+      output folder, and their overlays overwrite no image.
 
     Raises:
-      images.ImageError: a spec stands for no image, or two images would be written
-        to the same files.
+      images.ImageError: a spec stands for no image.
     """
+    found = images.search(specs)
     below: dict[Path, Path] = {}  # absolute path of an image -> path below its root
-    for spec in specs:
-        root = _root(spec)
-        for path in map(_absolute, images.find_images(spec)):
-            if not _is_result(path, root, output):
-                relative = Path(os.path.relpath(path, root))
-                # A pattern such as a*/../../b.jpg leads out of its own root.
-                escapes = ".." in relative.parts
-                below.setdefault(path, Path(path.name) if escapes else relative)
+    for path, root in zip(map(_absolute, found.paths), found.roots, strict=True):
+        if not _is_result(path, root, output):
+            relative = Path(os.path.relpath(path, root))
+            # A pattern such as a*/../../b.jpg leads out of its own root.
+            escapes = ".." in relative.parts
+            below[path] = Path(path.name) if escapes else relative
     if not below:
         raise images.ImageError(
             f"{', '.join(map(str, specs))}: expected images to segment, but those "
@@ -81,29 +165,19 @@ def find_run_images(
             "photographs."
         )
     _tell_namesakes_apart(below, output)
-    return [
-        RunImage(path, _name(path, relative, output), relative.as_posix())
+    names = {path: _name(path, relative, output) for path, relative in below.items()}
+    problems = dict(_problems(names, output))
+    found_images = tuple(
+        RunImage(
+            path, names[path], relative.as_posix(), problems.get(path, ""), decoding
+        )
         for path, relative in below.items()
-    ]
+    )
+    return FoundImages(found_images, found.problems, found.notes)
 
 
 def _absolute(path: images.PathLike) -> Path:
     return Path(os.path.abspath(path))
-
-
-def _root(spec: images.PathLike) -> Path:
-    """The folder that names are relative to."""
-    path = Path(os.path.expanduser(os.fspath(spec)))
-    if path.is_dir():
-        return _absolute(path)
-    if path.is_file():
-        return _absolute(path.parent)
-    parts = []
-    for part in path.parent.parts:
-        if glob.has_magic(part):
-            break
-        parts.append(part)
-    return _absolute(Path(*parts))
 
 
 def _is_result(path: Path, root: Path, output: Path) -> bool:
@@ -121,16 +195,16 @@ def _name(path: Path, relative: Path, output: Path) -> str:
         relative.suffix.lower() not in images.IMAGE_SUFFIXES
         or _stems(path.parent)[path.stem.casefold()] > 1
         # These endings are those of whole file names and of label maps.
-        or stem.lower().endswith((*images.IMAGE_SUFFIXES, ".labels"))
+        or stem.lower().endswith((*images.IMAGE_SUFFIXES, ".labels", ".colors"))
     )
     names = [relative.as_posix()] if ambiguous else [stem, relative.as_posix()]
-    for name in names:
-        if not any(_is_foreign(output / x) for x in image_files(name)):
-            return name
-    raise images.ImageError(
-        f"{path}: its overlay would replace {output / names[-1]}.png, which "
-        "uhseg-segment did not draw; give another --output folder."
-    )
+    free = (name for name in names if not _foreign_image(name, output))
+    return next(free, names[-1])
+
+
+def _foreign_image(name: str, output: Path) -> Path | None:
+    """An image that the files of a result would replace, if there is one."""
+    return next((x for x in image_files(name) if _is_foreign(output / x)), None)
 
 
 def _is_foreign(path: Path) -> bool:
@@ -150,24 +224,55 @@ def _listed(folder: Path, changed: int) -> "collections.Counter[str]":
 
 def _stems(folder: Path) -> "collections.Counter[str]":
     """How many images in a folder have each stem, case aside."""
-    return _listed(folder, folder.stat().st_mtime_ns)
+    try:
+        return _listed(folder, folder.stat().st_mtime_ns)
+    except OSError:  # it may be entered, but not listed
+        return collections.Counter()
 
 
 def _tell_namesakes_apart(below: dict[Path, Path], output: Path) -> None:
     """Gives images of one name, from several roots, paths below what they share."""
-    groups = _groups(below, output)
-    for group in groups:
-        shared = os.path.commonpath([path.parent for path in group])
-        below.update({path: Path(os.path.relpath(path, shared)) for path in group})
-    for first, second, *_ in _groups(below, output) if groups else []:
-        raise images.ImageError(
-            f"{first} and {second} would be written to the same files; segment them "
-            "into different --output folders."
-        )
-
-
-def _groups(below: dict[Path, Path], output: Path) -> list[list[Path]]:
     by_name = collections.defaultdict(list)
     for path, relative in below.items():
         by_name[_name(path, relative, output)].append(path)
-    return [group for group in by_name.values() if len(group) > 1]
+    for group in by_name.values():
+        if len(group) > 1:
+            shared = os.path.commonpath([path.parent for path in group])
+            below |= {path: Path(os.path.relpath(path, shared)) for path in group}
+
+
+def _problems(names: dict[Path, str], output: Path) -> Iterator[tuple[Path, str]]:
+    """The images that can have no result, with sentences on why."""
+    per_image = [name for name, x in EXPORTERS.items() if x.per_image]
+    folders = {x for name in names.values() for x in Path(name).parents}
+    taken: dict[str, Path] = {}
+    for path, name in names.items():
+        first = taken.setdefault(name, path)
+        files = set(result_files(per_image, [name]))
+        above = {x.as_posix() for x in Path(name).parents}
+        reserved = next((x for x in above if x.casefold() in _RESERVED), "")
+        if first != path:
+            yield (
+                path,
+                f"{path}: its results would be written to the same files as those of "
+                f"{first}; segment them into different --output folders.",
+            )
+        elif reserved:
+            yield (
+                path,
+                f"{path}: its results would lie in a folder {reserved}, which is the "
+                "name of a file of the run; rename the folder, or give the images in "
+                "it alone.",
+            )
+        elif files & folders:
+            yield (
+                path,
+                f"{path}: its results would be called {min(files & folders)}, as the "
+                "folder for those of other images is; rename the image or the folder.",
+            )
+        elif foreign := _foreign_image(name, output):
+            yield (
+                path,
+                f"{path}: its overlay would replace {output / foreign}, which "
+                "uhseg-segment did not draw; give another --output folder.",
+            )

@@ -2,22 +2,27 @@
 
 import dataclasses
 import errno
-import itertools
 import os
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from uhseg_jax import export
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.images import ImageError, read_image
+from uhseg_jax.images import ImageError
 from uhseg_jax.methods.method import Fitted
 from uhseg_jax.runs.images import RunImage
+from uhseg_jax.runs.record import Claim
 from uhseg_jax.types import UInt8
 
-__all__ = ["Item", "read_item", "segment_items"]
+__all__ = ["Item", "read_item", "segment_items", "write_item"]
+
+# What the system says of one name, and not of the disk.
+_OF_ONE_FILE = {
+    *(errno.EACCES, errno.EEXIST, errno.EILSEQ, errno.EINVAL, errno.EISDIR),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Item:
       index: its position in the run.
       image: where it is read from, and what its results are called.
       pixels: the image, decoded; None if it cannot be had.
+      provenance: what its result is made of; None with ``pixels``.
       result: what was found in it; None until that is known.
       was_there: whether an earlier run found it.
       failure: a sentence on why there is no result; empty if there is one.
@@ -36,65 +42,97 @@ class Item:
     index: int
     image: RunImage
     pixels: UInt8[np.ndarray, "H W 3"] | None = None
+    provenance: export.Provenance | None = None
     result: export.Result | None = None
     was_there: bool = False
     failure: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of its arrays, nearly."""
+        # The labels of a result have four bytes where pixels have three.
+        return 0 if self.pixels is None else 3 * self.pixels.nbytes
+
+    def failed(self, sentence: str) -> "Item":
+        """The item without a result."""
+        return dataclasses.replace(self, result=None, failure=sentence)
 
 
 def read_item(
     images: Sequence[RunImage],
     index: int,
     *,
-    output: Path,
+    claim: Claim,
     formats: Sequence[str],
-    since: int | None,
+    anew: bool,
 ) -> Item:
-    """Decodes an image, and loads its result if that is still good."""
+    """Decodes an image, and loads its result if that is still good.
+
+    Args:
+      images: of the run.
+      index: of the image.
+      claim: of the output folder.
+      formats: that will be written.
+      anew: leave a result that is there alone.
+    """
     image = images[index]
     item = Item(index, image)
-    changed = 0
+    obstacle = image.problem or _obstacle(image, claim, formats)
+    if obstacle:
+        return item.failed(obstacle)
     try:
-        pixels = read_image(image.source)
-        if isinstance(image.source, Path):
-            changed = image.source.stat().st_mtime_ns
-    except (ImageError, OSError) as error:
-        return dataclasses.replace(item, failure=str(error))
-    except MemoryError:
-        sentence = f"{image.source}: too large for the memory there is."
-        return dataclasses.replace(item, failure=sentence)
-    files = export.result_files(["npz", *formats], [image.name])
-    if any(_is_too_long(output / x) for x in files):
-        sentence = f"{image.title}: the name is too long for its results."
-        return dataclasses.replace(item, failure=sentence)
-    item = dataclasses.replace(item, pixels=pixels)
-    if since is None:
+        pixels, digest = image.read()
+    except ImageError as error:
+        return item.failed(str(error))
+    made_of = export.Provenance(claim.settings_sha256, digest)
+    item = dataclasses.replace(item, pixels=pixels, provenance=made_of)
+    if anew:
         return item
-    if changed < time.time_ns():  # cameras with wrong clocks date into the future
-        since = max(since, changed)
     result = export.read_result(
-        output, image.name, title=image.title, pixels=pixels, since=since
+        claim.output, image.name, title=image.title, pixels=pixels, provenance=made_of
     )
     return dataclasses.replace(item, result=result, was_there=result is not None)
 
 
-def _is_too_long(path: Path) -> bool:
-    """Whether a file system has no place for the name, or for that of its part."""
-    try:
-        os.lstat(path.with_name(f".{path.name}.12345678.part"))
-    except OSError as error:
-        return error.errno == errno.ENAMETOOLONG
-    return False
+def _obstacle(image: RunImage, claim: Claim, formats: Sequence[str]) -> str:
+    """Why the files of an image cannot be written, in a sentence; or nothing."""
+    for exporter in map(export.EXPORTERS.find, formats):
+        for file in exporter.files([image.name]) if exporter.per_image else ():
+            path = claim.output / file
+            try:
+                is_there = bool(os.lstat(path))
+            except FileNotFoundError:
+                is_there = False
+            except OSError as error:
+                return _unwritable(path, error)
+            if path.is_dir():
+                return (
+                    f"{path}: expected to write the results of {image.title} there, "
+                    "but this is a folder; rename it, or give another --output folder."
+                )
+            if is_there and not claim.overwrite and not exporter.is_own(path):
+                return (
+                    f"{path}: the file is there, but no run wrote it, so {image.title} "
+                    "has no result; give another --output folder, or replace it with "
+                    "--overwrite."
+                )
+    return ""
 
 
-def segment_items(
-    fitted: Fitted, items: Iterable[Item], batch_size: int
-) -> Iterator[Item]:
-    """Segments the images that are not yet, a batch at a time; keeps the order."""
-    items = iter(items)
-    while batch := list(itertools.islice(items, batch_size)):
-        done = _segmented(fitted, [x for x in batch if _is_waiting(x)])
-        for item in batch:
-            yield next(done) if _is_waiting(item) else item
+def _unwritable(path: Path, error: OSError) -> str:
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{path}: the name is too long for a file; rename the image."
+    return (
+        f"{path}: expected to write it, but the system says: {error.strerror}; give "
+        "another --output folder."
+    )
+
+
+def segment_items(fitted: Fitted, items: Sequence[Item]) -> Iterator[Item]:
+    """Segments the images of a batch that are not yet; keeps the order."""
+    done = _segmented(fitted, [x for x in items if _is_waiting(x)])
+    for item in items:
+        yield next(done) if _is_waiting(item) else item
 
 
 def _is_waiting(item: Item) -> bool:
@@ -111,11 +149,36 @@ def _segmented(fitted: Fitted, items: Sequence[Item]) -> Iterator[Item]:
                 yield dataclasses.replace(item, result=result)
         except ImageError as error:  # it could not be read by a pass before
             item, *items = items
-            yield dataclasses.replace(item, failure=str(error))
+            yield item.failed(str(error))
 
 
 def _result_of(item: Item, found: Segmentation) -> export.Result:
     assert item.pixels is not None
-    name, title = item.image.name, item.image.title
-    regions = found.tree, found.categories, found.distances
-    return export.Result(name, title, item.pixels, *regions)
+    return export.Result(
+        item.image.name,
+        item.image.title,
+        item.pixels,
+        found.tree,
+        found.categories,
+        found.distances,
+        item.provenance,
+    )
+
+
+def write_item(writer: export.Writer, item: Item) -> Item:
+    """Writes the result of an image; if it cannot have its files, the item has failed.
+
+    Raises:
+      OSError: nothing can be written, such as on a full disk.
+    """
+    if item.result is None:
+        return item
+    try:
+        writer.add(item.result, keep=item.was_there)
+    except ValueError as error:  # a format cannot hold the result
+        return item.failed(str(error))
+    except OSError as error:
+        if error.errno not in _OF_ONE_FILE or error.filename is None:
+            raise
+        return item.failed(_unwritable(Path(error.filename), error))
+    return item

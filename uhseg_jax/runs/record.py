@@ -7,16 +7,31 @@ lock on the folder keeps runs of other settings out as long as one works there.
 
 import contextlib
 import dataclasses
-import json
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from uhseg_jax.files import atomic_write, remove_parts, sha256_of, write_json
+from uhseg_jax.files import (
+    atomic_write,
+    parse_json,
+    remove_parts,
+    sha256_of,
+    write_json,
+)
 from uhseg_jax.locks import FileLock, for_a_moment, keep_trying
 from uhseg_jax.runs.settings import Settings, differences, digest
 
-__all__ = ["RECORD", "Claim", "RunError", "claim", "naming_the_file", "require"]
+__all__ = [
+    "LOCK",
+    "RECORD",
+    "Claim",
+    "RunError",
+    "claim",
+    "naming_the_file",
+    "owns",
+    "require",
+]
 
 RECORD = "run.json"
 LOCK = ".run.lock"
@@ -41,10 +56,12 @@ def naming_the_file() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
         raise RunError(
             f"{error.filename or 'Some file'}: expected to write it, but the system "
-            f"says: {error.strerror or error}. Free some space, or give another "
-            "--output folder; what is finished stays, and the same command goes on."
+            f"says: {error.strerror or error}. "
+            f"{'Free some space, or give' if is_full else 'Give'} another --output "
+            "folder; what is finished stays, and the same command goes on."
         ) from error
 
 
@@ -56,6 +73,7 @@ class Claim:
     Attributes:
       output: the folder.
       settings_sha256: digest of the settings in force there.
+      overwrite: whether files that no run wrote are replaced, and results made again.
     """
 
     def __init__(
@@ -63,7 +81,8 @@ class Claim:
     ):
         self.output = output
         self.settings_sha256 = digest(settings)
-        self._lock, self._overwrite = lock, overwrite
+        self.overwrite = overwrite
+        self._lock = lock
 
     def __enter__(self) -> "Claim":
         return self
@@ -77,7 +96,7 @@ class Claim:
 
     def owns(self, name: str) -> bool:
         """Whether a file below the folder is as a run wrote it by `write`."""
-        return _owns(self.output, name)
+        return owns(self.output, name)
 
     @contextlib.contextmanager
     def write(self, name: str) -> Iterator[Path]:
@@ -94,7 +113,7 @@ class Claim:
           OSError: it cannot be written.
         """
         path = self.output / name
-        if not self._overwrite and os.path.lexists(path) and not self.owns(name):
+        if not self.overwrite and os.path.lexists(path) and not self.owns(name):
             raise RunError(_foreign(path))
         with atomic_write(path) as aside:
             yield aside
@@ -107,7 +126,7 @@ class Claim:
                     )
                 # Until the rename the file that is there is ours as well.
                 there = [sha256_of(path)] if self.owns(name) else []
-                record.files[name] = [*there, sha256_of(aside)]
+                record.files[name] = [*dict.fromkeys([*there, sha256_of(aside)])]
                 _write(self.output, record.settings, record.files)
 
 
@@ -186,6 +205,17 @@ def require(output: Path, settings: Settings) -> Claim:
     return claim(output, settings, shared=True)
 
 
+def owns(output: Path, name: str) -> bool:
+    """Whether a file below an output folder is as a run wrote it by `Claim.write`."""
+    record = _read(output, strict=False)
+    known = record.files.get(name, []) if record else []
+    path = output / name
+    try:
+        return bool(known) and path.is_file() and sha256_of(path) in known
+    except OSError:
+        return False
+
+
 def _take(lock: FileLock, output: Path, settings: Settings, *, may_join: bool) -> None:
     """Takes the lock alone, or a share beside processes with the same settings."""
     record = None
@@ -253,12 +283,12 @@ def _read(output: Path, *, strict: bool) -> _Record | None:
       RunError: if ``strict``, the file holds something else.
     """
     for path in (output / RECORD, output / _OLD_RECORD):
+        if path.exists() and not path.is_file():
+            raise RunError(_foreign(path))
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            found = parse_json(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
             continue
-        except IsADirectoryError:
-            raise RunError(_foreign(path)) from None
         except ValueError:
             found = None
         if isinstance(found, dict) and "weights_sha256" in found:
@@ -284,15 +314,6 @@ def _write(
     write_json(output / RECORD, {**settings, _FILES: files}, replace=replace)
 
 
-def _owns(output: Path, name: str) -> bool:
-    record = _read(output, strict=False)
-    known = record.files.get(name, []) if record else []
-    try:
-        return bool(known) and sha256_of(output / name) in known
-    except OSError:
-        return False
-
-
 def _check_file(
     path: Path, output: Path, is_own: Callable[[Path], bool], *, overwrite: bool
 ) -> None:
@@ -301,7 +322,7 @@ def _check_file(
         not overwrite
         and os.path.lexists(path)
         and not is_own(path)
-        and not _owns(output, path.relative_to(output).as_posix())
+        and not owns(output, path.relative_to(output).as_posix())
     ):
         raise RunError(_foreign(path))
 
@@ -313,8 +334,8 @@ def _foreign(path: Path) -> str:
             "rename it, or give another --output folder."
         )
     return (
-        f"{path}: the file is there, but no run wrote it; give another --output "
-        "folder, or replace it with --overwrite."
+        f"{path}: the file is there, but no run wrote it as it is; rename it, give "
+        "another --output folder, or replace it with --overwrite."
     )
 
 

@@ -4,20 +4,19 @@ import collections
 import contextlib
 import dataclasses
 import functools
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from uhseg_jax import export
 from uhseg_jax.export.png_files import is_own
-from uhseg_jax.images import read_image
-from uhseg_jax.methods.method import Collection
+from uhseg_jax.methods.method import Collection, kept_files
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs import hosts
 from uhseg_jax.runs.images import RunImage
-from uhseg_jax.runs.items import read_item, segment_items
+from uhseg_jax.runs.items import Item, read_item, segment_items, write_item
 from uhseg_jax.runs.read_ahead import read_ahead
-from uhseg_jax.runs.record import RECORD, Claim, RunError, claim, naming_the_file
+from uhseg_jax.runs.record import Claim, RunError, claim, naming_the_file
 from uhseg_jax.runs.settings import Settings, describe
 from uhseg_jax.runs.shards import Share
 
@@ -55,25 +54,19 @@ class Report:
 
 
 def settings_of(segmenter: Segmenter, images: Sequence[RunImage]) -> Settings:
-    """What the results of a run depend on."""
-    return describe("segment", segmenter, [f"{x.name}\0{_identity(x)}" for x in images])
+    """What the results of a run depend on.
 
-
-def _identity(image: RunImage) -> str:
-    """A text that changes when the image does, without reading its file."""
-    if not isinstance(image.source, Path):
-        return hashlib.sha256(image.source.tobytes()).hexdigest()
-    try:
-        stat = image.source.stat()
-    except OSError:
-        return "absent"
-    return f"{stat.st_size} {stat.st_mtime_ns}"
+    Where a method learns from all images they are read for it.
+    """
+    identities = (f"{x.name}\0{x.identity()}" for x in images)
+    bands = images[0].decoding.bands if images else None
+    others = {} if bands is None else {"bands": bands}
+    return describe("segment", segmenter, identities, **others)
 
 
 def claim_images(
     output: Path,
     settings: Settings,
-    images: Sequence[RunImage],
     *,
     formats: Sequence[str] = export.DEFAULT_FORMATS,
     shard: Share | None = None,
@@ -83,18 +76,21 @@ def claim_images(
 
     The processes of `jax.distributed` call it together; shards need not.
     """
-    names = [x.name for x in images]
     claims: list[Claim] = []
+    of_run = {
+        output / file: exporter
+        for exporter in map(export.EXPORTERS.find, formats)
+        for file in exporter.files([])
+    }
     hosts.first_then_others(
         lambda: claims.append(
             claim(
                 output,
                 settings,
                 results=_results_in(output),
-                files=()
-                if (output / RECORD).exists()
-                else [output / x for x in export.result_files(formats, names)],
-                forget=output.glob("passes/seed-*/*.npz") if overwrite else (),
+                files=of_run,
+                is_own=lambda path: of_run[path].is_own(path),
+                forget=kept_files(output),
                 overwrite=overwrite,
                 shared=shard is not None or hosts.index() > 0,
             )
@@ -107,10 +103,8 @@ def claim_images(
 def segment_images(
     segmenter: Segmenter,
     images: Sequence[RunImage],
-    output: Path,
+    claimed: Claim,
     *,
-    since: int,
-    overwrite: bool = False,
     shard: Share | None = None,
     formats: Sequence[str] = export.DEFAULT_FORMATS,
     levels: Sequence[int] = (4, 8, 16),
@@ -120,10 +114,11 @@ def segment_images(
 ) -> Report:
     """Segments images into a folder, except for those whose trees are there.
 
-    Trees do not depend on the batch size. Two batches are in memory at most, the next
-    being read by a thread; ``coco.json`` and ``index.html`` appear at the end and cover
-    every image that could be read. Killed at any moment, the run leaves whole files
-    only and can be taken up again.
+    A tree is there if it was made of the very bytes of the image, with the settings of
+    the claim. Trees do not depend on the batch size. Two batches are in memory at most,
+    the next being read by a thread; ``coco.json`` and ``index.html`` appear at the end
+    and cover every image that has a result. Killed at any moment, the run leaves whole
+    files only and can be taken up again.
 
     The processes of `jax.distributed` share the images and the folder; when all have
     finished, the first joins the results. Those of a shard are left for `join_results`.
@@ -131,9 +126,8 @@ def segment_images(
     Args:
       segmenter: what makes the trees.
       images: all images of the run, under distinct names.
-      output: the folder, shared by all processes.
-      since: from `claim_images`; trees from then on are used.
-      overwrite: compute those as well.
+      claimed: the folder, of `claim_images`. One that overwrites has all trees computed
+        again.
       shard: the images to take, with no other process to wait for; None: this process's
         share of all.
       formats: of `export.EXPORTERS`. Without ``npz`` nothing can be skipped later.
@@ -147,7 +141,7 @@ def segment_images(
       The numbers of images done by this process, and their failures.
 
     Raises:
-      RunError: a file cannot be written, or another process failed. What is finished
+      RunError: nothing can be written, or another process failed. What is finished
         stays.
       ImageError: a method learns from all images, and not one can be read.
     """
@@ -159,10 +153,10 @@ def segment_images(
     def segment_share() -> None:
         fitted = segmenter.fit(
             Collection(
-                read=lambda index: read_image(images[index].source),
+                read=lambda index: images[index].read()[0],
                 count=len(images),
-                folder=output,
-                is_fresh=overwrite,
+                folder=claimed.output,
+                settings=claimed.settings_sha256,
                 is_share=share.count > 1,
                 on_image=on_pass,
             )
@@ -170,9 +164,9 @@ def segment_images(
         prepare = functools.partial(
             read_item,
             images,
-            output=output,
+            claim=claimed,
             formats=formats,
-            since=since if "npz" in formats and not overwrite else None,
+            anew=claimed.overwrite or "npz" not in formats,
         )
         own = [
             x for x in formats if share.count == 1 or export.EXPORTERS.find(x).per_image
@@ -180,20 +174,21 @@ def segment_images(
         options = export.ExportOptions(tuple(levels), fitted.num_categories)
         wanted = share.of(len(images))
         with (
-            export.open_formats(own, output, options) as writer,
-            contextlib.closing(read_ahead(prepare, wanted, batch_size)) as items,
+            export.open_formats(own, claimed.output, options) as writer,
+            _batches(prepare, wanted, batch_size) as batches,
         ):
-            for item in segment_items(fitted, items, batch_size):
-                if item.result is None:
-                    failures.append(Failure(item.image.title, item.failure))
-                else:
-                    writer.add(item.result, since=since if item.was_there else None)
-                    counts[item.was_there] += 1
-                on_done(item.image, item.failure)
+            for batch in batches:
+                for item in segment_items(fitted, batch):
+                    written = write_item(writer, item)
+                    if written.failure:
+                        failures.append(Failure(item.image.title, written.failure))
+                    else:
+                        counts[item.was_there] += 1
+                    on_done(item.image, written.failure)
 
     def join() -> None:
         if hosts.index() == 0:
-            join_results(images, output, since=since, formats=formats)
+            join_results(images, claimed, formats=formats)
 
     hosts.all_succeed(segment_share, name="segmenting")
     if shard is None and share.count > 1:
@@ -204,20 +199,19 @@ def segment_images(
 @naming_the_file()
 def join_results(
     images: Sequence[RunImage],
-    output: Path,
+    claimed: Claim,
     *,
-    since: int,
     formats: Sequence[str] = export.DEFAULT_FORMATS,
     on_done: Callable[[RunImage, str], None] = lambda image, failure: None,
 ) -> Report:
     """Writes what covers all images, from the results of every one.
 
     ``coco.json`` and ``index.html`` are those that one process would have written.
+    Results may come from other disks: only what they were made of counts.
 
     Args:
       images: all images of the run.
-      output: the folder with their trees.
-      since: time in ns from which trees count; see `record.require`.
+      claimed: the folder with their trees, of `record.require`.
       formats: of `export.EXPORTERS`; those of single images are ignored.
       on_done: called after every image with it and, if it failed, a sentence.
 
@@ -229,32 +223,43 @@ def join_results(
     """
     formats = [x for x in formats if not export.EXPORTERS.find(x).per_image]
     prepare = functools.partial(
-        read_item, images, output=output, formats=formats, since=since
+        read_item, images, claim=claimed, formats=formats, anew=False
     )
+    output = claimed.output
     missing, failures = [], []
     with (
         export.open_formats(formats, output, export.ExportOptions()) as writer,
-        contextlib.closing(read_ahead(prepare, range(len(images)), 1)) as items,
+        _batches(prepare, range(len(images)), 1) as batches,
     ):
-        for item in items:
-            if item.failure:
-                failures.append(Failure(item.image.title, item.failure))
-            elif item.result is None:
+        for item in itertools.chain.from_iterable(batches):
+            if not item.failure and item.result is None:
                 missing.append(item.image.title)
             elif not missing:
-                writer.add(item.result)
+                item = write_item(writer, item)
+            if item.failure:
+                failures.append(Failure(item.image.title, item.failure))
             on_done(item.image, item.failure)
         if missing:
             raise RunError(
                 f"{output}: expected a result of every image, but {len(missing)} of "
-                f"{len(images)} have none of these settings, the first of them "
-                f"{missing[0]}; segment those into this folder, then join."
+                f"{len(images)} have none of these settings and these very images, the "
+                f"first of them {missing[0]}; segment those into this folder, then "
+                "join."
             )
     return Report(0, len(images) - len(failures), tuple(failures))
 
 
+def _batches(
+    prepare: Callable[[int], Item], indices: Iterable[int], batch_size: int
+) -> contextlib.closing[Generator[list[Item], None, None]]:
+    return contextlib.closing(
+        read_ahead(prepare, indices, batch_size, size=lambda item: item.size)
+    )
+
+
 def _results_in(output: Path) -> Iterator[Path]:
     """Files that runs of any settings left in a folder."""
-    yield from (output / name for name in ("coco.json", "index.html"))
+    of_the_run = (x for x in export.EXPORTERS.values() if not x.per_image)
+    yield from (output / file for x in of_the_run for file in x.files(()))
     yield from output.rglob("*.npz")
     yield from filter(is_own, output.rglob("*.png"))

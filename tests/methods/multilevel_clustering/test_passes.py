@@ -12,7 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from uhseg_jax import backbones, images
 from uhseg_jax.methods import METHODS
-from uhseg_jax.methods.method import Collection
+from uhseg_jax.methods.method import Collection, kept_files
 from uhseg_jax.methods.multilevel_clustering import default, passes, regions
 from uhseg_jax.methods.multilevel_clustering.categories import find_categories, whiten
 from uhseg_jax.methods.multilevel_clustering.feature_store import FeatureStore
@@ -30,6 +30,8 @@ CONFIG = dataclasses.replace(
     kmeans_iterations=20,
     min_area=0.02,
 )
+
+DIGEST = "0" * 64  # of the settings of a run
 
 
 def photo(seed, size=(60, 80)):
@@ -181,9 +183,9 @@ def test_a_stopped_run_goes_on_and_ends_the_same(tmp_path):
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        discover(painter(), sources, folder=tmp_path, on_image=stop)
+        discover(painter(), sources, folder=tmp_path, settings=DIGEST, on_image=stop)
     again = painter()
-    found = discover(again, sources, folder=tmp_path)
+    found = discover(again, sources, folder=tmp_path, settings=DIGEST)
     assert again.backbone.calls.count("image") == 0
     assert again.backbone.calls.count("crop") == 2
     for index in range(4):
@@ -193,11 +195,16 @@ def test_a_stopped_run_goes_on_and_ends_the_same(tmp_path):
     damaged = sorted((tmp_path / "passes").rglob("*.npz"))[0]
     damaged.write_bytes(damaged.read_bytes()[:100])
     mended = painter()
-    found = discover(mended, sources, folder=tmp_path)
+    found = discover(mended, sources, folder=tmp_path, settings=DIGEST)
     assert mended.backbone.calls.count("crop") == 1
     np.testing.assert_array_equal(category_map(found, 0), category_map(whole, 0))
+    other = painter()
+    discover(other, sources, folder=tmp_path, settings="1" * 64)
+    assert other.backbone.calls == ["crop"] * 4  # features stay, the rest is of others
+    for path in kept_files(tmp_path):
+        path.unlink()
     fresh = painter()
-    discover(fresh, sources, folder=tmp_path, is_fresh=True)
+    discover(fresh, sources, folder=tmp_path, settings=DIGEST)
     assert fresh.backbone.calls.count("image") == 0  # features stay
     assert fresh.backbone.calls.count("crop") == 4
 
@@ -218,6 +225,44 @@ def test_images_that_cannot_be_read_are_reported_and_the_rest_is_done(tmp_path):
         discover(painter(), paths[1:2])
     with pytest.raises(images.ImageError, match="at least one"):
         discover(painter(), [])
+
+
+def test_categories_are_those_of_the_images_that_were_there(tmp_path):
+    """Whatever can or cannot be read when a stopped run is taken up again."""
+    absent, stopped = {1}, [2]
+
+    def read(index):
+        if index in absent:
+            raise images.ImageError(f"{index}.png: cannot be read.")
+        return PHOTOS[index]
+
+    def found(**fields):
+        run = Collection(read, 5, tmp_path, DIGEST, **fields)
+        return passes.fit(painter(), run)
+
+    def on_image(stage, index):
+        if (stage, index) == ("regions", 0):
+            absent.add(3)  # read by the first pass, and then no more
+        if (stage, index) == ("regions", *stopped):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        found(on_image=on_image)
+    absent.remove(1)
+    first = found(on_image=on_image)
+    assert list(first.failures) == [1, 3]
+    assert "without it; find them anew with --overwrite" in first.failures[1]
+    absent |= {0, 2}  # their regions are there
+    absent.remove(3)
+    again = found()
+    assert list(again.failures) == [1, 3]
+    for index in (0, 2, 4):
+        np.testing.assert_array_equal(*(category_map(x, index) for x in (first, again)))
+    (tmp_path / "passes" / DIGEST / "seed-0" / "levels.npz").unlink()
+    assert list(found().failures) == [0, 1, 2, 3]  # nothing is mixed
+    absent.update(range(5))
+    with pytest.raises(images.ImageError, match="not one of the 5"):
+        passes.fit(painter(), Collection(read, 5, tmp_path, "1" * 64))
 
 
 def test_one_image_duplicates_and_blank_ones_are_collections_too():

@@ -53,7 +53,9 @@ class MultilevelClustering(Method):
         settings = dataclasses.asdict(config)
         del settings["keep_features"]  # changes no result
         identities = list(identities)
-        digest = hashlib.sha256("\0".join(identities).encode()).hexdigest()
+        digest = hashlib.sha256(
+            "\0".join(identities).encode(errors="surrogateescape")
+        ).hexdigest()
         return {**settings, "images": f"{len(identities)} ({digest[:12]})"}
 
     def fit(self, segmenter: Any, collection: Collection) -> Fitted:

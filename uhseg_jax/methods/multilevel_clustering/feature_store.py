@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +54,8 @@ class FeatureStore:
         if self._folder is None:
             return image_features(self._backbone, pixels, self._config)
         path = self._folder / f"{self._digest(pixels)}.npz"
-        arrays = read_arrays(path, _FIELDS)
-        if arrays is not None:
+        arrays = read_arrays(path)
+        if arrays is not None and arrays.keys() == set(_FIELDS):
             return ImageFeatures(**arrays)
         found = image_features(self._backbone, pixels, self._config)
         write_arrays(path, **{name: getattr(found, name) for name in _FIELDS})
@@ -77,10 +78,15 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
-def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
-    """The arrays of an npz; None if it is not there, damaged or something else."""
+def read_arrays(path: Path, only: str | None = None) -> dict[str, np.ndarray] | None:
+    """The arrays of an npz; None if it is not there, damaged or something else.
+
+    Args:
+      path: the file.
+      only: name of one array, which must be there; the others are not read.
+    """
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return {name: file[name] for name in ([only] if only else file.files)}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

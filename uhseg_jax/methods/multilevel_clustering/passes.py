@@ -26,11 +26,7 @@ from uhseg_jax.methods.method import Collection, Segmenter
 from uhseg_jax.methods.multilevel_clustering import regions
 from uhseg_jax.methods.multilevel_clustering.categories import find_categories
 from uhseg_jax.methods.multilevel_clustering.config import Config
-from uhseg_jax.methods.multilevel_clustering.feature_store import (
-    FeatureStore,
-    read_arrays,
-    write_arrays,
-)
+from uhseg_jax.methods.multilevel_clustering.feature_store import FeatureStore
 from uhseg_jax.methods.multilevel_clustering.features import (
     ImageFeatures,
     check_requests,
@@ -40,6 +36,7 @@ from uhseg_jax.methods.multilevel_clustering.foreground import (
     find_foreground,
     probabilities,
 )
+from uhseg_jax.methods.multilevel_clustering.kept import ImageRegions, Kept
 from uhseg_jax.methods.multilevel_clustering.upper_levels import (
     Levels,
     Sample,
@@ -48,30 +45,12 @@ from uhseg_jax.methods.multilevel_clustering.upper_levels import (
 from uhseg_jax.refinement.foreground import refine_foreground
 from uhseg_jax.refinement.labels import resize_labels
 from uhseg_jax.refinement.refine import refine
-from uhseg_jax.types import Bool, Float, Int, UInt8
+from uhseg_jax.types import Float, Int, UInt8
 
 __all__ = ["LEVELS", "PASSES", "Discovery", "ImageRegions", "fit"]
 
-_FIELDS = ("labels", "boxes", "tokens", "levels")
 LEVELS = ("dataset", "category", "image", "final")
 PASSES = ("features", "regions")
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageRegions:
-    """The regions of one image.
-
-    Attributes:
-      labels: int32 ``[H, W]``, 0 for the background and regions from 1.
-      boxes: ``[r, 4]``, top, left, bottom and right.
-      tokens: float32 ``[r, e]``, class tokens.
-      levels: bool ``[4, h, w]``, foreground on the patch grid at the levels `LEVELS`.
-    """
-
-    labels: Int[np.ndarray, "H W"]
-    boxes: Int[np.ndarray, "r 4"]
-    tokens: Float[np.ndarray, "r e"]
-    levels: Bool[np.ndarray, "4 h w"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +109,8 @@ def fit(segmenter: Segmenter, collection: Collection) -> Discovery:
     Args:
       segmenter: the backbone, the config and the refinement.
       collection: the images. A call with a folder that holds some of what the passes
-        find goes on from there; without one, a temporary folder is used, which goes
-        with the returned object.
+        find goes on from there, images that could not be read included; without one, a
+        temporary folder is used, which goes with the returned object.
 
     Returns:
       The categories; images that cannot be read are reported there.
@@ -154,22 +133,20 @@ def fit(segmenter: Segmenter, collection: Collection) -> Discovery:
         )
     if collection.folder is None:
         return _fit_in_scratch(segmenter, collection)
-    kept = collection.folder / "features" if config.keep_features else None
-    store = FeatureStore(segmenter.backbone, config, kept)
-    folder = collection.folder / "passes" / f"seed-{config.seed}"
-    if collection.is_fresh and folder.is_dir():
-        shutil.rmtree(folder)
-    paths = [folder / f"{i:07d}.npz" for i in range(collection.count)]
-    failures = _second_pass(segmenter, collection, store, paths)
+    features = collection.folder / "features" if config.keep_features else None
+    store = FeatureStore(segmenter.backbone, config, features)
+    folder = collection.kept(config.seed)
+    kept = Kept(folder, collection.count)
+    failures = _find_all(segmenter, collection, store, kept)
 
     def regions_of(index: int) -> ImageRegions:
-        arrays = read_arrays(paths[index], _FIELDS)
-        if arrays is None:
+        found = kept.regions(index)
+        if found is None:
             raise FileNotFoundError(
-                f"{paths[index]}: expected the regions of an image, but the file is "
-                "gone or damaged; delete it and find them again."
+                f"{folder}: expected the regions of image {index}, but the file is "
+                "gone or damaged; begin again, and they are found again."
             )
-        return ImageRegions(**arrays)
+        return found
 
     return _categorised(regions_of, collection.count, failures, config)
 
@@ -184,66 +161,51 @@ def _fit_in_scratch(segmenter: Segmenter, collection: Collection) -> Discovery:
     return found
 
 
-def _second_pass(
-    segmenter: Segmenter,
-    collection: Collection,
-    store: FeatureStore,
-    paths: Sequence[Path],
+def _find_all(
+    segmenter: Segmenter, collection: Collection, store: FeatureStore, kept: Kept
 ) -> dict[int, str]:
-    """Writes the regions of the images that have none yet; returns the failures.
+    """Keeps the levels and the regions of all images; returns the failures.
 
-    Files that are damaged are written again.
+    Raises:
+      images.ImageError: not one image can be read.
     """
-    waiting = [i for i, x in enumerate(paths) if read_arrays(x, _FIELDS) is None]
-    failures: dict[int, str] = {}
-    if len(waiting) < len(paths):  # can those that wait be read at all?
-        for index in waiting:
-            _try_to_read(collection, index, failures)
-    if len(failures) == len(waiting):
-        return failures
-    levels = _first_pass(store, collection, failures, segmenter.config)
+    failures, levels = kept.failures(), kept.levels()
+    waiting = [
+        index
+        for index in range(collection.count)
+        if index not in failures and (levels is None or kept.regions(index) is None)
+    ]
+
+    def read(index: int) -> UInt8[np.ndarray, "H W 3"] | None:
+        """An image; if it cannot be read, None, and it is left out from then on."""
+        try:
+            return collection.read(index) if index not in failures else None
+        except (ImageError, OSError) as error:
+            failures[index] = str(error)
+            kept.add_failure(index, str(error))
+            return None
+
+    if levels is None:
+        sample = Sample(collection.count, segmenter.config)
+        for index in range(collection.count):
+            if (pixels := read(index)) is not None:
+                sample.add(index, store(pixels))
+            collection.on_image("features", index)
+        if len(sample):
+            levels = fit_levels(sample, segmenter.config, count=collection.count)
+            kept.add_levels(levels)
     for index in waiting:
-        pixels = None
-        if index not in failures:
-            pixels = _try_to_read(collection, index, failures)
-        if pixels is not None:
+        if (pixels := read(index)) is not None:
+            assert levels is not None
             found = _find_regions(segmenter, pixels, store(pixels), levels, index)
-            arrays = {name: getattr(found, name) for name in _FIELDS}
-            write_arrays(paths[index], **arrays)
+            kept.add_regions(index, found)
         collection.on_image("regions", index)
-    return failures
-
-
-def _try_to_read(
-    collection: Collection, index: int, failures: dict[int, str]
-) -> UInt8[np.ndarray, "H W 3"] | None:
-    """An image; if it cannot be read, None, and the failures say why."""
-    try:
-        return collection.read(index)
-    except (ImageError, OSError) as error:
-        failures[index] = str(error)
-        return None
-
-
-def _first_pass(
-    store: FeatureStore,
-    collection: Collection,
-    failures: dict[int, str],
-    config: Config,
-) -> Levels:
-    """Learns the levels; adds the images that cannot be read to the failures."""
-    sample = Sample(collection.count, config)
-    for index in range(collection.count):
-        pixels = _try_to_read(collection, index, failures)
-        if pixels is not None:
-            sample.add(index, store(pixels))
-        collection.on_image("features", index)
-    if not len(sample):
+    if len(failures) == collection.count:
         raise ImageError(
             f"not one of the {collection.count} images could be read; the first: "
             f"{failures[0]}"
         )
-    return fit_levels(sample, config, count=collection.count)
+    return dict(sorted(failures.items()))
 
 
 def _find_regions(
@@ -319,6 +281,6 @@ def _categorised(
         found.count,
         tuple(np.split(found.numbers, ends)),
         tuple(np.split(found.distances, ends)),
-        dict(sorted(failures.items())),
+        failures,
         regions_of,
     )

@@ -1,6 +1,7 @@
 """The upper two levels of `multilevel_clustering`, from a sample of all patches."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from uhseg_jax.types import Bool, Float, Int, Key
 
 __all__ = ["Levels", "Sample", "fit_levels"]
 
+_LEVEL_FIELDS = tuple(field.name for field in dataclasses.fields(Level))
 _LEAST_POINTS = 256  # clusterings of fewer share one program
 
 
@@ -37,6 +39,29 @@ class Levels:
     def category_of(self, image: int) -> Level:
         """The category level that an image belongs to."""
         return self.categories[int(self.group[image])]
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The levels in arrays, as `from_arrays` takes them."""
+        levels = {"dataset": [self.dataset], "category": self.categories}
+        return {"group": self.group} | {
+            f"{name}_{field}": np.stack([np.asarray(getattr(x, field)) for x in level])
+            for name, level in levels.items()
+            for field in _LEVEL_FIELDS
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Levels":
+        """The levels of `to_arrays`; KeyError if one of the arrays is missing."""
+        dataset, categories = (
+            [
+                Level(*map(jnp.asarray, fields))
+                for fields in zip(
+                    *(arrays[f"{name}_{x}"] for x in _LEVEL_FIELDS), strict=True
+                )
+            ]
+            for name in ("dataset", "category")
+        )
+        return cls(dataset[0], tuple(categories), arrays["group"])
 
 
 class Sample:

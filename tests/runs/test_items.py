@@ -1,0 +1,85 @@
+"""What happens to the single image of a batch."""
+
+import errno
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+from trees import quadrants
+
+from uhseg_jax.export import Result
+from uhseg_jax.images import ImageError, read_image
+from uhseg_jax.runs.images import RunImage
+from uhseg_jax.runs.items import Item, write_item
+
+PIXELS = np.zeros((8, 12, 3), np.uint8)
+
+
+class Writer:
+    """One that cannot write."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def add(self, result, *, keep=False):
+        raise self.error
+
+
+@pytest.fixture
+def item():
+    image = RunImage(PIXELS, "a", "a.jpg")
+    return Item(0, image, PIXELS, result=Result("a", "a.jpg", PIXELS, quadrants()))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, "Permission denied", "out/sub/a.npz"),
+        NotADirectoryError(errno.ENOTDIR, "Not a directory", "out/sub/a.npz"),
+        OSError(errno.ENAMETOOLONG, "File name too long", "out/sub/a.npz"),
+        ValueError("out/sub/a.npz: too many nodes."),
+    ],
+)
+def test_an_image_that_cannot_have_its_files_fails_alone(item, error):
+    written = write_item(Writer(error), item)
+    assert written.failure.startswith("out/sub/a.npz: ")
+    assert written.result is None
+
+
+def test_a_full_disk_stops_the_run(item):
+    full = OSError(errno.ENOSPC, "No space left on device", "out/a.npz")
+    with pytest.raises(OSError, match="No space left"):
+        write_item(Writer(full), item)
+
+
+def test_an_image_is_known_by_the_bytes_it_was_decoded_from(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(PIXELS).save(path)
+    image = RunImage(path, "a", "a.png")
+    pixels, digest = image.read()
+    np.testing.assert_array_equal(pixels, read_image(path))
+    assert digest == image.identity()
+    os.utime(path, (1, 1))
+    assert image.read()[1] == digest
+    Image.fromarray(PIXELS).save(path, compress_level=0)
+    assert image.read()[1] != digest
+    path.unlink()
+    assert image.identity() == "absent"
+    with pytest.raises(ImageError, match=r"a\.png: there is no such file"):
+        image.read()
+    assert (
+        RunImage(PIXELS, "a", "a").identity()
+        != RunImage(PIXELS.reshape(12, 8, 3), "a", "a").identity()
+    )
+
+
+def test_an_image_too_large_for_the_memory_there_is_fails_alone(tmp_path, monkeypatch):
+    def read_file(path, *, max_bytes):
+        raise MemoryError
+
+    monkeypatch.setattr("uhseg_jax.images.read_file", read_file)
+    image = RunImage(tmp_path / "a.png", "a", "a.png")
+    assert image.identity() == "absent"
+    with pytest.raises(ImageError, match=r"a\.png: too large"):
+        image.read()

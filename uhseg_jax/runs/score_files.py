@@ -1,0 +1,99 @@
+"""The files of an evaluation: which there are, and whose those are that are there."""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from uhseg_jax.methods.method import kept_files
+from uhseg_jax.protocols.gallery import drawing_names, is_drawing
+from uhseg_jax.runs.journal import Entry, is_journal, journals_in
+from uhseg_jax.runs.record import Claim, naming_the_file, owns
+
+__all__ = [
+    "GALLERY",
+    "METRICS",
+    "TABLE",
+    "files_of",
+    "is_own",
+    "journal_of",
+    "journals_of",
+    "results_in",
+    "write_scores",
+    "write_table",
+]
+
+METRICS, TABLE, GALLERY = "metrics.json", "per_image.csv", "images"
+_SEED = re.compile(r"seed-\d+")
+
+
+def journal_of(process: int) -> str:
+    """What the journal of a process is called."""
+    return f"images-{process}.jsonl"
+
+
+def journals_of(folders: Sequence[Path], *, processes: int) -> Iterator[Path]:
+    """The journals of an evaluation, in the folders of its seeds."""
+    for folder in folders:
+        yield from (folder / journal_of(process) for process in range(processes))
+
+
+def files_of(
+    output: Path, folders: Sequence[Path], *, processes: int
+) -> Iterator[Path]:
+    """The files that an evaluation writes.
+
+    Args:
+      output: the folder for results.
+      folders: that of each seed.
+      processes: how many processes share the images.
+    """
+    yield output / METRICS
+    yield from journals_of(folders, processes=processes)
+    for folder in folders:
+        yield from (folder / METRICS, folder / TABLE)
+        yield from (folder / GALLERY / f"{name}.png" for name in drawing_names())
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file carries the mark of an evaluation; its tables have none."""
+    return is_drawing(path) if path.suffix == ".png" else is_journal(path)
+
+
+def results_in(output: Path) -> Iterator[Path]:
+    """The files that evaluations of any settings left in a folder."""
+    seeds = (x for x in output.glob("seed-*") if _SEED.fullmatch(x.name))
+    for folder in (output, *seeds):
+        yield from journals_in(folder)
+        yield from filter(is_drawing, sorted((folder / GALLERY).glob("*.png")))
+        for path in (folder / METRICS, folder / TABLE):
+            if owns(output, path.relative_to(output).as_posix()):
+                yield path
+    yield from kept_files(output)
+
+
+@naming_the_file()
+def write_scores(claim: Claim, path: Path, scores: Mapping[str, float]) -> None:
+    """Writes scores; JSON has no NaN, so a score of nothing is null."""
+    values = {k: None if math.isnan(v) else v for k, v in scores.items()}
+    with claim.write(path.relative_to(claim.output).as_posix()) as aside:
+        aside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+@naming_the_file()
+def write_table(claim: Claim, path: Path, entries: Sequence[Entry]) -> None:
+    """Writes the scores of every image, one a row."""
+    names = list(dict.fromkeys(name for entry in entries for name in entry.row))
+    with (
+        claim.write(path.relative_to(claim.output).as_posix()) as aside,
+        # Names of files may hold bytes that are no text.
+        open(
+            aside, "w", newline="", encoding="utf-8", errors="backslashreplace"
+        ) as file,
+    ):
+        writer = csv.DictWriter(file, ["name", *names])
+        writer.writeheader()
+        for entry in entries:
+            writer.writerow({"name": entry.name, **entry.row})
