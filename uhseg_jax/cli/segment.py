@@ -79,11 +79,14 @@ def _run(argv: Sequence[str]) -> int:
     is_joined = not values.shard and hosts.index() == 0
     if "html" in values.format and done and is_joined:
         print(f"Open {(output / 'index.html').absolute()} in a browser.")
-    if report.failures:
-        print("These images have no result:", file=sys.stderr)
-        for failure in report.failures:
-            print(f"  {failure.reason}", file=sys.stderr)
+    _complain("These images have no result:", [x.reason for x in report.failures])
+    _complain("These places were not searched:", found.problems)
     return 1 if report.failures or found.problems else 0
+
+
+def _complain(title: str, sentences: Sequence[str]) -> None:
+    if sentences:
+        print(title, *sentences, sep="\n  ", file=sys.stderr)
 
 
 def _segment(
