@@ -7,7 +7,11 @@ import jax.extend.backend
 
 __all__ = ["DeviceError", "require_devices"]
 
-_EXTRAS = {"cuda": "cuda13", "gpu": "cuda13", "tpu": "tpu", "rocm": "rocm7-local"}
+_INSTALL = {
+    **dict.fromkeys(("cuda", "gpu"), "pip install 'jax[cuda13]'"),
+    "tpu": "pip install 'jax[tpu]'",
+    "rocm": "pip install 'jax[rocm7-local]'",
+}
 
 
 class DeviceError(RuntimeError):
@@ -27,13 +31,12 @@ def require_devices() -> None:
         wanted = jax.config.values["jax_platforms"]
         if not wanted:  # nothing was asked for, so this is another trouble
             raise
-        kinds = wanted.split(",")
-        extras = [_EXTRAS[kind] for kind in kinds if kind in _EXTRAS]
-        install = f"install what it needs with pip install 'jax[{extras[0]}]', or "
-        reason = f" ({str(error).splitlines()[0]})" if str(error) else ""
+        lines = [_INSTALL[kind] for kind in wanted.split(",") if kind in _INSTALL]
+        advice = "".join(f"install what it needs with {x}, or " for x in lines[:1])
+        reason, *_ = str(error).partition(" (set JAX_PLATFORMS")
         raise DeviceError(
             f"JAX_PLATFORMS={wanted}: expected such a device, but JAX finds only "
-            f"{_present(wanted)} here{reason}; {install if extras else ''}unset "
+            f"{_present(wanted)} here{f' ({reason})' if reason else ''}; {advice}unset "
             "JAX_PLATFORMS to use what is there."
         ) from error
 

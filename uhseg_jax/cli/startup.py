@@ -5,6 +5,7 @@ import importlib
 import logging
 import platform
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -111,6 +112,16 @@ def keep_compilations() -> None:
         try:
             folder = checkpoint_directory() / "compiled" / _processor()
         except FileNotFoundError:  # no home, and the weights may be elsewhere
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            terminal.err(
+                f"{folder}: compiled programs cannot be kept there "
+                f"({error.strerror or error}), so the next run compiles them again."
+            )
             return
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", _SECONDS)

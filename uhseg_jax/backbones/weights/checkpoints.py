@@ -57,7 +57,10 @@ def checkpoint_directory(directory: str | os.PathLike[str] | None = None) -> Pat
     """
     chosen = directory or os.environ.get(_ENVIRONMENT)
     if not chosen:
-        chosen = platformdirs.user_cache_dir("uhseg_jax", appauthor=False)
+        try:
+            chosen = platformdirs.user_cache_dir("uhseg_jax", appauthor=False)
+        except RuntimeError:  # of versions that look for the home themselves
+            chosen = "~"
     return expand_home(chosen).absolute()
 
 
