@@ -52,13 +52,13 @@ def test_labels_come_at_image_size_and_on_the_grid():
     np.testing.assert_array_equal(np.unique(tree.labels), np.unique(grid.labels))
 
 
-def test_paths_pil_images_and_arrays_give_the_same_tree(tmp_path):
+def test_paths_files_pil_images_and_arrays_give_the_same_tree(tmp_path):
     path = tmp_path / "image.png"
     Image.fromarray(photo()).save(path)
     with Image.open(path) as opened:
         trees = [
             uhseg_jax.segment(image, **PLAIN)
-            for image in (path, str(path), opened, photo())
+            for image in (path, str(path), path.read_bytes(), opened, photo())
         ]
     for tree in trees[1:]:
         assert_same_tree(tree, trees[0])
@@ -228,7 +228,7 @@ def test_sizes_and_facets_that_give_no_patch_features_are_refused():
     with pytest.raises(ValueError, match="found 99"):  # of weights that are not here
         uhseg_jax.extract_features(image, model="dinov2_vitg14", block=99)
     with pytest.raises(ValueError, match="self_attention_maps"):
-        uhseg_jax.extract_features(image, model="sd_test", image_size=64)
+        uhseg_jax.extract_features(image, model="sd_v1_4", image_size=64)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (900, 3)])

@@ -11,21 +11,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from uhseg_jax import backbones, methods
 from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.images import read_image, resize
+from uhseg_jax.images import ImageLike, read_image, resize
 from uhseg_jax.methods import DEFAULT_METHOD
 from uhseg_jax.pipeline import Segmenter, jitted_trees
 from uhseg_jax.refinement.config import Refinement
-from uhseg_jax.types import Array, Float
+from uhseg_jax.types import Float
 from uhseg_jax.validators import SIDES, check
 
 __all__ = ["extract_features", "segment", "segment_features"]
-
-ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray | Array
 
 
 def segment(
@@ -47,7 +44,8 @@ def segment(
         >>> tree.cut(num_regions=8)  # doctest: +SKIP
 
     Args:
-      image: a path, a PIL image, or an array uint8 ``[H, W, 3]`` (numpy, JAX).
+      image: a path, the bytes of a file, an open file, a PIL image, or an array
+        ``[H, W, 3]`` (numpy, JAX), uint8 or deeper; see `images.read_image`.
       method: a name in `uhseg_jax.methods.METHODS`.
       model: a name in `uhseg_jax.backbones.VARIANTS`.
       config: the method's frozen config; None for its default.
@@ -131,7 +129,8 @@ def extract_features(
     """Dense features of an image from any block of a backbone.
 
     Args:
-      image: a path, a PIL image, or an array uint8 ``[H, W, 3]`` (numpy, JAX).
+      image: a path, the bytes of a file, an open file, a PIL image, or an array
+        ``[H, W, 3]`` (numpy, JAX), uint8 or deeper; see `images.read_image`.
       model: a name in `uhseg_jax.backbones.VARIANTS`.
       facet: "token", "query", "key" or "value".
       block: index of the backbone's block; -1 is the last.
@@ -167,8 +166,8 @@ def extract_features(
     else:
         raise ValueError(
             f"expected a Vision Transformer, as dinov2_vits14, but {model} is a "
-            "diffusion model, which has self-attention alone; segment an image with "
-            'it by method="diffusion_walk".'
+            "diffusion model, which has self-attention "
+            "(`uhseg_jax.backbones.self_attention_maps`)."
         )
     backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
     (features,) = backbones.forward_features(

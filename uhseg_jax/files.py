@@ -14,6 +14,7 @@ from typing import Any
 __all__ = [
     "atomic_write",
     "expand_home",
+    "parse_json",
     "remove_open_parts",
     "remove_parts",
     "sha256_of",
@@ -103,6 +104,18 @@ def remove_open_parts() -> None:
     for part in tuple(_open_parts):
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value that a text of unknown origin holds as JSON.
+
+    Raises:
+      ValueError: it is no JSON, or nested deeper than Python can read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("expected JSON, but it is nested too deeply.") from error
 
 
 def remove_parts(folder: Path, *, age: float, beside: str) -> None:

@@ -188,6 +188,38 @@ def dino_training(tensors: Tensors) -> Tensors:
     }
 
 
+def dinov2_training(tensors: Tensors) -> Tensors:
+    """DINOv2's training, sharded and in chunks: networks, heads and loss in one."""
+    depth = 1 + max(int(x) for x in re.findall(r"layer\.(\d+)", " ".join(tensors)))
+    original_names = original(tensors)
+    for block in range(depth):
+        chunk = f"blocks.{block * 2 // depth}._fsdp_wrapped_module.{block}"
+        rules = [(rf"blocks\.{block}\.(?=\w*[a-z])", f"{chunk}.")]
+        original_names = renamed(original_names, rules)
+    heads = {
+        f"{network}.{head}.mlp.0.weight": np.zeros((4, 8), np.float32)
+        for network in ("student", "teacher")
+        for head in ("dino_head", "ibot_head")
+    }
+    return {
+        **renamed(original_names, [(r"^", "teacher.backbone._fsdp_wrapped_module.")]),
+        **renamed(original_names, [(r"^", "student.backbone._fsdp_wrapped_module.")]),
+        **heads,
+        "dino_loss.center": np.zeros((1, 4), np.float32),
+        "ibot_patch_loss.center": np.zeros((1, 1, 4), np.float32),
+    }
+
+
+def dinov2_student(tensors: Tensors) -> Tensors:
+    """One network alone, under the names of compiled and of wrapped modules."""
+    names = list(original(tensors))
+    prefixes = ("_orig_mod.net.student.backbone.", "net._orig_mod.student.")
+    return {
+        prefixes[names.index(name) % 2] + name: array
+        for name, array in original(tensors).items()
+    }
+
+
 def mae_original(tensors: Tensors) -> Tensors:
     """facebookresearch/mae with its decoder."""
     decoder = ("decoder_pos_embed", "decoder_embed.weight", "decoder_pred.bias")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from png_chunks import grey_png
 from pycocotools.coco import COCO
 from small_runs import PRESET, photograph
 
@@ -442,6 +443,36 @@ def test_a_demonstration_photograph_is_taken_where_none_is_named(out, capsys):
     assert "astronaut" in capsys.readouterr().err
 
 
+def test_what_is_left_out_or_too_large_is_said_and_the_rest_is_done(
+    out, tmp_path, capsys, monkeypatch
+):
+    folder = tmp_path / "photos"
+    photograph(folder / "one.png", seed=0, size=(40, 30))
+    grey_png(folder / "large.png", 1000, 1100)
+    (folder / "raw.dng").touch()
+    os.mkfifo(folder / "pipe.png")
+    (folder / "lost+found").mkdir()
+
+    def scandir(path, *, scan=os.scandir):
+        if os.path.basename(path) == "lost+found":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    flags = "--image_memory=0.01", "--bands=1,2,3", "--format=npz", "--refine=none"
+    assert segment(folder, *flags, output=out) == 1
+    assert files(out) == ["one.npz", "run.json"]
+    said = capsys.readouterr().err
+    for sentence in (
+        f"{folder}/lost+found: the folder cannot be listed (Permission denied)",
+        f"{folder}/pipe.png: is a pipe (FIFO) and no file; left out.",
+        "1 file of a kind that is not read (.dng 1).",
+        "large.png: expected an image that is decoded within 10.2 MiB of memory",
+    ):
+        assert sentence in said
+    assert json.loads((out / "run.json").read_text())["bands"] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "sentences"),
     [
@@ -451,6 +482,9 @@ def test_a_demonstration_photograph_is_taken_where_none_is_named(out, capsys):
         (["--grid=big"], 2, ["grid expects", "'big'"]),
         (["--grid=0"], 2, ["grid must be", "is 0"]),
         (["--levels=4,zero"], 2, ["--levels expects", "4,zero"]),
+        (["--bands=1,2"], 2, ["--bands expects", "such as 1,2,3", "'1,2'"]),
+        (["--bands=0,1,2"], 2, ["--bands expects", "'0,1,2'"]),
+        (["--image_memory=0"], 2, ["image_memory"]),
         (["--format=pdf"], 2, ["--format expects some of png,labels", "'pdf'"]),
         (["--batch_size=0"], 2, ["batch_size"]),
         (["--output="], 2, ["--output expects a folder"]),

@@ -1,6 +1,7 @@
 """Only formats of photographs are decoded, and none that takes too much memory."""
 
 import io
+import struct
 import subprocess
 
 import numpy as np
@@ -116,6 +117,15 @@ def test_what_takes_too_much_memory_is_refused_before_decoding(tmp_path, monkeyp
         read_image(tmp_path / "huge.webp")
     with open_image(tmp_path / "huge.webp", max_bytes=2**32) as image:
         assert image.size == (16_000, 10_000)
+
+
+def test_tiles_of_a_tiff_may_be_larger_than_its_image():
+    data = bytearray(_tiff(tile=(16, 16), compression="zlib"))
+    for tag in (322, 323):  # width and length of a tile
+        at = data.index(struct.pack("<HHI", tag, 4, 1)) + 8
+        data[at : at + 4] = struct.pack("<I", 32_752)
+    with pytest.raises(ImageError, match=r"this TIFF of 6 x 4 pixels takes .*3 GiB"):
+        read_image(bytes(data))
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])

@@ -1,5 +1,6 @@
 """Images are found by path, folder or pattern, or what stands for none is named."""
 
+import glob
 import os
 import random
 import socket
@@ -105,6 +106,28 @@ def test_any_names_have_one_order(names):
 def test_numbers_are_compared_as_numbers(first, second):
     names = [f"x{first}y.png", f"x{second}y.png"]
     assert (natural_order(names[0]) < natural_order(names[1])) == (first < second)
+
+
+PARTS = ("*", "**", "?", "a", "b", "[ab]", "[!a]*", "*.jpg", ".*", "..", "*b*")
+
+
+@given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=4))
+def test_patterns_match_what_those_of_glob_do(tmp_path_factory, parts):
+    root = tmp_path_factory.getbasetemp() / "tree" / "a"
+    if not root.exists():
+        for folder in (".", "a", "a/b", "b", "b/.hidden", "ab/a/b"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            for name in ("a.jpg", ".b.jpg", "b.txt"):
+                (root / folder / name).touch()
+    pattern = os.path.join(root, *parts)
+    matches = filter(os.path.isfile, glob.glob(pattern, recursive=True))
+    expected = {os.path.realpath(x) for x in matches if x.endswith(".jpg")}
+    try:
+        found = {os.path.realpath(x) for x in find_images(pattern)}
+    except ImageError:
+        found = set()
+    if glob.has_magic(pattern):
+        assert found == expected
 
 
 # -- each place once -----------------------------------------------------------------

@@ -10,6 +10,7 @@ import warnings
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -331,18 +332,26 @@ def test_bad_files_are_named_in_a_sentence(tmp_path, make, words):
 
 @settings(max_examples=80, deadline=None)
 @given(
-    kind=st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"]),
+    kind=st.sampled_from(
+        ["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP", "AVIF", "JPEG2000", "TGA", "DEEP"]
+    ),
     cut=st.floats(0, 1),
     flips=st.lists(st.tuples(st.floats(0, 0.999), st.integers(1, 255)), max_size=4),
 )
 def test_damage_gives_an_image_or_an_image_error(tmp_path_factory, kind, cut, flips):
-    data = bytearray(_encoded(ramp(), kind))
+    if kind == "DEEP":
+        tifffile.imwrite(file := io.BytesIO(), ramp().astype(np.uint16) * 4)
+        data = bytearray(file.getvalue())
+    else:
+        data = bytearray(_encoded(ramp(), kind))
     for where, mask in flips:
         data[int(where * len(data))] ^= mask
     path = tmp_path_factory.getbasetemp() / "damaged"
     path.write_bytes(bytes(data[: int(cut * len(data))]))
     with contextlib.suppress(ImageError):
         assert read_image(path).ndim == 3
+    with contextlib.suppress(ImageError):
+        assert read_image(path.read_bytes(), bands=[1]).ndim == 3
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads all")

@@ -68,6 +68,21 @@ def test_larger_files_than_allowed_are_refused_while_they_are_read(tmp_path):
         read_all(Endless(), "zeros", 10_000_000)
 
 
+def test_what_fails_while_a_file_is_open_is_not_taken_for_its_absence(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "a.jpg").write_bytes(b"abc")
+    with pytest.raises(FileNotFoundError), open_file(tmp_path / "a.jpg"):
+        os.stat(tmp_path / "another")
+
+    def fail(*arguments):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("uhseg_jax.images.sources.read_all", fail)
+    with pytest.raises(ImageError, match=r"a\.jpg: .*cannot be read \(Input/output"):
+        read_file(tmp_path / "a.jpg")
+
+
 def test_an_address_is_to_be_downloaded_first():
     with pytest.raises(ImageError, match="this is an address; download it first"):
         read_file("https://example.org/a.jpg")

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 from png_chunks import chunk
 
-from uhseg_jax.images import demo_image, read_image
+from uhseg_jax.images import ImageError, demo_image, read_image
 from uhseg_jax.images.tones import to_tones
 
 PHOTO = demo_image()[1][::8, ::8]
@@ -191,3 +191,31 @@ def test_files_that_pillow_opens_lazily_are_alike(tmp_path):
     path.write_bytes(_png(PHOTO.astype(np.uint16) * np.uint16(4), 2))
     with Image.open(path) as image:
         np.testing.assert_array_equal(read_image(image), read_image(path))
+
+
+def test_bands_are_what_they_are_said_to_be():
+    infrared = np.where(GREY > 128, 255, 0).astype(np.uint8)[..., None]
+    four = _tiff(np.concatenate([PHOTO, infrared], axis=2), extrasamples=["unassalpha"])
+    np.testing.assert_array_equal(read_image(four, bands=(1, 2, 3)), PHOTO)
+    false_colour = np.concatenate([infrared, PHOTO[..., :2]], axis=2)
+    np.testing.assert_array_equal(read_image(four, bands=(4, 1, 2)), false_colour)
+    np.testing.assert_array_equal(read_image(four, bands=[2])[..., 0], PHOTO[..., 1])
+    deep = _png(np.concatenate([PHOTO, infrared], axis=2).astype(np.uint16) * 4, 6)
+    _assert_alike(read_image(deep, bands=(3, 2, 4)), PHOTO[..., 2])
+    for bands in ((1, 2), (0, 1, 2), (3, 4, 5)):
+        with pytest.raises(ImageError, match=r"file that .*of the 4 .*\(R, G, B, A\)"):
+            read_image(four, bands=bands)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.zeros((4, 5, 7), np.uint16), "16-bit integers in 7 bands"),
+        (np.zeros((4, 5, 3), np.float32), "32-bit floats in 3 bands"),
+        (np.zeros((4, 5), np.float64), "64-bit floats, a kind that is not read"),
+    ],
+)
+def test_a_tiff_of_other_numbers_is_named(values, words):
+    options = {"photometric": "rgb" if values.shape[2:] == (3,) else "minisblack"}
+    with pytest.raises(ImageError, match=f"it is a TIFF of {words}"):
+        read_image(_tiff(values, **options, planarconfig="contig"))

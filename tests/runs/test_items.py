@@ -77,7 +77,7 @@ def test_an_image_is_known_by_the_bytes_it_was_decoded_from(tmp_path):
 
 
 def test_an_image_too_large_for_the_memory_there_is_fails_alone(tmp_path, monkeypatch):
-    def read_file(path):
+    def read_file(path, *, max_bytes):
         raise MemoryError
 
     monkeypatch.setattr("uhseg_jax.images.read_file", read_file)

@@ -19,7 +19,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from uhseg_jax.cli import flags, startup, terminal
-from uhseg_jax.cli.segment_flags import batch_size_of, config_of, parse, shard_of
+from uhseg_jax.cli.segment_flags import (
+    batch_size_of,
+    config_of,
+    decoding_of,
+    parse,
+    shard_of,
+)
 from uhseg_jax.runs import hosts, segment
 from uhseg_jax.runs.images import (
     FoundImages,
@@ -55,7 +61,8 @@ def _run(argv: Sequence[str]) -> int:
     flags.join_hosts(values)
     output = flags.output_of(values)
     if values.images:
-        found = find_run_images(values.images, output=output)
+        decoding = decoding_of(values)
+        found = find_run_images(values.images, output=output, decoding=decoding)
     else:
         found = FoundImages((demo_run_image(),))
         title = found.images[0].title

@@ -8,10 +8,12 @@ import jax
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.overrides import UsageError, override
 from uhseg_jax.export import DEFAULT_FORMATS, EXPORTERS, formats_help
+from uhseg_jax.images import DEFAULT_MEMORY
 from uhseg_jax.methods import METHODS
+from uhseg_jax.runs.images import Decoding
 from uhseg_jax.runs.shards import Share
 
-__all__ = ["batch_size_of", "config_of", "parse", "shard_of"]
+__all__ = ["batch_size_of", "config_of", "decoding_of", "parse", "shard_of"]
 
 
 _FLAGS: list[flags.Flag] = [
@@ -32,11 +34,19 @@ _FLAGS: list[flags.Flag] = [
     ("multi_string", "config", [],
      "A parameter of the method, as in --config.contrast=4"),
     ("bool", "overwrite", False,
-     "Segment again what is done, and replace results of other settings."),
+     "Segment again what is done, and replace results of other settings and files of "
+     "the same names that no run wrote."),
     ("integer", "batch_size", None,
      "Images that are on the devices at once; results do not depend on it. 1 on a CPU "
      "and 8 on accelerators by default, and at least one for every device.",
      {"lower_bound": 1}),
+    ("list", "bands", None,
+     "Numbers of the three bands of the image files that are red, green and blue, such "
+     "as 1,2,3, or of the one that is grey; nothing is transparent then. By default "
+     "the fourth of a TIFF is transparency where it is tagged and looks like it."),
+    ("float", "image_memory", DEFAULT_MEMORY / 2**30,
+     "Gigabytes of memory that decoding one image may take.",
+     {"lower_bound": 0.01, "upper_bound": 2.0**20}),
     ("string", "shard", None,
      "NUMBER/COUNT, such as 3/100: take every 100th image, from the third on. --join "
      "writes coco.json and index.html when all shards are done."),
@@ -61,6 +71,7 @@ def parse(argv: Sequence[str]) -> flags.Flags:
     if values.help:
         return values
     shard_of(values)
+    decoding_of(values)
     if not values.levels or not all(x.isdecimal() and int(x) for x in values.levels):
         raise UsageError(
             "--levels expects numbers of regions from 1 up, such as 4,8,16, but got "
@@ -104,6 +115,24 @@ def shard_of(values: flags.Flags) -> Share | None:
         return Share.parse(values.shard)
     except ValueError as error:
         raise UsageError(f"--shard: {error}") from error
+
+
+def decoding_of(values: flags.Flags) -> Decoding:
+    """How image files are decoded.
+
+    Raises:
+      UsageError: bands are no one or three numbers.
+    """
+    bands = None
+    if values.bands is not None:
+        is_number = all(x.isdecimal() and int(x) for x in values.bands)
+        if not is_number or len(values.bands) not in (1, 3):
+            raise UsageError(
+                "--bands expects the numbers of three bands, such as 1,2,3, or of one, "
+                f"but got {','.join(values.bands)!r}."
+            )
+        bands = tuple(map(int, values.bands))
+    return Decoding(int(values.image_memory * 2**30), bands)
 
 
 def batch_size_of(values: flags.Flags) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from PIL import Image, UnidentifiedImageError
 
-from uhseg_jax.images.kinds import formats, is_raw, other_kind
+from uhseg_jax.images.kinds import formats, is_raw, other_kind, tiff_kind
 from uhseg_jax.images.memory import require_memory
 from uhseg_jax.images.sources import (
     DEFAULT_MEMORY,
@@ -123,6 +123,7 @@ def _opened(file: OpenFile, name: str) -> Image.Image:
     except MemoryError:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged headers
+        kind = kind or tiff_kind(file)
         if not kind:
             is_known = not isinstance(error, UnidentifiedImageError)
             kind = f"damaged ({error})" if is_known else "something else or damaged"

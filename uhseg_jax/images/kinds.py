@@ -4,11 +4,18 @@ import functools
 import importlib.util
 
 from PIL import Image, features
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from uhseg_jax.images.sources import OpenFile
 
-__all__ = ["IMAGE_SUFFIXES", "OTHER_SUFFIXES", "formats", "is_raw", "other_kind"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "OTHER_SUFFIXES",
+    "formats",
+    "is_raw",
+    "other_kind",
+    "tiff_kind",
+]
 
 # Those that photographs and scans come in. Pillow knows others: some of them start
 # programs (EPS), and none is wanted because a file happens to look like it.
@@ -58,10 +65,11 @@ _BEGINNINGS = (
 _HEAD = 64  # bytes that tell what a file is
 
 # Tags of TIFF.
+_BITS, _BANDS, _SAMPLE_FORMAT = 258, 277, 339
 _DNG_VERSION, _SUBFILE_TYPE, _SUB_IFDS = 50706, 254, 330
 
 
-_HAS_AVIF = features.check("avif")
+_HAS_AVIF = "avif" in features.modules and features.check("avif")  # Pillow 11.3
 # A library that may be installed beside Pillow (`pip install 'uhseg_jax[heif]'`).
 _HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
 
@@ -104,6 +112,22 @@ def other_kind(file: OpenFile) -> str:
         return "empty"
     kinds = (kind for at, mark, kind in _BEGINNINGS if head[at:].startswith(mark))
     return next(kinds, "")
+
+
+def tiff_kind(file: OpenFile) -> str:
+    """What numbers a TIFF holds, for one that is not read; empty for other files."""
+    try:
+        file.seek(0)
+        tags = ImageFileDirectory_v2(file.read(8))
+        file.seek(tags.next)
+        tags.load(file)
+        bits, bands = tags.get(_BITS, (1,))[0], tags.get(_BANDS, 1)
+        kind = tags.get(_SAMPLE_FORMAT, (1,))[0]
+    except Exception:  # no TIFF, or one that is damaged
+        return ""
+    numbers = {2: "signed integers", 3: "floats"}.get(kind, "integers")
+    in_bands = f" in {bands} bands" if bands != 1 else ""
+    return f"a TIFF of {bits}-bit {numbers}{in_bands}, a kind that is not read"
 
 
 def is_raw(image: Image.Image) -> bool:

@@ -1,6 +1,7 @@
 """How much memory decoding an image takes, estimated from its header."""
 
 from PIL import Image
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TILELENGTH, TILEWIDTH, TiffImageFile
 
 from uhseg_jax.images.sixteen_bits import LowBytes
 from uhseg_jax.images.sources import DEFAULT_MEMORY, ImageError, memory_text
@@ -30,7 +31,19 @@ def decoding_memory(image: Image.Image) -> int:
         per_pixel = max(per_pixel, _DEEP_GREY)
     if LowBytes(image).are_there:
         per_pixel = max(per_pixel, _DEEP_COLOUR)
-    return (per_pixel + _TURNED) * image.width * image.height
+    return (per_pixel + _TURNED) * image.width * image.height + _tile_bytes(image)
+
+
+def _tile_bytes(image: Image.Image) -> int:
+    """Bytes of a tile of a TIFF, which may be larger than the image."""
+    if not isinstance(image, TiffImageFile):
+        return 0
+    sides = [image.tag_v2.get(tag, 0) for tag in (TILEWIDTH, TILELENGTH)]
+    if not all(isinstance(side, int) for side in sides):
+        return 0
+    width, height = sides
+    bits = sum(image.tag_v2.get(BITSPERSAMPLE, (8,)))
+    return width * height * bits // 8
 
 
 def require_memory(

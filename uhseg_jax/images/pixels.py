@@ -1,7 +1,7 @@
 """The pixels of a Pillow image of any mode, as they would be seen on a white page."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,7 @@ from PIL import ExifTags, Image, ImageCms
 from PIL.TiffImagePlugin import TiffImageFile
 
 from uhseg_jax.images.sixteen_bits import LowBytes
+from uhseg_jax.images.sources import ImageError
 from uhseg_jax.images.tones import to_tones, uses_little
 from uhseg_jax.types import Bool, UInt8
 
@@ -23,26 +24,43 @@ _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT, _NO_DATA = 258, 262, 339, 42113
 _MIN_IS_WHITE, _UNSIGNED = 0, 1
 
 
-def to_pixels(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
+def to_pixels(
+    image: Image.Image, bands: Sequence[int] | None = None
+) -> UInt8[np.ndarray, "H W 3"]:
     """Decodes an image and converts it; see `reading.read_image` for the rules.
 
     It is converted in strips, so that besides the decoded image and the result there
     is little in memory.
 
     Raises:
+      ImageError: it has no such bands.
       Exception: what decoders raise on damaged data, which is nearly anything.
     """
     low_bytes = LowBytes(image)
     image.load()
+    if bands is not None:
+        _require_bands(image, bands)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         tones = to_tones(*_numbers(image))
         return _upright(np.repeat(tones[..., None], 3, axis=2), image)
-    has_alpha = _has_alpha(image)
-    pixels = _stretched(image, low_bytes, has_alpha) if low_bytes.are_there else None
+    has_alpha = bands is None and _has_alpha(image)
+    colours = functools.partial(_to_rgb, bands=bands)
+    pixels = None
+    if low_bytes.are_there:
+        pixels = _stretched(image, low_bytes, colours, has_alpha)
     if pixels is None:
-        convert = functools.partial(_to_rgb, has_alpha=has_alpha)
+        convert = _on_white if has_alpha else colours
         pixels = _in_strips(image, convert, 3, dtype=np.uint8)
     return _upright(pixels, image)
+
+
+def _require_bands(image: Image.Image, bands: Sequence[int]) -> None:
+    names = image.getbands()
+    if len(bands) not in (1, 3) or not all(1 <= x <= len(names) for x in bands):
+        raise ImageError(
+            f"expected the numbers of one band or three of the {len(names)} that are "
+            f"read ({', '.join(names)}), but got {','.join(map(str, bands))}."
+        )
 
 
 def _in_strips(
@@ -119,14 +137,20 @@ def _has_alpha(image: Image.Image) -> bool:
     return none + opaque >= sum(others)
 
 
-def _to_rgb(image: Image.Image, has_alpha: bool) -> Image.Image:
-    """Converts an image of 8 bits in any mode."""
+def _to_rgb(image: Image.Image, bands: Sequence[int] | None = None) -> Image.Image:
+    """The colours of an image of 8 bits in any mode, or of the bands that are named."""
+    if bands is not None:
+        chosen = [image.getchannel(band - 1) for band in bands]
+        return Image.merge("RGB", chosen if len(bands) == 3 else chosen * 3)
     if image.mode == "LAB":
         converted = ImageCms.applyTransform(image, _lab_to_rgb())
         assert converted is not None  # None only when working in place
         return converted
-    if not has_alpha:
-        return image.convert("RGB")
+    return image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """An image with transparency, as it is seen on a white page."""
     if image.mode == "La":  # premultiplied grey converts to LA and nothing else
         image = image.convert("LA")
     rgba = image.convert("RGBA")
@@ -141,13 +165,12 @@ def _lab_to_rgb() -> ImageCms.ImageCmsTransform:
 
 
 def _stretched(
-    image: Image.Image, low_bytes: LowBytes, has_alpha: bool
+    image: Image.Image,
+    low_bytes: LowBytes,
+    colours: Callable[[Image.Image], Image.Image],
+    has_alpha: bool,
 ) -> UInt8[np.ndarray, "H W 3"] | None:
     """Colours of 16 bits, on white; None if the high bytes are enough."""
-
-    def colours(strip: Image.Image) -> Image.Image:
-        return strip.convert("RGB")
-
     missing = None
     if has_alpha:
         alpha = np.asarray(image.convert("RGBA").getchannel("A"))[..., None]

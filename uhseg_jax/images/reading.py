@@ -1,6 +1,7 @@
 """Reading any image into uint8 RGB."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -23,14 +24,17 @@ from uhseg_jax.images.sources import (
 from uhseg_jax.images.tones import to_tones
 from uhseg_jax.types import Array, UInt8
 
-__all__ = ["demo_image", "read_image"]
+__all__ = ["ImageLike", "demo_image", "read_image"]
+
+ImageLike = PathLike | Bytes | Readable | Image.Image | np.ndarray | Array
 
 
 def read_image(
-    image: PathLike | Bytes | Readable | Image.Image | np.ndarray | Array,
+    image: ImageLike,
     *,
     name: str | None = None,
     max_bytes: int = DEFAULT_MEMORY,
+    bands: Sequence[int] | None = None,
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Reads any image as it would be seen on a white page, upright.
 
@@ -45,7 +49,8 @@ def read_image(
     no-data value of a TIFF, and the masked values of an array.
 
     The fourth band of a TIFF is transparency where the file says so and at least half
-    of it is 0 or 255; other than that it is left out (near infrared).
+    of it is 0 or 255; other than that it is left out (near infrared). ``bands`` says
+    outright what is what.
 
     Args:
       image: the path of an image file, its bytes, or an open file; a PIL image; or an
@@ -53,6 +58,8 @@ def read_image(
         (RGB), ``[H, W, 4]`` (RGBA), ``[H, W]`` or ``[H, W, 1]`` (grey).
       name: what messages call it; by default its path.
       max_bytes: memory that decoding a file may take, its bytes included.
+      bands: numbers, from 1, of the three bands of a file that are red, green and blue,
+        or of the one that is grey; nothing is transparent then.
 
     Returns:
       uint8 ``[H, W, 3]``, RGB.
@@ -60,15 +67,17 @@ def read_image(
     Raises:
       ImageError: the file is missing, damaged, no image, or of a kind that is not read;
         the image is empty or has more than `MAX_MEGAPIXELS`; decoding would take more
-        memory; the array has another type or shape; it is none of these.
+        memory; it has no such bands; the array has another type or shape; it is none of
+        these.
     """
     if isinstance(image, Image.Image):
-        return _from_pil(image, name or f"the {image.mode} image that was given")
+        called = name or f"the {image.mode} image that was given"
+        return _from_pil(image, called, bands)
     if hasattr(image, "__array__"):
         return _from_array(image, name or "the array that was given")
     if isinstance(image, (str, os.PathLike, Bytes, Readable)):
         with open_image(image, name=name, max_bytes=max_bytes) as opened:
-            return _from_pil(opened, name or name_of(image))
+            return _from_pil(opened, name or name_of(image), bands)
     raise ImageError(
         "expected a path, the bytes of a file, an open file, a PIL image or an array "
         f"[H, W, 3], but got {image!r:.50} of type {type(image).__name__}; make lists "
@@ -136,14 +145,18 @@ def _advice(array: np.ndarray) -> str:
     )
 
 
-def _from_pil(image: Image.Image, name: str) -> UInt8[np.ndarray, "H W 3"]:
+def _from_pil(
+    image: Image.Image, name: str, bands: Sequence[int] | None = None
+) -> UInt8[np.ndarray, "H W 3"]:
     check_size(*image.size, name)
     try:
         with quiet_pillow():
-            return to_pixels(image)
+            return to_pixels(image, bands)
     except Image.DecompressionBombError as error:
         raise too_large(name) from error
-    except (ImageError, MemoryError):
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from error
+    except MemoryError:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
         if _is_closed(image, error):

@@ -49,15 +49,17 @@ class LowBytes:
         self.are_there = bool(tiles) and None not in (self._file, *self._tiles)
 
     def decode(self) -> Image.Image:
-        """An image of the low bytes, in the modes RGB, RGBA or L."""
+        """An image of the low bytes, in the mode of that of the high ones."""
         assert self._file is not None
         # Pillow closes files that it opened itself.
         file = self._path if self._file.closed else self._file
         image: Any = Image.open(file, formats=formats())
         image.tile = self._tiles
         image.load()
-        is_grey = self._tiles[0].args == _FOUR_BYTES
-        return image.getchannel("G") if is_grey else image
+        if self._tiles[0].args != _FOUR_BYTES:
+            return image
+        grey, alpha = image.getchannel("G"), image.getchannel("A")
+        return Image.merge("RGBA", [grey, grey, grey, alpha])
 
 
 def _has_planes(image: TiffImageFile) -> bool:

@@ -1,11 +1,9 @@
 """The bytes of an image: from a regular file, an open one, or memory."""
 
-import contextlib
 import io
 import os
 import re
 import stat
-from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
 __all__ = [
@@ -58,13 +56,19 @@ def read_file(path: PathLike, *, max_bytes: int = DEFAULT_MEMORY) -> bytes:
     Raises:
       ImageError: it is missing, no regular file, may not be read, or is larger.
     """
+    name = os.fspath(path)
     with open_file(path) as file:
-        return read_all(file, os.fspath(path), max_bytes)
+        try:
+            return read_all(file, name, max_bytes)
+        except OSError as error:  # a disk that fails, say
+            raise _unreadable(name, error) from error
 
 
-@contextlib.contextmanager
-def open_file(path: PathLike) -> Iterator[io.BufferedReader]:
+def open_file(path: PathLike) -> io.BufferedReader:
     """Opens a regular file for reading, and never waits for anything else.
+
+    Returns:
+      The open file, which closes itself at the end of a ``with`` block.
 
     Raises:
       ImageError: it is missing, no regular file, or may not be read.
@@ -77,22 +81,28 @@ def open_file(path: PathLike) -> Iterator[io.BufferedReader]:
         # Opening a device can act on it, so it is looked at before and, as it may
         # have been replaced since, afterwards.
         _require_regular(os.stat(name), name)
-        with open(os.open(name, flags), "rb") as file:
-            _require_regular(os.fstat(file.fileno()), name)
-            yield file
+        file = open(os.open(name, flags), "rb")  # noqa: SIM115
+    except ImageError:
+        raise
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        if isinstance(error, ImageError):
-            raise
         raise ImageError(missing(name)) from error
-    except PermissionError as error:
-        raise ImageError(
-            f"{name}: the file may not be read; change its permissions."
-        ) from error
     except OSError as error:
-        raise ImageError(
-            f"{name}: the file cannot be read ({error.strerror or error}); "
-            "replace it, or leave it out."
-        ) from error
+        raise _unreadable(name, error) from error
+    try:
+        _require_regular(os.fstat(file.fileno()), name)
+    except ImageError:
+        file.close()
+        raise
+    return file
+
+
+def _unreadable(name: str, error: OSError) -> ImageError:
+    if isinstance(error, PermissionError):
+        return ImageError(f"{name}: the file may not be read; change its permissions.")
+    return ImageError(
+        f"{name}: the file cannot be read ({error.strerror or error}); replace it, or "
+        "leave it out."
+    )
 
 
 def read_all(file: Readable, name: str, max_bytes: int = DEFAULT_MEMORY) -> bytes:

@@ -2,6 +2,7 @@
 
 import collections
 import fnmatch
+import functools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -173,6 +174,7 @@ def is_pattern(folder: Path, part: str) -> bool:
     return "[" in part and not os.path.lexists(folder / part)
 
 
+@functools.lru_cache(maxsize=1024)  # folders have many files
 def _natural_part(name: str) -> tuple[str | int, ...]:
     """Texts and numbers in turn, a number as its length and its digits."""
     stem, suffix = os.path.splitext(name)

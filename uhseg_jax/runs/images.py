@@ -23,10 +23,23 @@ from uhseg_jax.export.png_files import is_own
 from uhseg_jax.runs.record import LOCK, RECORD
 from uhseg_jax.types import UInt8
 
-__all__ = ["FoundImages", "RunImage", "demo_run_image", "find_run_images"]
+__all__ = ["Decoding", "FoundImages", "RunImage", "demo_run_image", "find_run_images"]
 
-# First parts of names under which the run's own files lie, case aside.
+# Files of the run as a whole, where no folder for results can be; case aside.
 _RESERVED = {RECORD, LOCK} | {x.file for x in EXPORTERS.values() if not x.per_image}
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoding:
+    """How the image files of a run are decoded; see `images.read_image`.
+
+    Attributes:
+      max_bytes: memory that one of them may take.
+      bands: numbers of the bands that are its colours; None for the usual ones.
+    """
+
+    max_bytes: int = images.DEFAULT_MEMORY
+    bands: tuple[int, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +51,14 @@ class RunImage:
       name: path of its results below the output folder, with ``/`` and no suffix.
       title: what people know it as, the path below the folder that was given.
       problem: a sentence on why it can have no result; empty if it can.
+      decoding: how its file is decoded.
     """
 
     source: Path | UInt8[np.ndarray, "H W 3"]
     name: str
     title: str
     problem: str = ""
+    decoding: Decoding = Decoding()
 
     def read(self) -> tuple[UInt8[np.ndarray, "H W 3"], str]:
         """The pixels, and a digest of the very bytes that they were decoded from.
@@ -55,7 +70,8 @@ class RunImage:
             content = self._content()
             digest = _digest(content)
             if isinstance(content, bytes):
-                content = images.read_image(content, name=str(self.source))
+                options = dataclasses.asdict(self.decoding)
+                content = images.read_image(content, name=str(self.source), **options)
         return content, digest
 
     def identity(self) -> str:
@@ -70,7 +86,7 @@ class RunImage:
         if self.problem:
             raise images.ImageError(self.problem)
         if isinstance(self.source, Path):
-            return images.read_file(self.source)
+            return images.read_file(self.source, max_bytes=self.decoding.max_bytes)
         return self.source
 
     @contextlib.contextmanager
@@ -110,7 +126,12 @@ def demo_run_image() -> RunImage:
     return RunImage(pixels, name, name)
 
 
-def find_run_images(specs: Sequence[images.PathLike], *, output: Path) -> FoundImages:
+def find_run_images(
+    specs: Sequence[images.PathLike],
+    *,
+    output: Path,
+    decoding: Decoding = Decoding(),
+) -> FoundImages:
     """Finds the images of a run and names their results.
 
     What `png_files.is_own` knows as drawn by an earlier run is no image, and neither is
@@ -120,6 +141,7 @@ def find_run_images(specs: Sequence[images.PathLike], *, output: Path) -> FoundI
     Args:
       specs: paths, patterns and folders, as `images.search` takes them.
       output: the folder that results are written to.
+      decoding: how the files are decoded.
 
     Returns:
       The images in the order of ``specs``, each file once. Their names stay inside the
@@ -145,14 +167,13 @@ def find_run_images(specs: Sequence[images.PathLike], *, output: Path) -> FoundI
     _tell_namesakes_apart(below, output)
     names = {path: _name(path, relative, output) for path, relative in below.items()}
     problems = dict(_problems(names, output))
-    return FoundImages(
-        tuple(
-            RunImage(path, names[path], relative.as_posix(), problems.get(path, ""))
-            for path, relative in below.items()
-        ),
-        found.problems,
-        found.notes,
+    found_images = tuple(
+        RunImage(
+            path, names[path], relative.as_posix(), problems.get(path, ""), decoding
+        )
+        for path, relative in below.items()
     )
+    return FoundImages(found_images, found.problems, found.notes)
 
 
 def _absolute(path: images.PathLike) -> Path:
@@ -228,19 +249,20 @@ def _problems(names: dict[Path, str], output: Path) -> Iterator[tuple[Path, str]
     for path, name in names.items():
         first = taken.setdefault(name, path)
         files = set(result_files(per_image, [name]))
-        top = Path(name).parts[0]
+        above = {x.as_posix() for x in Path(name).parents}
+        reserved = next((x for x in above if x.casefold() in _RESERVED), "")
         if first != path:
             yield (
                 path,
                 f"{path}: its results would be written to the same files as those of "
                 f"{first}; segment them into different --output folders.",
             )
-        elif top != name and top.casefold() in _RESERVED:
+        elif reserved:
             yield (
                 path,
-                f"{path}: its results would lie in a folder {top}, which is the name "
-                "of a file of the run; rename the folder, or give the images in it "
-                "alone.",
+                f"{path}: its results would lie in a folder {reserved}, which is the "
+                "name of a file of the run; rename the folder, or give the images in "
+                "it alone.",
             )
         elif files & folders:
             yield (

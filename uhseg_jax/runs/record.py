@@ -7,12 +7,18 @@ lock on the folder keeps runs of other settings out as long as one works there.
 
 import contextlib
 import dataclasses
-import json
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from uhseg_jax.files import atomic_write, remove_parts, sha256_of, write_json
+from uhseg_jax.files import (
+    atomic_write,
+    parse_json,
+    remove_parts,
+    sha256_of,
+    write_json,
+)
 from uhseg_jax.locks import FileLock, for_a_moment, keep_trying
 from uhseg_jax.runs.settings import Settings, differences, digest
 
@@ -50,10 +56,12 @@ def naming_the_file() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
         raise RunError(
             f"{error.filename or 'Some file'}: expected to write it, but the system "
-            f"says: {error.strerror or error}. Free some space, or give another "
-            "--output folder; what is finished stays, and the same command goes on."
+            f"says: {error.strerror or error}. "
+            f"{'Free some space, or give' if is_full else 'Give'} another --output "
+            "folder; what is finished stays, and the same command goes on."
         ) from error
 
 
@@ -201,8 +209,9 @@ def owns(output: Path, name: str) -> bool:
     """Whether a file below an output folder is as a run wrote it by `Claim.write`."""
     record = _read(output, strict=False)
     known = record.files.get(name, []) if record else []
+    path = output / name
     try:
-        return bool(known) and sha256_of(output / name) in known
+        return bool(known) and path.is_file() and sha256_of(path) in known
     except OSError:
         return False
 
@@ -277,7 +286,7 @@ def _read(output: Path, *, strict: bool) -> _Record | None:
         if path.exists() and not path.is_file():
             raise RunError(_foreign(path))
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = parse_json(path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             continue
         except ValueError:

@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import json
 import shutil
@@ -8,6 +9,8 @@ import jax
 import numpy as np
 import orbax.checkpoint
 import pytest
+from hugging_face import TINY
+from torch_pickles import write_arrays
 
 from uhseg_jax.backbones import (
     WeightsError,
@@ -94,7 +97,9 @@ def test_every_cut_flip_and_loss_is_noticed(cache):
     restore_params("tiny", ABSTRACT, directory=cache)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"variant": "tiny"}'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[1]", '{"variant": "tiny"}', "[" * 100_000]
+)
 def test_damaged_manifest_is_noticed(cache, text):
     (save(cache) / "manifest.json").write_text(text)
     with pytest.raises(WeightsError, match=r"no readable manifest\.json"):
@@ -161,10 +166,57 @@ def test_full_disk_is_explained_before_and_while_writing(cache, monkeypatch):
     assert not list(cache.iterdir())
 
 
+def test_a_limit_on_the_size_of_files_is_explained_before_writing(cache, capfd):
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(WeightsError, match="File too large"):
+            save(cache)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(cache.iterdir())
+    assert not any(capfd.readouterr())
+
+
 def test_folder_that_cannot_be_made_is_explained(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(WeightsError, match="choose another"):
         save(tmp_path / "file" / "folder")
+
+
+@pytest.mark.parametrize("as_own", [False, True])
+def test_positions_of_another_grid_are_kept_as_they_are(
+    as_own, cache, hub_variant, tensors, tmp_path
+):
+    grid = np.random.default_rng(0).normal(size=(1, 26, 8)).astype(np.float32)
+    tensors["embeddings.position_embeddings"] = grid
+    file = tmp_path / "w.pth"
+    write_arrays(file, tensors)
+    folder = convert_variant(hub_variant, directory=cache, file=file)
+    if as_own:  # from a checkpoint of ours, which has the names of ours
+        file = folder.rename(tmp_path / "own")
+        convert_variant(hub_variant, directory=cache, file=file)
+    backbone = load_backbone("tiny_hub")
+    assert backbone.spec == dataclasses.replace(TINY, native_grid=5)
+    found = np.asarray(backbone.params["positions"])
+    np.testing.assert_array_equal(found, grid[0, 1:].reshape(5, 5, 8))
+    jax.eval_shape(
+        backbone.module.apply,
+        {"params": backbone.params},
+        jax.ShapeDtypeStruct((1, 8, 12, 3), np.float32),
+    )
+    loading._load.cache_clear()
+
+
+def test_positions_on_an_endless_grid_or_on_none_are_refused(
+    cache, hub_variant, tensors, tmp_path
+):
+    for number in (1 + 200**2, 8):
+        tensors["embeddings.position_embeddings"] = np.zeros((1, number, 8), np.float16)
+        write_arrays(tmp_path / "w.pth", tensors)
+        with pytest.raises(WeightsError, match="1 mismatches"):
+            convert_variant(hub_variant, directory=cache, file=tmp_path / "w.pth")
 
 
 def test_backbone_is_converted_once_and_then_loaded_offline(

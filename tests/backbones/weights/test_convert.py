@@ -68,6 +68,9 @@ CLIP = dataclasses.replace(
         (PLAIN, checkpoint_names.vit_module),
         (PLAIN, checkpoint_names.original),
         (PLAIN, checkpoint_names.dino_training),
+        (TINY, checkpoint_names.dinov2_training),
+        (GIANT, checkpoint_names.dinov2_training),
+        (TINY, checkpoint_names.dinov2_student),
         (PLAIN, checkpoint_names.mae_hub),
         (PLAIN, checkpoint_names.mae_original),
         (PLAIN, checkpoint_names.mocov3),
@@ -180,6 +183,38 @@ def test_all_mismatches_come_in_one_error(tensors):
         "dinov2.layernorm.weight and layernorm.weight both fill norm/scale",
     ):
         assert sentence in message
+
+
+def test_of_many_mismatches_the_first_are_named_and_the_others_counted(tensors):
+    for index in range(1000):
+        tensors[f"unknown.{index}"] = np.zeros(1, np.float32)
+    del tensors["layernorm.bias"]
+    with pytest.raises(WeightsError, match="1001 mismatches") as caught:
+        convert_tensors(tensors, ABSTRACT)
+    lines = str(caught.value).splitlines()
+    assert len(lines) < 15
+    assert "unknown.0 [1] has no place" in lines[1]
+    assert lines[-1].strip() == "and 991 others"
+
+
+class Unreadable(LazyArrays):
+    """Arrays that are known, and must not be read."""
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        raise AssertionError(f"{name} was read")
+
+
+def test_nothing_is_read_of_a_file_that_does_not_fit(tensors):
+    stored = {name: Stored.of(array) for name, array in tensors.items()}
+    huge = np.broadcast_to(np.zeros((), np.float32), (2**40,))
+    for name, one in (
+        ("another", stored["layernorm.bias"]),
+        ("layernorm.bias", Stored.of(huge)),
+        ("embeddings.position_embeddings", Stored.of(huge[None, :, None])),
+        ("layernorm.weight", Stored((2**62, 2**62), np.dtype(np.float32), dict)),
+    ):
+        with pytest.raises(WeightsError, match="mismatches"):
+            convert_tensors(Unreadable(Path("x"), {**stored, name: one}), ABSTRACT)
 
 
 def test_values_that_are_not_finite_are_named(tensors):

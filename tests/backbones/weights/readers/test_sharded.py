@@ -8,6 +8,7 @@ from torch_pickles import write_arrays
 
 from uhseg_jax.backbones import WeightsError
 from uhseg_jax.backbones.weights.readers import read_tensors
+from uhseg_jax.backbones.weights.readers.sharded import shard_files
 
 INDEX = "model.safetensors.index.json"
 
@@ -28,6 +29,14 @@ def test_a_model_in_several_files_is_one(tmp_path):
     assert set(found) == {"a", "b", "c"}
     for name, array in (one | two).items():
         np.testing.assert_array_equal(found[name], array)
+
+
+@pytest.mark.parametrize("text", ["", "weights", '{"weight_map":' * 100_000])
+def test_what_is_no_index_is_refused_before_it_is_read(tmp_path, text):
+    path = tmp_path / INDEX
+    path.write_text(text)
+    with pytest.raises(WeightsError, match="has no weight_map"):
+        shard_files(path)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from uhseg_jax.backbones.weights.readers.orbax_folders import read_orbax
 from uhseg_jax.backbones.weights.readers.safetensors import read_safetensors
 from uhseg_jax.backbones.weights.readers.sharded import INDEX_SUFFIXES, read_sharded
 from uhseg_jax.backbones.weights.readers.torch_files import read_torch
+from uhseg_jax.files import parse_json
 
 __all__ = [
     "ANY_MODEL",
@@ -152,6 +152,6 @@ def _appearance(path: Path) -> str:
         found = "a safetensors file"
     if not found and head.lstrip()[:1] == b"{" and size < _SMALL:
         with contextlib.suppress(ValueError):
-            json.loads(path.read_bytes())
+            parse_json(path.read_bytes())
             found = "a JSON file"
     return f"{size:,} bytes" + (f" that look like {found}" if found else "")

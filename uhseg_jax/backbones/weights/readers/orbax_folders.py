@@ -34,6 +34,7 @@ from uhseg_jax.backbones.weights.readers.lazy import (
 
 _TREE = "_METADATA"
 _LARGEST_TREE = 16 << 20  # bytes
+_LARGEST_ARRAY = 4 << 30  # bytes; where memory lacks, tensorstore ends the process
 _MOST_CHUNKS = 1024  # of one array; each costs a file to look for
 _ARRAYS = ("jax.Array", "np.ndarray")  # scalars and texts are not
 # How chunks may be packed. Others say in front how much memory they want.
@@ -139,6 +140,8 @@ def _stored(store: Any) -> Stored:
         for chunk in (layout.write_chunk, layout.read_chunk)
     )
     elements = math.prod(shape)
+    if elements * dtype.itemsize > _LARGEST_ARRAY:
+        raise RefusedError(f"one of its arrays has the shape {list(shape)[:8]}")
     if largest > 2 * max(elements, 1) or elements > _MOST_CHUNKS * smallest:
         raise RefusedError(
             f"one of its arrays, of shape {list(shape)[:8]}, is in pieces of "

@@ -1,12 +1,12 @@
 """A model in several files, and the index that says which array lies in which."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from uhseg_jax.backbones.weights.errors import WeightsError
 from uhseg_jax.backbones.weights.places import require_within
 from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError
+from uhseg_jax.files import parse_json
 
 INDEX_SUFFIXES = (".index.json", ".index.fp16.json")
 _LARGEST_INDEX = 16 << 20  # bytes
@@ -33,7 +33,10 @@ def shard_names(index: Path) -> dict[str, str]:
         text = stream.read(_LARGEST_INDEX + 1)
     if len(text) > _LARGEST_INDEX:
         raise RefusedError(f"it has more than {_LARGEST_INDEX:,} bytes.")
-    content = json.loads(text)
+    try:
+        content = parse_json(text)
+    except ValueError:
+        content = None
     named = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(named, dict) or not all(
         isinstance(x, str) for x in named.values()
