@@ -14,7 +14,7 @@ from uhseg_jax.backbones.variant import Variant
 from uhseg_jax.backbones.weights.digests import file_sha256, files_digest, require_hash
 from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 from uhseg_jax.backbones.weights.hub import download_file, download_folder
-from uhseg_jax.backbones.weights.places import require_within
+from uhseg_jax.backbones.weights.places import require_there, require_within
 from uhseg_jax.backbones.weights.readers import (
     ANY_MODEL,
     SUFFIXES,
@@ -133,8 +133,7 @@ def _given(
     budget: Budget,
 ) -> Path:
     """The user's own file, if it can be what it should."""
-    if not file.is_dir() and not file.is_file():
-        raise WeightsError(f"There is no weight file at {file}.")
+    require_there(file)
     if isinstance(source, DiffusersSource):
         _require_parts(variant, source, file)
         return file

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
+from uhseg_jax.backbones.weights.places import require_there
 from uhseg_jax.backbones.weights.readers.budget import ANY_MODEL, Budget
 from uhseg_jax.backbones.weights.readers.diffusers import part_files
 from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError, Stored
@@ -82,8 +83,7 @@ def read_tensors(path: Path, budget: Budget = ANY_MODEL) -> LazyArrays:
     """
     kind = "an Orbax checkpoint" if path.is_dir() else _suffix(path)
     reader = read_orbax if path.is_dir() else _READERS.get(kind)
-    if not path.is_dir() and not path.is_file():
-        raise WeightsError(f"There is no weight file at {path}.")
+    require_there(path)
     if reader is None:
         raise WeightsError(
             f"{path} is not of a kind that weights are read from; expected "

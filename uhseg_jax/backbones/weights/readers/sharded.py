@@ -33,10 +33,7 @@ def shard_names(index: Path) -> dict[str, str]:
         text = stream.read(_LARGEST_INDEX + 1)
     if len(text) > _LARGEST_INDEX:
         raise RefusedError(f"it has more than {_LARGEST_INDEX:,} bytes.")
-    try:
-        content = parse_json(text)
-    except ValueError:
-        content = None
+    content = parse_json(text)
     named = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(named, dict) or not all(
         isinstance(x, str) for x in named.values()
