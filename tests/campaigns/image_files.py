@@ -300,7 +300,7 @@ def _no_files(maker: _Maker) -> None:
     loop = maker.path(".png", PASSED, stands_for="link")
     loop.symlink_to(loop.name)
     maker.path(".jpg", EITHER).symlink_to("/etc/passwd")
-    maker.path(".png", EITHER).mkdir()
+    maker.bytes(encoded(maker.image, "PNG"), ".png", RESULT, below="folder.png")
     maker.path(".png", SENTENCE).touch(mode=0)
     for name in ("again", "more"):
         (maker.folder / "sub" / name).symlink_to("..")

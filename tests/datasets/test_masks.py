@@ -1,5 +1,7 @@
 """Label maps are read exactly, whatever the PNG."""
 
+import os
+
 import numpy as np
 import pytest
 from dataset_files import mask, some_ids
@@ -9,6 +11,7 @@ from PIL import Image
 from png_chunks import grey_png
 
 from uhseg_jax.datasets import DatasetError
+from uhseg_jax.datasets.image_files import read_pixels
 from uhseg_jax.datasets.masks import decode_mask, encode_mask, read_colors, read_mask
 
 
@@ -66,3 +69,12 @@ def test_missing_and_damaged_files_are_named(tmp_path):
     mask(tmp_path / "mask.png", some_ids([1]))
     with pytest.raises(DatasetError, match=r"channels \(RGB\), but its mode is L"):
         read_colors(tmp_path / "mask.png")
+
+
+def test_what_is_no_file_or_of_another_format_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "eps.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n")
+    for name, words in (("pipe.png", "this is a pipe"), ("eps.png", "is PostScript")):
+        for read in (read_mask, read_colors, lambda x: read_pixels(x, (1, 1))):
+            with pytest.raises(DatasetError, match=rf"{name}: expected .*{words}"):
+                read(tmp_path / name)

@@ -20,7 +20,8 @@ import numpy as np
 from uhseg_jax import images
 from uhseg_jax.export import EXPORTERS, image_files, result_files
 from uhseg_jax.export.png_files import is_own
-from uhseg_jax.runs.record import LOCK, RECORD
+from uhseg_jax.runs.claims import LOCK
+from uhseg_jax.runs.record import RECORD
 from uhseg_jax.types import UInt8
 
 __all__ = ["Decoding", "FoundImages", "RunImage", "demo_run_image", "find_run_images"]

@@ -37,6 +37,7 @@ from uhseg_jax.backbones.weights.replacing import (
     put_in_place,
     require_replaceable,
 )
+from uhseg_jax.files import expand_home
 from uhseg_jax.scratch import scratch_folder
 
 _ENVIRONMENT = "UHSEG_CACHE"
@@ -51,11 +52,17 @@ def checkpoint_directory(directory: str | os.PathLike[str] | None = None) -> Pat
 
     Returns:
       An absolute path; it need not exist.
+
+    Raises:
+      FileNotFoundError: it is below a home that is not known.
     """
     chosen = directory or os.environ.get(_ENVIRONMENT)
     if not chosen:
-        chosen = platformdirs.user_cache_dir("uhseg_jax", appauthor=False)
-    return Path(chosen).expanduser().absolute()
+        try:
+            chosen = platformdirs.user_cache_dir("uhseg_jax", appauthor=False)
+        except RuntimeError:  # of versions that look for the home themselves
+            chosen = "~"
+    return expand_home(chosen).absolute()
 
 
 def save_params(

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from uhseg_jax import locks
-from uhseg_jax.runs import record
-from uhseg_jax.runs.record import RunError, claim, require
+from uhseg_jax.runs.claims import claim, require
+from uhseg_jax.runs.record import RECORD, RunError
 from uhseg_jax.runs.settings import digest
 from uhseg_jax.runs.shards import Share
 
@@ -302,11 +302,11 @@ def test_what_cannot_be_claimed_is_named(tmp_path):
         claimed(tmp_path / "file")
     with pytest.raises(RunError, match="file/out: expected to write it"):
         claimed(tmp_path / "file/out")
-    (tmp_path / record.RECORD).mkdir()
+    (tmp_path / RECORD).mkdir()
     with pytest.raises(RunError, match=r"run\.json: .* but this is a folder"):
         claimed(tmp_path)
-    (tmp_path / record.RECORD).rmdir()
-    os.mkfifo(tmp_path / record.RECORD)  # reading it would wait for ever
+    (tmp_path / RECORD).rmdir()
+    os.mkfifo(tmp_path / RECORD)  # reading it would wait for ever
     with pytest.raises(RunError, match=r"run\.json: .* no run wrote it"):
         claimed(tmp_path)
 
