@@ -13,6 +13,8 @@ from typing import ParamSpec, TypeVar
 
 import jax
 
+from uhseg_jax.devices import require_devices
+
 __all__ = ["entry_point", "forget_programs_if_many", "own_settings"]
 
 Parameters = ParamSpec("Parameters")
@@ -47,6 +49,8 @@ def entry_point(
 ) -> Callable[Parameters, Returned]:
     """Runs a function under `own_settings`, with room for what it may compile.
 
+    Where the devices asked for are not there, it raises `devices.DeviceError`.
+
     Not for generators, which would leave the settings to their callers.
     """
 
@@ -55,6 +59,7 @@ def entry_point(
         leaves = jax.tree.leaves((args, kwargs))
         if any(isinstance(x, jax.core.Tracer) for x in leaves):
             return function(*args, **kwargs)  # a part of the caller's own program
+        require_devices()
         forget_programs_if_many()
         with own_settings():
             return function(*args, **kwargs)

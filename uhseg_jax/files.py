@@ -11,11 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["atomic_write", "remove_parts", "sha256_of", "write_json"]
+__all__ = [
+    "atomic_write",
+    "expand_home",
+    "parse_json",
+    "remove_open_parts",
+    "remove_parts",
+    "sha256_of",
+    "write_json",
+]
 
 # Short, so that every name which the file itself can have works aside as well.
 _PREFIX, _SUFFIX = ".uhseg-", ".part"
 _PART = re.compile(r"\.uhseg-\w{8}\.part")
+_open_parts: set[Path] = set()  # being written by this process
 
 
 @contextlib.contextmanager
@@ -44,6 +53,7 @@ def atomic_write(
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
         os.close(handle)
         aside = Path(name)
+        _open_parts.add(aside)
         yield aside
         # mkstemp makes private files; results get the permissions of ordinary ones.
         aside.chmod(0o666 & ~_umask())
@@ -61,6 +71,7 @@ def atomic_write(
     finally:
         if aside is not None:
             aside.unlink(missing_ok=True)
+            _open_parts.discard(aside)
 
 
 def write_json(
@@ -69,6 +80,42 @@ def write_json(
     """Writes a value as indented JSON; see `atomic_write`."""
     with atomic_write(path, replace=replace) as aside:
         aside.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def expand_home(path: str | os.PathLike[str]) -> Path:
+    """A path with the home folder in place of ``~``.
+
+    Raises:
+      FileNotFoundError: the system knows no such home, as in containers without HOME; a
+        folder called "~" is never meant.
+    """
+    expanded = os.path.expanduser(path)
+    if expanded.startswith("~"):
+        raise FileNotFoundError(
+            f"{path}: expected a home folder to be known, but HOME is not set, or "
+            "there is no such user; give another path (for the folder of weights "
+            "--checkpoint_dir or UHSEG_CACHE)."
+        )
+    return Path(expanded)
+
+
+def remove_open_parts() -> None:
+    """Deletes what this process is writing, before it ends without more ado."""
+    for part in tuple(_open_parts):
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value that a text of unknown origin holds as JSON.
+
+    Raises:
+      ValueError: it is no JSON, or nested deeper than Python can read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("expected JSON, but it is nested too deeply.") from error
 
 
 def remove_parts(folder: Path, *, age: float, beside: str) -> None:

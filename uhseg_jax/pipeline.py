@@ -17,6 +17,7 @@ from uhseg_jax.batches import map_images
 from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.memory import ImageMemoryError, is_out_of_memory
 from uhseg_jax.methods.method import Collection, Fitted
 from uhseg_jax.refinement.config import Refinement, resolve_refinement
 from uhseg_jax.refinement.refine import refine
@@ -102,6 +103,9 @@ class Segmenter:
         """Segments some images; see `methods.method.Fitted`.
 
         The whole batch is handed to the devices before the first result is waited for.
+
+        Raises:
+          ImageMemoryError: the next image is too large for the memory.
         """
         del indices
         # Each device takes one image at a time, so that one program serves batches of
@@ -116,8 +120,23 @@ class Segmenter:
         ):
             found = jax.device_get(trees)
             for i, image in enumerate(images[start : start + step]):
-                tree = self.refine(found[i], features[i], image)
+                tree = self._refined(found[i], features[i], image)
                 yield Segmentation(tree=tree, grid=found[i])
+
+    def _refined(
+        self, tree: RegionTree, features: Float[Array, "h w d"], image: Pixels
+    ) -> RegionTree:
+        """As `refine`; what is too large for the memory is the fault of its image."""
+        try:
+            return self.refine(tree, features, image)
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            height, width = image.shape[:2]
+            raise ImageMemoryError(
+                f"the regions of an image of {width} x {height} pixels do not fit into "
+                "the memory there is; make it smaller, or give --refine=none."
+            ) from error
 
     @functools.cached_property
     def _extractor(self) -> backbones.Extractor:

@@ -51,6 +51,7 @@ def run_module(
     *,
     stdout: int = subprocess.PIPE,
     environment: Mapping[str, str] | None = None,
+    place: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a module as a program, as ``python -m`` does, and waits for its end.
 
@@ -61,6 +62,8 @@ def run_module(
       arguments: the words after the name of the module.
       stdout: what `subprocess.run` takes: a file's number, or PIPE to return the text.
       environment: variables to set besides our own.
+      place: where its empty folder and its temporary files lie; None for the folder of
+        temporary files.
 
     Returns:
       The exit status and what the process said; standard error is always returned.
@@ -75,7 +78,7 @@ def run_module(
     folder = ours if module.split(".")[0] == _PACKAGE else ""
     # -P rather than -I: people have pip in their own site folder or on PYTHONPATH.
     command = [sys.executable, "-P", "-c", _LAUNCHER, folder, module, *arguments]
-    with scratch_folder() as scratch, _lifeline() as stdin:
+    with scratch_folder(place) as scratch, _lifeline() as stdin:
         try:
             process = subprocess.Popen(
                 command,

@@ -27,7 +27,8 @@ from tests.campaigns.sandbox import Sandbox, damage, opened
 from tests.small_runs import PRESET
 from uhseg_jax.cli import segment
 
-_MEMORY = 2_500_000_000  # bytes, with JAX and its programs
+# Bytes, with JAX and its programs, while two images of 160 megapixels are in flight.
+_MEMORY = 5_000_000_000
 _FLAGS = (*(x for x in PRESET if "refine" not in x), "--refine=none")  # few programs
 
 
@@ -74,7 +75,7 @@ def _bound(sandbox: Sandbox, compiled: Path | None) -> Place:
     (locked / "image.png").touch()
     locked.chmod(0)
     place = jobs.environment(sandbox, compiled)
-    return dataclasses.replace(place, is_bound=True, memory=3 * _MEMORY)
+    return dataclasses.replace(place, is_bound=True, memory=2 * _MEMORY)
 
 
 def _sentences(said: str) -> list[str]:

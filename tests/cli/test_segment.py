@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from png_chunks import grey_png
 from pycocotools.coco import COCO
 from small_runs import PRESET, photograph
 
-from uhseg_jax import methods
+from uhseg_jax import images, methods
 from uhseg_jax.cli.flags import refinement_of
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.cli.segment import main
@@ -23,7 +24,7 @@ from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import read_image
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.runs import segment as runs_segment
-from uhseg_jax.runs.record import claim
+from uhseg_jax.runs.claims import claim
 
 # pycocotools
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
@@ -194,6 +195,21 @@ def test_a_broken_image_is_named_and_the_rest_is_done(done, photos, capsys):
     assert "broken.npz" not in files(out)
 
 
+def test_places_that_cannot_be_searched_are_named(done, photos, monkeypatch, capsys):
+    search = images.search
+
+    def searched(specs):
+        more = {"problems": ("lost+found: no.",), "notes": ("a.heic: left out.",)}
+        return dataclasses.replace(search(specs), **more)
+
+    monkeypatch.setattr(images, "search", searched)
+    assert segment(photos, output=done / "out") == 1
+    said = capsys.readouterr()
+    assert "0 segmented, 3 done before, 0 failed" in said.out
+    assert said.err.count("lost+found: no.") == 2  # at once and at the end
+    assert said.err.count("a.heic: left out.") == 1
+
+
 def test_images_of_any_kind_give_results(tmp_path, out):
     folder = tmp_path / "odd"
     folder.mkdir()
@@ -269,16 +285,17 @@ def test_any_name_that_a_result_can_have_works(done, photos, capsys):
     assert "0 segmented, 5 done before, 2 failed" in said.out
 
 
-def test_damaged_files_are_made_again(done, photos):
-    out = done / "out"
-    for name in ("one.npz", "one.png", "sub/two.npz", "sub/two.png"):
-        good = (out / name).read_bytes()
-        half = len(good) // 2
-        altered = bytes([good[half] ^ 255])
-        for bad in (good[:half], good[:half] + altered + good[half + 1 :]):
-            (out / name).write_bytes(bad)
-            assert segment(photos, output=out) == 0
-            assert (out / name).read_bytes() == good
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_damaged_files_are_made_again(done, photos, is_cut):
+    good = {x: x.read_bytes() for x in (done / "out").rglob("*.png")}
+    good |= {x: x.read_bytes() for x in (done / "out").rglob("*.npz")}
+    assert len(good) == 6
+    for path, content in good.items():
+        half = len(content) // 2
+        altered = bytes([content[half] ^ 255]) + content[half + 1 :]
+        path.write_bytes(content[:half] + (b"" if is_cut else altered))
+    assert segment(photos, output=done / "out") == 0
+    assert good == {x: x.read_bytes() for x in good}
 
 
 def test_a_tree_is_of_the_very_bytes_of_its_image(done, photos, tmp_path, capsys):

@@ -1,5 +1,15 @@
+import os
+import pwd
 import subprocess
 import sys
+
+import jax
+import platformdirs
+import pytest
+
+from uhseg_jax import devices
+from uhseg_jax.backbones import checkpoint_directory
+from uhseg_jax.cli import startup
 
 
 def test_the_lapack_that_jax_calls_gets_one_thread():
@@ -17,3 +27,115 @@ print([pool["num_threads"] for pool in threadpoolctl.threadpool_info()])
     threads = eval(done.stdout)
     assert len(threads) >= 2  # numpy's and scipy's
     assert set(threads) == {1}
+
+
+@pytest.fixture
+def configure():
+    """Changes settings of JAX until the end of the test."""
+    before = {}
+
+    def change(name, value):
+        before[name] = jax.config.values[name]
+        jax.config.update(name, value)
+
+    yield change
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def status_of(error, capsys):
+    def work():
+        raise error
+
+    return startup.exit_status(work), capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory, 9 bytes\nmore"),
+    ],
+)
+def test_a_lack_of_memory_is_a_sentence(error, capsys):
+    status, said = status_of(error, capsys)
+    assert status == 1
+    assert "not enough memory. Give a smaller --batch_size" in said
+    assert "what is finished stays" in said
+    assert said.count("\n") == 1
+
+
+def test_other_troubles_of_xla_are_not_hidden(capsys):
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        status_of(jax.errors.JaxRuntimeError("INTERNAL: a bug"), capsys)
+
+
+def test_messages_do_nothing_to_the_terminal(capsys):
+    assert status_of(OSError("\x1b[2Ja.jpg: no"), capsys) == (1, "\\x1b[2Ja.jpg: no\n")
+
+
+def test_commands_have_settings_of_their_own():
+    with jax.enable_x64(True):
+        assert startup.exit_status(lambda: int(jax.config.jax_enable_x64)) == 0
+
+
+def test_a_device_that_is_not_there_is_a_sentence(monkeypatch, configure):
+    def fail():
+        raise AssertionError
+
+    configure("jax_platforms", "cuda")
+    monkeypatch.setattr(devices.jax, "devices", fail)
+    monkeypatch.setattr(devices, "_present", lambda wanted: "cpu")
+    with pytest.raises(devices.DeviceError) as found:
+        devices.require_devices.__wrapped__()
+    for words in ("JAX_PLATFORMS=cuda", "finds only cpu here", "'jax[cuda13]'"):
+        assert words in str(found.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("platform", ["cuda", "tpu,cpu", "nonsense"])
+def test_commands_say_which_devices_there_are(platform, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "uhseg_jax.cli.segment", "--model=dinov2_test"],
+        env={**os.environ, "JAX_PLATFORMS": platform},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"JAX_PLATFORMS={platform}: expected such a device")
+    assert "JAX finds only cpu" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_home_that_nobody_knows_is_a_sentence_and_no_folder(
+    tmp_path, monkeypatch, capsys, configure
+):
+    def unknown(user):
+        raise KeyError(user)
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("HOME", "UHSEG_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    literal = lambda *_, **__: "~/.cache/uhseg_jax"  # noqa: E731  as some versions give
+    for given in (platformdirs.user_cache_dir, literal):
+        monkeypatch.setattr(platformdirs, "user_cache_dir", given)
+        with pytest.raises(FileNotFoundError, match="UHSEG_CACHE"):
+            checkpoint_directory()
+    configure("jax_compilation_cache_dir", None)
+    startup.keep_compilations()
+    assert jax.config.values["jax_compilation_cache_dir"] is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_compiled_programs_that_cannot_be_kept_stop_nothing(
+    tmp_path, monkeypatch, capsys, configure
+):
+    (tmp_path / "cache").touch()
+    monkeypatch.setenv("UHSEG_CACHE", str(tmp_path / "cache"))
+    configure("jax_compilation_cache_dir", None)
+    startup.keep_compilations()
+    assert jax.config.values["jax_compilation_cache_dir"] is None
+    assert "compiled programs cannot be kept there" in capsys.readouterr().err

@@ -5,13 +5,15 @@ import os
 
 import numpy as np
 import pytest
+import small_runs
 from PIL import Image
 from trees import quadrants
 
 from uhseg_jax.export import Result
 from uhseg_jax.images import ImageError, read_image
+from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs.images import RunImage
-from uhseg_jax.runs.items import Item, write_item
+from uhseg_jax.runs.items import Item, segment_items, write_item
 
 PIXELS = np.zeros((8, 12, 3), np.uint8)
 
@@ -83,3 +85,22 @@ def test_an_image_too_large_for_the_memory_there_is_fails_alone(tmp_path, monkey
     assert image.identity() == "absent"
     with pytest.raises(ImageError, match=r"a\.png: too large"):
         image.read()
+
+
+def test_an_image_whose_regions_do_not_fit_into_the_memory_fails_alone(monkeypatch):
+    images = [np.full((8, 12 + i, 3), 40 * i, np.uint8) for i in range(3)]
+    segmenter = Segmenter.create(
+        model="dinov2_test", config=small_runs.CONFIG, refine="none"
+    )
+    refine = Segmenter.refine
+
+    def fail(self, tree, features, image):
+        if image.shape[1] == 13:
+            raise MemoryError
+        return refine(self, tree, features, image)
+
+    monkeypatch.setattr(Segmenter, "refine", fail)
+    items = [Item(i, RunImage(x, f"{i}", f"{i}.jpg"), x) for i, x in enumerate(images)]
+    found = list(segment_items(segmenter, items))
+    assert [x.result is not None for x in found] == [True, False, True]
+    assert found[1].failure.startswith("1.jpg: the regions of an image of 13 x 8 pix")

@@ -51,6 +51,8 @@ from uhseg_jax.backbones.weights.replacing import is_cached, require_replaceable
 from uhseg_jax.entry import entry_point
 from uhseg_jax.scratch import scratch_folder, sweep
 
+_LARGEST_TOKENIZER = 16 << 20  # bytes of one file
+
 # The family that every kind of specification is of; one line each.
 FAMILIES: Mapping[type, Family] = {
     ViTSpec: VisionTransformers(),
@@ -192,6 +194,7 @@ def convert_variant(
             arrays = read_diffusers(path, parts, budget)
         else:
             arrays = read_tensors(path, budget)
+        beside = _tokenizer_files(path)
         params = _params_of(arrays, variant.spec)
         return save_params(
             params,
@@ -199,7 +202,7 @@ def convert_variant(
             source=str(variant.source) if file is None else f"file {file.name}",
             source_sha256=weights_sha256(path, parts),
             directory=directory,
-            beside=_tokenizer_files(path),
+            beside=beside,
             overwrite=overwrite,
         )
 
@@ -220,7 +223,14 @@ def _tokenizer_files(path: Path) -> dict[str, Path]:
     """What reads prompts, where all of it lies in the folder of the weights."""
     if not all((path / name).is_file() for name in BESIDE):
         return {}
-    return {name: require_within(path, name) for name in BESIDE}
+    files = {name: require_within(path, name) for name in BESIDE}
+    for file in files.values():
+        if file.stat().st_size > _LARGEST_TOKENIZER:
+            raise WeightsError(
+                f"{file} has {file.stat().st_size:,} bytes; expected at most "
+                f"{_LARGEST_TOKENIZER:,} of a tokenizer."
+            )
+    return files
 
 
 def _require_writable(variant: Variant, directory: Path) -> None:

@@ -10,6 +10,7 @@ the size that they were trained on.
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from absl import flags
 
 from uhseg_jax import backbones
 from uhseg_jax.benchmarks import reports, timing
-from uhseg_jax.cli.startup import keep_quiet
+from uhseg_jax.cli import startup, terminal
+from uhseg_jax.cli.overrides import UsageError
+from uhseg_jax.devices import require_devices
 from uhseg_jax.files import write_json
 from uhseg_jax.methods import DEFAULT_METHOD
 from uhseg_jax.pipeline import Segmenter
@@ -36,37 +39,55 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("json", None, "also write the figures here", **defined)
 
 
-def main(argv: list[str]) -> None:
-    """Times the stages and prints a table."""
+def main(argv: Sequence[str]) -> int:
+    """Times the stages and prints a table.
+
+    Args:
+      argv: the command line, with the name of the command first.
+
+    Returns:
+      Exit status: 0, 1 if something could not be timed, 2 for a command line that makes
+      no sense, 130 if interrupted.
+    """
+    return startup.exit_status(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str]) -> int:
     values = flags.FlagValues()
     _define(values)
-    positional = values(argv)[1:]
+    try:
+        positional = values(list(argv))[1:]
+    except flags.Error as error:
+        raise UsageError(f"{error}. See uhseg-benchmark --help.") from error
     if positional:
-        raise flags.UnparsedFlagAccessError(
+        raise UsageError(
             f"expected flags only, but got {' '.join(positional)}; name an image "
             "with --image"
         )
     if values.help:
-        print(f"{__doc__}\nFlags:\n{values.main_module_help()}")
-        return
+        terminal.out(f"{__doc__}\nFlags:\n{values.main_module_help()}")
+        return 0
+    require_devices()
     report = _forwards(values) if values.forwards else _stages(values)
     if values.json:
         write_json(values.json, report)
+    return 0
 
 
 def _forwards(values: flags.FlagValues) -> dict[str, Any]:
     report: dict[str, Any] = {"machine": timing.machine(), "forwards": {}}
-    print(json.dumps(report["machine"], indent=2))
+    terminal.out(json.dumps(report["machine"], indent=2))
     columns = ("ours s", "torch s", "patches/s", "peak GB")
-    print(f"\n{'model':<24}{'parameters':>12}" + "".join(f"{x:>11}" for x in columns))
+    terminal.out(
+        f"\n{'model':<24}{'parameters':>12}" + "".join(f"{x:>11}" for x in columns)
+    )
     for name, found in reports.time_forwards(values.forwards, repeats=values.repeats):
         report["forwards"][name] = found
         ours, *theirs = (x["median_s"] for x in found["timings"].values())
         shown = f"{theirs[0]:>11.2f}" if theirs else f"{'':>11}"
-        print(
+        terminal.out(
             f"{name:<24}{found['parameters']:>12,}{ours:>11.2f}{shown}"
             f"{found['cells'] / ours:>11.0f}{found['peak_gb']:>11.2f}",
-            flush=True,
         )
     return report
 
@@ -84,20 +105,19 @@ def _stages(values: flags.FlagValues) -> dict[str, Any]:
             repeats=values.repeats,
         )
         report |= {**rivals, "stages": {**report["stages"], **rivals["stages"]}}
-    print(json.dumps({k: v for k, v in report.items() if k != "stages"}, indent=2))
-    print(f"\n{'stage':<36}{'median s':>10}{'min s':>10}")
+    terminal.out(
+        json.dumps({k: v for k, v in report.items() if k != "stages"}, indent=2)
+    )
+    terminal.out(f"\n{'stage':<36}{'median s':>10}{'min s':>10}")
     for name, found in report["stages"].items():
-        print(f"{name:<36}{found['median_s']:>10.3f}{found['min_s']:>10.3f}")
+        terminal.out(f"{name:<36}{found['median_s']:>10.3f}{found['min_s']:>10.3f}")
     return report
 
 
 def run() -> None:
     """Entry point of the installed command."""
-    keep_quiet()
-    try:
-        main(sys.argv)
-    except (flags.Error, ValueError, OSError, backbones.WeightsError) as error:
-        sys.exit(f"{error}")
+    # Rivals may use all threads of LAPACK.
+    startup.run_command(main, prepare=[startup.keep_quiet])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from uhseg_jax.cli.overrides import override
+from uhseg_jax.files import expand_home
 from uhseg_jax.methods import METHODS
 from uhseg_jax.protocols import Scoring
 from uhseg_jax.validators import TEXT, check
@@ -68,7 +69,7 @@ def read_config(
         value that it cannot have.
       UsageError: an override names no field or has a value that it cannot have.
     """
-    path = Path(path).expanduser()
+    path = expand_home(path)
     config = _call(path)
     if not isinstance(config, ConfigDict):
         raise ConfigError(

@@ -14,8 +14,9 @@ from pathlib import Path
 from absl import flags
 
 from uhseg_jax import backbones
-from uhseg_jax.cli import startup
+from uhseg_jax.cli import startup, terminal
 from uhseg_jax.cli.overrides import UsageError
+from uhseg_jax.files import expand_home
 
 _HEADER = ("name", "parameters", "patch", "dim", "source", "licence", "cached")
 _NUMBERS = ("parameters", "patch", "dim")
@@ -38,11 +39,11 @@ def _run(argv: Sequence[str]) -> int:
     values = _parse(argv)
     if values.help:
         named = values.module_help(__name__).strip()
-        print(f"{__doc__}\nFlags:\n{named.partition(chr(10))[2]}")
+        terminal.out(f"{__doc__}\nFlags:\n{named.partition(chr(10))[2]}")
     elif values.list:
-        print(_table(backbones.checkpoint_directory(values.checkpoint_dir)))
+        terminal.out(_table(backbones.checkpoint_directory(values.checkpoint_dir)))
     else:
-        print(_convert(values))
+        terminal.out(_convert(values))
     return 0
 
 
@@ -92,7 +93,7 @@ def _convert(values: flags.FlagValues) -> str:
     path = backbones.convert_variant(
         variant,
         directory=directory,
-        file=Path(values.file).expanduser() if values.file else None,
+        file=expand_home(values.file) if values.file else None,
         overwrite=values.overwrite,
     )
     return str(path)

@@ -12,13 +12,11 @@ where it was. --config.NAME=VALUE replaces what the file says, as in
 """
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 
 import jax
-from tqdm import tqdm
 
-from uhseg_jax.cli import flags, startup
+from uhseg_jax.cli import flags, startup, terminal
 from uhseg_jax.cli.evaluate_flags import parse
 from uhseg_jax.cli.evaluate_sources import experiment_of, source_of
 from uhseg_jax.runs import hosts
@@ -46,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     values = parse(argv)
     if values.help:
-        print(f"{__doc__}\nFlags:\n{flags.help_text(values)}")
+        terminal.out(f"{__doc__}\nFlags:\n{flags.help_text(values)}")
         return 0
     flags.join_hosts(values)
     experiment = experiment_of(values)
@@ -63,16 +61,15 @@ def _run(argv: Sequence[str]) -> int:
     share = len(hosts.share().of(len(source)))
     of_seed = len(passes) * len(source) + share
     total = scoring.num_seeds * of_seed
-    with tqdm(total=total, unit="image", dynamic_ncols=True) as bar:
+    with terminal.Bar(total) as bar:
 
         def on_image(
             seed: int, stage: str, done: int, scores: Mapping[str, float]
         ) -> None:
             shown = (f"{key} {scores[key]:.3f}" for key in _SHOWN if key in scores)
-            bar.set_postfix_str(", ".join(shown) or stage, refresh=False)
             before = passes.index(stage) if stage in passes else len(passes)
             finished = (seed - first) * of_seed + before * len(source) + done
-            bar.update(finished - bar.n)
+            bar.move(finished, ", ".join(shown) or stage)
 
         metrics = evaluate(
             segmenter,
@@ -82,11 +79,13 @@ def _run(argv: Sequence[str]) -> int:
             batch_size=jax.local_device_count(),
             overwrite=values.overwrite,
             on_image=on_image,
-            on_note=lambda note: tqdm.write(note, file=sys.stderr),
+            on_note=bar.err,
         )
     if hosts.index() == 0:
-        print(json.dumps(metrics, indent=2))
-        print(f"The scores, of every image too, are in {flags.output_of(values)}.")
+        terminal.out(json.dumps(metrics, indent=2))
+        terminal.out(
+            f"The scores, of every image too, are in {flags.output_of(values)}."
+        )
     return 0
 
 

@@ -12,6 +12,8 @@ from absl import flags
 
 from uhseg_jax import backbones
 from uhseg_jax.cli.overrides import UsageError, override
+from uhseg_jax.devices import require_devices
+from uhseg_jax.files import expand_home
 from uhseg_jax.methods import DEFAULT_METHOD, METHODS
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.refinement.config import Refinement
@@ -133,14 +135,16 @@ def join_hosts(values: Flags) -> None:
 
     Raises:
       HostsError: they do not find each other.
+      DeviceError: there is no device of the kind asked for.
     """
     if values.distributed:
         hosts.join(values.coordinator, values.processes, values.process)
+    require_devices()
 
 
 def output_of(values: Flags) -> Path:
     """The folder for the results."""
-    return Path(values.output).expanduser()
+    return expand_home(values.output)
 
 
 def refinement_of(values: Flags, *, method: str) -> Refinement:

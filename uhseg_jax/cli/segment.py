@@ -15,13 +15,10 @@ writes coco.json and index.html.
 """
 
 import contextlib
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tqdm import tqdm
-
-from uhseg_jax.cli import flags, startup
+from uhseg_jax.cli import flags, startup, terminal
 from uhseg_jax.cli.segment_flags import (
     batch_size_of,
     config_of,
@@ -30,13 +27,13 @@ from uhseg_jax.cli.segment_flags import (
     shard_of,
 )
 from uhseg_jax.runs import hosts, segment
+from uhseg_jax.runs.claims import require
 from uhseg_jax.runs.images import (
     FoundImages,
     RunImage,
     demo_run_image,
     find_run_images,
 )
-from uhseg_jax.runs.record import require
 
 
 def main(argv: Sequence[str]) -> int:
@@ -55,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     values = parse(argv)
     if values.help:
-        print(f"{__doc__}\nFlags:\n{flags.help_text(values)}")
+        terminal.out(f"{__doc__}\nFlags:\n{flags.help_text(values)}")
         return 0
     chosen = {
         "config": config_of(values),
@@ -69,21 +66,27 @@ def _run(argv: Sequence[str]) -> int:
     else:
         found = FoundImages((demo_run_image(),))
         title = found.images[0].title
-        print(f"No image was named; taking scikit-image's {title}.", file=sys.stderr)
+        terminal.err(f"No image was named; taking scikit-image's {title}.")
     for sentence in (*found.problems, *found.notes):
-        print(sentence, file=sys.stderr)
+        terminal.err(sentence)
     report = _segment(values, found.images, **chosen)
     done = report.segmented + report.skipped
     counts = f"{report.segmented} segmented, {report.skipped} done before"
-    print(f"{counts}, {len(report.failures)} failed. Results are in {output}.")
+    terminal.out(f"{counts}, {len(report.failures)} failed. Results are in {output}.")
     is_joined = not values.shard and hosts.index() == 0
     if "html" in values.format and done and is_joined:
-        print(f"Open {(output / 'index.html').absolute()} in a browser.")
-    if report.failures:
-        print("These images have no result:", file=sys.stderr)
-        for failure in report.failures:
-            print(f"  {failure.reason}", file=sys.stderr)
+        terminal.out(f"Open {(output / 'index.html').absolute()} in a browser.")
+    _complain("These images have no result:", [x.reason for x in report.failures])
+    _complain("These places were not searched:", found.problems)
     return 1 if report.failures or found.problems else 0
+
+
+def _complain(title: str, sentences: Sequence[str]) -> None:
+    """Lists what went wrong, if anything did."""
+    if sentences:
+        terminal.err(title)
+    for sentence in sentences:
+        terminal.err(f"  {terminal.printable(sentence, one_line=True)}")
 
 
 def _segment(
@@ -122,18 +125,16 @@ def _segment(
 @contextlib.contextmanager
 def _progress(count: int, passes: Sequence[str]) -> Iterator[dict[str, Any]]:
     """A bar over the passes and then the results, with the callbacks that move it."""
-    total = (len(passes) + 1) * count
-    with tqdm(total=total, unit="image", dynamic_ncols=True) as bar:
+    with terminal.Bar((len(passes) + 1) * count) as bar:
 
         def on_pass(stage: str, index: int) -> None:
-            bar.set_postfix_str(stage, refresh=False)
-            bar.update(passes.index(stage) * count + index + 1 - bar.n)
+            bar.move(passes.index(stage) * count + index + 1, stage)
 
         def on_done(image: RunImage, failure: str) -> None:
             if failure:
-                bar.write(failure, file=sys.stderr)
-            bar.set_postfix_str(image.title[-40:], refresh=False)
-            bar.update(max(1, len(passes) * count + 1 - bar.n))
+                bar.err(failure)
+            done = max(bar.done, len(passes) * count) + 1
+            bar.move(done, image.title[-40:])
 
         yield {"on_pass": on_pass, "on_done": on_done}
 

@@ -45,7 +45,8 @@ _FLAGS: list[flags.Flag] = [
      "as 1,2,3, or of the one that is grey; nothing is transparent then. By default "
      "the fourth of a TIFF is transparency where it is tagged and looks like it."),
     ("float", "image_memory", DEFAULT_MEMORY / 2**30,
-     "Gigabytes of memory that decoding one image may take.", {"lower_bound": 0.01}),
+     "Gigabytes of memory that decoding one image may take.",
+     {"lower_bound": 0.01, "upper_bound": 2.0**20}),
     ("string", "shard", None,
      "NUMBER/COUNT, such as 3/100: take every 100th image, from the third on. --join "
      "writes coco.json and index.html when all shards are done."),

@@ -5,6 +5,7 @@ import importlib
 import logging
 import platform
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,11 @@ import threadpoolctl
 from absl import logging as absl_logging
 
 from uhseg_jax.backbones import WeightsError, checkpoint_directory
+from uhseg_jax.cli import interrupts, terminal
 from uhseg_jax.cli.overrides import UsageError
+from uhseg_jax.devices import DeviceError
+from uhseg_jax.entry import own_settings
+from uhseg_jax.memory import is_out_of_memory
 from uhseg_jax.runs.record import RunError
 
 __all__ = [
@@ -26,14 +31,38 @@ __all__ = [
 ]
 
 _SECONDS = 0.2  # compilations that took less are not worth a file
+_NO_MEMORY = (
+    "There is not enough memory. Give a smaller --batch_size, --grid or --model, or "
+    "end other programs; what is finished stays, and the same command goes on."
+)
 
 
-def run_command(main: Callable[[Sequence[str]], int]) -> None:
-    """Runs the main function of an installed command."""
-    keep_quiet()
-    keep_compilations()
-    keep_lapack_serial()
-    sys.exit(main(sys.argv))
+def run_command(
+    main: Callable[[Sequence[str]], int],
+    *,
+    prepare: Sequence[Callable[[], None]] | None = None,
+) -> None:
+    """Runs the main function of an installed command, and ends the process.
+
+    Args:
+      main: takes the command line and returns an exit status.
+      prepare: what is done before; by default the three functions of this module.
+    """
+    terminal.guard_streams()
+    if prepare is None:
+        prepare = [keep_quiet, keep_compilations, keep_lapack_serial]
+
+    def work() -> int:
+        interrupts.listen()
+        for step in prepare:
+            step()
+        return main(sys.argv)
+
+    status = exit_status(work)
+    terminal.tell_of_losses()
+    if status == interrupts.STATUS:
+        interrupts.leave()  # threads that still read need not be waited for
+    sys.exit(status)
 
 
 def exit_status(work: Callable[[], int]) -> int:
@@ -44,16 +73,25 @@ def exit_status(work: Callable[[], int]) -> int:
       sense, 130 if interrupted.
     """
     try:
-        return work()
+        with own_settings():
+            return work()
     except KeyboardInterrupt:
-        message = "Interrupted; the same command, without --overwrite, goes on here."
-        status = 130
+        message, status = interrupts.SENTENCE, interrupts.STATUS
     except UsageError as error:
         message, status = str(error), 2
-    except (ValueError, OSError, WeightsError, RunError) as error:
+    except (ValueError, OSError, WeightsError, RunError, DeviceError) as error:
         message, status = str(error), 1
-    print(message, file=sys.stderr)
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        message, status = f"{_NO_MEMORY} ({_first_line(error)})", 1
+    terminal.err(message)
     return status
+
+
+def _first_line(error: BaseException) -> str:
+    """What an exception says, or else what it is called."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def keep_quiet() -> None:
@@ -71,7 +109,20 @@ def keep_compilations() -> None:
     A choice of the user's own (``JAX_COMPILATION_CACHE_DIR``) stays.
     """
     if jax.config.values["jax_compilation_cache_dir"] is None:
-        folder = checkpoint_directory() / "compiled" / _processor()
+        try:
+            folder = checkpoint_directory() / "compiled" / _processor()
+        except FileNotFoundError:  # no home, and the weights may be elsewhere
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            terminal.err(
+                f"{folder}: compiled programs cannot be kept there "
+                f"({error.strerror or error}), so the next run compiles them again."
+            )
+            return
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", _SECONDS)
 

@@ -8,7 +8,6 @@ killed loses at most the part it was at.
 
 import contextlib
 import hashlib
-import json
 import math
 import os
 import re
@@ -24,6 +23,7 @@ from tqdm import tqdm
 from uhseg_jax.datasets.identity import is_of
 from uhseg_jax.datasets.pairs import Pair, require_sizes
 from uhseg_jax.datasets.source import DatasetError
+from uhseg_jax.files import parse_json
 from uhseg_jax.locks import FileLock, keep_trying
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _slices(pairs: Sequence[Pair]) -> list[list[Pair]]:
 def _require_same(path: Path, pairs: Sequence[Pair]) -> None:
     """Checks that a part was prepared from the files that are there now."""
     try:
-        found = json.loads((path / "metadata.json").read_text())
+        found = parse_json((path / "metadata.json").read_bytes())
     except (OSError, ValueError):
         found = None
     if not isinstance(found, dict) or not is_of(found, pairs):

@@ -20,6 +20,7 @@ from uhseg_jax.datasets.pairs import read_names, select
 from uhseg_jax.datasets.registry import DATASETS, Entry
 from uhseg_jax.datasets.source import DatasetError, Example, Source, reading
 from uhseg_jax.datasets.views import FlattenedSource
+from uhseg_jax.files import expand_home
 from uhseg_jax.images import PathLike
 from uhseg_jax.taxonomy import Taxonomy
 
@@ -175,7 +176,7 @@ def _paths(
                 f"{builder.layout()}"
             )
         return found
-    pairs = builder.pairs(Path(manual_dir).expanduser(), split)
+    pairs = builder.pairs(expand_home(manual_dir), split)
     if names is not None:
         pairs = select(pairs, names, where=f"{builder.name} {split}")
     return preparation.prepare(
@@ -193,7 +194,7 @@ def _data_dir(data_dir: PathLike | None) -> Path:
         import tensorflow_datasets as tfds
 
         data_dir = tfds.core.constants.DATA_DIR
-    return Path(data_dir).expanduser().absolute()
+    return expand_home(data_dir).absolute()
 
 
 def _decode(features: dict[str, Any]) -> Example:

@@ -11,8 +11,9 @@ from uhseg_jax.datasets.source import Source
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scoring, average_seeds
 from uhseg_jax.runs import hosts, score_files
+from uhseg_jax.runs.claims import Claim, claim
 from uhseg_jax.runs.evaluation import Evaluation
-from uhseg_jax.runs.record import RECORD, Claim, RunError, claim
+from uhseg_jax.runs.record import RECORD, RunError
 from uhseg_jax.runs.settings import Settings, describe
 
 __all__ = ["evaluate", "settings_of"]

@@ -20,9 +20,10 @@ from uhseg_jax.protocols.gallery import (
     note_on,
 )
 from uhseg_jax.runs import hosts, score_files
+from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.journal import Entry, Journal, read_journals
 from uhseg_jax.runs.read_ahead import read_ahead
-from uhseg_jax.runs.record import Claim, naming_the_file
+from uhseg_jax.runs.record import naming_the_file
 
 __all__ = ["Evaluation"]
 

@@ -20,12 +20,13 @@ import numpy as np
 from uhseg_jax import images
 from uhseg_jax.export import EXPORTERS, image_files, result_files
 from uhseg_jax.export.png_files import is_own
-from uhseg_jax.runs.record import LOCK, RECORD
+from uhseg_jax.runs.claims import LOCK
+from uhseg_jax.runs.record import RECORD
 from uhseg_jax.types import UInt8
 
 __all__ = ["Decoding", "FoundImages", "RunImage", "demo_run_image", "find_run_images"]
 
-# First parts of names under which the run's own files lie, case aside.
+# Files of the run as a whole, where no folder for results can be; case aside.
 _RESERVED = {RECORD, LOCK} | {x.file for x in EXPORTERS.values() if not x.per_image}
 
 
@@ -249,19 +250,20 @@ def _problems(names: dict[Path, str], output: Path) -> Iterator[tuple[Path, str]
     for path, name in names.items():
         first = taken.setdefault(name, path)
         files = set(result_files(per_image, [name]))
-        top = Path(name).parts[0]
+        above = {x.as_posix() for x in Path(name).parents}
+        reserved = next((x for x in above if x.casefold() in _RESERVED), "")
         if first != path:
             yield (
                 path,
                 f"{path}: its results would be written to the same files as those of "
                 f"{first}; segment them into different --output folders.",
             )
-        elif top != name and top.casefold() in _RESERVED:
+        elif reserved:
             yield (
                 path,
-                f"{path}: its results would lie in a folder {top}, which is the name "
-                "of a file of the run; rename the folder, or give the images in it "
-                "alone.",
+                f"{path}: its results would lie in a folder {reserved}, which is the "
+                "name of a file of the run; rename the folder, or give the images in "
+                "it alone.",
             )
         elif files & folders:
             yield (

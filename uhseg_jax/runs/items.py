@@ -11,9 +11,10 @@ import numpy as np
 from uhseg_jax import export
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError
+from uhseg_jax.memory import ImageMemoryError
 from uhseg_jax.methods.method import Fitted
+from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.images import RunImage
-from uhseg_jax.runs.record import Claim
 from uhseg_jax.types import UInt8
 
 __all__ = ["Item", "read_item", "segment_items", "write_item"]
@@ -150,6 +151,9 @@ def _segmented(fitted: Fitted, items: Sequence[Item]) -> Iterator[Item]:
         except ImageError as error:  # it could not be read by a pass before
             item, *items = items
             yield item.failed(str(error))
+        except ImageMemoryError as error:
+            item, *items = items
+            yield item.failed(f"{item.image.title}: {error}")
 
 
 def _result_of(item: Item, found: Segmentation) -> export.Result:

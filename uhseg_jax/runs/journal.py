@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from uhseg_jax.files import parse_json
 from uhseg_jax.locks import FileLock
 from uhseg_jax.runs.record import RunError
 
@@ -69,11 +70,7 @@ class Entry:
         body, _, checksum = line.rpartition(_SEAL)
         if not body.startswith(_MARK) or checksum != _checksum(body):
             raise ValueError("expected a whole line of a journal.")
-        try:
-            fields = json.loads(body + b"}")
-        except RecursionError as error:
-            raise ValueError("expected no nested fields.") from error
-        match fields:
+        match parse_json(body + b"}"):
             case {
                 "settings": str(found),
                 "index": int(index),

@@ -51,4 +51,5 @@ def read_ahead(
             del batch  # before the next but one is read
     finally:
         stopped.set()
-        pool.shutdown()
+        # Whoever interrupts does not wait for the image that is being read.
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,40 +1,32 @@
-"""Whose the files in an output folder are, and which settings are in force there.
+"""The record of an output folder: which settings are in force, which files are ours.
 
 ``run.json`` is written when its settings come into force, before the first result. It
-also lists, by their digests, the files of the run that carry no mark of their own. A
-lock on the folder keeps runs of other settings out as long as one works there.
+also lists, by their digests, the files of the run that carry no mark of their own.
 """
 
 import contextlib
 import dataclasses
 import errno
-import json
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from uhseg_jax.files import atomic_write, remove_parts, sha256_of, write_json
-from uhseg_jax.locks import FileLock, for_a_moment, keep_trying
-from uhseg_jax.runs.settings import Settings, differences, digest
+from uhseg_jax.files import parse_json, sha256_of, write_json
+from uhseg_jax.runs.settings import Settings
 
 __all__ = [
-    "LOCK",
     "RECORD",
-    "Claim",
+    "Record",
     "RunError",
-    "claim",
+    "foreign",
     "naming_the_file",
     "owns",
-    "require",
+    "read_record",
+    "write_record",
 ]
 
 RECORD = "run.json"
-LOCK = ".run.lock"
 _OLD_RECORD = "settings.json"  # of evaluations by older versions
 _FILES = "files"  # in the record, beside the settings
-_COMMANDS = {"segment": "uhseg-segment", "evaluate": "uhseg-evaluate"}
-_ADVICE = "give another --output folder, or replace them with --overwrite."
-_STALE_AFTER = 3600.0  # seconds; files being written change more often than that
 
 
 class RunError(RuntimeError):
@@ -60,200 +52,8 @@ def naming_the_file() -> Iterator[None]:
         ) from error
 
 
-class Claim:
-    """A folder in which the files of one run come to be; a context manager.
-
-    As long as it is open, no run of other settings can begin in the folder.
-
-    Attributes:
-      output: the folder.
-      settings_sha256: digest of the settings in force there.
-      overwrite: whether files that no run wrote are replaced, and results made again.
-    """
-
-    def __init__(
-        self, output: Path, settings: Settings, lock: FileLock, *, overwrite: bool
-    ):
-        self.output = output
-        self.settings_sha256 = digest(settings)
-        self.overwrite = overwrite
-        self._lock = lock
-
-    def __enter__(self) -> "Claim":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Lets runs of other settings begin."""
-        self._lock.close()
-
-    def owns(self, name: str) -> bool:
-        """Whether a file below the folder is as a run wrote it by `write`."""
-        return owns(self.output, name)
-
-    @contextlib.contextmanager
-    def write(self, name: str) -> Iterator[Path]:
-        """Yields a path to write a file of the run to, which then gets its name.
-
-        Its digest is recorded before that, so the file is known as the run's own even
-        if the process is killed right after.
-
-        Args:
-          name: of the file, a path below the folder with ``/``.
-
-        Raises:
-          RunError: a file of that name is there which no run wrote.
-          OSError: it cannot be written.
-        """
-        path = self.output / name
-        if not self.overwrite and os.path.lexists(path) and not self.owns(name):
-            raise RunError(_foreign(path))
-        with atomic_write(path) as aside:
-            yield aside
-            with for_a_moment(self.output):
-                record = _read(self.output, strict=True)
-                if record is None or digest(record.settings) != self.settings_sha256:
-                    raise RunError(
-                        f"{self.output / RECORD}: expected the settings of this run, "
-                        "but the file was changed or removed meanwhile; begin again."
-                    )
-                # Until the rename the file that is there is ours as well.
-                there = [sha256_of(path)] if self.owns(name) else []
-                record.files[name] = [*dict.fromkeys([*there, sha256_of(aside)])]
-                _write(self.output, record.settings, record.files)
-
-
-@naming_the_file()
-def claim(
-    output: Path,
-    settings: Settings,
-    *,
-    results: Iterable[Path] = (),
-    files: Iterable[Path] = (),
-    is_own: Callable[[Path], bool] = lambda path: False,
-    forget: Iterable[Path] = (),
-    overwrite: bool = False,
-    shared: bool = False,
-) -> Claim:
-    """Makes a folder the output of runs with these settings.
-
-    Args:
-      output: the folder; created if need be.
-      settings: what its results depend on, as `settings.describe` gives it.
-      results: files of earlier runs there. Settings that gave none are replaced.
-      files: of the run as a whole that it will write. Those that are there must be
-        ones that a run wrote.
-      is_own: whether a file carries the mark of a run; those that `Claim.write` wrote
-        are known without.
-      forget: files of runs to delete before the settings come into force, since a
-        method or an evaluation would go on from them.
-      overwrite: bring the settings into force anew, whatever was there.
-      shared: other processes of the same run work in the folder as well, so with the
-        same settings there is nothing to bring into force.
-
-    Raises:
-      RunError: the folder is one of other settings, another run works there, it holds
-        files that no run wrote, or it cannot be written.
-    """
-    if output.exists() and not output.is_dir():
-        raise RunError(
-            f"{output}: expected a folder for the results, but this is a file; give "
-            "another --output folder."
-        )
-    output.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(output / LOCK)
-    try:
-        _take(lock, output, settings, may_join=shared or not overwrite)
-        for path in files:
-            _check_file(path, output, is_own, overwrite=overwrite)
-        if lock.is_alone:
-            _bring_into_force(output, settings, results, forget, overwrite=overwrite)
-            age = 0.0 if lock.is_real and not shared else _STALE_AFTER
-            remove_parts(output, age=age, beside=RECORD)
-            keep_trying(lock.try_shared)
-        written = _read(output, strict=True)
-        if written is None or not written.is_of(settings):
-            raise RunError(_busy(output, written, settings))
-    except BaseException:
-        lock.close()
-        raise
-    return Claim(output, settings, lock, overwrite=overwrite)
-
-
-@naming_the_file()
-def require(output: Path, settings: Settings) -> Claim:
-    """The claim of a folder that other processes have claimed with these settings.
-
-    Raises:
-      RunError: they have not, or with other settings.
-    """
-    record = _read(output, strict=True)
-    if record is None:
-        raise RunError(
-            f"{output}: expected the results of --shard=1/N, --shard=2/N, ..., but "
-            f"there is no {RECORD}; run the shards with this --output first."
-        )
-    if not record.is_of(settings):
-        raise RunError(_refusal(output, record, settings))
-    return claim(output, settings, shared=True)
-
-
-def owns(output: Path, name: str) -> bool:
-    """Whether a file below an output folder is as a run wrote it by `Claim.write`."""
-    record = _read(output, strict=False)
-    known = record.files.get(name, []) if record else []
-    path = output / name
-    try:
-        return bool(known) and path.is_file() and sha256_of(path) in known
-    except OSError:
-        return False
-
-
-def _take(lock: FileLock, output: Path, settings: Settings, *, may_join: bool) -> None:
-    """Takes the lock alone, or a share beside processes with the same settings."""
-    record = None
-    if keep_trying(lambda: lock.try_alone() or lock.try_shared()):
-        if lock.is_alone:
-            return
-        record = _read(output, strict=True)
-        if may_join and record is not None and record.is_of(settings):
-            return
-    raise RunError(_busy(output, record, settings))
-
-
-def _bring_into_force(
-    output: Path,
-    settings: Settings,
-    results: Iterable[Path],
-    forget: Iterable[Path],
-    *,
-    overwrite: bool,
-) -> None:
-    """Writes the record, unless it is there; only one process does so at a time."""
-    record = _read(output, strict=not overwrite)
-    if record is not None and not overwrite:
-        if record.is_of(settings):
-            return
-        if any(os.path.exists(x) for x in results):
-            # Without locks another process may have begun meanwhile.
-            record = _read(output, strict=True) or record
-            if record.is_of(settings):
-                return
-            raise RunError(_refusal(output, record, settings))
-    for old in forget:
-        old.unlink(missing_ok=True)
-    if record is not None and record.is_of(settings):
-        return
-    # Without locks, of several processes that begin together the first one writes it.
-    replace = record is not None or overwrite
-    files = record.files if record else {}
-    _write(output, settings, files, replace=replace)
-
-
 @dataclasses.dataclass(frozen=True)
-class _Record:
+class Record:
     """What ``run.json`` holds.
 
     Attributes:
@@ -271,26 +71,26 @@ class _Record:
         return not self.is_old and self.settings == settings
 
 
-def _read(output: Path, *, strict: bool) -> _Record | None:
+def read_record(output: Path, *, strict: bool) -> Record | None:
     """What is recorded in a folder; None if there is nothing.
 
     Raises:
       RunError: if ``strict``, the file holds something else.
     """
     for path in (output / RECORD, output / _OLD_RECORD):
-        if path.exists() and not path.is_file():
-            raise RunError(_foreign(path))
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
+        if not path.is_file():
+            if path.exists() and path.name == RECORD:
+                raise RunError(foreign(path))
             continue
+        try:
+            found = parse_json(path.read_bytes())
         except ValueError:
             found = None
         if isinstance(found, dict) and "weights_sha256" in found:
             files = found.pop(_FILES, None)
             if isinstance(files, dict):
-                return _Record(found, files)
-            return _Record(found, is_old=True)
+                return Record(found, files)
+            return Record(found, is_old=True)
         if strict and path.name == RECORD:
             raise RunError(
                 f"{path}: expected the settings of a run, but the file holds something "
@@ -299,30 +99,25 @@ def _read(output: Path, *, strict: bool) -> _Record | None:
     return None
 
 
-def _write(
-    output: Path,
-    settings: Settings,
-    files: dict[str, list[str]],
-    *,
-    replace: bool = True,
-) -> None:
-    write_json(output / RECORD, {**settings, _FILES: files}, replace=replace)
+def write_record(output: Path, record: Record, *, replace: bool = True) -> None:
+    """Writes what is recorded in a folder; see `files.write_json`."""
+    value = {**record.settings, _FILES: record.files}
+    write_json(output / RECORD, value, replace=replace)
 
 
-def _check_file(
-    path: Path, output: Path, is_own: Callable[[Path], bool], *, overwrite: bool
-) -> None:
-    """Refuses a file that is there and that no run wrote."""
-    if path.is_dir() or (
-        not overwrite
-        and os.path.lexists(path)
-        and not is_own(path)
-        and not owns(output, path.relative_to(output).as_posix())
-    ):
-        raise RunError(_foreign(path))
+def owns(output: Path, name: str) -> bool:
+    """Whether a file below an output folder is as a `claims.Claim` wrote it."""
+    record = read_record(output, strict=False)
+    known = record.files.get(name, []) if record else []
+    path = output / name
+    try:
+        return bool(known) and path.is_file() and sha256_of(path) in known
+    except OSError:
+        return False
 
 
-def _foreign(path: Path) -> str:
+def foreign(path: Path) -> str:
+    """Why a file of a run cannot be written where something else is."""
     if path.is_dir():
         return (
             f"{path}: expected a file of the run or nothing, but this is a folder; "
@@ -331,33 +126,4 @@ def _foreign(path: Path) -> str:
     return (
         f"{path}: the file is there, but no run wrote it as it is; rename it, give "
         "another --output folder, or replace it with --overwrite."
-    )
-
-
-def _busy(output: Path, record: _Record | None, wanted: Settings) -> str:
-    """Why a run cannot begin beside another."""
-    different = ""
-    if record is not None and record.settings.get("kind") == wanted["kind"]:
-        different = differences(record.settings, wanted)
-    return (
-        f"{output}: another run works in this folder"
-        f"{f', with other settings ({different})' if different else ''}; wait until it "
-        "has ended, or give another --output folder."
-    )
-
-
-def _refusal(output: Path, record: _Record, wanted: Settings) -> str:
-    """Why results of recorded settings and of those wanted do not mix."""
-    found = record.settings
-    if record.is_old or "kind" not in found:
-        return (
-            f"{output}: the results there were made by uhseg_jax "
-            f"{found.get('version')}, which recorded its settings otherwise; {_ADVICE}"
-        )
-    if found["kind"] != wanted["kind"]:
-        theirs, ours = (_COMMANDS.get(x["kind"], x["kind"]) for x in (found, wanted))
-        return f"{output}: the results there are of {theirs}, not of {ours}; {_ADVICE}"
-    return (
-        f"{output / RECORD}: the results there were made with other settings "
-        f"({differences(found, wanted)}); {_ADVICE}"
     )

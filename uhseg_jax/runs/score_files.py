@@ -9,8 +9,9 @@ from pathlib import Path
 
 from uhseg_jax.methods.method import kept_files
 from uhseg_jax.protocols.gallery import drawing_names, is_drawing
+from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.journal import Entry, is_journal, journals_in
-from uhseg_jax.runs.record import Claim, naming_the_file, owns
+from uhseg_jax.runs.record import naming_the_file, owns
 
 __all__ = [
     "GALLERY",

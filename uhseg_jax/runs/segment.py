@@ -13,10 +13,11 @@ from uhseg_jax.export.png_files import is_own
 from uhseg_jax.methods.method import Collection, kept_files
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs import hosts
+from uhseg_jax.runs.claims import Claim, claim
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.items import Item, read_item, segment_items, write_item
 from uhseg_jax.runs.read_ahead import read_ahead
-from uhseg_jax.runs.record import Claim, RunError, claim, naming_the_file
+from uhseg_jax.runs.record import RunError, naming_the_file
 from uhseg_jax.runs.settings import Settings, describe
 from uhseg_jax.runs.shards import Share
 
@@ -72,7 +73,7 @@ def claim_images(
     shard: Share | None = None,
     overwrite: bool = False,
 ) -> Claim:
-    """Makes a folder the output of runs with these settings; see `record.claim`.
+    """Makes a folder the output of runs with these settings; see `claims.claim`.
 
     The processes of `jax.distributed` call it together; shards need not.
     """
@@ -211,7 +212,7 @@ def join_results(
 
     Args:
       images: all images of the run.
-      claimed: the folder with their trees, of `record.require`.
+      claimed: the folder with their trees, of `claims.require`.
       formats: of `export.EXPORTERS`; those of single images are ignored.
       on_done: called after every image with it and, if it failed, a sentence.
 

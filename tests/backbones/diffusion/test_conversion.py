@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 
 import flax.traverse_util
@@ -194,6 +195,25 @@ def test_the_files_of_the_tokenizer_are_kept_and_verified(folder, variant, cache
         damage()
         with pytest.raises(WeightsError, match="It was not used"):
             load_backbone("micro", checkpoint_dir=cache, dtype="bfloat16")
+
+
+def test_a_tokenizer_that_lies_elsewhere_or_has_no_end_is_refused(
+    folder, variant, cache, tmp_path
+):
+    private = tmp_path / "private"
+    private.write_text("{}")
+    vocabulary = folder / "tokenizer" / "vocab.json"
+    vocabulary.parent.mkdir()
+    (folder / "tokenizer" / "merges.txt").touch()
+    vocabulary.symlink_to(private)
+    with pytest.raises(WeightsError, match=f"{vocabulary} is a link to a file outside"):
+        convert_variant(variant, directory=cache, file=folder)
+    vocabulary.unlink()
+    vocabulary.touch()
+    os.truncate(vocabulary, 1 << 30)
+    with pytest.raises(WeightsError, match="has 1,073,741,824 bytes"):
+        convert_variant(variant, directory=cache, file=folder)
+    assert not list(cache.iterdir())
 
 
 def test_a_prompt_is_read_with_the_files_that_came_with_the_weights(

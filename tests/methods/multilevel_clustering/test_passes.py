@@ -1,6 +1,8 @@
 """From images to regions with categories: the passes, and each of their steps."""
 
 import dataclasses
+import gc
+import tempfile
 
 import jax.numpy as jnp
 import numpy as np
@@ -263,6 +265,17 @@ def test_categories_are_those_of_the_images_that_were_there(tmp_path):
     absent.update(range(5))
     with pytest.raises(images.ImageError, match="not one of the 5"):
         passes.fit(painter(), Collection(read, 5, tmp_path, "1" * 64))
+
+
+def test_without_a_folder_nothing_is_left_of_the_passes(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    found = discover(painter(), PHOTOS[:2])
+    assert (category_map(found, 0) > 0).any()
+    # Of a name and with a lock by which it is found if the process is killed.
+    assert [x.suffix for x in tmp_path.iterdir()] == [".scratch"]
+    del found
+    gc.collect()
+    assert not list(tmp_path.iterdir())
 
 
 def test_one_image_duplicates_and_blank_ones_are_collections_too():

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from uhseg_jax.backbones.weights.replacing import (
     put_in_place,
     require_replaceable,
 )
+from uhseg_jax.files import expand_home
 from uhseg_jax.scratch import scratch_folder
 
 _ENVIRONMENT = "UHSEG_CACHE"
@@ -50,11 +52,17 @@ def checkpoint_directory(directory: str | os.PathLike[str] | None = None) -> Pat
 
     Returns:
       An absolute path; it need not exist.
+
+    Raises:
+      FileNotFoundError: it is below a home that is not known.
     """
     chosen = directory or os.environ.get(_ENVIRONMENT)
     if not chosen:
-        chosen = platformdirs.user_cache_dir("uhseg_jax", appauthor=False)
-    return Path(chosen).expanduser().absolute()
+        try:
+            chosen = platformdirs.user_cache_dir("uhseg_jax", appauthor=False)
+        except RuntimeError:  # of versions that look for the home themselves
+            chosen = "~"
+    return expand_home(chosen).absolute()
 
 
 def save_params(
@@ -227,13 +235,18 @@ def _copy(file: Path, copy: Path) -> None:
 
 
 def _require_space(params: Any, directory: Path) -> None:
-    """Orbax leaves its writing threads in disorder when a disk fills up under them."""
-    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(params)) + 2**20
+    """Orbax leaves its writing threads in disorder when they cannot write on."""
+    sizes = [leaf.nbytes for leaf in jax.tree.leaves(params)]
+    needed = sum(sizes) + 2**20
     free = shutil.disk_usage(directory).free
     if free < needed:
         raise OSError(
             errno.ENOSPC, f"{needed:,} bytes are needed and {free:,} are free"
         )
+    if hasattr(os, "posix_fallocate"):
+        # Quotas and limits on the size of a file show only where space is taken.
+        with tempfile.TemporaryFile(dir=directory) as file:
+            os.posix_fallocate(file.fileno(), 0, max(sizes, default=0) + 2**12)
 
 
 @contextlib.contextmanager

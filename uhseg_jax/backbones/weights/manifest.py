@@ -8,6 +8,7 @@ from uhseg_jax.backbones.weights.digests import file_sha256, files_digest
 from uhseg_jax.backbones.weights.errors import WeightsError
 from uhseg_jax.backbones.weights.places import is_plain_file
 from uhseg_jax.backbones.weights.sources import TOKENIZER_FILES
+from uhseg_jax.files import parse_json
 
 MANIFEST = "manifest.json"
 PARAMS = "params"
@@ -71,7 +72,7 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest:
     if not is_plain_file(folder / name):
         raise FileNotFoundError(f"{folder / name} is no regular file")
     with (folder / name).open("rb") as stream:
-        return Manifest(**json.loads(stream.read(_LARGEST)))
+        return Manifest(**parse_json(stream.read(_LARGEST)))
 
 
 def find_damage(folder: Path, manifest: Manifest) -> str:

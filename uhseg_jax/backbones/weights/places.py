@@ -21,6 +21,22 @@ def is_plain_file(path: Path) -> bool:
         return False
 
 
+def require_there(path: Path) -> None:
+    """Refuses what is neither a folder nor a regular file, or a link to one.
+
+    Raises:
+      WeightsError: it is missing, a FIFO or a device.
+    """
+    if path.is_dir() or path.is_file():
+        return
+    if os.path.lexists(path):
+        raise WeightsError(
+            f"{path} is no regular file (a FIFO, a device or a link to nothing, say); "
+            "expected a file of weights."
+        )
+    raise WeightsError(f"There is no weight file at {path}.")
+
+
 def require_within(folder: Path, name: str) -> Path:
     """A file below a folder, which may be a link only to others in it.
 
@@ -45,8 +61,7 @@ def require_within(folder: Path, name: str) -> Path:
             f"{path} is a link to a file outside {folder} and was not read; put the "
             "file itself there."
         )
-    if not real.is_file():
-        raise WeightsError(f"There is no weight file at {path}.")
+    require_there(path)
     return path
 
 

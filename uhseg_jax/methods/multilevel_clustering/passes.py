@@ -9,11 +9,8 @@ was.
 
 import contextlib
 import dataclasses
-import shutil
-import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -45,6 +42,7 @@ from uhseg_jax.methods.multilevel_clustering.upper_levels import (
 from uhseg_jax.refinement.foreground import refine_foreground
 from uhseg_jax.refinement.labels import resize_labels
 from uhseg_jax.refinement.refine import refine
+from uhseg_jax.scratch import scratch_folder
 from uhseg_jax.types import Float, Int, UInt8
 
 __all__ = ["LEVELS", "PASSES", "Discovery", "ImageRegions", "fit"]
@@ -154,8 +152,7 @@ def fit(segmenter: Segmenter, collection: Collection) -> Discovery:
 def _fit_in_scratch(segmenter: Segmenter, collection: Collection) -> Discovery:
     """In a temporary folder, which goes with what reads from it."""
     with contextlib.ExitStack() as stack:
-        scratch = Path(tempfile.mkdtemp(prefix="uhseg-"))
-        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        scratch = stack.enter_context(scratch_folder())
         found = fit(segmenter, dataclasses.replace(collection, folder=scratch))
         weakref.finalize(found.regions, stack.pop_all().close)
     return found

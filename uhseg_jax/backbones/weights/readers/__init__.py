@@ -1,12 +1,11 @@
 """Reading named arrays from weight files, none of which gets to run code."""
 
 import contextlib
-import functools
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
+from uhseg_jax.backbones.weights.places import require_there
 from uhseg_jax.backbones.weights.readers.budget import ANY_MODEL, Budget
 from uhseg_jax.backbones.weights.readers.diffusers import part_files
 from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError, Stored
@@ -17,6 +16,7 @@ from uhseg_jax.backbones.weights.readers.orbax_folders import read_orbax
 from uhseg_jax.backbones.weights.readers.safetensors import read_safetensors
 from uhseg_jax.backbones.weights.readers.sharded import INDEX_SUFFIXES, read_sharded
 from uhseg_jax.backbones.weights.readers.torch_files import read_torch
+from uhseg_jax.files import parse_json
 
 __all__ = [
     "ANY_MODEL",
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def _read_index(path: Path, budget: Budget) -> LazyArrays:
-    return read_sharded(path, functools.partial(read_tensors, budget=budget))
+    return read_sharded(path, budget, read_tensors)
 
 
 _READERS: dict[str, Callable[[Path, Budget], LazyArrays]] = {
@@ -82,8 +82,7 @@ def read_tensors(path: Path, budget: Budget = ANY_MODEL) -> LazyArrays:
     """
     kind = "an Orbax checkpoint" if path.is_dir() else _suffix(path)
     reader = read_orbax if path.is_dir() else _READERS.get(kind)
-    if not path.is_dir() and not path.is_file():
-        raise WeightsError(f"There is no weight file at {path}.")
+    require_there(path)
     if reader is None:
         raise WeightsError(
             f"{path} is not of a kind that weights are read from; expected "
@@ -152,6 +151,6 @@ def _appearance(path: Path) -> str:
         found = "a safetensors file"
     if not found and head.lstrip()[:1] == b"{" and size < _SMALL:
         with contextlib.suppress(ValueError):
-            json.loads(path.read_bytes())
+            parse_json(path.read_bytes())
             found = "a JSON file"
     return f"{size:,} bytes" + (f" that look like {found}" if found else "")

@@ -1,3 +1,4 @@
+import concurrent.futures
 import copy
 import json
 import os
@@ -8,8 +9,8 @@ import time
 import pytest
 
 from uhseg_jax import locks
-from uhseg_jax.runs import record
-from uhseg_jax.runs.record import RunError, claim, require
+from uhseg_jax.runs.claims import claim, require
+from uhseg_jax.runs.record import RECORD, RunError
 from uhseg_jax.runs.settings import digest
 from uhseg_jax.runs.shards import Share
 
@@ -153,7 +154,9 @@ def test_a_file_is_known_even_if_the_process_dies_before_or_after_the_rename(
         assert made.owns("metrics.json")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"epochs": 3}', "\udcff"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "3", '{"epochs": 3}', "\udcff", '{"a":' * 100_000]
+)
 def test_a_run_json_of_something_else_is_refused(tmp_path, content):
     (tmp_path / "run.json").write_text(content, errors="surrogateescape")
     with pytest.raises(RunError, match="holds something else"):
@@ -176,6 +179,14 @@ def test_runs_of_other_settings_cannot_begin_while_one_works(tmp_path):
             claimed(tmp_path, other)
         second.close()
     claimed(tmp_path, other)
+
+
+def test_files_that_are_written_at_once_are_all_recorded(tmp_path):
+    names = [f"images/worst-{i}.png" for i in range(12)]
+    with claim(tmp_path, SETTINGS) as made:
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda name: write(made, name, name), names))
+        assert all(map(made.owns, names))
 
 
 def test_every_process_of_a_run_forgets_what_is_in_its_own_folder(tmp_path):
@@ -291,11 +302,11 @@ def test_what_cannot_be_claimed_is_named(tmp_path):
         claimed(tmp_path / "file")
     with pytest.raises(RunError, match="file/out: expected to write it"):
         claimed(tmp_path / "file/out")
-    (tmp_path / record.RECORD).mkdir()
+    (tmp_path / RECORD).mkdir()
     with pytest.raises(RunError, match=r"run\.json: .* but this is a folder"):
         claimed(tmp_path)
-    (tmp_path / record.RECORD).rmdir()
-    os.mkfifo(tmp_path / record.RECORD)  # reading it would wait for ever
+    (tmp_path / RECORD).rmdir()
+    os.mkfifo(tmp_path / RECORD)  # reading it would wait for ever
     with pytest.raises(RunError, match=r"run\.json: .* no run wrote it"):
         claimed(tmp_path)
 

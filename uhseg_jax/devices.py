@@ -1,0 +1,53 @@
+"""The devices that JAX is told to use, and what to do where they are not there."""
+
+import functools
+
+import jax
+import jax.extend.backend
+
+__all__ = ["DeviceError", "require_devices"]
+
+_INSTALL = {
+    **dict.fromkeys(("cuda", "gpu"), "pip install 'jax[cuda13]'"),
+    "tpu": "pip install 'jax[tpu]'",
+    "rocm": "pip install 'jax[rocm7-local]'",
+}
+
+
+class DeviceError(RuntimeError):
+    """There is no device of the kind asked for; the message says what there is."""
+
+
+@functools.cache
+def require_devices() -> None:
+    """Starts JAX's devices; once they are there, this costs nothing.
+
+    Raises:
+      DeviceError: ``JAX_PLATFORMS`` names a kind that there is none of.
+    """
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        wanted = jax.config.values["jax_platforms"]
+        if not wanted:  # nothing was asked for, so this is another trouble
+            raise
+        lines = [_INSTALL[kind] for kind in wanted.split(",") if kind in _INSTALL]
+        advice = "".join(f"install what it needs with {x}, or " for x in lines[:1])
+        reason, *_ = str(error).partition(" (set JAX_PLATFORMS")
+        raise DeviceError(
+            f"JAX_PLATFORMS={wanted}: expected such a device, but JAX finds only "
+            f"{_present(wanted)} here{f' ({reason})' if reason else ''}; {advice}unset "
+            "JAX_PLATFORMS to use what is there."
+        ) from error
+
+
+def _present(wanted: str) -> str:
+    """The kinds of devices that there are, whatever was asked for."""
+    jax.config.update("jax_platforms", None)
+    try:
+        return ", ".join(sorted({x.platform for x in jax.devices()}))
+    except (RuntimeError, AssertionError):
+        return "none"
+    finally:
+        jax.extend.backend.clear_backends()
+        jax.config.update("jax_platforms", wanted)
