@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from trees import quadrants
 
-from uhseg_jax.export import ExportOptions, Result, open_formats
+from uhseg_jax.export import ExportOptions, Folder, Result, open_formats
 from uhseg_jax.export.png_files import is_own
 from uhseg_jax.images import ImageError
 from uhseg_jax.runs.images import find_run_images
@@ -35,7 +35,7 @@ def touch(*names):
 def draw(folder, name):
     """What an earlier run would have written."""
     pixels = np.zeros((8, 12, 3), np.uint8)
-    with open_formats(("png", "labels"), folder, ExportOptions((2,))) as writer:
+    with open_formats(("png", "labels"), Folder(folder), ExportOptions((2,))) as writer:
         writer.add(Result(name, name, pixels, quadrants()))
 
 

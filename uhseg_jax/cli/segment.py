@@ -27,7 +27,6 @@ from uhseg_jax.cli.segment_flags import (
     shard_of,
 )
 from uhseg_jax.runs import hosts, segment
-from uhseg_jax.runs.claims import require
 from uhseg_jax.runs.images import (
     FoundImages,
     RunImage,
@@ -94,7 +93,7 @@ def _segment(
     which: dict[str, Any] = {"formats": values.format}
     if values.join:
         with (
-            require(output, settings) as claimed,
+            segment.claim_joined(output, settings, **which) as claimed,
             _progress(len(images), ()) as callbacks,
         ):
             del callbacks["on_pass"]

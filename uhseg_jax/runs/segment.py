@@ -13,7 +13,7 @@ from uhseg_jax.export.png_files import is_own
 from uhseg_jax.methods.method import Collection, kept_files
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs import hosts
-from uhseg_jax.runs.claims import Claim, claim
+from uhseg_jax.runs.claims import Claim, claim, require
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.items import Item, read_item, segment_items, write_item
 from uhseg_jax.runs.read_ahead import read_ahead
@@ -25,6 +25,7 @@ __all__ = [
     "Failure",
     "Report",
     "claim_images",
+    "claim_joined",
     "join_results",
     "segment_images",
     "settings_of",
@@ -78,19 +79,13 @@ def claim_images(
     The processes of `jax.distributed` call it together; shards need not.
     """
     claims: list[Claim] = []
-    of_run = {
-        output / file: exporter
-        for exporter in map(export.EXPORTERS.find, formats)
-        for file in exporter.files([])
-    }
     hosts.first_then_others(
         lambda: claims.append(
             claim(
                 output,
                 settings,
                 results=_results_in(output),
-                files=of_run,
-                is_own=lambda path: of_run[path].is_own(path),
+                files=_files_of_run(output, formats),
                 forget=kept_files(output),
                 overwrite=overwrite,
                 shared=shard is not None or hosts.index() > 0,
@@ -99,6 +94,13 @@ def claim_images(
         name=str(output),
     )
     return claims[0]
+
+
+def claim_joined(
+    output: Path, settings: Settings, *, formats: Sequence[str] = export.DEFAULT_FORMATS
+) -> Claim:
+    """The claim of a folder for `join_results`; see `claims.require`."""
+    return require(output, settings, files=_files_of_run(output, formats))
 
 
 def segment_images(
@@ -175,7 +177,7 @@ def segment_images(
         options = export.ExportOptions(tuple(levels), fitted.num_categories)
         wanted = share.of(len(images))
         with (
-            export.open_formats(own, claimed.output, options) as writer,
+            export.open_formats(own, claimed, options) as writer,
             _batches(prepare, wanted, batch_size) as batches,
         ):
             for batch in batches:
@@ -212,7 +214,7 @@ def join_results(
 
     Args:
       images: all images of the run.
-      claimed: the folder with their trees, of `claims.require`.
+      claimed: the folder with their trees, of `claim_joined`.
       formats: of `export.EXPORTERS`; those of single images are ignored.
       on_done: called after every image with it and, if it failed, a sentence.
 
@@ -229,7 +231,7 @@ def join_results(
     output = claimed.output
     missing, failures = [], []
     with (
-        export.open_formats(formats, output, export.ExportOptions()) as writer,
+        export.open_formats(formats, claimed, export.ExportOptions()) as writer,
         _batches(prepare, range(len(images)), 1) as batches,
     ):
         for item in itertools.chain.from_iterable(batches):
@@ -256,6 +258,12 @@ def _batches(
     return contextlib.closing(
         read_ahead(prepare, indices, batch_size, size=lambda item: item.size)
     )
+
+
+def _files_of_run(output: Path, formats: Sequence[str]) -> Iterator[Path]:
+    """The files that some formats have for all images together."""
+    for exporter in map(export.EXPORTERS.find, formats):
+        yield from (output / file for file in exporter.files(()))
 
 
 def _results_in(output: Path) -> Iterator[Path]:
