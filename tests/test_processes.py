@@ -55,12 +55,6 @@ def test_nothing_in_the_current_folder_is_run(beside_images):
     assert sorted(beside_images.rglob("*")) == before
 
 
-def test_a_module_of_ours_is_found_wherever_the_package_lies():
-    found = run_module("uhseg_jax.nothing", [])
-    assert "No module named" in found.stderr.splitlines()[-1]
-    assert "nothing" in found.stderr.splitlines()[-1]
-
-
 def sleeper(file: Path) -> list[str]:
     """Arguments of a process that writes its number and then sleeps."""
     writes = f"import os, time; open({str(file)!r}, 'w').write(str(os.getpid()))"

@@ -9,14 +9,15 @@ import io
 import os
 import random
 import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageSequence, PngImagePlugin
 
-__all__ = ["Made", "encoded", "files_below", "make_files"]
+from tests.campaigns.image_bombs import bombs, encoded
+
+__all__ = ["Made", "files_below", "make_files"]
 
 # What a run owes a file.
 RESULT, SENTENCE, EITHER, PASSED = "a result", "a sentence", "either", "passed over"
@@ -155,13 +156,6 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
-def encoded(image: Image.Image, form: str, **options: object) -> bytes:
-    """The bytes of an image file."""
-    stream = io.BytesIO()
-    image.save(stream, form, **options)
-    return stream.getvalue()
-
-
 def _good(maker: _Maker) -> None:
     """Every format and mode, which all must have results."""
     for suffix, (form, modes) in _FORMATS.items():
@@ -219,41 +213,6 @@ def _odd(maker: _Maker) -> None:
     maker.bytes(b"no image", ".jpg", SENTENCE)
     maker.bytes(bytes(100_000), ".png", SENTENCE)
     maker.bytes(encoded(maker.image, "PNG") + b"more" * 1000, ".png", RESULT)
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    checksum = struct.pack(">I", zlib.crc32(kind + data))
-    return struct.pack(">I", len(data)) + kind + data + checksum
-
-
-def png_of(width: int, height: int, data: bytes, *more: bytes) -> bytes:
-    """A PNG that says it has a size, whatever its data."""
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = [_chunk(b"IHDR", head), *more, _chunk(b"IDAT", data), _chunk(b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-
-
-def _bombs(maker: _Maker) -> None:
-    """Small files that claim or unpack to far more than they are."""
-    small, huge = zlib.compress(bytes(1000)), zlib.compress(bytes(60_000_000), 9)
-    for side in (9_000, 13_000, 20_000, 65_535, 2**31 - 1):
-        maker.bytes(png_of(side, side, small), ".png", SENTENCE)
-        maker.bytes(png_of(side, side, huge), ".png", SENTENCE)
-        head = struct.pack("<2sIHHIIiiHHIIiiII", *_bmp(side))
-        maker.bytes(head, ".bmp", SENTENCE)
-        maker.bytes(f"P6\n{side} {side}\n255\n".encode(), ".ppm", SENTENCE)
-        size = struct.pack("<HH", min(side, 65_535), min(side, 65_535))
-        gif = encoded(maker.image, "GIF")
-        maker.bytes(gif[:6] + size + gif[10:], ".gif", EITHER)
-    text = zlib.compress(bytes(50_000_000), 9)
-    for chunk in (b"zTXt", b"iCCP"):
-        bomb = _chunk(chunk, b"name\0\0" + text)
-        rows = zlib.compress(bytes(30 * 121))
-        maker.bytes(png_of(40, 30, rows, bomb), ".png", EITHER)
-    flat = Image.new("RGB", (16_000, 10_000))
-    maker.bytes(encoded(flat, "WEBP", method=0, quality=1), ".webp", EITHER)
-    maker.bytes(encoded(flat, "JPEG", quality=1), ".jpg", EITHER)
-    maker.bytes(encoded(flat, "PNG"), ".png", EITHER)
     tif = bytearray(encoded(maker.image, "TIFF"))
     first = struct.unpack_from("<I", tif, 4)[0]
     (entries,) = struct.unpack_from("<H", tif, first)
@@ -261,9 +220,10 @@ def _bombs(maker: _Maker) -> None:
     maker.bytes(bytes(tif), ".tif", RESULT)
 
 
-def _bmp(side: int) -> tuple[object, ...]:
-    side = min(side, 2**31 - 1)
-    return (b"BM", 54, 0, 0, 54, 40, side, side, 1, 24, 0, 0, 2835, 2835, 0, 0)
+def _bombs(maker: _Maker) -> None:
+    """Small files that claim or unpack to far more than they are."""
+    for data, suffix, is_refused in bombs(maker.image):
+        maker.bytes(data, suffix, SENTENCE if is_refused else EITHER)
 
 
 def _disguised(maker: _Maker) -> None:

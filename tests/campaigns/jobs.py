@@ -32,6 +32,12 @@ __all__ = ["IMAGES", "SMALL", "Job", "all_jobs", "drawing", "environment", "same
 IMAGES = 12
 # A small method, on a model that is restored sooner than a random one is made.
 SMALL = (*(x for x in PRESET if "model" not in x), "--model=campaign_hub")
+# A method that learns from all images together, in passes that keep what they found.
+_COLLECTION = (
+    *("--method=multilevel_clustering", "--model=campaign_hub", "--grid=6"),
+    *("--config.crop_grid=2", "--config.num_groups=2", "--config.num_categories=2"),
+    *("--config.sample_size=400", "--config.kmeans_restarts=1"),
+)
 # Three megabytes of parameters, so that there is a moment in which they are written.
 _SPEC = ViTSpec(patch=14, width=96, depth=7, heads=2, native_grid=5)
 
@@ -111,7 +117,8 @@ def all_jobs(sandbox: Sandbox, place: Place) -> Iterator[dict[str, Job]]:
         ending = converting.run(sandbox.cache)
         assert not ending.status, ending.said
         jobs = [
-            _segmenting(sandbox, place),
+            _segmenting("segment", sandbox, place, SMALL),
+            _segmenting("collect", sandbox, place, _COLLECTION),
             _scoring(data, place),
             converting,
             *(_converting(f"fetch by {x}", v, place) for x, v in variants.items()),
@@ -119,12 +126,12 @@ def all_jobs(sandbox: Sandbox, place: Place) -> Iterator[dict[str, Job]]:
         yield {job.name: job for job in jobs}
 
 
-def _segmenting(sandbox: Sandbox, place: Place) -> Job:
+def _segmenting(name: str, sandbox: Sandbox, place: Place, flags: Sequence[str]) -> Job:
     photos = sandbox.user / "photos"
     return Job(
-        "segment",
+        name,
         segment.main,
-        lambda output: ["uhseg-segment", photos, f"--output={output}", *SMALL],
+        lambda output: ["uhseg-segment", photos, f"--output={output}", *flags],
         place,
     )
 

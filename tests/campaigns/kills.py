@@ -2,11 +2,11 @@
 
 Usage: python -m tests.campaigns.kills [JOB]... [--seed=1] [--minutes=6] [--kills=100]
 
-JOB is one of segment, score, draw, convert, fetch; all of them by default, each for so
-many minutes at most. A job is killed so many times, by SIGKILL mostly, in chains of
-about ten kills on one folder; after each kill what lies under the name of a result must
-be whole, and nothing may run on. At the end of a chain the job runs undisturbed: its
-results must be those of a run that was never disturbed, byte for byte.
+JOB is one of segment, collect, score, draw, convert, fetch; all of them by default,
+each for so many minutes at most. A job is killed so many times, by SIGKILL mostly, in
+chains of about ten kills on one folder; after each kill what lies under the name of a
+result must be whole, and nothing may run on. At the end of a chain the job runs
+undisturbed: its results must be those of a run that was never disturbed, byte for byte.
 """
 
 import itertools
@@ -27,6 +27,7 @@ _PATIENCE = 5.0  # seconds from SIGINT to the end
 _HEEDED = 1.0  # of a run that ends well although it was interrupted
 _GROUPS = {
     "segment": ("segment",),
+    "collect": ("collect",),
     "score": ("score",),
     "draw": ("draw segments", "draw scores"),
     "convert": ("convert",),

@@ -18,13 +18,12 @@ from tests.backbones.diffusion.diffusers_folder import MICRO, write_folder
 from tests.backbones.hugging_face import TINY, hugging_face_tensors
 from tests.backbones.torch_pickles import write_arrays, write_legacy, write_zip
 from tests.campaigns import hostile_pickles
-from tests.campaigns.hostile_archives import archives, folders, headers
+from tests.campaigns.hostile_archives import Hostile, archives, headers
+from tests.campaigns.hostile_folders import folders
 
 __all__ = ["MEMBER", "Hostile", "damaged", "hostile", "write_good"]
 
 MEMBER = "tiny/weights.safetensors"
-# A file or folder, what is wrong with it, and whether it must be refused.
-Hostile = tuple[Path, str, bool]
 
 
 def write_good(folder: Path) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from png_chunks import grey_png
 from pycocotools.coco import COCO
 from small_runs import PRESET, photograph
 
-from uhseg_jax import methods
+from uhseg_jax import images, methods
 from uhseg_jax.cli.flags import refinement_of
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.cli.segment import main
@@ -192,6 +193,21 @@ def test_a_broken_image_is_named_and_the_rest_is_done(done, photos, capsys):
     assert "0 segmented, 3 done before, 3 failed" in said.out
     assert len(names_listed(out)) == 3
     assert "broken.npz" not in files(out)
+
+
+def test_places_that_cannot_be_searched_are_named(done, photos, monkeypatch, capsys):
+    search = images.search
+
+    def searched(specs):
+        more = {"problems": ("lost+found: no.",), "notes": ("a.heic: left out.",)}
+        return dataclasses.replace(search(specs), **more)
+
+    monkeypatch.setattr(images, "search", searched)
+    assert segment(photos, output=done / "out") == 1
+    said = capsys.readouterr()
+    assert "0 segmented, 3 done before, 0 failed" in said.out
+    assert said.err.count("lost+found: no.") == 2  # at once and at the end
+    assert said.err.count("a.heic: left out.") == 1
 
 
 def test_images_of_any_kind_give_results(tmp_path, out):

@@ -57,7 +57,7 @@ def test_the_list_of_formats_is_closed():
         (_saved("EPS"), "is PostScript"),
         (b"%PDF-1.7", "is a PDF document"),
         (b"<svg xmlns=", "is an SVG drawing"),
-        (b"\0\0\0\x18ftypheic", "is an HEIC image"),
+        (b"\0\0\0\x18ftypheic", r"is an HEIC image; convert it to JPEG, or pip"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "is a JPEG XL image"),
         (b"version https://git-lfs.github.com/spec/v1", "Git LFS pointer"),
         (DNG, "a camera's raw data; develop it"),

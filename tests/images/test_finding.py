@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uhseg_jax.images import ImageError, find_images, natural_order, search
+from uhseg_jax.images.kinds import OTHER_SUFFIXES
 
 
 @pytest.fixture
@@ -198,6 +199,11 @@ def test_kinds_that_are_not_read_are_counted(tmp_path):
         assert _names(found.paths, tmp_path) == ["a.jpg", "f.mpo", "g.j2k"]
         assert found.notes == (note,)
     assert not search(f"{tmp_path}/*.jpg").notes
+    if ".heic" in OTHER_SUFFIXES:
+        (tmp_path / "h.HEIC").touch()
+        (note,) = search(tmp_path).notes
+        assert note.startswith("4 files of kinds that are not read (.cr2 1, .dng 2, .h")
+        assert note.endswith("; pip install 'uhseg_jax[heif]' to read HEIC.")
     with pytest.raises(ImageError, match=r"no image.*1 file of a kind .*\(\.cr2 1\)"):
         search(f"{tmp_path}/*.cr2")
 

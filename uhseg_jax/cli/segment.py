@@ -75,11 +75,17 @@ def _run(argv: Sequence[str]) -> int:
     is_joined = not values.shard and hosts.index() == 0
     if "html" in values.format and done and is_joined:
         terminal.out(f"Open {(output / 'index.html').absolute()} in a browser.")
-    if report.failures:
-        terminal.err("These images have no result:")
-        for failure in report.failures:
-            terminal.err(f"  {terminal.printable(failure.reason, one_line=True)}")
+    _complain("These images have no result:", [x.reason for x in report.failures])
+    _complain("These places were not searched:", found.problems)
     return 1 if report.failures or found.problems else 0
+
+
+def _complain(title: str, sentences: Sequence[str]) -> None:
+    """Lists what went wrong, if anything did."""
+    if sentences:
+        terminal.err(title)
+    for sentence in sentences:
+        terminal.err(f"  {terminal.printable(sentence, one_line=True)}")
 
 
 def _segment(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from PIL import Image, UnidentifiedImageError
 
-from uhseg_jax.images.kinds import formats, is_raw, other_kind, tiff_kind
+from uhseg_jax.images.kinds import HEIF_ADVICE, formats, is_raw, other_kind, tiff_kind
 from uhseg_jax.images.memory import require_memory
 from uhseg_jax.images.sources import (
     DEFAULT_MEMORY,
@@ -138,4 +138,6 @@ def _no_image(name: str, found: str) -> ImageError:
     advice = "replace it, or convert it to PNG or JPEG"
     if found == "a camera's raw data":
         advice = "develop it to PNG, TIFF or JPEG"
+    if found == "an HEIC image":
+        advice = f"convert it to JPEG, or {HEIF_ADVICE}"
     return ImageError(f"{name}: expected an image file, but it is {found}; {advice}.")

@@ -9,6 +9,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 from uhseg_jax.images.sources import OpenFile
 
 __all__ = [
+    "HEIF_ADVICE",
+    "HEIF_SUFFIXES",
     "IMAGE_SUFFIXES",
     "OTHER_SUFFIXES",
     "formats",
@@ -25,7 +27,7 @@ _FORMATS = (
 )
 
 _AVIF = (".avif", ".avifs")
-_HEIF = (".heic", ".heif", ".hif")
+HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 
 # Camera raw, documents and pictures that nothing here decodes.
 _NEVER = (
@@ -54,7 +56,7 @@ _BEGINNINGS = (
     (4, b"ftypcrx", "a camera's raw data"),
     (4, b"ftyphei", "an HEIC image"),
     (4, b"ftyphev", "an HEIC image"),
-    (4, b"ftypmif1", "an HEIF image"),
+    (4, b"ftypmif1", "an HEIC image"),
     (4, b"ftypavif", "an AVIF image"),
     (8, b"CR\x02\x00", "a camera's raw data"),
     (0, b"FUJIFILMCCD-RAW", "a camera's raw data"),
@@ -72,20 +74,21 @@ _DNG_VERSION, _SUBFILE_TYPE, _SUB_IFDS = 50706, 254, 330
 _HAS_AVIF = "avif" in features.modules and features.check("avif")  # Pillow 11.3
 # A library that may be installed beside Pillow (`pip install 'uhseg_jax[heif]'`).
 _HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
+HEIF_ADVICE = "pip install 'uhseg_jax[heif]' to read HEIC"
 
 IMAGE_SUFFIXES: tuple[str, ...] = (
     *(".apng", ".bmp", ".dib", ".gif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe"),
     *(".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pfm", ".pgm", ".png", ".pnm"),
     *(".ppm", ".tga", ".tif", ".tiff", ".webp"),
     *(_AVIF if _HAS_AVIF else ()),
-    *(_HEIF if _HAS_HEIF else ()),
+    *(HEIF_SUFFIXES if _HAS_HEIF else ()),
 )
 
 # Images of kinds that are not read.
 OTHER_SUFFIXES: tuple[str, ...] = (
     *_NEVER,
     *(() if _HAS_AVIF else _AVIF),
-    *(() if _HAS_HEIF else _HEIF),
+    *(() if _HAS_HEIF else HEIF_SUFFIXES),
 )
 
 

@@ -8,7 +8,12 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from uhseg_jax.images.kinds import IMAGE_SUFFIXES, OTHER_SUFFIXES
+from uhseg_jax.images.kinds import (
+    HEIF_ADVICE,
+    HEIF_SUFFIXES,
+    IMAGE_SUFFIXES,
+    OTHER_SUFFIXES,
+)
 from uhseg_jax.images.sources import PathLike, not_regular
 
 __all__ = ["Walk", "is_pattern", "natural_order"]
@@ -49,7 +54,9 @@ class Walk:
             count = self._kinds.total()
             files = "1 file of a kind" if count == 1 else f"{count} files of kinds"
             verb = "is" if count == 1 else "are"
-            notes.append(f"{files} that {verb} not read ({kinds}).")
+            has_heif = not self._kinds.keys().isdisjoint(HEIF_SUFFIXES)
+            advice = f"; {HEIF_ADVICE}" if has_heif else ""
+            notes.append(f"{files} that {verb} not read ({kinds}){advice}.")
         return notes
 
     def leave_out(self, path: PathLike, reason: str) -> None:

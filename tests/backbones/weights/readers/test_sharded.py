@@ -7,7 +7,7 @@ from safetensors.numpy import save_file
 from torch_pickles import write_arrays
 
 from uhseg_jax.backbones import WeightsError
-from uhseg_jax.backbones.weights.readers import read_tensors
+from uhseg_jax.backbones.weights.readers import Budget, read_tensors, sharded
 from uhseg_jax.backbones.weights.readers.sharded import shard_files
 
 INDEX = "model.safetensors.index.json"
@@ -55,6 +55,21 @@ def test_an_index_that_does_not_fit_its_files_is_refused(named, sentence, tmp_pa
     save_file({"a": np.zeros(1)}, tmp_path / "w.safetensors")
     with pytest.raises(WeightsError, match=sentence):
         read_tensors(write_index(tmp_path, named))
+
+
+def test_arrays_of_all_files_are_counted_together(tmp_path, monkeypatch):
+    shards = {}
+    for shard in "ab":
+        arrays = {f"{shard}{index}": np.zeros(1) for index in range(60)}
+        save_file(arrays, tmp_path / f"{shard}.safetensors")
+        shards |= dict.fromkeys(arrays, f"{shard}.safetensors")
+    index = write_index(tmp_path, shards)
+    assert len(read_tensors(index, Budget(arrays=120))) == 120
+    with pytest.raises(WeightsError, match="holds 120 arrays; expected at most 100"):
+        read_tensors(index, Budget(arrays=100))
+    monkeypatch.setattr(sharded, "_MOST_SHARDS", 1)
+    with pytest.raises(WeightsError, match="names 2 files"):
+        read_tensors(index)
 
 
 def test_a_damaged_shard_is_named(tmp_path):

@@ -1,7 +1,6 @@
 """Reading named arrays from weight files, none of which gets to run code."""
 
 import contextlib
-import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -31,7 +30,7 @@ __all__ = [
 
 
 def _read_index(path: Path, budget: Budget) -> LazyArrays:
-    return read_sharded(path, functools.partial(read_tensors, budget=budget))
+    return read_sharded(path, budget, read_tensors)
 
 
 _READERS: dict[str, Callable[[Path, Budget], LazyArrays]] = {

@@ -18,7 +18,7 @@ _REPEATED = 64 << 20
 _SPREAD = 256 << 20  # bytes that are read for one which leaves some out
 _LARGEST = 2**48  # of the numbers that place a tensor; arithmetic with them stays quick
 _MOST_AXES = 64
-_LONGEST_NAME = 1000
+_LONGEST_NAME = 500
 DEEPEST_TREE = 64  # levels
 
 

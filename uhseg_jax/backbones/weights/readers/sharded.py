@@ -5,11 +5,13 @@ from pathlib import Path
 
 from uhseg_jax.backbones.weights.errors import WeightsError
 from uhseg_jax.backbones.weights.places import require_within
+from uhseg_jax.backbones.weights.readers.budget import Budget
 from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError
 from uhseg_jax.files import parse_json
 
 INDEX_SUFFIXES = (".index.json", ".index.fp16.json")
 _LARGEST_INDEX = 16 << 20  # bytes
+_MOST_SHARDS = 256
 
 
 def is_index(path: Path) -> bool:
@@ -66,22 +68,28 @@ def shard_files(index: Path) -> list[str]:
         raise WeightsError(f"{index} could not be read: {error}") from error
 
 
-def read_sharded(index: Path, read: Callable[[Path], LazyArrays]) -> LazyArrays:
+def read_sharded(
+    index: Path, budget: Budget, read: Callable[[Path, Budget], LazyArrays]
+) -> LazyArrays:
     """Opens every file that an index names.
 
     Args:
       index: the index; the files lie beside it.
+      budget: how many arrays there may be in all files together.
       read: opens one of them.
 
     Raises:
-      RefusedError: an array is not where the index says.
+      RefusedError: an array is not where the index says, or there are too many.
       WeightsError: a file is missing or damaged.
     """
     named = shard_names(index)
-    shards = {
-        name: read(require_within(index.parent, name))
-        for name in sorted(set(named.values()))
-    }
+    files = sorted(set(named.values()))
+    if len(files) > _MOST_SHARDS:
+        raise RefusedError(f"it names {len(files):,} files.")
+    shards: dict[str, LazyArrays] = {}
+    for name in files:
+        shards[name] = read(require_within(index.parent, name), budget)
+        budget.require_count(sum(map(len, shards.values())))
     for array, file in named.items():
         if array not in shards[file]:
             raise RefusedError(
