@@ -125,6 +125,7 @@ class Writer(Protocol):
         """
 
 
+@runtime_checkable
 class Destination(Protocol):
     """Where the files of formats come to be, such as the folder of a run."""
 
