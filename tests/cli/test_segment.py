@@ -341,11 +341,12 @@ def test_files_of_the_user_stay_as_they_are(done, photos, capsys):
     assert (out / "mine.npz").read_bytes() == mine
     for name in ("coco.json", "index.html"):
         ours = (out / name).read_bytes()
-        (out / name).write_text("mine")
+        (out / name).write_bytes(ours + b"\n")  # corrected by hand
         before = times(out)
-        assert segment(photos, output=out) == 1
-        said = capsys.readouterr().err.splitlines()[-1]
-        assert f"{out / name}: the file is there, but no run wrote it" in said
+        for flag in ("--batch_size=1", "--join"):
+            assert segment(photos, flag, output=out) == 1
+            said = capsys.readouterr().err.splitlines()[-1]
+            assert f"{out / name}: the file is there, but no run wrote it" in said
         assert times(out) == before
         (out / name).write_bytes(ours)
     (out / "index.html").write_text("mine")

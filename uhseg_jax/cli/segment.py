@@ -106,7 +106,7 @@ def _segment(
             return segment.join_results(images, claimed, **which, **callbacks)
     which["shard"] = shard
     claimed = segment.claim_images(
-        output, settings, overwrite=values.overwrite, **which
+        output, settings, images, overwrite=values.overwrite, **which
     )
     share = (shard or hosts.share()).of(len(images))
     with claimed, _progress(len(share), segmenter.method.passes) as callbacks:

@@ -136,7 +136,8 @@ def claim(
       is_own: whether a file carries the mark of a run; those that `Claim.write` wrote
         are known without.
       forget: files of runs to delete before the settings come into force, since a
-        method or an evaluation would go on from them.
+        method or an evaluation would go on from them, or people take them for results
+        of these. Those that `Claim.write` recorded go in any case.
       overwrite: bring the settings into force anew, whatever was there.
       shared: other processes of the same run work in the folder as well, so with the
         same settings there is nothing to bring into force.
@@ -151,7 +152,7 @@ def claim(
             "another --output folder."
         )
     output.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(output / LOCK)
+    lock = _lock_of(output)
     try:
         _take(lock, output, settings, may_join=shared or not overwrite)
         for path in files:
@@ -195,6 +196,16 @@ def require(output: Path, settings: Settings, *, files: Iterable[Path] = ()) -> 
     return claim(output, settings, files=files, shared=True)
 
 
+def _lock_of(output: Path) -> FileLock:
+    path = output / LOCK
+    try:
+        return FileLock(path)
+    except FileExistsError as error:
+        raise RunError(
+            f"{path}: {error.strerror}; rename it, or give another --output folder."
+        ) from error
+
+
 def _take(lock: FileLock, output: Path, settings: Settings, *, may_join: bool) -> None:
     """Takes the lock alone, or a share beside processes with the same settings."""
     record = None
@@ -217,10 +228,11 @@ def _bring_into_force(
 ) -> None:
     """Writes the record, unless it is there; only one process does so at a time."""
     record = read_record(output, strict=not overwrite)
+    recorded = [output / x for x in (record.files if record else ()) if owns(output, x)]
     if record is not None and not overwrite:
         if record.is_of(settings):
             return
-        if any(os.path.exists(x) for x in results):
+        if recorded or any(os.path.exists(x) for x in results):
             # Without locks another process may have begun meanwhile.
             record = read_record(output, strict=True) or record
             if record.is_of(settings):
@@ -230,10 +242,11 @@ def _bring_into_force(
         old.unlink(missing_ok=True)
     if record is not None and record.is_of(settings):
         return
+    for old in recorded:
+        old.unlink(missing_ok=True)
     # Without locks, of several processes that begin together the first one writes it.
     replace = record is not None or overwrite
-    in_force = Record(settings, record.files if record else {})
-    write_record(output, in_force, replace=replace)
+    write_record(output, Record(settings), replace=replace)
 
 
 def _busy(output: Path, record: Record | None, wanted: Settings) -> str:

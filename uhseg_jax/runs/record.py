@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from uhseg_jax.export.exporter import IsOwn
 from uhseg_jax.files import parse_json, sha256_of, write_json
@@ -89,21 +90,41 @@ def read_record(output: Path, *, strict: bool) -> Record | None:
                     "file; rename it, or give another --output folder."
                 )
             continue
-        try:
-            found = parse_json(path.read_bytes())
-        except ValueError:
-            found = None
-        if isinstance(found, dict) and "weights_sha256" in found:
-            files = found.pop(_FILES, None)
-            if isinstance(files, dict):
-                return Record(found, files)
-            return Record(found, is_old=True)
+        if record := _parsed(path.read_bytes()):
+            return record
         if strict and path.name == RECORD:
             raise RunError(
                 f"{path}: expected the settings of a run, but the file holds something "
                 "else; give another --output folder, or replace it with --overwrite."
             )
     return None
+
+
+def _parsed(content: bytes) -> Record | None:
+    """The record that a file holds; None if it holds something else."""
+    try:
+        found = parse_json(content)
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or "weights_sha256" not in found:
+        return None
+    if not isinstance(found.get("kind", ""), str):
+        return None
+    if _FILES not in found:
+        return Record(found, is_old=True)
+    files = found.pop(_FILES)
+    return Record(found, files) if _are_files(files) else None
+
+
+def _are_files(value: Any) -> bool:
+    """Whether these are digests of files by their names below a folder."""
+    return isinstance(value, dict) and all(
+        isinstance(digests, list)
+        and all(isinstance(x, str) for x in digests)
+        and not os.path.isabs(name)
+        and ".." not in Path(name).parts
+        for name, digests in value.items()
+    )
 
 
 def write_record(output: Path, record: Record, *, replace: bool = True) -> None:

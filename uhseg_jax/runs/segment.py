@@ -17,8 +17,8 @@ from uhseg_jax.runs.claims import Claim, claim, require
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.items import Item, read_item, segment_items, write_item
 from uhseg_jax.runs.read_ahead import read_ahead
-from uhseg_jax.runs.record import RunError, naming_the_file
-from uhseg_jax.runs.settings import Settings, describe
+from uhseg_jax.runs.record import RunError, naming_the_file, read_record
+from uhseg_jax.runs.settings import Settings, describe, digest
 from uhseg_jax.runs.shards import Share
 
 __all__ = [
@@ -69,6 +69,7 @@ def settings_of(segmenter: Segmenter, images: Sequence[RunImage]) -> Settings:
 def claim_images(
     output: Path,
     settings: Settings,
+    images: Sequence[RunImage],
     *,
     formats: Sequence[str] = export.DEFAULT_FORMATS,
     shard: Share | None = None,
@@ -76,7 +77,9 @@ def claim_images(
 ) -> Claim:
     """Makes a folder the output of runs with these settings; see `claims.claim`.
 
-    The processes of `jax.distributed` call it together; shards need not.
+    What was drawn of these images with other settings goes, so that it does not stay
+    beside their new trees, whatever the formats. The processes of `jax.distributed`
+    call it together; shards need not.
     """
     claims: list[Claim] = []
     hosts.first_then_others(
@@ -86,7 +89,7 @@ def claim_images(
                 settings,
                 results=_results_in(output),
                 files=_files_of_run(output, formats),
-                forget=kept_files(output),
+                forget=_replaced_by(output, settings, images, overwrite=overwrite),
                 overwrite=overwrite,
                 shared=shard is not None or hosts.index() > 0,
             )
@@ -267,8 +270,27 @@ def _files_of_run(output: Path, formats: Sequence[str]) -> Iterator[Path]:
 
 
 def _results_in(output: Path) -> Iterator[Path]:
-    """Files that runs of any settings left in a folder."""
-    of_the_run = (x for x in export.EXPORTERS.values() if not x.per_image)
-    yield from (output / file for x in of_the_run for file in x.files(()))
-    yield from output.rglob("*.npz")
+    """Files that runs of any settings left in a folder, besides recorded ones."""
+    yield from kept_files(output)
+    yield from filter(export.EXPORTERS["npz"].is_own, output.rglob("*.npz"))
     yield from filter(is_own, output.rglob("*.png"))
+
+
+def _replaced_by(
+    output: Path, settings: Settings, images: Sequence[RunImage], *, overwrite: bool
+) -> Iterator[Path]:
+    """Files of earlier runs in a folder that new settings make worthless.
+
+    They are what methods kept under settings of which the folder knows, and drawings
+    of these very images.
+    """
+    record = read_record(output, strict=False)
+    known = [record.settings] if record else []
+    if overwrite:  # what was kept of the same settings is found anew
+        known.append(settings)
+    digests = {digest(x) for x in known}
+    yield from (x for x in kept_files(output) if x.parent.parent.name in digests)
+    if record is not None and not record.is_of(settings):
+        for image in images:
+            drawings = (output / x for x in export.image_files(image.name))
+            yield from filter(is_own, drawings)
