@@ -109,8 +109,10 @@ class Claim:
                 )
             # Until the rename the file that is there is ours as well.
             there = [sha256_of(self.output / name)] if self.owns(name) else []
-            record.files[name] = [*dict.fromkeys([*there, sha256_of(aside)])]
-            write_record(self.output, record)
+            digests = [*dict.fromkeys([*there, sha256_of(aside)])]
+            if record.files.get(name) != digests:
+                record.files[name] = digests
+                write_record(self.output, record)
 
 
 @naming_the_file()

@@ -175,16 +175,7 @@ def find_run_images(
 
     _tell_namesakes_apart(below, name_of)
     names = {path: name_of(path) for path in below}
-    taken = {(real(path.parent), path.name): path for path in below}
-    problems = dict(_problems(names))
-    for path, name in names.items():
-        for file in map(output.joinpath, image_files(name)):
-            if photograph := taken.get((real(file.parent), file.name)):
-                problems.setdefault(
-                    path,
-                    f"{path}: its overlay would replace {photograph}; give another "
-                    "--output folder.",
-                )
+    problems = dict(_problems(names, output, real))
     found_images = tuple(
         RunImage(
             path, names[path], relative.as_posix(), problems.get(path, ""), decoding
@@ -240,12 +231,17 @@ def _tell_namesakes_apart(
             below |= {path: Path(os.path.relpath(path, shared)) for path in group}
 
 
-def _problems(names: dict[Path, str]) -> Iterator[tuple[Path, str]]:
+def _problems(
+    names: dict[Path, str], output: Path, real: Callable[[Path], str]
+) -> Iterator[tuple[Path, str]]:
     """The images that can have no result, with sentences on why."""
     per_image = [name for name, x in EXPORTERS.items() if x.per_image]
     folders = {x for name in names.values() for x in Path(name).parents}
+    photographs = {(real(path.parent), path.name): path for path in names}
     taken: dict[str, Path] = {}
     for path, name in names.items():
+        drawings = map(output.joinpath, image_files(name))
+        places = [(real(x.parent), x.name) for x in drawings]
         first = taken.setdefault(name, path)
         files = set(result_files(per_image, [name]))
         above = {x.as_posix() for x in Path(name).parents}
@@ -268,4 +264,10 @@ def _problems(names: dict[Path, str]) -> Iterator[tuple[Path, str]]:
                 path,
                 f"{path}: its results would be called {min(files & folders)}, as the "
                 "folder for those of other images is; rename the image or the folder.",
+            )
+        elif replaced := next(filter(None, map(photographs.get, places)), None):
+            yield (
+                path,
+                f"{path}: its overlay would replace {replaced}; give another --output "
+                "folder.",
             )
