@@ -13,7 +13,7 @@ try:
 except ImportError:  # a system without them
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["FileLock", "for_a_moment", "keep_trying"]
+__all__ = ["FileLock", "for_a_moment", "keep_trying", "try_lock"]
 
 _STEP = 0.02  # seconds between two tries
 
@@ -88,6 +88,23 @@ class FileLock:
             return os.path.samestat(os.fstat(self._handle or 0), os.stat(self._path))
         except FileNotFoundError:
             return False
+
+
+def try_lock(handle: int) -> bool | None:
+    """Locks an open file for this process alone, until it is closed.
+
+    Returns:
+      Whether nobody else has it; None where the file system knows no locks.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def keep_trying(attempt: Callable[[], bool], *, patience: float = 10.0) -> bool:

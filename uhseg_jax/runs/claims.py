@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from uhseg_jax.export.exporter import IsOwn
-from uhseg_jax.files import atomic_write, remove_parts, sha256_of
+from uhseg_jax.files import STALE_AFTER, atomic_write, remove_parts, sha256_of
 from uhseg_jax.locks import FileLock, for_a_moment, keep_trying
 from uhseg_jax.runs.record import (
     RECORD,
@@ -29,7 +29,6 @@ __all__ = ["LOCK", "Claim", "claim", "require"]
 LOCK = ".run.lock"
 _COMMANDS = {"segment": "uhseg-segment", "evaluate": "uhseg-evaluate"}
 _ADVICE = "give another --output folder, or replace them with --overwrite."
-_STALE_AFTER = 3600.0  # seconds; files being written change more often than that
 
 
 class Claim:
@@ -162,7 +161,8 @@ def claim(
                 raise RunError(sentence)
         if lock.is_alone:
             _bring_into_force(output, settings, results, forget, overwrite=overwrite)
-            age = 0.0 if lock.is_real and not shared else _STALE_AFTER
+            # Processes on other machines may not see our locks, nor we theirs.
+            age = STALE_AFTER if shared else 0.0
             remove_parts(output, age=age, beside=RECORD)
             keep_trying(lock.try_shared)
         written = read_record(output, strict=True)

@@ -67,18 +67,29 @@ class RunImage:
         """The pixels, and a digest of the very bytes that they were decoded from.
 
         Raises:
-          images.ImageError: it cannot be read, or has a problem.
+          images.ImageError: it cannot be read, has a problem, or is not what it was
+            when its `identity` was looked up.
         """
         with self._enough_memory():
             content = self._content()
             digest = _digest(content)
+            if vars(self).get("identity", digest) != digest:
+                raise images.ImageError(
+                    f"{self.source}: the image changed while the run was going on; "
+                    "run again when it is as it should be."
+                )
             if isinstance(content, bytes):
                 options = dataclasses.asdict(self.decoding)
                 content = images.read_image(content, name=str(self.source), **options)
         return content, digest
 
+    @functools.cached_property
     def identity(self) -> str:
-        """The digest alone, and "absent" where the file cannot be had."""
+        """The digest alone, and "absent" where the file cannot be had.
+
+        Looked up once. From then on `read` refuses other bytes, so that all passes of a
+        run are over the same image.
+        """
         try:
             with self._enough_memory():
                 return _digest(self._content())

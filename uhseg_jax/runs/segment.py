@@ -60,7 +60,7 @@ def settings_of(segmenter: Segmenter, images: Sequence[RunImage]) -> Settings:
 
     Where a method learns from all images they are read for it.
     """
-    identities = (f"{x.name}\0{x.identity()}" for x in images)
+    identities = (f"{x.name}\0{x.identity}" for x in images)
     bands = images[0].decoding.bands if images else None
     others = {} if bands is None else {"bands": bands}
     return describe("segment", segmenter, identities, **others)
