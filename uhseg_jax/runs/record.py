@@ -85,9 +85,10 @@ def read_record(output: Path, *, strict: bool) -> Record | None:
     for path in (output / RECORD, output / _OLD_RECORD):
         if not path.is_file():
             if os.path.lexists(path) and path.name == RECORD:
+                kind = "a folder" if path.is_dir() else "no ordinary file"
                 raise RunError(
-                    f"{path}: expected the settings of a run, but this is no regular "
-                    "file; rename it, or give another --output folder."
+                    f"{path}: expected the settings of a run, but this is {kind}; "
+                    "rename it, or give another --output folder."
                 )
             continue
         if record := _parsed(path.read_bytes()):
