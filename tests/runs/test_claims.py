@@ -98,9 +98,11 @@ def test_results_of_older_versions_are_refused(tmp_path, name, kind):
 def test_settings_without_a_result_are_replaced(tmp_path):
     claimed(tmp_path)
     other = claimed(tmp_path, changed(model="n"))
-    assert require(tmp_path, changed(model="n")).settings_sha256 == (
-        other.settings_sha256
-    )
+    with require(tmp_path, changed(model="n")) as required:
+        assert required.settings_sha256 == other.settings_sha256
+    # Its results, if there are any, are not known to this kind.
+    with pytest.raises(RunError, match="of uhseg-segment, not of uhseg-evaluate"):
+        claimed(tmp_path, changed(kind="evaluate"))
 
 
 def test_files_of_others_are_refused_and_those_of_a_run_are_known(tmp_path):

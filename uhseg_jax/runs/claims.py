@@ -234,7 +234,9 @@ def _bring_into_force(
     if record is not None and not overwrite:
         if record.is_of(settings):
             return
-        if recorded or any(os.path.exists(x) for x in results):
+        # Runs of another kind have results that are not known here.
+        is_other_kind = record.settings.get("kind") != settings["kind"]
+        if is_other_kind or recorded or any(os.path.exists(x) for x in results):
             # Without locks another process may have begun meanwhile.
             record = read_record(output, strict=True) or record
             if record.is_of(settings):
