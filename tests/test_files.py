@@ -48,8 +48,8 @@ def test_what_somebody_is_writing_is_not_swept_away(tmp_path, monkeypatch, has_l
         os.utime(path, (long_ago, long_ago))
     path = tmp_path / "mine" / "a.npz"  # of another run, which has no record yet
     with atomic_write(path) as aside:
-        remove_parts(tmp_path, age=0.0, beside="run.json")
         aside.write_text("whole")
+        remove_parts(tmp_path, age=0.0, beside="run.json")
     assert path.read_text() == "whole"
     assert left[0].exists() is not has_locks
     assert not left[1].exists()

@@ -254,8 +254,12 @@ def test_drawings_show_classes_and_what_does_not_count(segmenter, tmp_path, trut
 
 
 def test_scores_stand_without_drawings(segmenter, tmp_path):
-    (tmp_path / "images").write_text("in the way")
+    def get_in_the_way(*progress):
+        (tmp_path / "images").write_text("in the way")
+
     with pytest.raises(RunError, match=r"scores are complete .* could not be drawn"):
+        evaluate(segmenter, Shapes(2), tmp_path, on_image=get_in_the_way)
+    with pytest.raises(RunError, match=r"worst-1\.png: .*: Not a directory"):
         evaluate(segmenter, Shapes(2), tmp_path)
     scores = (tmp_path / "metrics.json").read_bytes()
     (tmp_path / "images").unlink()

@@ -15,6 +15,7 @@ from uhseg_jax.images import ImageError, read_image
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.items import Item, segment_items, write_item
+from uhseg_jax.runs.record import RunError
 
 PIXELS = np.zeros((8, 12, 3), np.uint8)
 
@@ -42,6 +43,7 @@ def item():
         NotADirectoryError(errno.ENOTDIR, "Not a directory", "out/sub/a.npz"),
         OSError(errno.ENAMETOOLONG, "File name too long", "out/sub/a.npz"),
         ValueError("out/sub/a.npz: too many nodes."),
+        RunError("out/sub/a.npz: the file is there, but no run wrote it."),
     ],
 )
 def test_an_image_that_cannot_have_its_files_fails_alone(item, error):
