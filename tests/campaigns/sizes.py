@@ -6,7 +6,7 @@ Usage: python -m tests.campaigns.sizes [--seed=1] [--minutes=12] [--sizes=1000]
 One run of `uhseg-segment` over images of as many sizes. Linux lets a process map 65,530
 pieces of memory, of which every compiled program takes some; beyond, it is killed. So
 that the end comes in sight the process has others already. Images of up to 71 pixels a
-side share programs; with --largest=500 nearly every size has its own, and takes seconds.
+side share programs; with --largest=500 nearly every size has its own, and is slow.
 --optimised=1 compiles as for users, not in the shortest time.
 """
 
