@@ -70,6 +70,25 @@ def test_programs_are_forgotten_before_they_take_all_maps(monkeypatch):
     assert min(cleared) > most
 
 
+def test_maps_that_are_not_of_programs_do_not_make_every_call_forget(monkeypatch):
+    theirs = entry._most_maps() + 1000
+    programs, cleared = [0], []
+
+    def clear():
+        cleared.append(programs[0])
+        programs[0] = 0
+
+    monkeypatch.setattr(entry, "_count_maps", lambda: theirs + programs[0])
+    monkeypatch.setattr(entry, "_calls_before_counting", 0)
+    monkeypatch.setattr(entry.jax, "clear_caches", clear)
+    monkeypatch.setattr(entry.gc, "collect", lambda: None)
+    for _ in range(100):
+        entry.forget_programs_if_many()
+        programs[0] += 1000
+        assert theirs + programs[0] < 60_000
+    assert 10 < len(cleared) < 25
+
+
 def test_where_the_system_counts_no_maps_nothing_is_forgotten(monkeypatch, tmp_path):
     monkeypatch.setattr(entry, "_MAPS", tmp_path / "maps")
     monkeypatch.setattr(entry, "_MAX_MAPS", tmp_path / "max_map_count")

@@ -23,6 +23,7 @@ Returned = TypeVar("Returned")
 _MAPS, _MAX_MAPS = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
 _MOST_MAPS = 45_000  # where the system allows more, the memory of so many is enough
 _SHARE_OF_MAPS = 0.7  # of those the system allows
+_RISKED = 1.3  # times so many, where the process has nearly all without programs
 _MAPS_OF_A_CALL = 2_000  # twice what the largest programs of one image take
 _calls_before_counting = 0
 
@@ -72,7 +73,9 @@ def forget_programs_if_many() -> None:
 
     Linux lets a process map 65,530 pieces of memory, and beyond the compiler crashes.
     The programs that refine an image of a new size take about a thousand. Those still
-    needed are compiled again, or loaded from the cache of the commands.
+    needed are compiled again, or loaded from the cache of the commands. Where too many
+    maps are of something else, programs are given some room all the same, or every call
+    would forget those of the call before.
     """
     global _calls_before_counting
     _calls_before_counting -= 1
@@ -83,6 +86,8 @@ def forget_programs_if_many() -> None:
         jax.clear_caches()
         gc.collect()
         found = _count_maps()
+        if found > most:
+            most = int(_RISKED * most)
     _calls_before_counting = (most - found) // _MAPS_OF_A_CALL
 
 

@@ -1,7 +1,9 @@
 """Locks between processes, which the system frees when their holder ends."""
 
 import contextlib
+import errno
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ try:
 except ImportError:  # a system without them
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["FileLock", "for_a_moment", "keep_trying"]
+__all__ = ["FileLock", "for_a_moment", "keep_trying", "try_lock"]
 
 _STEP = 0.02  # seconds between two tries
 
@@ -22,14 +24,15 @@ class FileLock:
     Where the file system knows no locks, every try succeeds.
 
     Args:
-      path: the file, created if need be, and deleted by the last who closes it; or a
-        folder.
+      path: the file, created if need be, and deleted by the last who closes it if it is
+        empty; or a folder.
 
     Attributes:
       is_alone: whether this process has the lock alone.
       is_real: whether the file system knows locks, as far as was seen.
 
     Raises:
+      FileExistsError: it is neither: a pipe, a device, or a link to a file.
       OSError: it cannot be opened.
     """
 
@@ -56,7 +59,8 @@ class FileLock:
             return
         if not self._is_folder and self.try_alone() and self.is_real:
             with contextlib.suppress(OSError):
-                self._path.unlink()
+                if os.fstat(self._handle).st_size == 0:  # else it is of somebody
+                    self._path.unlink()
         os.close(self._handle)
         self._handle = None
 
@@ -84,6 +88,23 @@ class FileLock:
             return os.path.samestat(os.fstat(self._handle or 0), os.stat(self._path))
         except FileNotFoundError:
             return False
+
+
+def try_lock(handle: int) -> bool | None:
+    """Locks an open file for this process alone, until it is closed.
+
+    Returns:
+      Whether nobody else has it; None where the file system knows no locks.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def keep_trying(attempt: Callable[[], bool], *, patience: float = 10.0) -> bool:
@@ -114,9 +135,24 @@ def for_a_moment(path: str | os.PathLike[str]) -> Iterator[None]:
 def _open(path: Path) -> int:
     if path.is_dir():
         return os.open(path, os.O_RDONLY)
+    # Neither follows a link, nor waits for the other end of a pipe.
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666)
     except PermissionError:
         if not path.is_file():
             raise
-        return os.open(path, os.O_RDONLY)  # made by another user
+        handle = os.open(path, os.O_RDONLY | flags)  # made by another user
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise _no_file(path) from error
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _no_file(path)
+    return handle
+
+
+def _no_file(path: Path) -> FileExistsError:
+    sentence = "expected an ordinary file for a lock, or none, but this is another kind"
+    return FileExistsError(errno.EEXIST, sentence, str(path))

@@ -7,8 +7,8 @@ import pytest
 from dataset_files import image, mask, some_ids
 from PIL import Image
 
-from uhseg_jax.datasets import DatasetError, FolderSource, Source
-from uhseg_jax.images import read_image
+from uhseg_jax.datasets import DatasetError, FolderSource, Source, folder
+from uhseg_jax.images import read_file, read_image
 from uhseg_jax.taxonomy import Taxonomy
 
 
@@ -173,3 +173,21 @@ def test_the_fingerprint_changes_with_names_and_contents(folders):
     with pytest.raises(DatasetError, match="a: the image or its mask has changed"):
         source[0]
     assert source[1].name == "b"
+
+
+def test_what_is_decoded_is_what_is_known(folders, monkeypatch):
+    source = FolderSource(*folders, names=["a"])
+    source.fingerprint()
+    wanted, reads = source[0], []
+
+    def read_once(path):
+        content = read_file(path)
+        reads.append(path)
+        path.unlink()
+        return content
+
+    monkeypatch.setattr(folder, "read_file", read_once)
+    found = source[0]
+    assert reads == [folders[0] / "a.jpg", folders[1] / "a.png"]
+    np.testing.assert_array_equal(found.labels, wanted.labels)
+    np.testing.assert_array_equal(found.image, wanted.image)

@@ -16,6 +16,7 @@ from uhseg_jax.datasets.builder import SegmentationBuilder
 from uhseg_jax.datasets.pascal_part.builder import PascalPart
 from uhseg_jax.datasets.views import FlattenedSource
 from uhseg_jax.datasets.voc2012.builder import Voc2012
+from uhseg_jax.locks import FileLock
 
 
 @pytest.fixture
@@ -118,6 +119,23 @@ def test_two_that_prepare_at_once_do_it_once(many, tmp_path, monkeypatch):
     for thread in threads:
         thread.join()
     assert read == many
+
+
+def test_who_waits_for_another_that_prepares_says_so(tmp_path, monkeypatch):
+    other, said = FileLock(tmp_path / ".uhseg.lock"), []
+
+    def write(text, file):
+        said.append(text)
+        other.close()
+
+    assert other.try_alone()
+    monkeypatch.setattr(preparation, "_PATIENCE", 0.0)
+    monkeypatch.setattr(preparation.tqdm, "write", write)
+    with preparation._alone_in(tmp_path):
+        pass
+    assert said == [
+        f"{tmp_path}: another process prepares this dataset; waiting for it."
+    ]
 
 
 def test_views_share_what_is_prepared(tmp_path):

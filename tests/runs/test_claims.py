@@ -9,7 +9,7 @@ import time
 import pytest
 
 from uhseg_jax import locks
-from uhseg_jax.runs.claims import claim, require
+from uhseg_jax.runs.claims import LOCK, claim, require
 from uhseg_jax.runs.record import RECORD, RunError
 from uhseg_jax.runs.settings import digest
 from uhseg_jax.runs.shards import Share
@@ -98,9 +98,11 @@ def test_results_of_older_versions_are_refused(tmp_path, name, kind):
 def test_settings_without_a_result_are_replaced(tmp_path):
     claimed(tmp_path)
     other = claimed(tmp_path, changed(model="n"))
-    assert require(tmp_path, changed(model="n")).settings_sha256 == (
-        other.settings_sha256
-    )
+    with require(tmp_path, changed(model="n")) as required:
+        assert required.settings_sha256 == other.settings_sha256
+    # Its results, if there are any, are not known to this kind.
+    with pytest.raises(RunError, match="of uhseg-segment, not of uhseg-evaluate"):
+        claimed(tmp_path, changed(kind="evaluate"))
 
 
 def test_files_of_others_are_refused_and_those_of_a_run_are_known(tmp_path):
@@ -121,17 +123,41 @@ def test_files_of_others_are_refused_and_those_of_a_run_are_known(tmp_path):
     with claim(tmp_path, SETTINGS, files=[coco], overwrite=True) as made:
         write(made, "coco.json", "ours")
     files = [coco, tmp_path / "sub/metrics.json"]
-    with claim(tmp_path, changed(version="2"), files=files) as made:
+    with pytest.raises(RunError, match="version 1 there and 2 now"):
+        claimed(tmp_path, changed(version="2"), files=files)
+    with claim(tmp_path, changed(version="2"), files=files, overwrite=True) as made:
+        assert not any(x.exists() for x in files)  # of the settings before
         write(made, "sub/metrics.json", "2")
+        write(made, "sub/metrics.json", "3")
     recorded = json.loads((tmp_path / "run.json").read_text())["files"]
-    assert [len(recorded[x]) for x in ("coco.json", "sub/metrics.json")] == [1, 2]
+    assert {name: len(x) for name, x in recorded.items()} == {"sub/metrics.json": 2}
     files[1].write_text("altered")
     with pytest.raises(RunError, match=r"metrics\.json: .* no run wrote it"):
         claimed(tmp_path, changed(version="2"), files=files)
+    coco.touch()  # as a loss of power may leave it
+    claimed(tmp_path, changed(version="2"), files=[coco])
     coco.unlink()
     coco.mkdir()
     with pytest.raises(RunError, match="but this is a folder; rename it"):
         claimed(tmp_path, files=[coco], overwrite=True)
+
+
+@pytest.mark.parametrize("is_own", [None, lambda path: False])
+def test_what_a_user_puts_there_while_a_file_is_written_stays(tmp_path, is_own):
+    path = tmp_path / "a.npz"
+
+    def write_beside_a_user(made):
+        with made.write("a.npz", is_own) as aside:
+            aside.write_text("ours")
+            path.write_text("mine")
+
+    with claim(tmp_path, SETTINGS) as made:
+        with pytest.raises(RunError, match=r"a\.npz: .* no run wrote it"):
+            write_beside_a_user(made)
+        assert path.read_text() == "mine"
+    with claim(tmp_path, SETTINGS, overwrite=True) as made:
+        write_beside_a_user(made)
+    assert path.read_text() == "ours"
 
 
 def test_a_file_is_known_even_if_the_process_dies_before_or_after_the_rename(
@@ -155,7 +181,16 @@ def test_a_file_is_known_even_if_the_process_dies_before_or_after_the_rename(
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "3", '{"epochs": 3}', "\udcff", '{"a":' * 100_000]
+    "content",
+    [
+        *("", "{", "[]", "3", '{"epochs": 3}', "\udcff", '{"a":' * 100_000),
+        json.dumps(changed(kind=[], files={})),
+        json.dumps(changed(files=3)),
+        json.dumps(changed(files={"metrics.json": 5})),
+        json.dumps(changed(files={"../metrics.json": ["0"]})),
+        json.dumps(changed(files={"/metrics.json": ["0"]})),
+    ],
+    ids=range(12),
 )
 def test_a_run_json_of_something_else_is_refused(tmp_path, content):
     (tmp_path / "run.json").write_text(content, errors="surrogateescape")
@@ -303,12 +338,29 @@ def test_what_cannot_be_claimed_is_named(tmp_path):
     with pytest.raises(RunError, match="file/out: expected to write it"):
         claimed(tmp_path / "file/out")
     (tmp_path / RECORD).mkdir()
-    with pytest.raises(RunError, match=r"run\.json: .* but this is a folder"):
-        claimed(tmp_path)
-    (tmp_path / RECORD).rmdir()
-    os.mkfifo(tmp_path / RECORD)  # reading it would wait for ever
-    with pytest.raises(RunError, match=r"run\.json: .* no run wrote it"):
-        claimed(tmp_path)
+    for name in (RECORD, LOCK):
+        path = tmp_path / name
+        for make in (os.mkfifo, lambda path: path.symlink_to("nowhere")):
+            path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+            make(path)  # reading a pipe would wait for ever
+            for overwrite in (False, True):
+                with pytest.raises(RunError, match=f"{name}: .*; rename it, or give"):
+                    claimed(tmp_path, overwrite=overwrite)
+            assert os.path.lexists(path)
+        path.unlink()
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_names_of_older_versions_are_free_for_others(tmp_path, make):
+    make(tmp_path / "settings.json")
+    claimed(tmp_path)
+
+
+def test_a_file_of_a_user_with_the_name_of_a_lock_stays(tmp_path):
+    (tmp_path / LOCK).write_text("mine")
+    claimed(tmp_path)
+    assert (tmp_path / LOCK).read_text() == "mine"
 
 
 def test_shards_share_out_all_images():

@@ -254,8 +254,12 @@ def test_drawings_show_classes_and_what_does_not_count(segmenter, tmp_path, trut
 
 
 def test_scores_stand_without_drawings(segmenter, tmp_path):
-    (tmp_path / "images").write_text("in the way")
+    def get_in_the_way(*progress):
+        (tmp_path / "images").write_text("in the way")
+
     with pytest.raises(RunError, match=r"scores are complete .* could not be drawn"):
+        evaluate(segmenter, Shapes(2), tmp_path, on_image=get_in_the_way)
+    with pytest.raises(RunError, match=r"worst-1\.png: .*: Not a directory"):
         evaluate(segmenter, Shapes(2), tmp_path)
     scores = (tmp_path / "metrics.json").read_bytes()
     (tmp_path / "images").unlink()
@@ -375,6 +379,13 @@ def test_files_that_are_none_of_ours_are_neither_read_nor_deleted(
     for path in theirs:
         path.parent.mkdir(exist_ok=True)
         path.write_text("{}\n")
+    copies = {
+        ours / "images-20250101.jsonl": (ours / "images-0.jsonl").read_bytes(),
+        ours / "images" / "figure.png": (ours / "images" / "best-1.png").read_bytes(),
+        ours / "seed-7" / "images-0.jsonl": (ours / "images-0.jsonl").read_bytes(),
+    }
+    for path, content in copies.items():
+        path.write_bytes(content)
     notes = []
     evaluate(segmenter, Shapes(), ours, on_note=notes.append)
     kwargs = {"scoring": MATCHED, "overwrite": True}
@@ -382,7 +393,8 @@ def test_files_that_are_none_of_ours_are_neither_read_nor_deleted(
         evaluate(segmenter, Shapes(fails_at=0), ours, **kwargs)
     assert notes == []
     assert all(path.read_text() == "{}\n" for path in theirs)
-    left = {x for x in ours.rglob("*") if x.is_file()} - {*theirs}
+    assert all(path.read_bytes() == content for path, content in copies.items())
+    left = {x for x in ours.rglob("*") if x.is_file()} - {*theirs, *copies}
     # What was ours went before the new settings came into force.
     assert {x.name for x in left} == {"run.json", "images-0.jsonl"}
     assert (ours / "images-0.jsonl").read_bytes() == b""

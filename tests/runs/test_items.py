@@ -1,5 +1,6 @@
 """What happens to the single image of a batch."""
 
+import dataclasses
 import errno
 import os
 
@@ -14,6 +15,7 @@ from uhseg_jax.images import ImageError, read_image
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.items import Item, segment_items, write_item
+from uhseg_jax.runs.record import RunError
 
 PIXELS = np.zeros((8, 12, 3), np.uint8)
 
@@ -41,6 +43,7 @@ def item():
         NotADirectoryError(errno.ENOTDIR, "Not a directory", "out/sub/a.npz"),
         OSError(errno.ENAMETOOLONG, "File name too long", "out/sub/a.npz"),
         ValueError("out/sub/a.npz: too many nodes."),
+        RunError("out/sub/a.npz: the file is there, but no run wrote it."),
     ],
 )
 def test_an_image_that_cannot_have_its_files_fails_alone(item, error):
@@ -61,19 +64,34 @@ def test_an_image_is_known_by_the_bytes_it_was_decoded_from(tmp_path):
     image = RunImage(path, "a", "a.png")
     pixels, digest = image.read()
     np.testing.assert_array_equal(pixels, read_image(path))
-    assert digest == image.identity()
     os.utime(path, (1, 1))
-    assert image.read()[1] == digest
+    assert image.read()[1] == digest == dataclasses.replace(image).identity
     Image.fromarray(PIXELS).save(path, compress_level=0)
     assert image.read()[1] != digest
     path.unlink()
-    assert image.identity() == "absent"
+    assert dataclasses.replace(image).identity == "absent"
     with pytest.raises(ImageError, match=r"a\.png: there is no such file"):
         image.read()
     assert (
-        RunImage(PIXELS, "a", "a").identity()
-        != RunImage(PIXELS.reshape(12, 8, 3), "a", "a").identity()
+        RunImage(PIXELS, "a", "a").identity
+        != RunImage(PIXELS.reshape(12, 8, 3), "a", "a").identity
     )
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_image_that_changes_after_the_settings_knew_it_has_no_result(
+    tmp_path, is_there
+):
+    path = tmp_path / "a.png"
+    image = RunImage(path, "a", "a.png")
+    if is_there:
+        Image.fromarray(PIXELS).save(path)
+        assert image.identity == image.read()[1]
+    else:
+        assert image.identity == "absent"
+    Image.fromarray(PIXELS + 1).save(path)
+    with pytest.raises(ImageError, match=r"a\.png: the image changed while the run"):
+        image.read()
 
 
 def test_an_image_too_large_for_the_memory_there_is_fails_alone(tmp_path, monkeypatch):
@@ -82,7 +100,7 @@ def test_an_image_too_large_for_the_memory_there_is_fails_alone(tmp_path, monkey
 
     monkeypatch.setattr("uhseg_jax.images.read_file", read_file)
     image = RunImage(tmp_path / "a.png", "a", "a.png")
-    assert image.identity() == "absent"
+    assert image.identity == "absent"
     with pytest.raises(ImageError, match=r"a\.png: too large"):
         image.read()
 

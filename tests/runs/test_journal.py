@@ -55,7 +55,7 @@ def test_entries_come_back_in_order(path):
 
 def sealed(fields):
     """A line with the mark and a right checksum, of any fields."""
-    body = journal._MARK + fields[1:-1]
+    body = journal._mark("images-0.jsonl") + fields[1:-1]
     return body + journal._SEAL + journal._checksum(body)
 
 
@@ -76,12 +76,13 @@ def sealed(fields):
                 {"settings": SETTINGS, "index": "0", "name": "", "row": {}, "words": ""}
             ).encode()
         ),
-        lambda line: entry(0).to_line("1" * 64),
+        lambda line: entry(0).to_line(SETTINGS, "images-1.jsonl"),
+        lambda line: entry(0).to_line("1" * 64, "images-0.jsonl"),
     ],
     ids=[
         *("cut", "changed end", "no UTF-8", "another score", "deep", "foreign"),
         *("of an older version", "no fields", "deep and sealed", "another type"),
-        "other settings",
+        *("another journal", "other settings"),
     ],
 )
 def test_a_line_that_is_not_as_it_was_written_is_passed_over(damage, path):
@@ -100,7 +101,9 @@ def test_a_cut_line_is_ended_before_the_next(path):
     found, (note,) = read(path.parent)
     assert found == [0, 1, 2]
     assert "1 line is damaged" in note
-    assert path.read_bytes() == whole[:-9] + b"\n" + entry(1).to_line(SETTINGS)
+    assert path.read_bytes() == whole[:-9] + b"\n" + entry(1).to_line(
+        SETTINGS, path.name
+    )
 
 
 def test_of_several_lines_the_first_of_the_first_journal_counts(path):
@@ -155,7 +158,8 @@ def test_one_process_has_a_journal_at_a_time(path):
     [
         (b"", True),
         (b'{"uhseg', True),
-        (b"\xff\n" + entry(0).to_line(SETTINGS), True),
+        (b"\xff\n" + entry(0).to_line(SETTINGS, "images-0.jsonl"), True),
+        (entry(0).to_line(SETTINGS, "images-1.jsonl"), False),  # a copy
         (b"{}\n", False),
         (b"{", True),
         (b'{"u": 1}\n{"v": 2}\n', False),

@@ -44,4 +44,6 @@ def test_an_error_of_the_reader_is_raised_and_ends_the_thread():
     before = set(threading.enumerate())
     with pytest.raises(KeyError):
         list(read_ahead(fail, range(3), 2, size=int))
-    assert set(threading.enumerate()) <= before
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from trees import quadrants
 
-from uhseg_jax.export import ExportOptions, Result, open_formats
+from uhseg_jax.export import ExportOptions, Folder, Result, open_formats
 from uhseg_jax.export.png_files import is_own
 from uhseg_jax.images import ImageError
 from uhseg_jax.runs.images import find_run_images
@@ -35,7 +35,7 @@ def touch(*names):
 def draw(folder, name):
     """What an earlier run would have written."""
     pixels = np.zeros((8, 12, 3), np.uint8)
-    with open_formats(("png", "labels"), folder, ExportOptions((2,))) as writer:
+    with open_formats(("png", "labels"), Folder(folder), ExportOptions((2,))) as writer:
         writer.add(Result(name, name, pixels, quadrants()))
 
 
@@ -82,11 +82,13 @@ def test_names_never_leave_the_output_folder(found):
     assert found("p/../b.jpg") == {"b.jpg": "b"}
 
 
-def test_what_lies_in_an_output_folder_inside_is_left_out(found):
-    touch("p/a.jpg", "p/out/copy.jpg")
-    assert found("p", output="p/out") == {"a.jpg": "a"}
-    assert found("p/**/*.jpg", output="p/out") == {"a.jpg": "a"}
-    assert found("p/out/copy.jpg", output="p/out") == {"copy.jpg": "copy"}
+def test_photographs_in_the_output_folder_are_images_as_well(found, tmp_path):
+    touch("p/a.jpg", "p/out/b.jpg")
+    draw(tmp_path / "p/out", "a")
+    wanted = {"a.jpg": "a", "out/b.jpg": "out/b"}
+    assert found("p", output="p/out") == wanted
+    assert found("p/**/*.jpg", output="p/out") == wanted
+    assert found("p/out/b.jpg", output="p/out") == {"b.jpg": "b.jpg"}
 
 
 def test_drawings_of_earlier_runs_are_no_images(found, tmp_path):
@@ -97,7 +99,7 @@ def test_drawings_of_earlier_runs_are_no_images(found, tmp_path):
     with Image.open("a.png") as drawn:
         assert drawn.info["Software"] == "uhseg_jax levels 2"
         drawn.load()
-    assert found(".", output=".") == {"a.jpg": "a"}
+    assert found(".", output=".") == {"a.jpg": "a.jpg"}
     with pytest.raises(ImageError, match="written by uhseg-segment itself"):
         found("a.png")
 
@@ -105,13 +107,23 @@ def test_drawings_of_earlier_runs_are_no_images(found, tmp_path):
 def test_an_image_is_never_overwritten_by_an_overlay(found):
     touch("a.png")
     assert found(".", output=".") == {"a.png": "a.png"}
-    touch("out/b.png", "p/b.jpg")
-    assert found("p") == {"b.jpg": "b.jpg"}
-    touch("out/b.jpg.png", "p/c.jpg")
-    assert found("p") == {"b.jpg": "b.jpg", "c.jpg": "c"}
+    touch("p/b.jpg", "p/q/b.png")
+    os.symlink("p", "link")
+    assert found("p", output="link/q") == {"b.jpg": "b", "q/b.png": "q/b"}
     problems = [image.problem for image in found.images]
-    assert re.search(r"would replace .*b\.jpg\.png", problems[0])
+    assert re.search(r"would replace .*p/q/b\.png", problems[0])
     assert not problems[1]
+
+
+def test_names_do_not_depend_on_what_is_in_the_output_folder(found, tmp_path):
+    """Else shards and the joining of them may disagree."""
+    touch("p/a.jpg", "p/b.jpg")
+    draw(tmp_path / "out", "a")
+    for name in ("out/a.png", "out/b.png"):
+        with open(name, "wb") as file:
+            file.write(b"damaged, or of a user")
+    assert found("p") == {"a.jpg": "a", "b.jpg": "b"}
+    assert not any(image.problem for image in found.images)
 
 
 def test_of_images_that_would_share_their_files_one_has_a_result(found):

@@ -54,7 +54,8 @@ def stages(
 
     def write_files() -> None:
         options = export.ExportOptions()
-        with export.open_formats(export.DEFAULT_FORMATS, scratch, options) as writer:
+        folder = export.Folder(scratch)
+        with export.open_formats(export.DEFAULT_FORMATS, folder, options) as writer:
             writer.add(export.Result("image", "image", pixels, tree))
 
     calls: Calls = {

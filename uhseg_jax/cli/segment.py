@@ -27,7 +27,6 @@ from uhseg_jax.cli.segment_flags import (
     shard_of,
 )
 from uhseg_jax.runs import hosts, segment
-from uhseg_jax.runs.claims import require
 from uhseg_jax.runs.images import (
     FoundImages,
     RunImage,
@@ -100,14 +99,14 @@ def _segment(
     which: dict[str, Any] = {"formats": values.format}
     if values.join:
         with (
-            require(output, settings) as claimed,
+            segment.claim_joined(output, settings, **which) as claimed,
             _progress(len(images), ()) as callbacks,
         ):
             del callbacks["on_pass"]
             return segment.join_results(images, claimed, **which, **callbacks)
     which["shard"] = shard
     claimed = segment.claim_images(
-        output, settings, overwrite=values.overwrite, **which
+        output, settings, images, overwrite=values.overwrite, **which
     )
     share = (shard or hosts.share()).of(len(images))
     with claimed, _progress(len(share), segmenter.method.passes) as callbacks:

@@ -13,7 +13,7 @@ from uhseg_jax.datasets.image_files import read_pixels
 from uhseg_jax.datasets.masks import read_mask
 from uhseg_jax.datasets.pairs import find_pairs, read_names, require_sizes
 from uhseg_jax.datasets.source import DatasetError, Example, reading, stop_at
-from uhseg_jax.images import PathLike, natural_order
+from uhseg_jax.images import PathLike, natural_order, read_file
 from uhseg_jax.taxonomy import Case, Taxonomy
 
 __all__ = ["FolderSource"]
@@ -118,15 +118,16 @@ class FolderSource:
             the taxonomy does not know, or the pair has changed (`fingerprint`).
         """
         pair = self._pairs[index]
-        labels = read_mask(pair.mask)
-        pixels = read_pixels(pair.image, labels.shape)
-        if self._contents is not None and contents_of([pair]) != [
-            self._contents[index]
-        ]:
+        # Read once, so that what is known is what is decoded.
+        image, mask = _content(pair.image), _content(pair.mask)
+        found = tuple(hashlib.sha256(x).hexdigest() for x in (image, mask))
+        if self._contents is not None and found != self._contents[index]:
             raise DatasetError(
                 f"{pair.name}: the image or its mask has changed since the evaluation "
                 "began; begin again when the files are as they should be."
             )
+        labels = read_mask(pair.mask, content=mask)
+        pixels = read_pixels(pair.image, labels.shape, content=image)
         try:
             self.taxonomy.flat().encode(labels)
         except ValueError as error:
@@ -153,3 +154,8 @@ class FolderSource:
                 ("ignored", _IGNORE, Case.IGNORE, 0),
             ]
         )
+
+
+def _content(path: Path) -> bytes:
+    with reading(path, "a file of the dataset", advice="put it back"):
+        return read_file(path)

@@ -1,8 +1,13 @@
 """By what the files of a dataset are known again.
 
-Sizes and times are had without reading a file, but a replacement may have the same
-ones; only the bytes tell all files apart. Those of 1,000 photographs of 150 KB and
-their masks take 0.2 s to digest, and what the disk takes to read them.
+Only the bytes tell all files apart, so what is scored is known by its bytes. Those of
+1,000 photographs of 150 KB and their masks take 0.2 s to digest, and what the disk
+takes to read them.
+
+Originals of which a dataset was prepared may be many gigabytes, and are looked at
+whenever it is loaded. They are read only where sizes agree and times do not: one that
+is replaced by another of its size and its very time is taken for the same, and what was
+prepared of the first goes on to be scored.
 """
 
 import functools

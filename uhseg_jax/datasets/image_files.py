@@ -25,13 +25,23 @@ PREPARED_MEMORY = 2 * DEFAULT_MEMORY
 _TURNED = (5, 6, 7, 8)  # values of the EXIF orientation that swap width and height
 
 
-def possible_sizes(path: Path) -> list[tuple[int, int]]:
+def possible_sizes(
+    path: Path, *, content: bytes | None = None
+) -> list[tuple[int, int]]:
     """``(height, width)`` upright and as stored, from the header alone.
+
+    Args:
+      path: the image.
+      content: the bytes of the file, where they have been read.
 
     Raises:
       DatasetError: the file is no image.
     """
-    with reading(path, "an image", advice="replace it"), open_image(path) as image:
+    source = path if content is None else content
+    with (
+        reading(path, "an image", advice="replace it"),
+        open_image(source, name=str(path)) as image,
+    ):
         width, height = image.size
         # Pillow decodes a whole PNG to see whether EXIF data follow the pixels.
         has_exif = image.format != "PNG" or "exif" in image.info
@@ -41,7 +51,9 @@ def possible_sizes(path: Path) -> list[tuple[int, int]]:
     return [(width, height), (height, width)] if turned else [(height, width)]
 
 
-def read_pixels(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "H W 3"]:
+def read_pixels(
+    path: Path, size: tuple[int, int], *, content: bytes | None = None
+) -> UInt8[np.ndarray, "H W 3"]:
     """The pixels of an image in the orientation that its mask has.
 
     Images are turned upright as their EXIF data say; where the mask only fits the
@@ -50,16 +62,18 @@ def read_pixels(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "H W 3"]
     Args:
       path: the image.
       size: ``(height, width)`` of the mask.
+      content: the bytes of the file, where they have been read.
 
     Raises:
       DatasetError: the image cannot be read, or fits in neither orientation.
     """
     with reading(path, "an image", advice="replace it"):
-        pixels = read_image(path)
+        content = read_file(path) if content is None else content
+        pixels = read_image(content, name=str(path))
     if pixels.shape[:2] == size:
         return pixels
-    if size in possible_sizes(path):
-        with open_image(path) as image:
+    if size in possible_sizes(path, content=content):
+        with open_image(content) as image:
             return np.array(image.convert("RGB"))
     raise DatasetError(
         f"{path}: expected {size[0]} x {size[1]} pixels, as its mask has, but the "
@@ -75,8 +89,10 @@ def encode_image(path: Path, size: tuple[int, int]) -> bytes:
     Raises:
       DatasetError: as `read_pixels`.
     """
-    pixels = read_pixels(path, size)
-    with open_image(path) as image:
+    with reading(path, "an image", advice="replace it"):
+        content = read_file(path)
+    pixels = read_pixels(path, size, content=content)
+    with open_image(content) as image:
         is_plain = (
             image.mode == "RGB"
             and image.format in ("JPEG", "PNG")
@@ -84,7 +100,7 @@ def encode_image(path: Path, size: tuple[int, int]) -> bytes:
             and image.getexif().get(ExifTags.Base.Orientation, 1) == 1
         )
     if is_plain:
-        return read_file(path)
+        return content
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()

@@ -20,11 +20,17 @@ NO_COUNT = 2**16 - 1  # in maps of instances: the pixel does not count
 _SPREAD = {"L;2": 85, "L;4": 17}
 
 
-def read_mask(path: str | os.PathLike[str]) -> Integer[np.ndarray, "H W"]:
+def read_mask(
+    path: str | os.PathLike[str], *, content: bytes | None = None
+) -> Integer[np.ndarray, "H W"]:
     """Reads the ids of a label map.
 
     Palette images give their indices (whatever the colours), grey images of 1, 2, 4
     and 8 bits their values as stored, 16-bit ones too.
+
+    Args:
+      path: the file.
+      content: its bytes, where they have been read.
 
     Returns:
       ``[H, W]``, uint8 or uint16.
@@ -32,11 +38,11 @@ def read_mask(path: str | os.PathLike[str]) -> Integer[np.ndarray, "H W"]:
     Raises:
       DatasetError: the file is missing, damaged or no image, or it holds colours.
     """
-    if not os.path.exists(path):
+    if content is None and not os.path.exists(path):
         raise DatasetError(f"{path}: there is no such mask; put it there.")
     with (
         reading(path, "an index PNG", advice="replace it with an intact copy"),
-        open_image(path) as image,
+        open_image(path if content is None else content, name=str(path)) as image,
     ):
         return _ids(image, str(path))
 

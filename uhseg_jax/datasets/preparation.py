@@ -12,6 +12,7 @@ import math
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ PAIRS_PER_PART = 500  # about 5 s of work for images of 500 x 400
 # TFDS gathers a part in memory, and beyond 1 GB wants TensorFlow to go on. What is not
 # plain JPEG or PNG grows when it is encoded anew.
 BYTES_PER_PART = 2**27
+_PATIENCE = 3.0  # seconds of waiting for another process without a word
 _PART = re.compile(r"^(?P<stem>.+)-(?P<part>\d{3,})-of-(?P<parts>\d{3,})$")
 
 
@@ -211,6 +213,8 @@ def _report_count(
 def _alone_in(folder: Path) -> Iterator[None]:
     """Waits until no other process prepares into a folder; ends with the process.
 
+    Says so after some seconds.
+
     Raises:
       DatasetError: the folder cannot be written to.
     """
@@ -218,7 +222,12 @@ def _alone_in(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".uhseg.lock")
     with contextlib.closing(lock):
-        keep_trying(lock.try_alone, patience=math.inf)
+        if not keep_trying(lock.try_alone, patience=_PATIENCE):
+            tqdm.write(
+                f"{folder}: another process prepares this dataset; waiting for it.",
+                file=sys.stderr,
+            )
+            keep_trying(lock.try_alone, patience=math.inf)
         yield
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from uhseg_jax.export.coco import COCO, POLYGONS
 from uhseg_jax.export.exporter import (
+    Destination,
     Exporter,
     ExportOptions,
+    Folder,
     Provenance,
     Result,
     Writer,
@@ -21,8 +23,10 @@ from uhseg_jax.registry import Registry
 __all__ = [
     "DEFAULT_FORMATS",
     "EXPORTERS",
+    "Destination",
     "ExportOptions",
     "Exporter",
+    "Folder",
     "Provenance",
     "Result",
     "Writer",
@@ -35,20 +39,21 @@ __all__ = [
 
 EXPORTERS = Registry("format", [PNG, LABELS, COLORS, NPZ, COCO, POLYGONS, HTML])
 """In the order in which a result is written: its npz after its other files, since a
-later run that finds the npz takes all of them for finished."""
+later run that finds the npz counts the image as done. What else is missing or damaged
+is made from it."""
 
 DEFAULT_FORMATS = ("npz", "png", "coco", "html")
 
 
 @contextlib.contextmanager
 def open_formats(
-    formats: Iterable[str], output: Path, options: ExportOptions
+    formats: Iterable[str], destination: Destination, options: ExportOptions
 ) -> Iterator[Writer]:
     """Opens several formats as one writer, which adds a result to each of them.
 
     Args:
       formats: names in `EXPORTERS`.
-      output: the folder of the run; created if need be.
+      destination: where their files come to be, such as `Folder`.
       options: what the formats of the run have in common.
 
     Raises:
@@ -58,7 +63,7 @@ def open_formats(
     with contextlib.ExitStack() as stack:
         yield _Writers(
             [
-                stack.enter_context(exporter.open(output, options))
+                stack.enter_context(exporter.open(destination, options))
                 for name, exporter in EXPORTERS.items()
                 if name in wanted
             ]

@@ -17,7 +17,6 @@ import numpy as np
 from uhseg_jax.export.colors import category_colors, hex_colors
 from uhseg_jax.export.exporter import ExportOptions, Result, category_names
 from uhseg_jax.export.panels import jpeg_url, shrink
-from uhseg_jax.files import atomic_write
 from uhseg_jax.types import Bool, UInt8
 
 __all__ = ["open_categories_page", "thumbnail"]
@@ -34,8 +33,7 @@ def open_categories_page(
 ) -> Iterator["_CategoriesWriter"]:
     """Collects the regions of every category and writes the page at the end.
 
-    It appears under its name when the block ends without an exception. Memory is that
-    of the crops on the page.
+    Memory is that of the crops on the page.
 
     Args:
       path: the file to write; ``.html``.
@@ -49,11 +47,8 @@ def open_categories_page(
     head = head.replace("{{title}}", html.escape(title))
     head = head.replace("{{summary}}", writer.summary())
     colors = hex_colors(category_colors(len(writer.categories)))[1:]
-    with (
-        atomic_write(path) as aside,
-        # File names may hold bytes that are no text; they become question marks.
-        open(aside, "w", encoding="utf-8", errors="replace") as file,
-    ):
+    # File names may hold bytes that are no text; they become question marks.
+    with open(path, "w", encoding="utf-8", errors="replace") as file:
         file.write(head)
         for category, color in zip(writer.categories, colors, strict=True):
             file.write(category.section(color))

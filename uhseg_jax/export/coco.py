@@ -28,7 +28,6 @@ import numpy as np
 
 from uhseg_jax.export.exporter import ExportOptions, Result, category_names, for_the_run
 from uhseg_jax.export.polygons import polygons
-from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree
 from uhseg_jax.types import Bool, Int
 
@@ -44,7 +43,7 @@ def open_coco(
 ) -> Iterator["_CocoWriter"]:
     """Writes one COCO file for many images, one image in memory at a time.
 
-    It appears under its name when the block ends without an exception, and not before.
+    It is whole when the block has ended without an exception.
     Trees are of one category, "region"; categories have their numbers as ids.
 
     Args:
@@ -60,8 +59,7 @@ def open_coco(
         for number, name in enumerate(names, start=1)
     ]
     with (
-        atomic_write(path) as aside,
-        open(aside, "w", encoding="utf-8") as file,
+        open(path, "w", encoding="utf-8") as file,
         # Images are listed after the annotations; until then they wait on disk.
         tempfile.TemporaryFile("w+", encoding="utf-8") as images,
     ):
@@ -212,12 +210,10 @@ COCO = for_the_run(
     "coco.json, an annotation for every region",
     "coco.json",
     open_coco,
-    mark=_DESCRIPTION.encode(),
 )
 POLYGONS = for_the_run(
     "polygons",
     "annotations/instances_default.json, the same with polygons in place of RLE",
     "annotations/instances_default.json",
     functools.partial(open_coco, as_polygons=True),
-    mark=_DESCRIPTION.encode(),
 )

@@ -1,12 +1,12 @@
 """What a format is: which files it writes, and how results are added to them.
 
-Files that a run wrote are known by a mark in them, so that those of users are never
-taken for results nor replaced.
+The files of an image are known by a mark in them, so that those of users are never
+taken for results nor replaced. Those of a run as a whole have none, for people edit
+them: whoever has them written remembers what was.
 """
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,12 +15,16 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from uhseg_jax.export.panels import require_same_size
+from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Float, Int, UInt8
 
 __all__ = [
+    "Destination",
     "ExportOptions",
     "Exporter",
+    "Folder",
+    "IsOwn",
     "Provenance",
     "Result",
     "Writer",
@@ -29,7 +33,8 @@ __all__ = [
     "for_the_run",
 ]
 
-_HEAD = 4096  # bytes at the beginning of a file in which its mark is sought
+# Whether a file carries the mark of a format.
+IsOwn = Callable[[Path], bool]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +125,47 @@ class Writer(Protocol):
         """
 
 
-Write = Callable[[Path, Result, ExportOptions, bool], None]
-Open = Callable[[Path, ExportOptions], contextlib.AbstractContextManager[Writer]]
+@runtime_checkable
+class Destination(Protocol):
+    """Where the files of formats come to be, such as the folder of a run."""
+
+    @property
+    def output(self) -> Path:
+        """The folder."""
+
+    def write(
+        self, name: str, is_own: IsOwn | None = None
+    ) -> contextlib.AbstractContextManager[Path]:
+        """Gives a path to write a file to, which has its name when the block ends.
+
+        Args:
+          name: of the file, a path below the folder with ``/``.
+          is_own: tells such a file from those of users; None where it has no mark.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """A `Destination` in which every file may be replaced.
+
+    Attributes:
+      output: the folder; created if need be.
+    """
+
+    output: Path
+
+    def write(
+        self, name: str, is_own: IsOwn | None = None
+    ) -> contextlib.AbstractContextManager[Path]:
+        """Gives a path to write a file to; see `files.atomic_write`."""
+        del is_own
+        return atomic_write(self.output / name)
+
+
+Write = Callable[[Path, Result, ExportOptions], None]
+IsGood = Callable[[Path, Result, ExportOptions], bool]
+OpenFile = Callable[[Path, ExportOptions], contextlib.AbstractContextManager[Writer]]
+Open = Callable[[Destination, ExportOptions], contextlib.AbstractContextManager[Writer]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,16 +176,17 @@ class Exporter:
       name: what it is called on command lines.
       summary: what its file holds, for help texts: a noun phrase.
       file: of a run, or with "{name}" in place of a result's name.
-      open: gives a writer for an output folder. A file of a run appears under its name
-        when the block ends without an exception, and not before.
-      has_mark: whether a regular file carries the mark of this format.
+      open: gives a writer of files at a destination. A file of a run appears under its
+        name when the block ends without an exception, and not before.
+      has_mark: whether a regular file carries the mark of this format; None where its
+        files have none.
     """
 
     name: str
     summary: str
     file: str
     open: Open
-    has_mark: Callable[[Path], bool]
+    has_mark: IsOwn | None = None
 
     @property
     def per_image(self) -> bool:
@@ -157,8 +202,8 @@ class Exporter:
             yield Path(self.file.replace("{name}", name))
 
     def is_own(self, path: Path) -> bool:
-        """Whether a file of this format is there that this package wrote."""
-        return path.is_file() and self.has_mark(path)
+        """Whether a file is there that carries the mark of this format."""
+        return self.has_mark is not None and path.is_file() and self.has_mark(path)
 
 
 def for_each_image(
@@ -166,7 +211,8 @@ def for_each_image(
     summary: str,
     suffix: str,
     write: Write,
-    has_mark: Callable[[Path], bool],
+    is_good: IsGood,
+    has_mark: IsOwn,
 ) -> Exporter:
     """A format of one file for each image.
 
@@ -174,61 +220,60 @@ def for_each_image(
       name: what the format is called on command lines.
       summary: what its file holds, for help texts: a noun phrase.
       suffix: what its files end in, after the name of a result.
-      write: is given a path, a result, the options and ``keep`` of `Writer.add`.
+      write: is given the path to write to, a result and the options.
+      is_good: whether a file that is there may stay (``keep`` of `Writer.add`).
       has_mark: as `Exporter.has_mark`.
     """
-    return Exporter(
-        name,
-        summary,
-        "{name}" + suffix,
-        lambda output, options: contextlib.nullcontext(
-            _Files(output, options, suffix, write)
-        ),
-        has_mark,
-    )
+    exporter: Exporter
+
+    def open_files(
+        destination: Destination, options: ExportOptions
+    ) -> contextlib.AbstractContextManager[Writer]:
+        writer = _Files(exporter, destination, options, write, is_good)
+        return contextlib.nullcontext(writer)
+
+    exporter = Exporter(name, summary, "{name}" + suffix, open_files, has_mark)
+    return exporter
 
 
 @dataclasses.dataclass(frozen=True)
 class _Files:
     """The writer of a format of one file for each image."""
 
-    output: Path
+    exporter: Exporter
+    destination: Destination
     options: ExportOptions
-    suffix: str
     write: Write
+    is_good: IsGood
 
     def add(self, result: Result, *, keep: bool = False) -> None:
-        path = self.output / f"{result.name}{self.suffix}"
-        self.write(path, result, self.options, keep)
+        (file,) = self.exporter.files([result.name])
+        path = self.destination.output / file
+        if keep and self.is_good(path, result, self.options):
+            return
+        is_own = self.exporter.is_own
+        with self.destination.write(file.as_posix(), is_own) as aside:
+            self.write(aside, result, self.options)
 
 
-def for_the_run(
-    name: str, summary: str, file: str, open_file: Open, mark: bytes
-) -> Exporter:
+def for_the_run(name: str, summary: str, file: str, open_file: OpenFile) -> Exporter:
     """A format of one file for the whole run.
 
     Args:
       name: what the format is called on command lines.
       summary: what its file holds, for help texts: a noun phrase.
       file: name of its file, below the output folder.
-      open_file: as `Exporter.open`, but for the path of the file.
-      mark: what stands near the beginning of every file of this format.
+      open_file: gives a writer of the file, at the path to write to.
     """
-    return Exporter(
-        name,
-        summary,
-        file,
-        lambda output, options: open_file(output / file, options),
-        functools.partial(_begins_with, mark),
-    )
 
+    @contextlib.contextmanager
+    def open_whole(
+        destination: Destination, options: ExportOptions
+    ) -> Iterator[Writer]:
+        with destination.write(file) as aside, open_file(aside, options) as writer:
+            yield writer
 
-def _begins_with(mark: bytes, path: Path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return mark in file.read(_HEAD)
-    except OSError:
-        return False
+    return Exporter(name, summary, file, open_whole)
 
 
 def category_names(count: int) -> list[str]:

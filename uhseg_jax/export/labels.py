@@ -4,16 +4,15 @@ Ids are grey values, which every reader gives back as they are; a palette would 
 most of them give colours.
 """
 
+import functools
 import os
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from uhseg_jax.export.colors import category_colors, node_colors
-from uhseg_jax.export.exporter import ExportOptions, Result, for_each_image
-from uhseg_jax.export.png_files import is_own, is_whole, note_of_result, save_png
+from uhseg_jax.export.exporter import Exporter, ExportOptions, Result
+from uhseg_jax.export.png_files import png_format, save_png
 from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.types import Integer, UInt8
 
@@ -28,7 +27,6 @@ def save_labels(
     *,
     num_regions: int | None = None,
     colored: bool = False,
-    note: str | None = None,
 ) -> None:
     """Writes a cut of a tree as a PNG whose pixels are node ids.
 
@@ -41,22 +39,11 @@ def save_labels(
       colored: the colours of the overlay as a palette of the ids, or in their place
         where there are more than 256 nodes. Otherwise ids are grey, of 8 bits for up to
         256 nodes and else of 16.
-      note: as in `png_files.save_png`.
 
     Raises:
       ValueError: the tree has more than 65536 nodes, or ``num_regions`` is below 1.
     """
-    count = int(tree.num_nodes)
-    if count - 1 > _MAX_ID:
-        raise ValueError(
-            f"{path}: expected a tree of at most {_MAX_ID + 1} nodes, which is what a "
-            f"PNG can number, but it has {count}; save it with tree.save."
-        )
-    labels = np.asarray(tree.labels)
-    if num_regions is not None:
-        labels = np.asarray(visible_nodes(tree, num_regions=num_regions))[labels]
-    colors = node_colors(tree)[:count] if colored else None
-    save_png(path, _drawn(labels, count, colors), note=note)
+    save_png(path, _of_tree(tree, path, num_regions=num_regions, colored=colored))
 
 
 def save_categories(
@@ -65,7 +52,6 @@ def save_categories(
     *,
     count: int,
     colored: bool = False,
-    note: str | None = None,
 ) -> None:
     """Writes a PNG whose pixels are category ids, 0 for the background.
 
@@ -74,18 +60,41 @@ def save_categories(
       categories: the category of every pixel.
       count: how many there are in the run.
       colored: as in `save_labels`, in the colours of the categories.
-      note: as in `png_files.save_png`.
 
     Raises:
       ValueError: there are more than 65535 categories.
     """
+    save_png(path, _of_categories(categories, path, count=count, colored=colored))
+
+
+def _of_tree(
+    tree: RegionTree, name: object, *, num_regions: int | None = None, colored: bool
+) -> Image.Image:
+    """What `save_labels` writes; errors call it by its name."""
+    count = int(tree.num_nodes)
+    if count - 1 > _MAX_ID:
+        raise ValueError(
+            f"{name}: expected a tree of at most {_MAX_ID + 1} nodes, which is what a "
+            f"PNG can number, but it has {count}; save it with tree.save."
+        )
+    labels = np.asarray(tree.labels)
+    if num_regions is not None:
+        labels = np.asarray(visible_nodes(tree, num_regions=num_regions))[labels]
+    colors = node_colors(tree)[:count] if colored else None
+    return _drawn(labels, count, colors)
+
+
+def _of_categories(
+    categories: Integer[np.ndarray, "H W"], name: object, *, count: int, colored: bool
+) -> Image.Image:
+    """What `save_categories` writes; errors call it by its name."""
     if count > _MAX_ID:
         raise ValueError(
-            f"{path}: expected at most {_MAX_ID} categories, which is what a PNG can "
+            f"{name}: expected at most {_MAX_ID} categories, which is what a PNG can "
             f"number, but there are {count}."
         )
     colors = category_colors(count) if colored else None
-    save_png(path, _drawn(categories, count + 1, colors), note=note)
+    return _drawn(categories, count + 1, colors)
 
 
 def _drawn(
@@ -101,28 +110,27 @@ def _drawn(
     return image
 
 
-def _writer(*, colored: bool) -> Callable[..., None]:
-    """What writes the label map of a result."""
-    how = " in colours" if colored else " as grey values"
-
-    def write(path: Path, result: Result, options: ExportOptions, keep: bool) -> None:
-        count = options.num_categories
-        kind = "labels" if count is None else "category ids"
-        note = note_of_result(result, kind + how)
-        if keep and is_whole(path, note):
-            return
-        if count is None:
-            save_labels(path, result.tree, colored=colored, note=note)
-        else:
-            categories = result.category_map()
-            save_categories(path, categories, count=count, colored=colored, note=note)
-
-    return write
+def _draw(result: Result, options: ExportOptions, *, colored: bool) -> Image.Image:
+    count, name = options.num_categories, result.title
+    if count is None:
+        return _of_tree(result.tree, name, colored=colored)
+    return _of_categories(result.category_map(), name, count=count, colored=colored)
 
 
-LABELS = for_each_image(
-    "labels", "PNG of leaf ids, grey", ".labels.png", _writer(colored=False), is_own
-)
-COLORS = for_each_image(
-    "colors", "the same to look at", ".colors.png", _writer(colored=True), is_own
-)
+def _note(options: ExportOptions, *, colored: bool) -> str:
+    kind = "labels" if options.num_categories is None else "category ids"
+    return f"{kind} {'in colours' if colored else 'as grey values'}"
+
+
+def _format(name: str, summary: str, *, colored: bool) -> Exporter:
+    return png_format(
+        name,
+        summary,
+        f".{name}.png",
+        draw=functools.partial(_draw, colored=colored),
+        note=functools.partial(_note, colored=colored),
+    )
+
+
+LABELS = _format("labels", "PNG of leaf ids, grey", colored=False)
+COLORS = _format("colors", "the same to look at", colored=True)

@@ -83,10 +83,13 @@ def _has_mark(path: Path) -> bool:
         return True
 
 
-def _write(path: Path, result: Result, options: ExportOptions, keep: bool) -> None:
+def _is_good(path: Path, result: Result, options: ExportOptions) -> bool:
+    del result, options
+    return path.is_file()  # the result was read from there
+
+
+def _write(path: Path, result: Result, options: ExportOptions) -> None:
     del options
-    if keep and path.is_file():  # it was read from there
-        return
     more: dict[str, np.ndarray] = {}
     if result.categories is not None:
         more["categories"] = np.asarray(result.categories, np.int32)
@@ -112,5 +115,6 @@ NPZ = for_each_image(
     "the tree; without it nothing is skipped later",
     ".npz",
     _write,
+    _is_good,
     _has_mark,
 )

@@ -2,15 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from uhseg_jax.export.colors import category_colors, node_colors
-from uhseg_jax.export.exporter import ExportOptions, Result, for_each_image
+from uhseg_jax.export.exporter import ExportOptions, Result
 from uhseg_jax.export.panels import boundaries, fit, require_same_size
-from uhseg_jax.export.png_files import is_own, is_whole, note_of_result, save_png
+from uhseg_jax.export.png_files import png_format
 from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.types import Int, Integer, UInt8
 
@@ -162,23 +161,21 @@ def _num_columns(count: int, width: int, height: int) -> int:
     return min(range(1, count + 1), key=distance)
 
 
-def _write(path: Path, result: Result, options: ExportOptions, keep: bool) -> None:
-    count = options.num_categories
-    levels = ",".join(map(str, options.levels))
-    how = f"levels {levels}" if count is None else "categories"
-    note = note_of_result(result, how)
-    if keep and is_whole(path, note):
-        return
-    if count is None:
-        sheet = overlay(result.pixels, result.tree, levels=options.levels)
-    else:
-        sheet = paint_categories(
-            result.pixels,
-            result.category_map(),
-            np.asarray(result.tree.labels),
-            count=count,
-        )
-    save_png(path, sheet, note=note)
+def _draw(result: Result, options: ExportOptions) -> UInt8[np.ndarray, "h w 3"]:
+    if options.num_categories is None:
+        return overlay(result.pixels, result.tree, levels=options.levels)
+    return paint_categories(
+        result.pixels,
+        result.category_map(),
+        np.asarray(result.tree.labels),
+        count=options.num_categories,
+    )
 
 
-PNG = for_each_image("png", "the image beside its regions", ".png", _write, is_own)
+def _note(options: ExportOptions) -> str:
+    if options.num_categories is None:
+        return f"levels {','.join(map(str, options.levels))}"
+    return "categories"
+
+
+PNG = png_format("png", "the image beside its regions", ".png", draw=_draw, note=_note)

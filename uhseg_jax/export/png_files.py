@@ -6,24 +6,32 @@ is to be made otherwise.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from uhseg_jax.export.exporter import Result
+from uhseg_jax.export.exporter import (
+    Exporter,
+    ExportOptions,
+    Result,
+    for_each_image,
+)
 from uhseg_jax.files import atomic_write
 from uhseg_jax.images import open_file
 from uhseg_jax.types import UInt8
 
-__all__ = ["is_own", "is_whole", "note_of", "note_of_result", "save_png"]
+__all__ = ["is_own", "is_whole", "note_of", "png_format", "save_png"]
 
 _KEYWORD, _OWNER = "Software", "uhseg_jax"
+
+Drawing = UInt8[np.ndarray, "h w 3"] | Image.Image
 
 
 def save_png(
     path: str | os.PathLike[str],
-    image: UInt8[np.ndarray, "h w 3"] | Image.Image,
+    image: Drawing,
     *,
     note: str | None = None,
 ) -> None:
@@ -34,13 +42,48 @@ def save_png(
       image: RGB pixels, or an image of any mode that PNG has.
       note: how it was made; the file then carries the mark. None: no mark.
     """
+    with atomic_write(path) as aside:
+        _write(aside, image, note)
+
+
+def png_format(
+    name: str,
+    summary: str,
+    suffix: str,
+    *,
+    draw: Callable[[Result, ExportOptions], Drawing],
+    note: Callable[[ExportOptions], str],
+) -> Exporter:
+    """A format of one PNG for each image, drawn again where it is to be otherwise.
+
+    Args:
+      name: what the format is called on command lines.
+      summary: what its file holds, for help texts: a noun phrase.
+      suffix: what its files end in, after the name of a result.
+      draw: makes the image of a result.
+      note: says in few words how that is done.
+    """
+
+    def note_on(result: Result, options: ExportOptions) -> str:
+        made_of = result.provenance
+        return note(options) + (f" of {made_of.short()}" if made_of else "")
+
+    def write(path: Path, result: Result, options: ExportOptions) -> None:
+        _write(path, draw(result, options), note_on(result, options))
+
+    def is_good(path: Path, result: Result, options: ExportOptions) -> bool:
+        return is_whole(path, note_on(result, options))
+
+    return for_each_image(name, summary, suffix, write, is_good, is_own)
+
+
+def _write(path: Path, image: Drawing, note: str | None) -> None:
     if not isinstance(image, Image.Image):
         image = Image.fromarray(image)
     text = PngImagePlugin.PngInfo()
     if note is not None:
         text.add_text(_KEYWORD, f"{_OWNER} {note}")
-    with atomic_write(path) as aside:
-        image.save(aside, "PNG", pnginfo=text)
+    image.save(path, "PNG", pnginfo=text)
 
 
 def note_of(path: Path) -> str | None:
@@ -56,11 +99,6 @@ def note_of(path: Path) -> str | None:
     if not isinstance(text, str) or not text.startswith(_OWNER):
         return None
     return text.removeprefix(_OWNER).strip()
-
-
-def note_of_result(result: Result, how: str) -> str:
-    """A note that says how a result was drawn and what it was made of."""
-    return f"{how} of {result.provenance.short()}" if result.provenance else how
 
 
 def is_whole(path: Path, note: str) -> bool:

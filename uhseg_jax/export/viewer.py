@@ -20,7 +20,6 @@ from uhseg_jax.export.categories_page import open_categories_page
 from uhseg_jax.export.colors import hex_colors, node_colors
 from uhseg_jax.export.exporter import ExportOptions, Result, Writer, for_the_run
 from uhseg_jax.export.panels import fit, jpeg_url, shrink
-from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Int
 
@@ -37,7 +36,7 @@ def open_viewer(
 ) -> Iterator["_ViewerWriter"]:
     """Writes the page for many images, one image in memory at a time.
 
-    It appears under its name when the block ends without an exception, and not before.
+    It is whole when the block has ended without an exception.
 
     Args:
       path: the file to write; ``.html``.
@@ -49,11 +48,8 @@ def open_viewer(
     )
     head, tail = page.split("{{images}}")
     head = head.replace("{{style}}", style).replace("{{title}}", html.escape(title))
-    with (
-        atomic_write(path) as aside,
-        # File names may hold bytes that are no text; they become question marks.
-        open(aside, "w", encoding="utf-8", errors="replace") as file,
-    ):
+    # File names may hold bytes that are no text; they become question marks.
+    with open(path, "w", encoding="utf-8", errors="replace") as file:
         file.write(head)
         yield _ViewerWriter(file)
         file.write(tail.replace("{{script}}", script))
@@ -132,5 +128,4 @@ HTML = for_the_run(
     "index.html, which needs no server",
     "index.html",
     _open,
-    mark=b'<meta name="generator" content="uhseg_jax">',
 )

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from uhseg_jax.entry import entry_point
+from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy import cuts, pruning, tree_file
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT, Nodes
 from uhseg_jax.hierarchy.tree_file import TreeFileError
@@ -227,13 +228,14 @@ class RegionTree:
         """
         _require_single(self)
         count = int(self.num_nodes)
-        tree_file.write(
-            path,
-            labels=np.asarray(self.labels, np.int32),
-            parents=np.asarray(self.parents, np.int32)[:count],
-            depths=np.asarray(self.depths, np.int32)[:count],
-            costs=np.asarray(self.costs, np.float32)[:count],
-        )
+        with atomic_write(path) as aside:
+            tree_file.write(
+                aside,
+                labels=np.asarray(self.labels, np.int32),
+                parents=np.asarray(self.parents, np.int32)[:count],
+                depths=np.asarray(self.depths, np.int32)[:count],
+                costs=np.asarray(self.costs, np.float32)[:count],
+            )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "RegionTree":

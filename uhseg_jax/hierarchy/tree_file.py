@@ -4,7 +4,6 @@ import os
 
 import numpy as np
 
-from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy.cuts import NO_PARENT
 
 __all__ = ["TreeFileError", "read", "write"]
@@ -18,12 +17,12 @@ class TreeFileError(ValueError):
 
 
 def write(path: str | os.PathLike[str], **arrays: np.ndarray) -> None:
-    """Writes the arrays of a tree, aside and renamed.
+    """Writes the arrays of a tree, and perhaps others, to a path as it is.
 
     Raises:
-      OSError: the file cannot be written; the message names it.
+      OSError: the file cannot be written.
     """
-    with atomic_write(path) as aside, open(aside, "wb") as file:
+    with open(path, "wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 

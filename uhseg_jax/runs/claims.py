@@ -6,17 +6,18 @@ is there already must be of the same settings, or of nobody.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from uhseg_jax.files import atomic_write, remove_parts, sha256_of
+from uhseg_jax.export.exporter import IsOwn
+from uhseg_jax.files import STALE_AFTER, atomic_write, remove_parts, sha256_of
 from uhseg_jax.locks import FileLock, for_a_moment, keep_trying
 from uhseg_jax.runs.record import (
     RECORD,
     Record,
     RunError,
-    foreign,
     naming_the_file,
+    obstacle,
     owns,
     read_record,
     write_record,
@@ -28,7 +29,6 @@ __all__ = ["LOCK", "Claim", "claim", "require"]
 LOCK = ".run.lock"
 _COMMANDS = {"segment": "uhseg-segment", "evaluate": "uhseg-evaluate"}
 _ADVICE = "give another --output folder, or replace them with --overwrite."
-_STALE_AFTER = 3600.0  # seconds; files being written change more often than that
 
 
 class Claim:
@@ -64,35 +64,53 @@ class Claim:
         """Whether a file below the folder is as a run wrote it by `write`."""
         return owns(self.output, name)
 
+    def obstacle(self, path: Path, is_own: IsOwn | None = None) -> str:
+        """Why the run may not write a file; see `record.obstacle`."""
+        return obstacle(self.output, path, is_own, overwrite=self.overwrite)
+
     @contextlib.contextmanager
-    def write(self, name: str) -> Iterator[Path]:
+    def write(self, name: str, is_own: IsOwn | None = None) -> Iterator[Path]:
         """Yields a path to write a file of the run to, which then gets its name.
 
-        Its digest is recorded before that, so the file is known as the run's own even
-        if the process is killed right after.
+        What is there is looked at before and again at the end, for people may put files
+        of their own there meanwhile. The digest of a file without a mark is recorded
+        before it gets its name, so it is known as the run's own even if the process is
+        killed right after.
 
         Args:
           name: of the file, a path below the folder with ``/``.
+          is_own: whether a file carries the mark of such files; None: they have none.
 
         Raises:
           RunError: a file of that name is there which no run wrote.
           OSError: it cannot be written.
         """
         path = self.output / name
-        if not self.overwrite and os.path.lexists(path) and not self.owns(name):
-            raise RunError(foreign(path))
+        self._require_free(path, is_own)
         with atomic_write(path) as aside:
             yield aside
-            with for_a_moment(self.output):
-                record = read_record(self.output, strict=True)
-                if record is None or digest(record.settings) != self.settings_sha256:
-                    raise RunError(
-                        f"{self.output / RECORD}: expected the settings of this run, "
-                        "but the file was changed or removed meanwhile; begin again."
-                    )
-                # Until the rename the file that is there is ours as well.
-                there = [sha256_of(path)] if self.owns(name) else []
-                record.files[name] = [*dict.fromkeys([*there, sha256_of(aside)])]
+            self._require_free(path, is_own)
+            if is_own is None:
+                self._record(name, aside)
+
+    def _require_free(self, path: Path, is_own: IsOwn | None) -> None:
+        if sentence := self.obstacle(path, is_own):
+            raise RunError(sentence)
+
+    def _record(self, name: str, aside: Path) -> None:
+        """Records the digest of a file that is about to get its name."""
+        with for_a_moment(self.output):
+            record = read_record(self.output, strict=True)
+            if record is None or digest(record.settings) != self.settings_sha256:
+                raise RunError(
+                    f"{self.output / RECORD}: expected the settings of this run, but "
+                    "the file was changed or removed meanwhile; begin again."
+                )
+            # Until the rename the file that is there is ours as well.
+            there = [sha256_of(self.output / name)] if self.owns(name) else []
+            digests = [*dict.fromkeys([*there, sha256_of(aside)])]
+            if record.files.get(name) != digests:
+                record.files[name] = digests
                 write_record(self.output, record)
 
 
@@ -103,7 +121,7 @@ def claim(
     *,
     results: Iterable[Path] = (),
     files: Iterable[Path] = (),
-    is_own: Callable[[Path], bool] = lambda path: False,
+    is_own: IsOwn | None = None,
     forget: Iterable[Path] = (),
     overwrite: bool = False,
     shared: bool = False,
@@ -119,7 +137,8 @@ def claim(
       is_own: whether a file carries the mark of a run; those that `Claim.write` wrote
         are known without.
       forget: files of runs to delete before the settings come into force, since a
-        method or an evaluation would go on from them.
+        method or an evaluation would go on from them, or people take them for results
+        of these. Those that `Claim.write` recorded go in any case.
       overwrite: bring the settings into force anew, whatever was there.
       shared: other processes of the same run work in the folder as well, so with the
         same settings there is nothing to bring into force.
@@ -134,14 +153,16 @@ def claim(
             "another --output folder."
         )
     output.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(output / LOCK)
+    lock = _lock_of(output)
     try:
         _take(lock, output, settings, may_join=shared or not overwrite)
         for path in files:
-            _check_file(path, output, is_own, overwrite=overwrite)
+            if sentence := obstacle(output, path, is_own, overwrite=overwrite):
+                raise RunError(sentence)
         if lock.is_alone:
             _bring_into_force(output, settings, results, forget, overwrite=overwrite)
-            age = 0.0 if lock.is_real and not shared else _STALE_AFTER
+            # Processes on other machines may not see our locks, nor we theirs.
+            age = STALE_AFTER if shared else 0.0
             remove_parts(output, age=age, beside=RECORD)
             keep_trying(lock.try_shared)
         written = read_record(output, strict=True)
@@ -154,11 +175,17 @@ def claim(
 
 
 @naming_the_file()
-def require(output: Path, settings: Settings) -> Claim:
+def require(output: Path, settings: Settings, *, files: Iterable[Path] = ()) -> Claim:
     """The claim of a folder that other processes have claimed with these settings.
 
+    Args:
+      output: the folder.
+      settings: as for `claim`.
+      files: as for `claim`.
+
     Raises:
-      RunError: they have not, or with other settings.
+      RunError: they have not, or with other settings; or it holds files that no run
+        wrote.
     """
     record = read_record(output, strict=True)
     if record is None:
@@ -168,7 +195,17 @@ def require(output: Path, settings: Settings) -> Claim:
         )
     if not record.is_of(settings):
         raise RunError(_refusal(output, record, settings))
-    return claim(output, settings, shared=True)
+    return claim(output, settings, files=files, shared=True)
+
+
+def _lock_of(output: Path) -> FileLock:
+    path = output / LOCK
+    try:
+        return FileLock(path)
+    except FileExistsError as error:
+        raise RunError(
+            f"{path}: {error.strerror}; rename it, or give another --output folder."
+        ) from error
 
 
 def _take(lock: FileLock, output: Path, settings: Settings, *, may_join: bool) -> None:
@@ -193,10 +230,13 @@ def _bring_into_force(
 ) -> None:
     """Writes the record, unless it is there; only one process does so at a time."""
     record = read_record(output, strict=not overwrite)
+    recorded = [output / x for x in (record.files if record else ()) if owns(output, x)]
     if record is not None and not overwrite:
         if record.is_of(settings):
             return
-        if any(os.path.exists(x) for x in results):
+        # Runs of another kind have results that are not known here.
+        is_other_kind = record.settings.get("kind") != settings["kind"]
+        if is_other_kind or recorded or any(os.path.exists(x) for x in results):
             # Without locks another process may have begun meanwhile.
             record = read_record(output, strict=True) or record
             if record.is_of(settings):
@@ -206,23 +246,11 @@ def _bring_into_force(
         old.unlink(missing_ok=True)
     if record is not None and record.is_of(settings):
         return
+    for old in recorded:
+        old.unlink(missing_ok=True)
     # Without locks, of several processes that begin together the first one writes it.
     replace = record is not None or overwrite
-    in_force = Record(settings, record.files if record else {})
-    write_record(output, in_force, replace=replace)
-
-
-def _check_file(
-    path: Path, output: Path, is_own: Callable[[Path], bool], *, overwrite: bool
-) -> None:
-    """Refuses a file that is there and that no run wrote."""
-    if path.is_dir() or (
-        not overwrite
-        and os.path.lexists(path)
-        and not is_own(path)
-        and not owns(output, path.relative_to(output).as_posix())
-    ):
-        raise RunError(foreign(path))
+    write_record(output, Record(settings), replace=replace)
 
 
 def _busy(output: Path, record: Record | None, wanted: Settings) -> str:

@@ -63,7 +63,8 @@ def evaluate(
     scores. Writes ``metrics.json``, ``per_image.csv`` and, in ``images``, the worst and
     best with their ground truth; where several seeds are averaged, in ``seed-N`` for
     each. Files of these names that no evaluation wrote are replaced if ``overwrite``
-    says so, and never deleted otherwise.
+    says so, and never deleted otherwise. Copies of its files under other names are
+    neither read nor deleted.
 
     The processes of `jax.distributed` share the images and merge their scores, which
     are the same to the last digit however many there are. A process writes a journal of
@@ -138,16 +139,16 @@ def _claim(
     overwrite: bool,
 ) -> Claim:
     """Claims the output for all processes, until the stack is closed."""
-    record, results_in = output / RECORD, score_files.results_in
+    record = output / RECORD
     claims: list[Claim] = []
 
     def files() -> Iterator[Path]:
         yield from score_files.files_of(output, folders, processes=hosts.count())
         if not record.exists():
-            yield from results_in(output)
+            yield from score_files.read_by(output, folders)
 
     def forget() -> Iterator[Path]:
-        yield from results_in(output)
+        yield from score_files.replaced_by(output, folders)
         if overwrite:
             yield from score_files.journals_of(folders, processes=hosts.count())
 
@@ -155,7 +156,7 @@ def _claim(
         claimed = claim(
             output,
             settings,
-            results=results_in(output),
+            results=score_files.results_in(output),
             files=files(),
             # A mark says that an evaluation wrote it; the record, with what settings.
             is_own=lambda path: record.exists() and score_files.is_own(path),

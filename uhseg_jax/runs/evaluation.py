@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -177,9 +176,8 @@ class Evaluation:
     def _draw_one(self, path: Path, index: int, note: str) -> None:
         if is_whole(path, note):
             return
-        may_replace = self._claim.overwrite or is_drawing(path)
-        if os.path.lexists(path) and not may_replace:
-            raise FileExistsError(f"{path}: no evaluation drew this file")
+        if obstacle := self._claim.obstacle(path, is_drawing):
+            raise FileExistsError(obstacle)
         example = self._source[index]
         (found,) = self._fitted.segment([index], [example.image])
         draw_beside_truth(

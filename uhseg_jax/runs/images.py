@@ -2,8 +2,10 @@
 
 A result is named after the image's path below the folder that was given, without its
 suffix: ``photos/sub/a.jpg`` of ``photos`` gives ``sub/a``. The whole file name is kept
-where the stem alone would be ambiguous. That depends on what lies beside the image,
-not on which images were asked for, so a later run finds the results of an earlier.
+where the stem alone would be ambiguous, and where the results lie in the image's own
+folder. That depends on what lies beside the image and on where the results go, neither
+on which images were asked for nor on what results are there, so shards agree and a
+later run finds the results of an earlier.
 """
 
 import collections
@@ -12,7 +14,7 @@ import dataclasses
 import functools
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,18 +67,29 @@ class RunImage:
         """The pixels, and a digest of the very bytes that they were decoded from.
 
         Raises:
-          images.ImageError: it cannot be read, or has a problem.
+          images.ImageError: it cannot be read, has a problem, or is not what it was
+            when its `identity` was looked up.
         """
         with self._enough_memory():
             content = self._content()
             digest = _digest(content)
+            if vars(self).get("identity", digest) != digest:
+                raise images.ImageError(
+                    f"{self.source}: the image changed while the run was going on; "
+                    "run again when it is as it should be."
+                )
             if isinstance(content, bytes):
                 options = dataclasses.asdict(self.decoding)
                 content = images.read_image(content, name=str(self.source), **options)
         return content, digest
 
+    @functools.cached_property
     def identity(self) -> str:
-        """The digest alone, and "absent" where the file cannot be had."""
+        """The digest alone, and "absent" where the file cannot be had.
+
+        Looked up once. From then on `read` refuses other bytes, so that all passes of a
+        run are over the same image.
+        """
         try:
             with self._enough_memory():
                 return _digest(self._content())
@@ -135,9 +148,8 @@ def find_run_images(
 ) -> FoundImages:
     """Finds the images of a run and names their results.
 
-    What `png_files.is_own` knows as drawn by an earlier run is no image, and neither is
-    anything in an output folder that lies inside a folder searched. An image that can
-    have no result of its own is listed with its problem.
+    What `png_files.is_own` knows as drawn by an earlier run is no image, wherever it
+    lies. An image that can have no result of its own is listed with its problem.
 
     Args:
       specs: paths, patterns and folders, as `images.search` takes them.
@@ -154,7 +166,7 @@ def find_run_images(
     found = images.search(specs)
     below: dict[Path, Path] = {}  # absolute path of an image -> path below its root
     for path, root in zip(map(_absolute, found.paths), found.roots, strict=True):
-        if not _is_result(path, root, output):
+        if not is_own(path):
             relative = Path(os.path.relpath(path, root))
             # A pattern such as a*/../../b.jpg leads out of its own root.
             escapes = ".." in relative.parts
@@ -165,9 +177,16 @@ def find_run_images(
             "found were written by uhseg-segment itself; give the folder of the "
             "photographs."
         )
-    _tell_namesakes_apart(below, output)
-    names = {path: _name(path, relative, output) for path, relative in below.items()}
-    problems = dict(_problems(names, output))
+    real = functools.cache(os.path.realpath)  # of folders, which are few
+
+    def name_of(path: Path) -> str:
+        relative = below[path]
+        is_beside = real(output / relative.parent) == real(path.parent)
+        return relative.as_posix() if is_beside else _name(path, relative)
+
+    _tell_namesakes_apart(below, name_of)
+    names = {path: name_of(path) for path in below}
+    problems = dict(_problems(names, output, real))
     found_images = tuple(
         RunImage(
             path, names[path], relative.as_posix(), problems.get(path, ""), decoding
@@ -181,36 +200,15 @@ def _absolute(path: images.PathLike) -> Path:
     return Path(os.path.abspath(path))
 
 
-def _is_result(path: Path, root: Path, output: Path) -> bool:
-    """Whether an image that was found is a product of this command."""
-    real = Path(os.path.realpath(output))
-    inside = Path(os.path.realpath(root)) in real.parents
-    if inside and real in Path(os.path.realpath(path)).parents:
-        return True
-    return is_own(path)
-
-
-def _name(path: Path, relative: Path, output: Path) -> str:
+def _name(path: Path, relative: Path) -> str:
     stem = relative.with_suffix("").as_posix()
-    ambiguous = (
+    is_ambiguous = (
         relative.suffix.lower() not in images.IMAGE_SUFFIXES
         or _stems(path.parent)[path.stem.casefold()] > 1
         # These endings are those of whole file names and of label maps.
         or stem.lower().endswith((*images.IMAGE_SUFFIXES, ".labels", ".colors"))
     )
-    names = [relative.as_posix()] if ambiguous else [stem, relative.as_posix()]
-    free = (name for name in names if not _foreign_image(name, output))
-    return next(free, names[-1])
-
-
-def _foreign_image(name: str, output: Path) -> Path | None:
-    """An image that the files of a result would replace, if there is one."""
-    return next((x for x in image_files(name) if _is_foreign(output / x)), None)
-
-
-def _is_foreign(path: Path) -> bool:
-    # Unlike `Path.exists`, it says no to names that are too long for a file.
-    return os.path.exists(path) and not is_own(path)
+    return relative.as_posix() if is_ambiguous else stem
 
 
 @functools.lru_cache(maxsize=64)
@@ -231,23 +229,30 @@ def _stems(folder: Path) -> "collections.Counter[str]":
         return collections.Counter()
 
 
-def _tell_namesakes_apart(below: dict[Path, Path], output: Path) -> None:
+def _tell_namesakes_apart(
+    below: dict[Path, Path], name_of: Callable[[Path], str]
+) -> None:
     """Gives images of one name, from several roots, paths below what they share."""
     by_name = collections.defaultdict(list)
-    for path, relative in below.items():
-        by_name[_name(path, relative, output)].append(path)
+    for path in below:
+        by_name[name_of(path)].append(path)
     for group in by_name.values():
         if len(group) > 1:
             shared = os.path.commonpath([path.parent for path in group])
             below |= {path: Path(os.path.relpath(path, shared)) for path in group}
 
 
-def _problems(names: dict[Path, str], output: Path) -> Iterator[tuple[Path, str]]:
+def _problems(
+    names: dict[Path, str], output: Path, real: Callable[[Path], str]
+) -> Iterator[tuple[Path, str]]:
     """The images that can have no result, with sentences on why."""
     per_image = [name for name, x in EXPORTERS.items() if x.per_image]
     folders = {x for name in names.values() for x in Path(name).parents}
+    photographs = {(real(path.parent), path.name): path for path in names}
     taken: dict[str, Path] = {}
     for path, name in names.items():
+        drawings = map(output.joinpath, image_files(name))
+        places = [(real(x.parent), x.name) for x in drawings]
         first = taken.setdefault(name, path)
         files = set(result_files(per_image, [name]))
         above = {x.as_posix() for x in Path(name).parents}
@@ -271,9 +276,9 @@ def _problems(names: dict[Path, str], output: Path) -> Iterator[tuple[Path, str]
                 f"{path}: its results would be called {min(files & folders)}, as the "
                 "folder for those of other images is; rename the image or the folder.",
             )
-        elif foreign := _foreign_image(name, output):
+        elif replaced := next(filter(None, map(photographs.get, places)), None):
             yield (
                 path,
-                f"{path}: its overlay would replace {output / foreign}, which "
-                "uhseg-segment did not draw; give another --output folder.",
+                f"{path}: its overlay would replace {replaced}; give another --output "
+                "folder.",
             )

@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from uhseg_jax.memory import ImageMemoryError
 from uhseg_jax.methods.method import Fitted
 from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.images import RunImage
+from uhseg_jax.runs.record import RunError, unwritable
 from uhseg_jax.types import UInt8
 
 __all__ = ["Item", "read_item", "segment_items", "write_item"]
@@ -99,34 +99,9 @@ def _obstacle(image: RunImage, claim: Claim, formats: Sequence[str]) -> str:
     """Why the files of an image cannot be written, in a sentence; or nothing."""
     for exporter in map(export.EXPORTERS.find, formats):
         for file in exporter.files([image.name]) if exporter.per_image else ():
-            path = claim.output / file
-            try:
-                is_there = bool(os.lstat(path))
-            except FileNotFoundError:
-                is_there = False
-            except OSError as error:
-                return _unwritable(path, error)
-            if path.is_dir():
-                return (
-                    f"{path}: expected to write the results of {image.title} there, "
-                    "but this is a folder; rename it, or give another --output folder."
-                )
-            if is_there and not claim.overwrite and not exporter.is_own(path):
-                return (
-                    f"{path}: the file is there, but no run wrote it, so {image.title} "
-                    "has no result; give another --output folder, or replace it with "
-                    "--overwrite."
-                )
+            if sentence := claim.obstacle(claim.output / file, exporter.is_own):
+                return sentence
     return ""
-
-
-def _unwritable(path: Path, error: OSError) -> str:
-    if error.errno == errno.ENAMETOOLONG:
-        return f"{path}: the name is too long for a file; rename the image."
-    return (
-        f"{path}: expected to write it, but the system says: {error.strerror}; give "
-        "another --output folder."
-    )
 
 
 def segment_items(fitted: Fitted, items: Sequence[Item]) -> Iterator[Item]:
@@ -179,10 +154,10 @@ def write_item(writer: export.Writer, item: Item) -> Item:
         return item
     try:
         writer.add(item.result, keep=item.was_there)
-    except ValueError as error:  # a format cannot hold the result
+    except (ValueError, RunError) as error:  # a format cannot hold it, or may not
         return item.failed(str(error))
     except OSError as error:
         if error.errno not in _OF_ONE_FILE or error.filename is None:
             raise
-        return item.failed(_unwritable(Path(error.filename), error))
+        return item.failed(unwritable(Path(error.filename), error))
     return item

@@ -4,8 +4,9 @@ A line is appended when an image is done, so a killed evaluation goes on where i
 The line holds the image's own state in integers; the scores over the set are sums
 of those, and come out the same to the last digit however often the run was stopped.
 
-A line counts only as it was written: it begins with a mark and the digest of the
-settings that it was scored with, and ends in a checksum of all that is before it.
+A line counts only as it was written: it begins with a mark, the name of its journal
+and the digest of the settings that it was scored with, and ends in a checksum of all
+that is before it. So a copy of a journal under another name is none.
 """
 
 import base64
@@ -29,7 +30,6 @@ from uhseg_jax.runs.record import RunError
 __all__ = ["Entry", "Journal", "is_journal", "journals_in", "read_journals"]
 
 _NAME = re.compile(r"images-(\d+)\.jsonl")
-_MARK = b'{"uhseg_jax": "score", '
 _SEAL = b', "sha256": "'
 
 
@@ -49,26 +49,27 @@ class Entry:
     row: dict[str, Any]
     words: np.ndarray
 
-    def to_line(self, settings: str) -> bytes:
+    def to_line(self, settings: str, journal: str) -> bytes:
         """The entry as one line with its end.
 
         Args:
           settings: digest of all that the scores depend on.
+          journal: name of the file that the line is for.
         """
         packed = base64.b64encode(np.asarray(self.words, "<i4").tobytes()).decode()
         fields = {"settings": settings, **dataclasses.asdict(self), "words": packed}
-        body = _MARK + json.dumps(fields)[1:-1].encode()
+        body = _mark(journal) + json.dumps(fields)[1:-1].encode()
         return body + _SEAL + _checksum(body)
 
     @classmethod
-    def from_line(cls, line: bytes, settings: str) -> "Entry":
-        """The entry of a line that `to_line` wrote with the same settings.
+    def from_line(cls, line: bytes, settings: str, journal: str) -> "Entry":
+        """The entry of a line that `to_line` wrote with the same settings and journal.
 
         Raises:
-          ValueError: the line is any other: cut, altered, or of other settings.
+          ValueError: the line is any other: cut, altered, or of other ones.
         """
         body, _, checksum = line.rpartition(_SEAL)
-        if not body.startswith(_MARK) or checksum != _checksum(body):
+        if not body.startswith(_mark(journal)) or checksum != _checksum(body):
             raise ValueError("expected a whole line of a journal.")
         match parse_json(body + b"}"):
             case {
@@ -138,10 +139,11 @@ class Journal:
                 errno.EEXIST, "another file has its name now", str(self._path)
             )
         size = self._file.seek(0, os.SEEK_END)
-        line = memoryview(self._end_of_cut_line(size) + entry.to_line(self._settings))
+        line = entry.to_line(self._settings, self._path.name)
+        rest = memoryview(self._end_of_cut_line(size) + line)
         try:
-            while line:  # a disk that fills up takes a part, and refuses the rest
-                line = line[self._file.write(line) :]
+            while rest:  # a disk that fills up takes a part, and refuses the rest
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._file.truncate(size)
@@ -166,14 +168,18 @@ def journals_in(folder: Path) -> list[Path]:
 
 
 def is_journal(path: Path) -> bool:
-    """Whether a file is a journal: it is empty, or has a line that begins as ours."""
+    """Whether a file is a journal: it is empty, or has a line that begins as ours.
+
+    The lines of a journal that was renamed or copied begin as those of the old name.
+    """
+    mark = _mark(path.name)
     if not stat.S_ISREG(os.lstat(path).st_mode):
         return False
     with open(path, "rb") as file:
         first = file.readline()
         # A kill may have cut off even the first line.
-        return _MARK.startswith(first[: len(_MARK)]) or any(
-            line.startswith(_MARK) for line in file
+        return mark.startswith(first[: len(mark)]) or any(
+            line.startswith(mark) for line in file
         )
 
 
@@ -196,7 +202,7 @@ def read_journals(folder: Path, settings: str) -> tuple[list[Entry], list[str]]:
         with open(path, "rb") as file:
             for line in file:
                 try:
-                    entry = Entry.from_line(line, settings)
+                    entry = Entry.from_line(line, settings, path.name)
                 except ValueError:
                     damaged += 1
                 else:
@@ -208,6 +214,11 @@ def read_journals(folder: Path, settings: str) -> tuple[list[Entry], list[str]]:
                 "are nowhere else are scored again."
             )
     return [entries[index] for index in sorted(entries)], notes
+
+
+def _mark(journal: str) -> bytes:
+    """What a line of a journal begins with."""
+    return f'{{"uhseg_jax": "score", "journal": {json.dumps(journal)}, '.encode()
 
 
 def _checksum(body: bytes) -> bytes:

@@ -7,9 +7,13 @@ also lists, by their digests, the files of the run that carry no mark of their o
 import contextlib
 import dataclasses
 import errno
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from uhseg_jax.export.exporter import IsOwn
 from uhseg_jax.files import parse_json, sha256_of, write_json
 from uhseg_jax.runs.settings import Settings
 
@@ -17,10 +21,11 @@ __all__ = [
     "RECORD",
     "Record",
     "RunError",
-    "foreign",
     "naming_the_file",
+    "obstacle",
     "owns",
     "read_record",
+    "unwritable",
     "write_record",
 ]
 
@@ -79,24 +84,48 @@ def read_record(output: Path, *, strict: bool) -> Record | None:
     """
     for path in (output / RECORD, output / _OLD_RECORD):
         if not path.is_file():
-            if path.exists() and path.name == RECORD:
-                raise RunError(foreign(path))
+            if os.path.lexists(path) and path.name == RECORD:
+                kind = "a folder" if path.is_dir() else "no ordinary file"
+                raise RunError(
+                    f"{path}: expected the settings of a run, but this is {kind}; "
+                    "rename it, or give another --output folder."
+                )
             continue
-        try:
-            found = parse_json(path.read_bytes())
-        except ValueError:
-            found = None
-        if isinstance(found, dict) and "weights_sha256" in found:
-            files = found.pop(_FILES, None)
-            if isinstance(files, dict):
-                return Record(found, files)
-            return Record(found, is_old=True)
+        if record := _parsed(path.read_bytes()):
+            return record
         if strict and path.name == RECORD:
             raise RunError(
                 f"{path}: expected the settings of a run, but the file holds something "
                 "else; give another --output folder, or replace it with --overwrite."
             )
     return None
+
+
+def _parsed(content: bytes) -> Record | None:
+    """The record that a file holds; None if it holds something else."""
+    try:
+        found = parse_json(content)
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or "weights_sha256" not in found:
+        return None
+    if not isinstance(found.get("kind", ""), str):
+        return None
+    if _FILES not in found:
+        return Record(found, is_old=True)
+    files = found.pop(_FILES)
+    return Record(found, files) if _are_files(files) else None
+
+
+def _are_files(value: Any) -> bool:
+    """Whether these are digests of files by their names below a folder."""
+    return isinstance(value, dict) and all(
+        isinstance(digests, list)
+        and all(isinstance(x, str) for x in digests)
+        and not os.path.isabs(name)
+        and ".." not in Path(name).parts
+        for name, digests in value.items()
+    )
 
 
 def write_record(output: Path, record: Record, *, replace: bool = True) -> None:
@@ -116,14 +145,55 @@ def owns(output: Path, name: str) -> bool:
         return False
 
 
-def foreign(path: Path) -> str:
-    """Why a file of a run cannot be written where something else is."""
+def obstacle(
+    output: Path,
+    path: Path,
+    is_own: IsOwn | None = None,
+    *,
+    overwrite: bool = False,
+) -> str:
+    """Why a run may not write a file where something is already.
+
+    It may replace what a run wrote and what is empty, as files can be after a loss of
+    power; with ``overwrite`` any other file, but never a folder.
+
+    Args:
+      output: the folder of the run.
+      path: the file, in it or below.
+      is_own: whether a file carries the mark of a run; those of a `claims.Claim` that
+        carry none are known as well.
+      overwrite: whether files that no run wrote are replaced.
+
+    Returns:
+      A sentence; empty if it may.
+    """
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return unwritable(path, error)
     if path.is_dir():
         return (
             f"{path}: expected a file of the run or nothing, but this is a folder; "
             "rename it, or give another --output folder."
         )
+    is_empty = stat.S_ISREG(found.st_mode) and found.st_size == 0
+    if overwrite or is_empty or (is_own is not None and is_own(path)):
+        return ""
+    if owns(output, path.relative_to(output).as_posix()):
+        return ""
     return (
         f"{path}: the file is there, but no run wrote it as it is; rename it, give "
         "another --output folder, or replace it with --overwrite."
+    )
+
+
+def unwritable(path: Path, error: OSError) -> str:
+    """Why a file of an image cannot be written, as the system says."""
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{path}: the name is too long for a file; rename the image."
+    return (
+        f"{path}: expected to write it, but the system says: {error.strerror}; give "
+        "another --output folder."
     )

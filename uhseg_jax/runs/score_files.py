@@ -11,7 +11,7 @@ from uhseg_jax.methods.method import kept_files
 from uhseg_jax.protocols.gallery import drawing_names, is_drawing
 from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.journal import Entry, is_journal, journals_in
-from uhseg_jax.runs.record import naming_the_file, owns
+from uhseg_jax.runs.record import naming_the_file, owns, read_record
 
 __all__ = [
     "GALLERY",
@@ -21,6 +21,8 @@ __all__ = [
     "is_own",
     "journal_of",
     "journals_of",
+    "read_by",
+    "replaced_by",
     "results_in",
     "write_scores",
     "write_table",
@@ -64,15 +66,58 @@ def is_own(path: Path) -> bool:
 
 
 def results_in(output: Path) -> Iterator[Path]:
-    """The files that evaluations of any settings left in a folder."""
+    """Files by which evaluations of any settings are known to have worked in a folder.
+
+    Some may be copies that somebody made: none of this is to be deleted.
+    """
     seeds = (x for x in output.glob("seed-*") if _SEED.fullmatch(x.name))
     for folder in (output, *seeds):
-        yield from journals_in(folder)
-        yield from filter(is_drawing, sorted((folder / GALLERY).glob("*.png")))
-        for path in (folder / METRICS, folder / TABLE):
-            if owns(output, path.relative_to(output).as_posix()):
-                yield path
+        yield from _marked_in(folder)
+    yield from _tables_in(output)
     yield from kept_files(output)
+
+
+def read_by(output: Path, folders: Sequence[Path]) -> Iterator[Path]:
+    """The files in a folder that an evaluation goes on from.
+
+    Args:
+      output: the folder for results.
+      folders: that of each seed.
+    """
+    for folder in folders:
+        yield from journals_in(folder)
+    yield from kept_files(output)
+
+
+def replaced_by(output: Path, folders: Sequence[Path]) -> Iterator[Path]:
+    """The files of earlier evaluations that a new one takes the place of.
+
+    They have names that evaluations give, and are marked or recorded as written under
+    those very names; where nothing is recorded, only the folders of the new one count.
+
+    Args:
+      output: the folder for results.
+      folders: that of each seed.
+    """
+    tables = [*_tables_in(output)]
+    for folder in dict.fromkeys([output, *folders, *(x.parent for x in tables)]):
+        yield from _marked_in(folder)
+    yield from tables
+    yield from kept_files(output)
+
+
+def _marked_in(folder: Path) -> Iterator[Path]:
+    yield from journals_in(folder)
+    drawings = (folder / GALLERY / f"{name}.png" for name in drawing_names())
+    yield from filter(is_drawing, drawings)
+
+
+def _tables_in(output: Path) -> Iterator[Path]:
+    """Tables that evaluations wrote, of all or of one seed."""
+    record = read_record(output, strict=False)
+    for name in record.files if record else ():
+        if Path(name).name in (METRICS, TABLE) and owns(output, name):
+            yield output / name
 
 
 @naming_the_file()

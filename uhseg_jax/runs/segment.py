@@ -13,18 +13,19 @@ from uhseg_jax.export.png_files import is_own
 from uhseg_jax.methods.method import Collection, kept_files
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs import hosts
-from uhseg_jax.runs.claims import Claim, claim
+from uhseg_jax.runs.claims import Claim, claim, require
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.items import Item, read_item, segment_items, write_item
 from uhseg_jax.runs.read_ahead import read_ahead
-from uhseg_jax.runs.record import RunError, naming_the_file
-from uhseg_jax.runs.settings import Settings, describe
+from uhseg_jax.runs.record import RunError, naming_the_file, read_record
+from uhseg_jax.runs.settings import Settings, describe, digest
 from uhseg_jax.runs.shards import Share
 
 __all__ = [
     "Failure",
     "Report",
     "claim_images",
+    "claim_joined",
     "join_results",
     "segment_images",
     "settings_of",
@@ -59,7 +60,7 @@ def settings_of(segmenter: Segmenter, images: Sequence[RunImage]) -> Settings:
 
     Where a method learns from all images they are read for it.
     """
-    identities = (f"{x.name}\0{x.identity()}" for x in images)
+    identities = (f"{x.name}\0{x.identity}" for x in images)
     bands = images[0].decoding.bands if images else None
     others = {} if bands is None else {"bands": bands}
     return describe("segment", segmenter, identities, **others)
@@ -68,6 +69,7 @@ def settings_of(segmenter: Segmenter, images: Sequence[RunImage]) -> Settings:
 def claim_images(
     output: Path,
     settings: Settings,
+    images: Sequence[RunImage],
     *,
     formats: Sequence[str] = export.DEFAULT_FORMATS,
     shard: Share | None = None,
@@ -75,23 +77,19 @@ def claim_images(
 ) -> Claim:
     """Makes a folder the output of runs with these settings; see `claims.claim`.
 
-    The processes of `jax.distributed` call it together; shards need not.
+    What was drawn of these images with other settings goes, so that it does not stay
+    beside their new trees, whatever the formats. The processes of `jax.distributed`
+    call it together; shards need not.
     """
     claims: list[Claim] = []
-    of_run = {
-        output / file: exporter
-        for exporter in map(export.EXPORTERS.find, formats)
-        for file in exporter.files([])
-    }
     hosts.first_then_others(
         lambda: claims.append(
             claim(
                 output,
                 settings,
                 results=_results_in(output),
-                files=of_run,
-                is_own=lambda path: of_run[path].is_own(path),
-                forget=kept_files(output),
+                files=_files_of_run(output, formats),
+                forget=_replaced_by(output, settings, images, overwrite=overwrite),
                 overwrite=overwrite,
                 shared=shard is not None or hosts.index() > 0,
             )
@@ -99,6 +97,13 @@ def claim_images(
         name=str(output),
     )
     return claims[0]
+
+
+def claim_joined(
+    output: Path, settings: Settings, *, formats: Sequence[str] = export.DEFAULT_FORMATS
+) -> Claim:
+    """The claim of a folder for `join_results`; see `claims.require`."""
+    return require(output, settings, files=_files_of_run(output, formats))
 
 
 def segment_images(
@@ -175,7 +180,7 @@ def segment_images(
         options = export.ExportOptions(tuple(levels), fitted.num_categories)
         wanted = share.of(len(images))
         with (
-            export.open_formats(own, claimed.output, options) as writer,
+            export.open_formats(own, claimed, options) as writer,
             _batches(prepare, wanted, batch_size) as batches,
         ):
             for batch in batches:
@@ -212,7 +217,7 @@ def join_results(
 
     Args:
       images: all images of the run.
-      claimed: the folder with their trees, of `claims.require`.
+      claimed: the folder with their trees, of `claim_joined`.
       formats: of `export.EXPORTERS`; those of single images are ignored.
       on_done: called after every image with it and, if it failed, a sentence.
 
@@ -229,7 +234,7 @@ def join_results(
     output = claimed.output
     missing, failures = [], []
     with (
-        export.open_formats(formats, output, export.ExportOptions()) as writer,
+        export.open_formats(formats, claimed, export.ExportOptions()) as writer,
         _batches(prepare, range(len(images)), 1) as batches,
     ):
         for item in itertools.chain.from_iterable(batches):
@@ -258,9 +263,34 @@ def _batches(
     )
 
 
+def _files_of_run(output: Path, formats: Sequence[str]) -> Iterator[Path]:
+    """The files that some formats have for all images together."""
+    for exporter in map(export.EXPORTERS.find, formats):
+        yield from (output / file for file in exporter.files(()))
+
+
 def _results_in(output: Path) -> Iterator[Path]:
-    """Files that runs of any settings left in a folder."""
-    of_the_run = (x for x in export.EXPORTERS.values() if not x.per_image)
-    yield from (output / file for x in of_the_run for file in x.files(()))
-    yield from output.rglob("*.npz")
+    """Files that runs of any settings left in a folder, besides recorded ones."""
+    yield from kept_files(output)
+    yield from filter(export.EXPORTERS["npz"].is_own, output.rglob("*.npz"))
     yield from filter(is_own, output.rglob("*.png"))
+
+
+def _replaced_by(
+    output: Path, settings: Settings, images: Sequence[RunImage], *, overwrite: bool
+) -> Iterator[Path]:
+    """Files of earlier runs in a folder that new settings make worthless.
+
+    They are what methods kept under settings of which the folder knows, and drawings
+    of these very images.
+    """
+    record = read_record(output, strict=False)
+    known = [record.settings] if record else []
+    if overwrite:  # what was kept of the same settings is found anew
+        known.append(settings)
+    digests = {digest(x) for x in known}
+    yield from (x for x in kept_files(output) if x.parent.parent.name in digests)
+    if record is not None and not record.is_of(settings):
+        for image in images:
+            drawings = (output / x for x in export.image_files(image.name))
+            yield from filter(is_own, drawings)
