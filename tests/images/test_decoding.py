@@ -142,10 +142,14 @@ def test_larger_files_than_allowed_are_not_shown_to_pillow(tmp_path, kind, monke
     os.truncate(path, 200 * 2**30)
     for read in (read_image, read_file):
         with pytest.raises(
-            ImageError, match=rf"huge\.{kind}: .* at most 2 GiB, but it"
+            ImageError, match=rf"huge\.{kind}: .* at most [12] GiB, but it"
         ):
             read(path)
-    with pytest.raises(ImageError, match="at most 2 bytes, but it is larger"):
+    os.truncate(path, 1500 * 2**20)
+    words = "at most 1 GiB" if kind == "webp" else "it was read"
+    with pytest.raises(ImageError, match=words):
+        read_image(path)
+    with pytest.raises(ImageError, match=r"at most [12] bytes, but it is larger"):
         read_image(HEADS[kind], max_bytes=2)
 
 

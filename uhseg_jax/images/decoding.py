@@ -66,7 +66,10 @@ def open_image(
             file = Memory(read_all(source, name, max_bytes))
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        require_file_size(size, name, max_bytes)  # before Pillow looks for its header
+        # Before Pillow looks for its header; a WebP is read whole and copied for that.
+        is_webp = file.read(12)[8:] == b"WEBP"
+        file.seek(0)
+        require_file_size(size, name, max_bytes // 2 if is_webp else max_bytes)
         with quiet_pillow():
             image = stack.enter_context(_opened(file, name))
             check_size(*image.size, name)
