@@ -11,7 +11,7 @@ from PIL import Image
 from png_chunks import grey_png
 
 from uhseg_jax.datasets import DatasetError
-from uhseg_jax.datasets.image_files import read_pixels
+from uhseg_jax.datasets.image_files import decode_image, read_pixels
 from uhseg_jax.datasets.masks import decode_mask, encode_mask, read_colors, read_mask
 
 
@@ -25,6 +25,19 @@ def test_encoding_is_exact(height, width, wide, seed):
     found = decode_mask(encode_mask(ids))
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, ids)
+
+
+def test_what_was_prepared_is_not_too_large_afterwards(tmp_path, monkeypatch):
+    ids, pixels = np.zeros((1, 2), np.uint8), np.zeros((1, 2, 3), np.uint8)
+    monkeypatch.setattr("uhseg_jax.datasets.masks._ids", lambda *_: ids)
+    monkeypatch.setattr("uhseg_jax.images.reading.to_pixels", lambda *_: pixels)
+    path = tmp_path / "wide.png"
+    grey_png(path, 13_200, 13_200, bits=16)  # decoding it takes 2.6 GiB
+    assert decode_mask(path.read_bytes()) is ids
+    assert decode_image(path.read_bytes()) is pixels
+    words = r"wide\.png: .* within 2 GiB .*max_bytes, --image_memory of uhseg-segment"
+    with pytest.raises(DatasetError, match=words):
+        read_mask(path)
 
 
 def test_palettes_give_indices(tmp_path):

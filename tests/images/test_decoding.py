@@ -1,8 +1,10 @@
 """Only formats of photographs are decoded, and none that takes too much memory."""
 
 import io
+import os
 import struct
 import subprocess
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from uhseg_jax.images import (
     IMAGE_SUFFIXES,
     ImageError,
     open_image,
+    read_file,
     read_image,
 )
 from uhseg_jax.images.kinds import OTHER_SUFFIXES, formats
@@ -111,12 +114,80 @@ def test_what_takes_too_much_memory_is_refused_before_decoding(tmp_path, monkeyp
     monkeypatch.setattr("PIL.WebPImagePlugin.WebPImageFile.load", load)
     words = (
         r"huge\.webp: .* within 2 GiB of memory, but this WEBP of 16000 x 10000 pixels "
-        r"takes about 3\.13 GiB; reduce it, or allow more \(--image_memory, max_bytes\)"
+        r"takes about 3\.13 GiB; reduce it, or allow more \(max_bytes, --image_memory "
+        "of uhseg-segment"
     )
     with pytest.raises(ImageError, match=words):
         read_image(tmp_path / "huge.webp")
     with open_image(tmp_path / "huge.webp", max_bytes=2**32) as image:
         assert image.size == (16_000, 10_000)
+
+
+HEADS = {
+    "jpg": b"\xff\xd8\xff",
+    "ppm": b"P6\n#",
+    "gif": b"GIF89a\x08\0\x08\0\0\0\0",
+    "webp": b"RIFF\xff\xff\xff\xffWEBPVP8 ",
+}
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_larger_files_than_allowed_are_not_shown_to_pillow(tmp_path, kind, monkeypatch):
+    def look(*args, **kwargs):
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr(Image, "open", look)
+    path = tmp_path / f"huge.{kind}"
+    path.write_bytes(HEADS[kind])
+    os.truncate(path, 200 * 2**30)
+    for read in (read_image, read_file):
+        with pytest.raises(
+            ImageError, match=rf"huge\.{kind}: .* at most [12] GiB, but it"
+        ):
+            read(path)
+    os.truncate(path, 1500 * 2**20)
+    words = "at most 1 GiB" if kind == "webp" else "it was read"
+    with pytest.raises(ImageError, match=words):
+        read_image(path)
+    with pytest.raises(ImageError, match=r"at most [12] bytes, but it is larger"):
+        read_image(HEADS[kind], max_bytes=2)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "ppm", "gif"])
+def test_a_header_is_not_looked_for_to_the_end(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr("uhseg_jax.images.headers._MOST_READS", 1000)
+    path = tmp_path / f"junk.{kind}"
+    path.write_bytes(HEADS[kind])
+    os.truncate(path, 10_000)
+    for source in (path, path.read_bytes()):
+        with pytest.raises(ImageError, match=r"damaged \(its header does not end\)"):
+            read_image(source)
+
+
+def test_reads_after_the_header_are_not_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr("uhseg_jax.images.headers._MOST_READS", 100)
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG")
+    monkeypatch.setattr("PIL.ImageFile.MAXBLOCK", 64)
+    np.testing.assert_array_equal(read_image(data.getvalue()), pixels)
+
+
+def test_tags_that_share_their_bytes_take_no_more_memory_than_the_file():
+    shared, size, others = 64_000, 100_000, range(64_001, 64_301)
+    values = {shared: bytes(size)} | dict.fromkeys(others, bytes(5))
+    tags = [(tag, "B", len(x), x, True) for tag, x in values.items()]
+    data = bytearray(_tiff(extratags=tags))
+    at = data.index(struct.pack("<HHI", shared, 1, size))
+    for tag in others:
+        own = data.index(struct.pack("<HHI", tag, 1, 5))
+        data[own + 4 : own + 12] = data[at + 4 : at + 12]
+    tracemalloc.start()
+    try:
+        assert read_image(bytes(data)).shape == PIXELS.shape
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(data)  # not 300
+    finally:
+        tracemalloc.stop()
 
 
 def test_tiles_of_a_tiff_may_be_larger_than_its_image():

@@ -233,12 +233,36 @@ def test_arrays_of_any_depth_are_what_they_would_be_in_8_bits(scale, dtype):
     assert read_image(np.array([[False, True]])).tolist() == [[[0] * 3, [255] * 3]]
 
 
+@pytest.mark.parametrize(
+    ("value", "dtype", "tone"),
+    [
+        *((0.5, x, 128) for x in (np.float16, np.float32, np.float64)),
+        *((257 * 77, x, 77) for x in (np.uint16, ">u2", np.int64)),
+        (1, np.float32, 255),
+        (0, np.uint16, 0),
+        (-3.0, np.float32, 0),  # no tone of the full range
+        (70_000, np.int64, 0),
+    ],
+)
+def test_an_array_of_one_value_is_that_tone(value, dtype, tone):
+    values = np.full((2, 3, 3), value, dtype)
+    assert (read_image(values) == tone).all()
+    hidden = np.zeros(values.shape, bool)
+    hidden[0] = True
+    found = read_image(np.ma.masked_array(values, hidden))
+    assert (found[0] == 0).all()
+    assert (found[1] == tone).all()
+
+
 def test_what_an_array_masks_is_black_and_counts_for_nothing():
     values = np.array([[1000.0, 2000.0, 3000.0, -9999.0]])
     masked = np.ma.masked_equal(values, -9999.0)
     assert read_image(masked)[0, :, 0].tolist() == [0, 128, 255, 0]
     colours = np.ma.masked_array(COLOURS, COLOURS > 200)
     np.testing.assert_array_equal(read_image(colours), colours.filled(0))
+    clear = np.ma.masked_array(np.full((1, 3, 4), 255, np.uint8))
+    clear[0, 0, 1] = clear[0, 1, 3] = np.ma.masked
+    assert read_image(clear).tolist() == [[[255, 0, 255], [0] * 3, [255] * 3]]
 
 
 def test_an_image_that_was_closed_is_told_from_a_damaged_one(tmp_path):

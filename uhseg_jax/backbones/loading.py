@@ -33,7 +33,7 @@ from uhseg_jax.backbones.weights.convert import (
 )
 from uhseg_jax.backbones.weights.digests import params_digest
 from uhseg_jax.backbones.weights.errors import WeightsError
-from uhseg_jax.backbones.weights.manifest import BESIDE, TOKENIZER
+from uhseg_jax.backbones.weights.manifest import BESIDE, TOKENIZER, require_small
 from uhseg_jax.backbones.weights.obtain import (
     obtain_weight_file,
     parts_of,
@@ -50,8 +50,6 @@ from uhseg_jax.backbones.weights.readers.flax_files import are_own, torch_layout
 from uhseg_jax.backbones.weights.replacing import is_cached, require_replaceable
 from uhseg_jax.entry import entry_point
 from uhseg_jax.scratch import scratch_folder, sweep
-
-_LARGEST_TOKENIZER = 16 << 20  # bytes of one file
 
 # The family that every kind of specification is of; one line each.
 FAMILIES: Mapping[type, Family] = {
@@ -225,11 +223,7 @@ def _tokenizer_files(path: Path) -> dict[str, Path]:
         return {}
     files = {name: require_within(path, name) for name in BESIDE}
     for file in files.values():
-        if file.stat().st_size > _LARGEST_TOKENIZER:
-            raise WeightsError(
-                f"{file} has {file.stat().st_size:,} bytes; expected at most "
-                f"{_LARGEST_TOKENIZER:,} of a tokenizer."
-            )
+        require_small(file)
     return files
 
 

@@ -7,10 +7,20 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from uhseg_jax.datasets.source import DatasetError, reading
-from uhseg_jax.images import open_image, read_file, read_image
+from uhseg_jax.images import DEFAULT_MEMORY, open_image, read_file, read_image
 from uhseg_jax.types import UInt8
 
-__all__ = ["decode_image", "encode_image", "possible_sizes", "read_pixels"]
+__all__ = [
+    "PREPARED_MEMORY",
+    "decode_image",
+    "encode_image",
+    "possible_sizes",
+    "read_pixels",
+]
+
+# Bytes of memory that decoding may take of what we prepared: as PNG, an image or a mask
+# may need more than the original file did, which was within the default.
+PREPARED_MEMORY = 2 * DEFAULT_MEMORY
 
 _TURNED = (5, 6, 7, 8)  # values of the EXIF orientation that swap width and height
 
@@ -98,4 +108,4 @@ def encode_image(path: Path, size: tuple[int, int]) -> bytes:
 
 def decode_image(encoded: bytes) -> UInt8[np.ndarray, "H W 3"]:
     """The pixels that `encode_image` kept."""
-    return read_image(encoded, name="a prepared image")
+    return read_image(encoded, name="a prepared image", max_bytes=PREPARED_MEMORY)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from uhseg_jax.datasets.image_files import PREPARED_MEMORY
 from uhseg_jax.datasets.source import DatasetError, reading
 from uhseg_jax.images import open_image
 from uhseg_jax.types import Integer, UInt8
@@ -71,7 +72,7 @@ def encode_mask(ids: Integer[np.ndarray, "H W"]) -> bytes:
 
 def decode_mask(png: bytes) -> Integer[np.ndarray, "H W"]:
     """The ids that `encode_mask` wrote."""
-    with open_image(png) as image:
+    with open_image(png, name="a prepared mask", max_bytes=PREPARED_MEMORY) as image:
         return _ids(image, "a prepared mask")
 
 

@@ -1,24 +1,24 @@
 """The one place that opens Pillow: closed formats, bounded memory."""
 
 import contextlib
-import io
 import os
 import warnings
 from collections.abc import Iterator
 
 from PIL import Image, UnidentifiedImageError
 
+from uhseg_jax.images.headers import File, Memory
 from uhseg_jax.images.kinds import HEIF_ADVICE, formats, is_raw, other_kind, tiff_kind
 from uhseg_jax.images.memory import require_memory
 from uhseg_jax.images.sources import (
     DEFAULT_MEMORY,
     Bytes,
     ImageError,
-    OpenFile,
     PathLike,
     Readable,
     open_file,
     read_all,
+    require_file_size,
 )
 
 __all__ = [
@@ -55,19 +55,25 @@ def open_image(
     """
     name = name or name_of(source)
     with contextlib.ExitStack() as stack:
-        file: OpenFile
+        file: File | Memory
         if isinstance(source, (str, os.PathLike)):
-            file = stack.enter_context(open_file(source))
+            file = stack.enter_context(File(open_file(source).detach()))
         elif isinstance(source, Bytes):
-            file = io.BytesIO(source)
+            file = Memory(source)
         else:
             with contextlib.suppress(AttributeError, OSError):  # where that can be done
                 source.seek(0)  # type: ignore[attr-defined]
-            file = io.BytesIO(read_all(source, name, max_bytes))
+            file = Memory(read_all(source, name, max_bytes))
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        # Before Pillow looks for its header; a WebP is read whole and copied for that.
+        is_webp = file.read(12)[8:] == b"WEBP"
+        file.seek(0)
+        require_file_size(size, name, max_bytes // 2 if is_webp else max_bytes)
         with quiet_pillow():
             image = stack.enter_context(_opened(file, name))
             check_size(*image.size, name)
-            require_memory(image, file.seek(0, os.SEEK_END), name, max_bytes)
+            require_memory(image, size, name, max_bytes)
             yield image
 
 
@@ -114,10 +120,11 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def _opened(file: OpenFile, name: str) -> Image.Image:
+def _opened(file: File | Memory, name: str) -> Image.Image:
     kind = other_kind(file)
     try:
         image = Image.open(file, formats=formats())
+        file.is_opened = True
     except Image.DecompressionBombError as error:
         raise too_large(name) from error
     except MemoryError:

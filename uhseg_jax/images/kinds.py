@@ -71,7 +71,7 @@ _BITS, _BANDS, _SAMPLE_FORMAT = 258, 277, 339
 _DNG_VERSION, _SUBFILE_TYPE, _SUB_IFDS = 50706, 254, 330
 
 
-_HAS_AVIF = "avif" in features.modules and features.check("avif")  # Pillow 11.3
+_HAS_AVIF = features.check("avif")
 # A library that may be installed beside Pillow (`pip install 'uhseg_jax[heif]'`).
 _HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
 HEIF_ADVICE = "pip install 'uhseg_jax[heif]' to read HEIC"

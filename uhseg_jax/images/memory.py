@@ -4,7 +4,12 @@ from PIL import Image
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TILELENGTH, TILEWIDTH, TiffImageFile
 
 from uhseg_jax.images.sixteen_bits import LowBytes
-from uhseg_jax.images.sources import DEFAULT_MEMORY, ImageError, memory_text
+from uhseg_jax.images.sources import (
+    ALLOW_MORE,
+    DEFAULT_MEMORY,
+    ImageError,
+    memory_text,
+)
 
 __all__ = ["decoding_memory", "require_memory"]
 
@@ -66,5 +71,5 @@ def require_memory(
             f"{name}: expected an image that is decoded within "
             f"{memory_text(max_bytes)} of memory, but this {image.format} of "
             f"{image.width} x {image.height} pixels takes about {memory_text(needed)}; "
-            "reduce it, or allow more (--image_memory, max_bytes)."
+            f"{ALLOW_MORE}."
         )

@@ -43,10 +43,10 @@ def read_image(
 
     Numbers of more than 8 bits, in files and in arrays, become tones as `to_tones`
     says: 16 bits are scaled from their full range (floats from 0 to 1) where more than
-    a quarter of it is used; all others are stretched from their lowest to their highest
-    value, outliers of one in a thousand left aside, the colours together. What is no
-    data becomes black and does not count: NaN, numbers from 1e30 on, GDAL's
-    no-data value of a TIFF, and the masked values of an array.
+    a quarter of it is used or all are the same; all others are stretched from their
+    lowest to their highest value, outliers of one in a thousand left aside, the colours
+    together. What is no data becomes black and does not count: NaN, numbers from 1e30
+    on, GDAL's no-data value of a TIFF, and the masked values of an array.
 
     The fourth band of a TIFF is transparency where the file says so and at least half
     of it is 0 or 255; other than that it is left out (near infrared). ``bands`` says
@@ -123,9 +123,12 @@ def _from_array(image: object, name: str) -> UInt8[np.ndarray, "H W 3"]:
             f"{name}: expected the channels RGBA as uint8, but got {found}; leave "
             "alpha out, image[..., :3], for colours of any depth are taken."
         )
-    if channels == 4:
-        return _from_pil(Image.fromarray(array, "RGBA"), name)
     missing = np.ma.getmaskarray(image) if np.ma.isMaskedArray(image) else None
+    if channels == 4:
+        pixels = _from_pil(Image.fromarray(array, "RGBA"), name)
+        if missing is not None:
+            pixels[missing[..., :3] | missing[..., 3:]] = 0
+        return pixels
     tones = to_tones(array, missing)
     if channels == 1:
         tones = np.repeat(tones.reshape(*tones.shape[:2], 1), 3, axis=2)

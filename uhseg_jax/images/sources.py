@@ -7,6 +7,7 @@ import stat
 from typing import Protocol, runtime_checkable
 
 __all__ = [
+    "ALLOW_MORE",
     "DEFAULT_MEMORY",
     "Bytes",
     "ImageError",
@@ -19,11 +20,14 @@ __all__ = [
     "open_file",
     "read_all",
     "read_file",
+    "require_file_size",
 ]
 
 # Bytes of memory that decoding one image may take, its file included: enough for
 # JPEGs and PNGs of all sizes that Pillow takes.
 DEFAULT_MEMORY = 2 * 2**30
+# What to do about an image that takes more.
+ALLOW_MORE = "reduce it, or allow more (max_bytes, --image_memory of uhseg-segment)"
 
 PathLike = str | os.PathLike[str]
 Bytes = bytes | bytearray | memoryview
@@ -58,6 +62,7 @@ def read_file(path: PathLike, *, max_bytes: int = DEFAULT_MEMORY) -> bytes:
     """
     name = os.fspath(path)
     with open_file(path) as file:
+        require_file_size(os.fstat(file.fileno()).st_size, name, max_bytes)
         try:
             return read_all(file, name, max_bytes)
         except OSError as error:  # a disk that fails, say
@@ -119,16 +124,30 @@ def read_all(file: Readable, name: str, max_bytes: int = DEFAULT_MEMORY) -> byte
                 "with mode 'rb'."
             )
         kept.write(chunk)
-        if kept.tell() > max_bytes:
-            raise ImageError(
-                f"{name}: expected a file of at most {memory_text(max_bytes)}, but it "
-                "is larger; reduce it, or allow more (--image_memory, max_bytes)."
-            )
+        require_file_size(kept.tell(), name, max_bytes)
     if not kept.tell():
         raise ImageError(
             f"{name}: expected an image file, but the file is empty; replace it."
         )
     return kept.getvalue()
+
+
+def require_file_size(size: int, name: str, max_bytes: int) -> None:
+    """Refuses files that alone take more memory than is allowed.
+
+    Args:
+      size: bytes of the file, or of what was read of it so far.
+      name: what messages call it.
+      max_bytes: the largest that is read.
+
+    Raises:
+      ImageError: it is larger.
+    """
+    if size > max_bytes:
+        raise ImageError(
+            f"{name}: expected a file of at most {memory_text(max_bytes)}, but it is "
+            f"larger; {ALLOW_MORE}."
+        )
 
 
 def not_regular(mode: int) -> str:

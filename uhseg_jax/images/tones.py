@@ -23,9 +23,9 @@ def to_tones(
     """Maps real numbers to tones from 0 to 255.
 
     Integers are tones of 16 bits (65535 becomes 255) and floats tones from 0 to 1, if
-    they use more than a quarter of that range. All others are stretched: from the
-    lowest to the highest value, each after the outermost thousandth, which becomes 0
-    or 255. uint8 stays as it is.
+    they use more than a quarter of that range, or all are one number in it. All others
+    are stretched: from the lowest to the highest value, each after the outermost
+    thousandth, which becomes 0 or 255. uint8 stays as it is.
 
     Args:
       values: of any integer or floating type, or bool.
@@ -66,7 +66,8 @@ def _ends(flat: np.ndarray, missing: np.ndarray | None) -> tuple[float, float]:
     """The values that become 0 and 255."""
     low, high = _outermost(flat, missing)
     full = 65535.0 if np.issubdtype(flat.dtype, np.integer) else 1.0
-    if low >= 0 and high <= full and high - low > full * _LITTLE:
+    uses_much = high - low > full * _LITTLE or high == low
+    if low >= 0 and high <= full and uses_much:
         return 0.0, full
     return low, high
 

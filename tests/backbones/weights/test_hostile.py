@@ -4,6 +4,8 @@ Each is given as `uhseg-convert --file` gives it. Budgets are small here where t
 ones would take a test too long to pass.
 """
 
+import dataclasses
+import hashlib
 import json
 import os
 import struct
@@ -14,7 +16,16 @@ import numpy as np
 import orbax.checkpoint
 import pytest
 from safetensors.numpy import save, save_file
-from torch_pickles import emit, tensor, write_arrays, write_legacy, write_zip
+from torch_pickles import (
+    Build,
+    Call,
+    Name,
+    emit,
+    tensor,
+    write_arrays,
+    write_legacy,
+    write_zip,
+)
 
 from uhseg_jax.backbones import WeightsError, convert_variant
 from uhseg_jax.backbones.weights.checkpoints import restore_params, save_params
@@ -25,6 +36,7 @@ from uhseg_jax.backbones.weights.readers import (
     pickles,
     read_diffusers,
     read_tensors,
+    torch_files,
     zips,
 )
 
@@ -41,6 +53,8 @@ LISTS = {
     "copied": ITEMS + b"c__builtin__\nlist\nh\x00\x85R" * 50,
     "passed on": MANY + b"ctorch\ndevice\nh\x00R" * 50,
     "a name of storages": MANY + b"h\x00Q" * 50,
+    "an object": ITEMS + b"(c__builtin__\nlist\nh\x00o" * 50,
+    "an instance": ITEMS + b"(h\x00i__builtin__\nlist\n" * 50,
     "a shape": MANY + b"ctorch._utils\n_rebuild_tensor\n(NK\x00h\x00h\x00tR" * 50,
 }
 
@@ -51,6 +65,48 @@ def test_lists_named_over_and_over_are_not_copied(content, tmp_path, monkeypatch
     write_zip(tmp_path / "w.pth", pickled(content), {})
     with pytest.raises(WeightsError, match="was not read: "):
         read_tensors(tmp_path / "w.pth")
+
+
+def test_a_dict_that_is_named_over_and_over_is_looked_through_once(
+    tmp_path, monkeypatch
+):
+    looked = []
+    monkeypatch.setattr(torch_files, "_has_tensors", looked.append)
+    shared = b"}(" + b"".join(emit(f"{x}") + b"h\x01" for x in range(100)) + b"u"
+    write_zip(tmp_path / "w.pth", pickled(b"}q\x010" + shared), {})
+    with pytest.raises(WeightsError, match="holds no arrays"):
+        read_tensors(tmp_path / "w.pth")
+    assert looked == [{}]
+
+
+def test_names_that_many_arrays_share_are_bounded_before_they_are_joined(tmp_path):
+    one = tensor(np.float32, "0", 4, (4,))
+
+    def module(state):
+        return Build(Call(Name("__torch__", "M"), (), b"\x81"), state)
+
+    long, many = module({"a": one}), {f"{x}": one for x in range(101)}
+    for root, words in (
+        (module({"a" * 501: long}), "no texts of at most 500"),
+        (module({"a" * 300: module({"b" * 300: long})}), "no texts of at most 500"),
+        (module({7: long}), "no texts of at most 500"),
+        (module(many), "holds 101 arrays"),
+    ):
+        write_zip(tmp_path / "w.pth", root, {"0": bytes(16)})
+        with pytest.raises(WeightsError, match=words):
+            read_tensors(tmp_path / "w.pth", SMALL)
+    name = b"\xd9\xff" + b"a" * 255
+    (tmp_path / "w.msgpack").write_bytes(b"\x81" + (name + b"\x81") * 2 + b"\xa1a\xc0")
+    with pytest.raises(WeightsError, match="no texts of at most 500"):
+        read_tensors(tmp_path / "w.msgpack")
+
+
+def test_names_in_graphs_are_not_as_long_as_the_file(tmp_path):
+    node = b"\x0a\x81\x80\x04" + b"a" * (2**16 + 1)
+    graph = b"\x0a\x85\x80\x04" + node
+    (tmp_path / "w.onnx").write_bytes(b"\x3a\x89\x80\x04" + graph)
+    with pytest.raises(WeightsError, match="a name of more than 65,536 bytes"):
+        read_tensors(tmp_path / "w.onnx")
 
 
 def test_keys_of_one_hash_and_endless_names_are_refused(tmp_path):
@@ -189,6 +245,73 @@ def test_arrays_of_orbax_are_as_large_as_they_say(claims, orbax_folder):
     path.write_text(json.dumps(json.loads(path.read_text()) | claims))
     with pytest.raises(WeightsError):
         read_tensors(orbax_folder)["x"]
+
+
+def test_files_of_orbax_are_no_larger_than_what_is_read_of_them(orbax_folder):
+    for name, words in (
+        ("x/0", "files of one of its arrays have"),
+        ("y/.zarray", "zarray is too large"),
+        ("_METADATA", "its _METADATA is too large"),
+    ):
+        whole = (orbax_folder / name).read_bytes()
+        os.truncate(orbax_folder / name, (16 << 20) + 1)  # takes no space
+        with pytest.raises(WeightsError, match=words):
+            read_tensors(orbax_folder)
+        (orbax_folder / name).write_bytes(whole)
+
+
+def test_what_is_too_large_is_not_hashed(
+    cache, hub_variant, orbax_folder, tmp_path, monkeypatch
+):
+    folder = save_params(
+        PARAMS, variant="tiny", source="x", source_sha256="0", directory=cache
+    )
+    for index in range(2):
+        save_file({"a": np.zeros(1)}, tmp_path / f"{index}.safetensors")
+        os.truncate(tmp_path / f"{index}.safetensors", 600_000)  # takes no space
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {x: f"{x}.safetensors" for x in "01"}}))
+    os.truncate(folder / "params" / "norm.scale" / "0", 2 << 20)
+    os.truncate(orbax_folder / "x" / "0", 2 << 20)
+
+    def hashed(*arguments):
+        raise AssertionError("there is too much of it")
+
+    monkeypatch.setattr(hashlib, "file_digest", hashed)
+    monkeypatch.setattr(Budget, "of", lambda abstract: SMALL)
+    with pytest.raises(WeightsError, match=r"have 2,.* expected at most 1,048,576"):
+        restore_params("tiny", PARAMS, directory=cache)
+    published = dataclasses.replace(hub_variant.source, sha256="0" * 64)
+    for source, file in (
+        (hub_variant.source, folder),
+        (hub_variant.source, orbax_folder),
+        (published, index),
+    ):
+        variant = dataclasses.replace(hub_variant, source=source)
+        with pytest.raises(WeightsError, match=r"was not read: it has \d,.* at most"):
+            convert_variant(variant, directory=tmp_path / "c", file=file)
+    for file in (folder, index):
+        with pytest.raises(WeightsError, match=r"expected at most 1,048,576"):
+            read_tensors(file, SMALL)
+
+
+def test_a_tokenizer_beside_parameters_is_small(cache):
+    folder = save_params(
+        PARAMS, variant="tiny", source="x", source_sha256="0", directory=cache
+    )
+    vocabulary = folder / "tokenizer" / "vocab.json"
+    vocabulary.parent.mkdir()
+    vocabulary.touch()
+    os.truncate(vocabulary, 1 << 25)  # takes no space
+    path = folder / "manifest.json"
+    claims = json.loads(path.read_text())
+    path.write_text(json.dumps(claims | {"beside": {"tokenizer/vocab.json": "0"}}))
+    for read in (
+        lambda: restore_params("tiny", PARAMS, directory=cache),
+        lambda: read_tensors(folder),
+    ):
+        with pytest.raises(WeightsError, match="of a file of a tokenizer"):
+            read()
 
 
 @pytest.mark.parametrize("name", ["fifo.pth", "device.npz", "broken.onnx"])

@@ -1,7 +1,9 @@
 """What `--overwrite` may touch, and what is there when it is killed."""
 
+import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import jax
@@ -58,13 +60,57 @@ def test_files_of_the_user_stay_where_they_are(cache, tokenizer):
     assert os.listdir(cache) == ["tiny"]
 
 
-@pytest.mark.parametrize("name", ["params/mine.pth", "params/norm.scale/x.npy"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "params/mine.pth",
+        "params/norm.scale/x.npy",
+        "params/series/1.2.840.10008.5",
+        "params/norm.scale/series/1.2",
+        "params/mine.zarr/.zarray",
+        "params/descriptor/notes.txt",
+        "params/_NOTES",
+        "params",
+    ],
+)
 def test_files_of_the_user_among_the_parameters_are_named(name, cache):
     file = save(cache, OLD) / name
+    if file.is_dir():
+        shutil.rmtree(file)
+    file.parent.mkdir(exist_ok=True, parents=True)
     file.write_text("mine")
     with pytest.raises(WeightsError, match=f"holds {file}, which is no part"):
         save(cache, NEW)
     assert file.read_text() == "mine"
+
+
+def test_a_damaged_list_of_arrays_makes_nothing_ours(cache):
+    folder = save(cache, OLD)
+    (folder / "params" / "_METADATA").write_text("{")
+    with pytest.raises(WeightsError, match="which is no part of a checkpoint"):
+        save(cache, NEW)
+    assert (folder / "params" / "norm.scale" / "0").exists()
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_a_checkpoint_that_could_not_be_replaced_is_kept_and_said(
+    allowed, cache, monkeypatch
+):
+    """As in a folder that is a mount point, or that cannot be written."""
+    save(cache, OLD)
+    real, left = Path.rename, [allowed]
+
+    def rename(self, target):
+        left[0] -= 1
+        if left[0] == -1:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(WeightsError, match=r"could not be kept in .*Permission denied"):
+        save(cache, NEW)
+    assert value_in(cache) == 0
+    assert os.listdir(cache) == ["tiny"]
 
 
 def test_what_is_not_ours_is_never_replaced(cache, tmp_path):

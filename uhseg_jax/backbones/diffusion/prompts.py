@@ -47,8 +47,10 @@ def prompt_ids(backbone: Backbone, prompt: str = "") -> tuple[np.ndarray, ...]:
     if prompt and backbone.tokenizer is None:
         raise ValueError(
             f"The weights of {backbone.name} were converted without vocab.json and "
-            f"merges.txt, which the prompt {prompt!r} needs. Put both into the folder "
-            "`tokenizer` beside the weights and convert again with --overwrite, or "
+            f"merges.txt, which the prompt {prompt!r} needs. Put both into a folder "
+            "`tokenizer` in the folder FOLDER of the published weights (not in the "
+            "converted one, where nothing should be added) and convert again with "
+            f"`uhseg-convert --model={backbone.name} --file=FOLDER --overwrite`, or "
             "take the empty prompt."
         )
     return tuple(

@@ -121,7 +121,7 @@ def save_params(
                 try:
                     put_in_place(partial, target, retired=retired)
                 except OSError:  # another process may have been first
-                    if not is_cached(variant, directory):
+                    if overwrite or not is_cached(variant, directory):
                         raise
     except WeightsError:
         raise
@@ -182,12 +182,13 @@ def restore_params(
             f"The checkpoint in {path} says it is of {manifest.variant!r}; expected "
             f"{variant!r}. {remedy}"
         )
-    damage = find_damage(path, manifest)
+    budget = Budget.of(abstract)
+    damage = find_damage(path, manifest, most=budget.nbytes)
     if damage:
         raise WeightsError(f"{damage} {remedy}")
     wanted = flax.traverse_util.flatten_dict(abstract, sep="/")
     try:
-        arrays = open_params(path / PARAMS, Budget.of(abstract))
+        arrays = open_params(path / PARAMS, budget)
         # Orbax hands out arrays as they were saved, whatever is asked for.
         expected = {(name, leaf.shape) for name, leaf in wanted.items()}
         shapes = {(name, one.shape) for name, one in arrays.stored.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from uhseg_jax.backbones.weights.digests import file_sha256, files_digest
 from uhseg_jax.backbones.weights.errors import WeightsError
-from uhseg_jax.backbones.weights.places import is_plain_file
+from uhseg_jax.backbones.weights.places import is_plain_file, list_files
 from uhseg_jax.backbones.weights.sources import TOKENIZER_FILES
 from uhseg_jax.files import parse_json
 
@@ -15,6 +15,7 @@ PARAMS = "params"
 TOKENIZER = "tokenizer"  # the folder of its files, in a checkpoint and in diffusers
 # The files that lie beside the parameters, where the weights came with them.
 BESIDE = tuple(f"{TOKENIZER}/{name}" for name in TOKENIZER_FILES)
+LARGEST_BESIDE = 16 << 20  # bytes of one of them
 _LARGEST = 1 << 20  # bytes of a manifest
 
 
@@ -75,9 +76,24 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest:
         return Manifest(**parse_json(stream.read(_LARGEST)))
 
 
-def find_damage(folder: Path, manifest: Manifest) -> str:
-    """What is wrong with the files of a checkpoint, as a sentence; empty if nothing."""
+def find_damage(folder: Path, manifest: Manifest, *, most: int) -> str:
+    """What is wrong with the files of a checkpoint.
+
+    Args:
+      folder: of the checkpoint.
+      manifest: what it says of itself.
+      most: bytes that its parameters may take; of more nothing is read.
+
+    Returns:
+      A sentence; empty if nothing is wrong.
+    """
     try:
+        size = sum(file.stat().st_size for file in list_files(folder / PARAMS))
+        if size > most:
+            return (
+                f"The parameters of the checkpoint in {folder} have {size:,} bytes; "
+                f"expected at most {most:,} of this model."
+            )
         found = files_digest(folder / PARAMS)
         if found != manifest.files_sha256:
             return (
@@ -87,6 +103,7 @@ def find_damage(folder: Path, manifest: Manifest) -> str:
         for name, expected in manifest.beside.items():
             if not is_plain_file(folder / name):
                 return f"{folder / name} is missing or no regular file."
+            require_small(folder / name)
             found = file_sha256(folder / name)
             if found != expected:
                 return (
@@ -96,3 +113,17 @@ def find_damage(folder: Path, manifest: Manifest) -> str:
     except (OSError, WeightsError) as error:
         return f"The checkpoint in {folder} could not be read ({error})."
     return ""
+
+
+def require_small(file: Path) -> None:
+    """Refuses a file to lie beside parameters that is too large for one of a tokenizer.
+
+    Raises:
+      WeightsError: it is.
+    """
+    size = file.stat().st_size
+    if size > LARGEST_BESIDE:
+        raise WeightsError(
+            f"{file} has {size:,} bytes; expected at most {LARGEST_BESIDE:,} of a file "
+            "of a tokenizer."
+        )

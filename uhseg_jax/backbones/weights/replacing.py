@@ -4,6 +4,7 @@ A folder is ours if it holds our manifest; and of it only what the manifest spea
 Whatever else lies there belongs to the user and stays where it is.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -19,15 +20,17 @@ from uhseg_jax.backbones.weights.manifest import (
     read_manifest,
 )
 from uhseg_jax.backbones.weights.places import is_plain_file, list_files
+from uhseg_jax.backbones.weights.readers.orbax_folders import array_folders
 
 # What the manifest of a checkpoint is called while another takes its place.
 _REPLACED = ".manifest.json.replaced"
 
-# What Orbax writes, below the folder of the parameters.
+# What Orbax writes below the folder of the parameters, and in that of an array.
 _OF_ORBAX = re.compile(
-    r"_[A-Z_]+|_sharding|_strings\.json|commit_success\.txt|descriptor/.+"
-    r"|array_metadatas/process_\d+|[^/]+/(?:\.zarray|\d+(?:\.\d+)*)"
+    r"_METADATA|_CHECKPOINT_METADATA|_sharding|_strings\.json|commit_success\.txt"
+    r"|descriptor/descriptor\.pbtxt|array_metadatas/process_\d+"
 )
+_OF_ARRAY = re.compile(r"\.zarray|\d+(?:\.\d+)*")
 
 
 def is_cached(variant: str, directory: Path) -> bool:
@@ -94,7 +97,12 @@ def put_in_place(new: Path, target: Path, *, retired: Path) -> None:
         new.rename(target)
     elif set(os.listdir(target)) <= {MANIFEST, _REPLACED, PARAMS}:
         target.rename(retired / "whole")
-        new.rename(target)
+        try:
+            new.rename(target)
+        except OSError:
+            with contextlib.suppress(OSError):
+                (retired / "whole").rename(target)
+            raise
     else:
         _put_entries(new, target, retired)
 
@@ -120,13 +128,29 @@ def _strangers(folder: Path, manifest: Manifest) -> Iterator[Path]:
         if place.is_symlink():
             yield place
     if params.is_dir():
-        for file in list_files(params):
-            if not _OF_ORBAX.fullmatch(file.relative_to(params).as_posix()):
-                yield file
+        yield from _strangers_in(params)
+    elif os.path.lexists(params):
+        yield params
     if not (folder / _REPLACED).exists():  # else a new checkpoint may be half in place
         for name in BESIDE:
             if name not in manifest.beside and os.path.lexists(folder / name):
                 yield folder / name
+
+
+def _strangers_in(params: Path) -> Iterator[Path]:
+    """Files that are neither Orbax's own nor those of an array that it lists.
+
+    Names of digits and stops alone do not tell: series of scans are called so as well.
+    """
+    try:
+        arrays = array_folders(params)
+    except Exception:  # damaged: what is there cannot be told from the user's
+        arrays = set()
+    for file in list_files(params):
+        folder, _, name = file.relative_to(params).as_posix().rpartition("/")
+        of_array = folder in arrays and _OF_ARRAY.fullmatch(name)
+        if not of_array and not _OF_ORBAX.fullmatch(f"{folder}/{name}".lstrip("/")):
+            yield file
 
 
 def _manifest_of(folder: Path) -> Manifest | None:

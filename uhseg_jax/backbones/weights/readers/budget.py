@@ -43,13 +43,13 @@ class Budget:
             unpacked=2 * nbytes + (64 << 20),
         )
 
-    def require_size(self, path: Path) -> None:
-        """Refuses a file that is far larger than the model.
+    def require_size(self, *files: Path) -> None:
+        """Refuses files that are together far larger than the model.
 
         Raises:
-          RefusedError: it is.
+          RefusedError: they are.
         """
-        size = path.stat().st_size
+        size = sum(file.stat().st_size for file in files)
         if size > self.nbytes:
             raise RefusedError(
                 f"it has {size:,} bytes; expected at most {self.nbytes:,} of a file "

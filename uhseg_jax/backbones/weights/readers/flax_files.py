@@ -1,14 +1,12 @@
 """Trees of parameters that Flax or Orbax wrote, their paths joined by slashes."""
 
-import functools
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import flax.traverse_util
-import numpy as np
 
-from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, Stored
+from uhseg_jax.backbones.weights.readers.lazy import LazyArrays
 
 
 def torch_layout(arrays: LazyArrays) -> LazyArrays:
@@ -31,7 +29,7 @@ def torch_layout(arrays: LazyArrays) -> LazyArrays:
         stored = arrays.located(path)
         axes = {2: (1, 0), 4: (3, 2, 0, 1)}.get(len(stored.shape))
         if axes and re.search(r"(?:^|/)kernel$", path):
-            stored = _transposed(stored, axes)
+            stored = stored.transposed(axes)
         found[name] = stored
     return LazyArrays(arrays.path, found)
 
@@ -44,11 +42,3 @@ def are_own(arrays: LazyArrays, abstract: Mapping[str, Any]) -> bool:
       abstract: the parameter tree of a model, as shapes (`backbone.Family`).
     """
     return set(arrays) == set(flax.traverse_util.flatten_dict(abstract, sep="/"))
-
-
-def _transposed(stored: Stored, axes: tuple[int, ...]) -> Stored:
-    def read(stored: Stored) -> np.ndarray:
-        return stored.read().transpose(axes)
-
-    shape = tuple(stored.shape[axis] for axis in axes)
-    return Stored(shape, stored.dtype, functools.partial(read, stored))

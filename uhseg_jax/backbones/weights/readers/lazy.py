@@ -20,6 +20,14 @@ _LARGEST = 2**48  # of the numbers that place a tensor; arithmetic with them sta
 _MOST_AXES = 64
 _LONGEST_NAME = 500
 DEEPEST_TREE = 64  # levels
+# Types of numbers, as numpy and torch call them.
+NUMBERS = frozenset(
+    [
+        *("float64", "float32", "float16", "bfloat16", "complex64", "complex128"),
+        *("float8_e4m3fn", "float8_e5m2", "int64", "int32", "int16", "int8"),
+        *("uint64", "uint32", "uint16", "uint8", "bool"),
+    ]
+)
 
 
 class RefusedError(Exception):
@@ -45,6 +53,11 @@ class Stored:
         """An array that is in memory."""
         return cls(array.shape, array.dtype, lambda: array)
 
+    def transposed(self, axes: Sequence[int]) -> "Stored":
+        """The same array with its axes in another order."""
+        shape = tuple(self.shape[axis] for axis in axes)
+        return Stored(shape, self.dtype, lambda: self.read().transpose(axes))
+
 
 # Not a mapping to arrays: a check of that type would read one.
 class LazyArrays(Mapping[str, Any]):
@@ -63,11 +76,7 @@ class LazyArrays(Mapping[str, Any]):
         self.path = path
         self.stored = dict(stored)
         for name in self.stored:
-            if type(name) is not str or len(name) > _LONGEST_NAME:
-                raise RefusedError(
-                    "it has arrays whose names are no texts of at most "
-                    f"{_LONGEST_NAME} characters."
-                )
+            join_name("", name)
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Reads one array.
@@ -247,6 +256,25 @@ class Extent:
                     f"found {found:08x}."
                 )
         return data
+
+
+def join_name(above: str, name: Any) -> str:
+    """The name of an array below others, or of what holds arrays.
+
+    Args:
+      above: the name of what it lies in, with the sign that follows; or empty.
+      name: its own, of unknown origin.
+
+    Raises:
+      RefusedError: it is no text, or endless; long names that many arrays share would
+        be copied to gigabytes.
+    """
+    if type(name) is not str or len(above) + len(name) > _LONGEST_NAME:
+        raise RefusedError(
+            "it has arrays whose names are no texts of at most "
+            f"{_LONGEST_NAME} characters."
+        )
+    return above + name
 
 
 def below_params(stored: Mapping[str, Stored]) -> Mapping[str, Stored]:

@@ -12,22 +12,17 @@ import jax.numpy as jnp
 from uhseg_jax.backbones.weights.readers.budget import Budget
 from uhseg_jax.backbones.weights.readers.lazy import (
     DEEPEST_TREE,
+    NUMBERS,
     Extent,
     LazyArrays,
     RefusedError,
     Stored,
     below_params,
+    join_name,
 )
 
 _MOST_VALUES = 1_000_000  # a checkpoint has some thousands
 _ARRAY = 1  # the extension that flax gives its arrays
-_NUMBERS = frozenset(
-    [
-        *("float64", "float32", "float16", "bfloat16", "complex64", "complex128"),
-        *("float8_e4m3fn", "float8_e5m2", "int64", "int32", "int16", "int8"),
-        *("uint64", "uint32", "uint16", "uint8", "bool"),
-    ]
-)
 
 # First bytes, the kind that they begin and the bytes that then hold a size.
 _SIZED = {
@@ -101,10 +96,10 @@ class _Tree:
             name = self._text()
             kind, length = self.head()
             if kind == "table":
-                self.table(length, f"{above}{name}/", depth + 1)
+                self.table(length, f"{join_name(above, name)}/", depth + 1)
             elif kind == "extension" and self._integer(1) == _ARRAY:
                 end = self._at + length
-                self.found[f"{above}{name}"] = self._array(end)
+                self.found[join_name(above, name)] = self._array(end)
                 self._budget.require_count(len(self.found))
                 self._skip(end - self._at)
             else:
@@ -120,7 +115,7 @@ class _Tree:
         shape = tuple(self._size() for _ in range(axes))
         dtype = self._text()
         kind, nbytes = self.head()
-        if dtype not in _NUMBERS or kind != "bytes" or self._at + nbytes > end:
+        if dtype not in NUMBERS or kind != "bytes" or self._at + nbytes > end:
             raise RefusedError("it has arrays that are not made of numbers.")
         extent = Extent(self._path, self._at, nbytes)
         extent.require(jnp.dtype(dtype), shape, exactly=True)

@@ -5,7 +5,6 @@ names and places of the initialisers, and which node takes what.
 """
 
 import dataclasses
-import functools
 import math
 import mmap
 from collections.abc import Container
@@ -79,7 +78,9 @@ def read_onnx(path: Path, budget: Budget) -> LazyArrays:
     named = _linear_weight_names(nodes, constants)
     anonymous = set(named.values())
     found = {name: one for name, one in constants.items() if name not in anonymous}
-    found |= {name: _transposed(constants[x]) for name, x in named.items()}
+    for name, constant in named.items():
+        stored = constants[constant]
+        found[name] = stored.transposed(range(len(stored.shape))[::-1])
     return LazyArrays(path, found)
 
 
@@ -130,13 +131,6 @@ def _tensor(path: Path, wire: Wire, begin: int, end: int) -> tuple[str, Stored]:
 
 def _refuse() -> np.ndarray:
     raise RefusedError("its numbers are not kept as bytes; export the model with torch")
-
-
-def _transposed(stored: Stored) -> Stored:
-    def read(stored: Stored) -> np.ndarray:
-        return stored.read().T
-
-    return Stored(stored.shape[::-1], stored.dtype, functools.partial(read, stored))
 
 
 def _linear_weight_names(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from uhseg_jax.backbones.weights.readers.lazy import RefusedError
 
 VARINT, EIGHT_BYTES, MESSAGE, FOUR_BYTES = 0, 1, 2, 5
+_LONGEST_TEXT = 1 << 16  # bytes
 _MOST_FIELDS = 1_000_000  # a graph of ten thousand nodes has some hundred thousand
 
 
@@ -79,5 +80,11 @@ class Wire:
         return found
 
     def text(self, begin: int, end: int) -> str:
-        """A field as text."""
+        """A field as text.
+
+        Raises:
+          RefusedError: it is too long for a name; it could be as long as the file.
+        """
+        if end - begin > _LONGEST_TEXT:
+            raise RefusedError(f"it has a name of more than {_LONGEST_TEXT:,} bytes.")
         return bytes(self._data[begin:end]).decode()

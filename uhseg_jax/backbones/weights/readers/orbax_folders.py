@@ -5,8 +5,8 @@ arrays of whatever size the files claim. Tensorstore refuses paths that leave a 
 names, sizes and links are checked here before it reads.
 """
 
+import collections
 import functools
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,9 +31,13 @@ from uhseg_jax.backbones.weights.readers.lazy import (
     Stored,
     below_params,
 )
+from uhseg_jax.files import parse_json
 
 _TREE = "_METADATA"
 _LARGEST_TREE = 16 << 20  # bytes
+# What says of one array how it lies.
+_HEADS = frozenset([".zarray", ".zattrs", "zarr.json"])
+_LARGEST_HEAD = 1 << 20  # bytes
 _LARGEST_ARRAY = 4 << 30  # bytes; where memory lacks, tensorstore ends the process
 _MOST_CHUNKS = 1024  # of one array; each costs a file to look for
 _ARRAYS = ("jax.Array", "np.ndarray")  # scalars and texts are not
@@ -66,7 +70,7 @@ def read_orbax(path: Path, budget: Budget) -> LazyArrays:
         params = path
         if is_plain_file(path / MANIFEST):
             params = path / PARAMS
-            damage = find_damage(path, read_manifest(path))
+            damage = find_damage(path, read_manifest(path), most=budget.nbytes)
             if damage:
                 raise ValueError(damage)
         arrays = open_params(params, budget)
@@ -90,12 +94,8 @@ def open_params(folder: Path, budget: Budget) -> LazyArrays:
       WeightsError: it holds links.
       Exception: of any kind, if it is damaged.
     """
-    if not is_plain_file(folder / _TREE):
-        raise ValueError(f"it has no {_TREE}")
-    if sum(file.stat().st_size for file in list_files(folder)) > budget.nbytes:
-        raise RefusedError(f"it has more than {budget.nbytes:,} bytes")
-    with (folder / _TREE).open("rb") as stream:
-        metadata = json.loads(stream.read(_LARGEST_TREE))
+    sizes = _sizes(folder, budget)
+    metadata = _read_tree(folder)
     driver = "zarr3" if metadata.get("use_zarr3") else "zarr"
     paths = list(_paths(metadata["tree_metadata"]))
     budget.require_count(len(paths))
@@ -103,9 +103,61 @@ def open_params(folder: Path, budget: Budget) -> LazyArrays:
         (path, _open(folder, ".".join(path), driver))  # all at once, then one by one
         for path in paths
     ]
-    return LazyArrays(
-        folder, {"/".join(path): _stored(one.result()) for path, one in opened}
-    )
+    stored = {"/".join(path): _stored(one.result()) for path, one in opened}
+    for path in paths:
+        one, size = stored["/".join(path)], sizes[".".join(path)]
+        nbytes = math.prod(one.shape) * one.dtype.itemsize
+        if size > 2 * nbytes + _LARGEST_HEAD:
+            raise RefusedError(
+                f"the files of one of its arrays have {size:,} bytes; expected some "
+                f"{nbytes:,}"
+            )
+    return LazyArrays(folder, stored)
+
+
+def array_folders(folder: Path) -> set[str]:
+    """The names of the folders that hold the arrays of a folder that Orbax wrote.
+
+    Raises:
+      RefusedError: its list of arrays is too large or too deep.
+      Exception: of any kind, if it is damaged.
+    """
+    return {".".join(path) for path in _paths(_read_tree(folder)["tree_metadata"])}
+
+
+def _sizes(folder: Path, budget: Budget) -> dict[str, int]:
+    """Bytes of all in a folder, or in one of an array, by its name.
+
+    Tensorstore reads files as a whole, however large: it is asked for none before.
+    """
+    sizes: dict[str, int] = collections.Counter()
+    for file in list_files(folder):
+        size = file.stat().st_size
+        sizes[file.relative_to(folder).parts[0]] += size
+        if file.name in _HEADS and size > _LARGEST_HEAD:
+            raise RefusedError(
+                f"{file} is too large: {size:,} bytes; expected at most "
+                f"{_LARGEST_HEAD:,}"
+            )
+    total = sum(sizes.values())
+    if total > budget.nbytes:
+        raise RefusedError(
+            f"it has {total:,} bytes; expected at most {budget.nbytes:,} of this model"
+        )
+    return sizes
+
+
+def _read_tree(folder: Path) -> Any:
+    """What Orbax wrote of the arrays in a folder."""
+    if not is_plain_file(folder / _TREE):
+        raise ValueError(f"it has no {_TREE}")
+    with (folder / _TREE).open("rb") as stream:
+        text = stream.read(_LARGEST_TREE + 1)
+    if len(text) > _LARGEST_TREE:
+        raise RefusedError(
+            f"its {_TREE} is too large; expected at most {_LARGEST_TREE:,} bytes"
+        )
+    return parse_json(text)
 
 
 def _paths(tree: dict[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -88,7 +88,7 @@ def load(
     stack: list[Any] = []
     below: list[list[Any]] = []  # for each mark, the stack that was there before it
     memo: dict[int, Any] = {}
-    given = 0
+    left = _Allowance(_MOST_ITEMS)
     for count, (instruction, carried, _) in enumerate(pickletools.genops(stream)):
         if count > _MOST_STEPS:
             raise RefusedError(
@@ -158,48 +158,41 @@ def load(
                 if name == "NEWOBJ_EX":
                     stack.pop()  # named arguments, which no builder of ours takes
                 arguments, function = stack.pop(), stack.pop()
-                given += _num_items(arguments)
-                stack.append(call(function, arguments))
+                stack.append(_call(function, arguments, left))
             case "OBJ":
                 stack = below.pop()
-                stack.append(call(items[0], tuple(items[1:])))
+                stack.append(_call(items[0], tuple(items[1:]), left))
             case "INST":
                 stack = below.pop()
                 function = _find(find, *argument.split(" ", 1))
-                stack.append(call(function, tuple(items)))
+                stack.append(_call(function, tuple(items), left))
             case "BUILD":
                 state = stack.pop()
                 if type(stack[-1]) is Inert:
                     stack[-1].state = state
                 # Attributes of anything else (_metadata of a state dict) are dropped.
             case "BINPERSID":
-                given += _num_items(stack[-1])
+                left.take(stack[-1])
                 stack.append(persistent(stack.pop()))
             case "PERSID":
                 stack.append(persistent(argument))
             case name:
                 raise RefusedError(f"its pickle uses {name}, which torch does not.")
-        if given > _MOST_ITEMS:
-            raise RefusedError(
-                f"its pickle passes on more than {_MOST_ITEMS:,} items of lists."
-            )
     if len(stack) != 1 or below:
         raise ValueError("its pickle does not end with one value")
     return stack[0]
 
 
-def call(function: Any, arguments: Any) -> Any:
+def _call(function: Any, arguments: Any, left: "_Allowance") -> Any:
     """What a pickle gets for calling a symbol of the table.
 
-    Args:
-      function: what it calls.
-      arguments: what it passes.
-
     Raises:
-      RefusedError: it calls something else, or with arguments that do not fit.
+      RefusedError: it calls something else, with arguments that do not fit, or with too
+        many.
     """
     if type(function) is not Symbol or type(arguments) is not tuple:
         raise RefusedError(f"its pickle calls a {_kind(function)}.")
+    left.take(arguments)
     try:
         return function.build(*arguments)
     except TypeError as error:
@@ -227,15 +220,26 @@ def mapping(pairs: Any) -> dict[Any, Any]:
     return found
 
 
-def _num_items(value: Any) -> int:
-    """How much there is to go through in the arguments of a call.
+@dataclasses.dataclass
+class _Allowance:
+    """How many items the calls of a pickle may still be given."""
 
-    Counted after the fact: one call, of a list in the file, is as long as the file.
-    """
-    if type(value) is not tuple:
-        return 0
-    inner = sum(len(x) for x in value if type(x) in (tuple, list))
-    return len(value) + inner
+    items: int
+
+    def take(self, arguments: Any) -> None:
+        """Counts the arguments of a call, and what is in them, before it is made.
+
+        Raises:
+          RefusedError: there are too many.
+        """
+        if type(arguments) is not tuple:
+            return
+        self.items -= len(arguments)
+        self.items -= sum(len(x) for x in arguments if type(x) in (tuple, list))
+        if self.items < 0:
+            raise RefusedError(
+                f"its pickle passes on more than {_MOST_ITEMS:,} items of lists."
+            )
 
 
 def _find(find: Callable[[str, str], Any], module: str, name: str) -> Any:

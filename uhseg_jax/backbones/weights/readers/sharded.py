@@ -44,7 +44,10 @@ def shard_names(index: Path) -> dict[str, str]:
             "it has no weight_map, the table of which array lies in which file; "
             "expected the .index.json of a model in several files."
         )
-    for name in set(named.values()):
+    files = set(named.values())
+    if len(files) > _MOST_SHARDS:
+        raise RefusedError(f"it names {len(files):,} files.")
+    for name in files:
         if Path(name).name != name or name.startswith(".") or "\\" in name:
             raise RefusedError(
                 f"it names {name[:200]!r}; expected files beside the index."
@@ -75,7 +78,7 @@ def read_sharded(
 
     Args:
       index: the index; the files lie beside it.
-      budget: how many arrays there may be in all files together.
+      budget: of all files together.
       read: opens one of them.
 
     Raises:
@@ -83,12 +86,12 @@ def read_sharded(
       WeightsError: a file is missing or damaged.
     """
     named = shard_names(index)
-    files = sorted(set(named.values()))
-    if len(files) > _MOST_SHARDS:
-        raise RefusedError(f"it names {len(files):,} files.")
     shards: dict[str, LazyArrays] = {}
-    for name in files:
-        shards[name] = read(require_within(index.parent, name), budget)
+    files = sorted(set(named.values()))
+    paths = {name: require_within(index.parent, name) for name in files}
+    budget.require_size(*paths.values())
+    for name, path in paths.items():
+        shards[name] = read(path, budget)
         budget.require_count(sum(map(len, shards.values())))
     for array, file in named.items():
         if array not in shards[file]:

@@ -18,7 +18,12 @@ from typing import Any
 
 from uhseg_jax.backbones.weights.readers import pickles
 from uhseg_jax.backbones.weights.readers.budget import Budget
-from uhseg_jax.backbones.weights.readers.lazy import Extent, LazyArrays, RefusedError
+from uhseg_jax.backbones.weights.readers.lazy import (
+    Extent,
+    LazyArrays,
+    RefusedError,
+    join_name,
+)
 from uhseg_jax.backbones.weights.readers.torch_symbols import (
     Storage,
     StorageType,
@@ -54,7 +59,7 @@ def read_torch(path: Path, budget: Budget) -> LazyArrays:
     with path.open("rb") as stream:
         is_zip = stream.read(2) == b"PK"
     root, extents = _read_zip(path) if is_zip else _read_legacy(path)
-    tensors = _state_dict(root)
+    tensors = _state_dict(root, budget)
     budget.require_count(len(tensors))
     stored = {}
     for name, tensor in tensors.items():
@@ -192,10 +197,14 @@ def _read_legacy(path: Path) -> tuple[Any, Extents]:
     return root, extents
 
 
-def _state_dict(root: Any) -> dict[str, Tensor]:
+def _state_dict(root: Any, budget: Budget) -> dict[str, Tensor]:
     """The named tensors of a checkpoint, wherever training put them."""
     if isinstance(root, pickles.Inert):
-        return dict(_parameters(root, [_MOST]))
+        found = {}
+        for name, tensor in _parameters(root, [_MOST]):
+            found[name] = tensor
+            budget.require_count(len(found))
+        return found
     node = root
     for _ in range(_DEEPEST):
         if not isinstance(node, dict):
@@ -206,7 +215,9 @@ def _state_dict(root: Any) -> dict[str, Tensor]:
             for name, value in node.items()
             if isinstance(name, str) and isinstance(value, Tensor)
         }
-        inner = [x for x in node.values() if isinstance(x, dict) and _has_tensors(x)]
+        # Each once: a pickle can name the same one over and over.
+        dicts = {id(x): x for x in node.values() if isinstance(x, dict)}
+        inner = [x for x in dicts.values() if _has_tensors(x)]
         if wrapped:
             node = node[wrapped[0]]
         elif tensors or not inner:
@@ -240,6 +251,6 @@ def _parameters(
         if left[0] < 0 or above.count(".") > _DEEPEST:
             raise RefusedError("its modules are nested without end.")
         if isinstance(value, Tensor):
-            yield f"{above}{name}", value
+            yield join_name(above, name), value
         elif isinstance(value, pickles.Inert):
-            yield from _parameters(value, left, f"{above}{name}.")
+            yield from _parameters(value, left, f"{join_name(above, name)}.")

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.backbones.weights.readers.lazy import RefusedError
+from uhseg_jax.backbones.weights.readers.lazy import NUMBERS, RefusedError
 from uhseg_jax.backbones.weights.readers.pickles import Inert, Symbol, mapping
 
 _MOST_NUMBERS = 128  # of the shape and strides of a tensor
@@ -16,14 +16,7 @@ _DTYPES = {
     "double": "float64",
     "float": "float32",
     "half": "float16",
-    **{
-        name: name
-        for name in (
-            *("float64", "float32", "float16", "bfloat16", "complex64", "complex128"),
-            *("float8_e4m3fn", "float8_e5m2", "int64", "int32", "int16", "int8"),
-            *("uint64", "uint32", "uint16", "uint8", "bool"),
-        )
-    },
+    **{name: name for name in NUMBERS},
 }
 _STORAGES = {
     "DoubleStorage": "float64",
