@@ -2,6 +2,8 @@
 
 import gc
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,11 @@ if not os.environ.get("UHSEG_TEST_OPTIMISED"):
 
 import jax
 import pytest
+
+# A shell that starts the suite in the background has it ignore interrupts, and the
+# processes that tests interrupt would inherit that.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
