@@ -100,6 +100,7 @@ def test_class_tokens_come_with_their_attention_and_patches(vit, resized, facets
     )
 
 
+@pytest.mark.slow
 def test_attention_of_a_diffusion_model_is_that_of_its_layers_aggregated(diffusion):
     side = 8 * diffusion.spec.patch
     image = photo(side, side)

@@ -112,6 +112,7 @@ def test_planted_objects_are_found_and_sorted_by_colour(consistency):
         assert set(np.unique(category_map(found, index))) == {0, kinds[index]}
 
 
+@pytest.mark.slow
 def test_a_real_backbone_goes_the_whole_way():
     request = backbones.ClassTokenRequest(grid=(6, 8))
     config = dataclasses.replace(CONFIG, request=request, crop_grid=2)
