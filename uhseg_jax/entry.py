@@ -25,6 +25,7 @@ _MOST_MAPS = 45_000  # where the system allows more, the memory of so many is en
 _SHARE_OF_MAPS = 0.7  # of those the system allows
 _RISKED = 1.3  # times so many, where the process has nearly all without programs
 _MAPS_OF_A_CALL = 2_000  # twice what the largest programs of one image take
+_CHUNK = 2**16  # bytes
 _calls_before_counting = 0
 
 
@@ -94,7 +95,9 @@ def forget_programs_if_many() -> None:
 def _count_maps() -> int:
     """Pieces of memory that this process maps; 0 where the system does not say."""
     try:
-        return _MAPS.read_bytes().count(b"\n")
+        with _MAPS.open("rb") as maps:  # megabytes of text where there are many
+            chunks = iter(lambda: maps.read(_CHUNK), b"")
+            return sum(chunk.count(b"\n") for chunk in chunks)
     except OSError:
         return 0
 
