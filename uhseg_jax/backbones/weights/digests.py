@@ -1,4 +1,4 @@
-"""SHA-256 of files, of folders and of parameters."""
+"""SHA-256 of folders and of parameters."""
 
 import hashlib
 from pathlib import Path
@@ -9,12 +9,7 @@ import numpy as np
 
 from uhseg_jax.backbones.weights.errors import WeightsError
 from uhseg_jax.backbones.weights.places import list_files
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+from uhseg_jax.files import sha256_of
 
 
 def require_hash(path: Path, found: str, expected: str) -> None:
@@ -35,7 +30,7 @@ def files_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in list_files(folder):
         name = path.relative_to(folder).as_posix()
-        digest.update(f"{name} {file_sha256(path)}\n".encode())
+        digest.update(f"{name} {sha256_of(path)}\n".encode())
     return digest.hexdigest()
 
 

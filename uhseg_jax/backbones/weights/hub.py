@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from uhseg_jax.backbones.variant import Variant
-from uhseg_jax.backbones.weights.digests import file_sha256, require_hash
+from uhseg_jax.backbones.weights.digests import require_hash
 from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 from uhseg_jax.backbones.weights.readers.sharded import is_index, shard_files
 from uhseg_jax.backbones.weights.sources import DiffusersSource, HubSource
+from uhseg_jax.files import sha256_of
 
 
 def download_file(variant: Variant, source: HubSource) -> Path:
@@ -23,7 +24,7 @@ def download_file(variant: Variant, source: HubSource) -> Path:
     """
     path = _from_hub(variant, source, source.file)
     if source.sha256 is not None:
-        require_hash(path, file_sha256(path), source.sha256)
+        require_hash(path, sha256_of(path), source.sha256)
     if is_index(path):
         folder = source.file.rpartition("/")[0]
         for shard in shard_files(path):

