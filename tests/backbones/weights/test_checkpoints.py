@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import orbax.checkpoint
 import pytest
+import small_checkpoint
 from hugging_face import TINY
 from torch_pickles import write_arrays
 
@@ -20,7 +21,7 @@ from uhseg_jax.backbones import (
     load_backbone,
     loading,
 )
-from uhseg_jax.backbones.weights.checkpoints import restore_params, save_params
+from uhseg_jax.backbones.weights.checkpoints import restore_params
 from uhseg_jax.backbones.weights.digests import params_digest
 
 PARAMS = {
@@ -33,14 +34,7 @@ ABSTRACT = jax.tree.map(
 
 
 def save(directory: Path, params=PARAMS, **kwargs) -> Path:
-    return save_params(
-        params,
-        variant="tiny",
-        source="somewhere",
-        source_sha256="0" * 64,
-        directory=directory,
-        **kwargs,
-    )
+    return small_checkpoint.save(directory, params, **kwargs)
 
 
 def test_round_trip_is_exact(cache):

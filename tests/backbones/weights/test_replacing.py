@@ -9,10 +9,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import small_checkpoint
 
 from uhseg_jax.backbones import WeightsError, is_cached
 from uhseg_jax.backbones.weights import replacing
-from uhseg_jax.backbones.weights.checkpoints import restore_params, save_params
+from uhseg_jax.backbones.weights.checkpoints import restore_params
 from uhseg_jax.backbones.weights.replacing import is_replaceable, require_replaceable
 
 OLD = {"norm": {"scale": np.zeros(3, np.float32)}}
@@ -21,15 +22,7 @@ ABSTRACT = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), OLD)
 
 
 def save(directory: Path, params, **kwargs) -> Path:
-    return save_params(
-        params,
-        variant="tiny",
-        source="somewhere",
-        source_sha256="0" * 64,
-        directory=directory,
-        overwrite=True,
-        **kwargs,
-    )
+    return small_checkpoint.save(directory, params, overwrite=True, **kwargs)
 
 
 def value_in(directory: Path) -> float:
