@@ -41,12 +41,13 @@ def beside_images(tmp_path, monkeypatch) -> Path:
 
 def test_nothing_in_the_current_folder_is_run(beside_images):
     before = sorted(beside_images.rglob("*"))
-    statement = "import os; print(os.getcwd(), os.listdir('.'), os.environ['PATH'])"
+    shown = "os.getcwd(), os.listdir('.'), sys.flags.safe_path, os.environ['PATH']"
+    statement = f"import os, sys; print({shown})"
     found = run_module(RUNNER, [*OPTIONS, statement])
-    folder, listed, path = found.stdout.splitlines()[0].split(" ", 2)
+    folder, listed, is_safe, path = found.stdout.splitlines()[0].split(" ", 3)
     assert found.returncode == 0
     assert folder != str(beside_images)
-    assert listed == "[]"
+    assert (listed, is_safe) == ("[]", "True")
     assert all(map(os.path.isabs, path.split(os.pathsep)))
     assert not os.path.exists(folder)
     missing = run_module("nowhere", [])
