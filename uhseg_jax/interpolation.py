@@ -17,6 +17,7 @@ __all__ = [
     "MARGIN",
     "NUM_TAPS",
     "Taps",
+    "bilinear_cells",
     "cubic",
     "make_taps",
     "read_taps",
@@ -96,6 +97,22 @@ def make_taps(
     else:  # of two that are equally near, the later
         weights = ((offsets >= -0.5) & (offsets < 0.5)).astype(np.float64)
     return Taps(first, weights)
+
+
+def bilinear_cells(
+    source: int, target: int
+) -> list[tuple[Int[np.ndarray, " t"], Float[np.ndarray, " t"]]]:
+    """The bilinear taps of `make_taps` as cells of the grid, for numpy.
+
+    Returns:
+      The two cells that every target cell reads, the lower one first, each with its
+      float64 weights. Beyond the outermost centres both are the cell at the border.
+    """
+    taps = make_taps(source, target, kernel="bilinear")
+    return [
+        (np.clip(taps.first + tap, 0, source - 1), taps.weights[:, tap])
+        for tap in (1, 2)  # the outer two of the four weigh nothing
+    ]
 
 
 def with_margin(grid: Float[Array, "h w k"]) -> Float[Array, "h4 w4 k"]:

@@ -1,0 +1,9 @@
+"""Superpixels: small regions that keep to an image's edges, and the graph of them.
+
+Everything here runs on the host, with numpy, and is deterministic.
+"""
+
+from uhseg_jax.superpixels.config import SuperpixelConfig
+from uhseg_jax.superpixels.graph import SuperpixelGraph, Superpixels, superpixels_of
+
+__all__ = ["SuperpixelConfig", "SuperpixelGraph", "Superpixels", "superpixels_of"]

@@ -1,0 +1,121 @@
+"""The superpixels of an image and the graph of them, of a shape set by the config."""
+
+import dataclasses
+
+import numpy as np
+
+from uhseg_jax.pytrees import pytree_dataclass
+from uhseg_jax.refinement.labels import resize_labels
+from uhseg_jax.refinement.pixel_grid import working_copy
+from uhseg_jax.superpixels.adjacency import find_borders
+from uhseg_jax.superpixels.config import SuperpixelConfig
+from uhseg_jax.superpixels.enlarging import enlarge_labels
+from uhseg_jax.superpixels.gradients import (
+    gradient_magnitude,
+    lab_planes,
+    local_contrast,
+)
+from uhseg_jax.superpixels.partitions import PARTITIONS
+from uhseg_jax.superpixels.pooling import mean_colors, patch_weights
+from uhseg_jax.types import Array, Float, Int, Pixels
+
+__all__ = ["SuperpixelGraph", "Superpixels", "superpixels_of"]
+
+_LAB_UNIT = 100.0  # of L, the largest value
+
+
+@pytree_dataclass
+class SuperpixelGraph:
+    """Superpixels, and the borders between them, behind which there is padding.
+
+    All images share one shape, which follows from the config (``n`` is its ``count``,
+    ``e`` is ``3 n``: the graph is planar) and from the grid of patches.
+
+    Attributes:
+      areas: shares of the image, 0 for padding; they sum to one.
+      colors: mean CIE Lab / 100.
+      weights: of the patches in the mean over a superpixel, row by row of the grid:
+        ``weights @ features`` are the superpixels' features. Rows sum to one.
+      edges: the two superpixels of a border, the lower first; 0 and 0 for padding.
+      lengths: pairs of pixels that touch across a border, in the image or in its
+        smaller copy; 0 for padding.
+      evidence: the mean contrast (`local_contrast`) along a border, of the higher pixel
+        of every pair; 0 for padding.
+      patches: the superpixel that the centre of every patch lies in.
+    """
+
+    areas: Float[Array | np.ndarray, "*b n"]
+    colors: Float[Array | np.ndarray, "*b n 3"]
+    weights: Float[Array | np.ndarray, "*b n hw"]
+    edges: Int[Array | np.ndarray, "*b e 2"]
+    lengths: Float[Array | np.ndarray, "*b e"]
+    evidence: Float[Array | np.ndarray, "*b e"]
+    patches: Int[Array | np.ndarray, "*b h w"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Superpixels:
+    """An image divided into superpixels.
+
+    Attributes:
+      labels: int32, the superpixel of every pixel, from 0. In an enlarged copy
+        (`SuperpixelConfig.max_megapixels`) a superpixel of very few pixels can have
+        lost all of them; its number stays free.
+      graph: numpy, float32 and int32.
+    """
+
+    labels: Int[np.ndarray, "H W"]
+    graph: SuperpixelGraph
+
+
+def superpixels_of(
+    image: Pixels,
+    grid: tuple[int, ...],
+    config: SuperpixelConfig = SuperpixelConfig(),  # noqa: B008
+) -> Superpixels:
+    """Divides an image into superpixels and measures them.
+
+    On one core about 60 ms for 500 x 375 pixels, most of it the watershed.
+
+    Args:
+      image: uint8 RGB.
+      grid: patches (rows, columns) over the whole image, whose features will be pooled.
+      config: kind and number of the superpixels.
+
+    Returns:
+      Superpixels on the host. They depend on the arguments alone.
+    """
+    working = working_copy(image, config.max_megapixels)
+    lab = lab_planes(working)
+    gradients = {
+        scale: gradient_magnitude(lab, scale)
+        for scale in {config.gradient_scale, *config.contrast_scales}
+    }
+    labels = PARTITIONS[config.kind](gradients[config.gradient_scale], config.count)
+    contrasts = [local_contrast(gradients[scale]) for scale in config.contrast_scales]
+    contrast = np.mean(contrasts, axis=0)
+    return Superpixels(
+        enlarge_labels(labels, image.shape[:2]),
+        _graph(labels, lab, contrast, grid, config.count),
+    )
+
+
+def _graph(
+    labels: Int[np.ndarray, "H W"],
+    lab: Float[np.ndarray, "3 H W"],
+    contrast: Float[np.ndarray, "H W"],
+    grid: tuple[int, ...],
+    count: int,
+) -> SuperpixelGraph:
+    borders = find_borders(labels, (contrast,))
+    beyond = (0, 3 * count - len(borders.edges))
+    return SuperpixelGraph(
+        areas=np.bincount(labels.ravel(), minlength=count).astype(np.float32)
+        / np.float32(labels.size),
+        colors=mean_colors(labels, lab, count) / np.float32(_LAB_UNIT),
+        weights=patch_weights(labels, grid, count),
+        edges=np.pad(borders.edges, (beyond, (0, 0))),
+        lengths=np.pad(borders.lengths, beyond),
+        evidence=np.pad(borders.means[0], beyond),
+        patches=resize_labels(labels, grid),
+    )
