@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Annotated
 
-from uhseg_jax.superpixels.partitions import PARTITIONS
+from uhseg_jax.superpixels.watershed import PARTITIONS
 from uhseg_jax.validators import Validated, Validator, integer, one_of, real
 
 __all__ = ["SuperpixelConfig"]

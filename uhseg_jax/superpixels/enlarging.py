@@ -1,4 +1,4 @@
-"""Labels of a smaller copy, brought to the size of the image with smooth borders."""
+"""Labels of a smaller copy, brought to the size of the image with smoother borders."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from uhseg_jax.types import Float, Int
 
 __all__ = ["enlarge_labels"]
 
-_BAND = 1 << 20  # pixels that are worked on together
+_BAND = 1 << 17  # pixels; arrays of so many stay in the cache
 
 
 def enlarge_labels(
@@ -15,9 +15,9 @@ def enlarge_labels(
 ) -> Int[np.ndarray, "H W"]:
     """Every pixel takes the label with the largest bilinear vote of the four around it.
 
-    The borders are those of interpolated indicators of the labels: smooth, where the
-    nearest label would leave stairs. Of equal votes the pixel above or to the left
-    wins. Needs memory for the result and for a band of about a million pixels.
+    The borders are those of the labels' interpolated indicators, which cut the corners
+    of the stairs that nearest labels would leave. Of equal votes the pixel above wins,
+    then the one to the left. Needs memory for the result and for a band of a hundred thousand pixels.
 
     Args:
       labels: labels of the copy's pixels.

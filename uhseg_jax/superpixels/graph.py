@@ -15,8 +15,8 @@ from uhseg_jax.superpixels.gradients import (
     lab_planes,
     local_contrast,
 )
-from uhseg_jax.superpixels.partitions import PARTITIONS
 from uhseg_jax.superpixels.pooling import mean_colors, patch_weights
+from uhseg_jax.superpixels.watershed import PARTITIONS
 from uhseg_jax.types import Array, Float, Int, Pixels
 
 __all__ = ["SuperpixelGraph", "Superpixels", "superpixels_of"]
@@ -71,7 +71,7 @@ class Superpixels:
 def superpixels_of(
     image: Pixels,
     grid: tuple[int, ...],
-    config: SuperpixelConfig = SuperpixelConfig(),  # noqa: B008
+    config: SuperpixelConfig,
 ) -> Superpixels:
     """Divides an image into superpixels and measures them.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from uhseg_jax.types import Float, Int
 
-__all__ = ["PARTITIONS", "grid_cells", "lattice", "watershed_cells"]
+__all__ = ["PARTITIONS", "grid_superpixels", "lattice", "watershed_superpixels"]
 
 # A marker lies within this share of the cells' mean side of the cell's centre.
 _MARKER_RADIUS = 1 / 3
@@ -30,7 +30,7 @@ def lattice(size: tuple[int, int], count: int) -> tuple[int, int]:
     return (fewer, more) if size[0] <= size[1] else (more, fewer)
 
 
-def grid_cells(
+def grid_superpixels(
     gradient: Float[np.ndarray, "H W"], count: int
 ) -> Int[np.ndarray, "H W"]:
     """The cells of the lattice themselves; of the gradient only the size counts.
@@ -47,7 +47,7 @@ def grid_cells(
     return rows[:, None] * (columns[-1] + 1) + columns
 
 
-def watershed_cells(
+def watershed_superpixels(
     gradient: Float[np.ndarray, "H W"], count: int
 ) -> Int[np.ndarray, "H W"]:
     """The watershed of a gradient, flooded from one marker in each cell of the lattice.
@@ -74,8 +74,8 @@ def watershed_cells(
 
 
 PARTITIONS: Mapping[str, Callable[..., Int[np.ndarray, "H W"]]] = {
-    "watershed": watershed_cells,
-    "grid": grid_cells,
+    "watershed": watershed_superpixels,
+    "grid": grid_superpixels,
 }
 
 
