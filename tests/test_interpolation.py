@@ -3,7 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from uhseg_jax.interpolation import KERNELS, make_taps, read_taps, with_margin
+from uhseg_jax.interpolation import (
+    KERNELS,
+    bilinear_cells,
+    make_taps,
+    read_taps,
+    with_margin,
+)
 
 SIZES = [(5, 5), (5, 13), (7, 3), (1, 6), (6, 1), (37, 60)]
 
@@ -37,6 +43,14 @@ def test_bilinear_taps_reproduce_linear_ramps_inside():
     centres = (np.arange(50) + 0.5) * 20 / 50 - 0.5
     inside = (centres >= 1) & (centres <= 18)
     np.testing.assert_allclose(ramp[inside], centres[inside], atol=1e-12)
+
+
+@pytest.mark.parametrize(("source", "target"), SIZES)
+def test_bilinear_cells_are_the_bilinear_taps(source, target):
+    dense = np.zeros((target, source))
+    for cells, weights in bilinear_cells(source, target):
+        np.add.at(dense, (np.arange(target), cells), weights)
+    np.testing.assert_allclose(dense, matrix(source, target, "bilinear"), atol=1e-12)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

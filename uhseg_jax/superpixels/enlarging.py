@@ -17,7 +17,7 @@ def enlarge_labels(
 
     The borders are those of the labels' interpolated indicators, which cut the corners
     of the stairs that nearest labels would leave. Of equal votes the pixel above wins,
-    then the one to the left. Needs memory for the result and for a band of a hundred thousand pixels.
+    then the one to the left. Memory is needed for the result and for one band of rows.
 
     Args:
       labels: labels of the copy's pixels.
