@@ -75,8 +75,8 @@ def superpixels_of(
 ) -> Superpixels:
     """Divides an image into superpixels and measures them.
 
-    On one core about 0.1 s for 500 x 375 pixels, half of it for the watershed, and about
-    1 s for 12 megapixels.
+    One core needs about 0.1 s for 500 x 375 pixels, half of it for the watershed, and
+    below 1 s for 12 megapixels.
 
     Args:
       image: uint8 RGB.
