@@ -36,6 +36,8 @@ TOUCHING, APART, GROUPS = range(3)  # stages of merging
 _LARGEST = 2.0**24  # values beyond are ties, and in later stages those below 1 / it
 _STAGE = 2.0**49
 
+_LINE = 16  # floats in a cache line
+
 
 @pytree_dataclass
 class Merges:
@@ -126,23 +128,45 @@ def agglomerate(
             f"expected groups and group_levels together, but only {given} came; the "
             "levels say in which order the groups merge."
         )
-    dtype = distances.dtype
+    n, dtype = areas.shape[0], distances.dtype
     if groups is None or group_levels is None:
-        groups = jnp.zeros(areas.shape, jnp.int32)
+        groups = jnp.zeros((n,), jnp.int32)
         group_levels = jnp.zeros((1, 1), dtype)
-    return _agglomerate(
+    padding = _slots_for(n) - n
+    groups = jnp.pad(groups, (0, padding))
+    merges = _agglomerate(
         _Rule(
             edge_weight=jnp.asarray(edge_weight, dtype),
             exponent=jnp.asarray(exponent, dtype),
             groups=groups,
             levels=group_levels[:, groups],
         ),
-        distances,
-        areas,
+        jnp.pad(distances, (0, padding)),
+        jnp.pad(areas, (0, padding)),
         edges,
         lengths,
         evidence,
     )
+    # Unions are numbered after the vertices without the padding.
+    children = merges.children[: n - 1]
+    unions = children >= n + padding
+    return Merges(
+        children=jnp.where(unions, children - padding, children),
+        heights=merges.heights[: n - 1],
+        stages=merges.stages[: n - 1],
+        count=merges.count,
+        members=merges.members[:n],
+    )
+
+
+def _slots_for(n: int) -> int:
+    """How many slots n vertices are given: an odd number of cache lines.
+
+    The entries of a column are a row apart, and with rows of a power of two they would
+    share few places in the cache: writing columns then takes several times as long.
+    """
+    lines = -(-n // _LINE)
+    return (lines | 1) * _LINE
 
 
 @pytree_dataclass
@@ -207,7 +231,7 @@ def _agglomerate(
     evidence: Float[Array, " e"],
 ) -> Merges:
     n, dtype = areas.shape[0], distances.dtype
-    slots = jnp.arange(n, dtype=jnp.int32)
+    slots = _slots(areas)
 
     def init_fn() -> _State:
         both = jnp.concatenate([edges, edges[:, ::-1]])
@@ -325,7 +349,7 @@ def _keys(
     inf for pairs with empty slots and of the slot with itself.
     """
     distances, evidence, lengths = row
-    others = (areas > 0) & (areas[slot] > 0) & (jnp.arange(areas.shape[0]) != slot)
+    others = (areas > 0) & (areas[slot] > 0) & (_slots(areas) != slot)
     border = numerics.ratio(evidence, lengths, empty=0.0)
     total = jnp.where(others, areas + areas[slot], 1)
     sizes = jnp.where(others, areas * areas[slot], 1) / total
@@ -347,6 +371,10 @@ def _heights(
     apart, groups = highest > _LARGEST, highest > _LARGEST * _STAGE
     heights = highest / jnp.where(groups, _STAGE * _STAGE, jnp.where(apart, _STAGE, 1))
     return heights, apart.astype(jnp.int32) + groups.astype(jnp.int32)
+
+
+def _slots(areas: Float[Array, " n"]) -> Int[Array, " n"]:
+    return jnp.arange(areas.shape[0], dtype=jnp.int32)
 
 
 def _lowest(x: Float[Array, " n"]) -> tuple[Scalar, Int[Array, ""]]:

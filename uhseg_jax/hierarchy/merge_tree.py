@@ -87,15 +87,15 @@ def tree_of(
     regions = jnp.where(split[:, None], _rows(merges.children, merge), 2 * n)
     nodes = jnp.full((2 * n - 1,), ROOT, jnp.int32).at[regions].set(pairs, mode="drop")
     parents = jnp.where(split, nodes[n + merge], NO_PARENT)
-    parents = jnp.concatenate([jnp.full((1,), NO_PARENT), jnp.repeat(parents, 2)])
+    parents = jnp.pad(jnp.repeat(parents, 2), (1, 0), constant_values=NO_PARENT)
     below = jnp.repeat(jnp.where(split, _rows(costs, merge), 0), 2)
 
     leaves = nodes[_holders(merges, merges.count - num_splits)]
     return MergeTree(
         leaves=jnp.where(merges.members, leaves, NO_PARENT),
-        parents=parents.astype(jnp.int32),
+        parents=parents,
         depths=_depths(parents),
-        costs=jnp.concatenate([jnp.zeros((1,), costs.dtype), below]),
+        costs=jnp.pad(below, (1, 0)),
         num_nodes=(2 * num_splits + 1).astype(jnp.int32),
     )
 
@@ -136,10 +136,11 @@ def levels_of(nodes: Nodes) -> Float[Array, "n n"]:
 def _holders(merges: Merges, num_merges: int | Int[Array, ""]) -> Int[Array, " n"]:
     """The region that holds every vertex after the first merges."""
     n = merges.members.shape[0]
-    done = jnp.arange(n - 1) < num_merges
+    regions = jnp.arange(2 * n - 1, dtype=jnp.int32)
+    unions = jnp.broadcast_to(regions[n:, None], (n - 1, 2))
+    done = regions[: n - 1] < num_merges
     slots = jnp.where(done[:, None], merges.children, 2 * n)
-    unions = jnp.broadcast_to(n + jnp.arange(n - 1)[:, None], (n - 1, 2))
-    above = jnp.arange(2 * n - 1).at[slots].set(unions, mode="drop").astype(jnp.int32)
+    above = regions.at[slots].set(unions, mode="drop")
     for _ in range(_doublings(2 * n)):
         above = above[above]
     return above[:n]
