@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from uhseg_jax.hierarchy.agglomerate import APART, GROUPS, TOUCHING
+from uhseg_jax.hierarchy.merges import APART, GROUPS, TOUCHING
 from uhseg_jax.pytrees import pytree_dataclass
 
 HEIGHT, WIDTH = 4, 6

@@ -10,13 +10,8 @@ import pytest
 import scipy.cluster.hierarchy
 from merge_references import SIZE, merged_sets, random_problem, slow_merges
 
-from uhseg_jax.hierarchy.agglomerate import (
-    APART,
-    GROUPS,
-    TOUCHING,
-    agglomerate,
-    squared_distances,
-)
+from uhseg_jax.hierarchy.agglomerate import agglomerate, squared_distances
+from uhseg_jax.hierarchy.merges import APART, GROUPS, TOUCHING
 
 
 def merge(problem):

@@ -7,9 +7,10 @@ import pytest
 from merge_references import SIZE, merged_sets, random_problem, slow_merges
 from trees import on_device, random_tree
 
-from uhseg_jax.hierarchy.agglomerate import GROUPS, Merges, agglomerate
+from uhseg_jax.hierarchy.agglomerate import agglomerate
 from uhseg_jax.hierarchy.cuts import NO_PARENT
-from uhseg_jax.hierarchy.merge_tree import flat_regions, levels_of, tree_of
+from uhseg_jax.hierarchy.merge_tree import levels_of, tree_of
+from uhseg_jax.hierarchy.merges import GROUPS, Merges, flat_regions
 from uhseg_jax.hierarchy.tree import on_nodes, visible_nodes
 
 flat = jax.jit(flat_regions)

@@ -23,13 +23,12 @@ import jax
 import jax.numpy as jnp
 
 from uhseg_jax.hierarchy.cuts import NO_PARENT
+from uhseg_jax.hierarchy.merges import Merges
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import numerics
 from uhseg_jax.types import Array, Bool, Float, Int, Scalar
 
-__all__ = ["APART", "GROUPS", "TOUCHING", "Merges", "agglomerate", "squared_distances"]
-
-TOUCHING, APART, GROUPS = range(3)  # stages of merging
+__all__ = ["agglomerate", "squared_distances"]
 
 # Keys of a later stage are larger by their exponents: a power of two scales exactly,
 # where an added constant would round the dissimilarities.
@@ -37,30 +36,6 @@ _LARGEST = 2.0**24  # values beyond are ties, and in later stages those below 1 
 _STAGE = 2.0**49
 
 _LINE = 16  # floats in a cache line
-
-
-@pytree_dataclass
-class Merges:
-    """How regions joined, in order.
-
-    Region ``i < n`` is a vertex, region ``n + t`` what merge ``t`` makes.
-
-    Attributes:
-      children: int32 ``[n - 1, 2]``, the regions that join, that of the lowest vertex
-        first; ``NO_PARENT`` from ``count`` on.
-      heights: ``[n - 1]``, the largest dissimilarity of the stage so far, so that they
-        never fall within a stage; in stage ``GROUPS`` the level; inf from ``count`` on.
-      stages: int32 ``[n - 1]``, never falling: ``TOUCHING`` regions of one group,
-        regions of one group that lie ``APART``, whole ``GROUPS``.
-      count: int32 ``[]``, how many merges there are.
-      members: ``[n]``, the vertices that are not padding.
-    """
-
-    children: Int[Array, "t 2"]
-    heights: Float[Array, " t"]
-    stages: Int[Array, " t"]
-    count: Int[Array, ""]
-    members: Bool[Array, " n"]
 
 
 def squared_distances(

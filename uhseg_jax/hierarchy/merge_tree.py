@@ -1,17 +1,15 @@
-"""From a list of merges to flat regions and trees, and from a tree to group levels."""
-
-import math
+"""From the merges of regions to a tree, and from a tree to levels of its leaves."""
 
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax.hierarchy.agglomerate import Merges
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT, Nodes, entry_ranks
+from uhseg_jax.hierarchy.merges import Merges, doublings, holders
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Float, Int
 
-__all__ = ["MergeTree", "flat_regions", "levels_of", "tree_of"]
+__all__ = ["MergeTree", "levels_of", "tree_of"]
 
 
 @pytree_dataclass
@@ -35,31 +33,6 @@ class MergeTree:
     def tree(self, labels: Int[Array, "h w"]) -> RegionTree:
         """The tree over the cells of an image, by the leaf of every cell."""
         return RegionTree(labels, self.parents, self.num_nodes, self.depths, self.costs)
-
-
-def flat_regions(
-    merges: Merges, num_regions: int | Int[Array, ""]
-) -> tuple[Int[Array, " n"], Int[Array, ""]]:
-    """The regions before the last ``num_regions - 1`` merges.
-
-    Args:
-      merges: of n vertices.
-      num_regions: at least 1.
-
-    Returns:
-      int32 ``[n]``, region of every vertex, numbered from 0 in the order of their
-      lowest vertices, ``NO_PARENT`` for padding; and how many regions there are: fewer
-      where there are fewer vertices, more where regions have no merge left.
-    """
-    n = merges.members.shape[0]
-    vertices = jnp.arange(n, dtype=jnp.int32)
-    holders = _holders(merges, merges.count - (num_regions - 1))
-    lowest = jnp.full((2 * n - 1,), n, jnp.int32).at[holders].min(vertices)
-    lowest = lowest[holders]
-    first = merges.members & (lowest == vertices)
-    numbers = jnp.cumsum(first).astype(jnp.int32) - 1
-    labels = jnp.where(merges.members, numbers[lowest], NO_PARENT)
-    return labels, jnp.sum(first).astype(jnp.int32)
 
 
 def tree_of(
@@ -90,7 +63,7 @@ def tree_of(
     parents = jnp.pad(jnp.repeat(parents, 2), (1, 0), constant_values=NO_PARENT)
     below = jnp.repeat(jnp.where(split, _rows(costs, merge), 0), 2)
 
-    leaves = nodes[_holders(merges, merges.count - num_splits)]
+    leaves = nodes[holders(merges, merges.count - num_splits)]
     return MergeTree(
         leaves=jnp.where(merges.members, leaves, NO_PARENT),
         parents=parents,
@@ -133,24 +106,11 @@ def levels_of(nodes: Nodes) -> Float[Array, "n n"]:
     return (n + 1 - opened[common]).astype(nodes.costs.dtype)
 
 
-def _holders(merges: Merges, num_merges: int | Int[Array, ""]) -> Int[Array, " n"]:
-    """The region that holds every vertex after the first merges."""
-    n = merges.members.shape[0]
-    regions = jnp.arange(2 * n - 1, dtype=jnp.int32)
-    unions = jnp.broadcast_to(regions[n:, None], (n - 1, 2))
-    done = regions[: n - 1] < num_merges
-    slots = jnp.where(done[:, None], merges.children, 2 * n)
-    above = regions.at[slots].set(unions, mode="drop")
-    for _ in range(_doublings(2 * n)):
-        above = above[above]
-    return above[:n]
-
-
 def _depths(parents: Int[Array, " n"]) -> Int[Array, " n"]:
     """Edges between every node and the root; 0 for padding."""
     below: Bool[Array, " n"] = parents != NO_PARENT
     depths, above = below.astype(jnp.int32), jnp.where(below, parents, ROOT)
-    for _ in range(_doublings(parents.shape[0])):
+    for _ in range(doublings(parents.shape[0])):
         depths, above = depths + depths[above], above[above]
     return depths
 
@@ -159,8 +119,3 @@ def _rows(values: Array, index: Int[Array, " k"]) -> Array:
     """Entries of an array that may be empty; then nothing is taken of the result."""
     padding = [(0, 1)] + [(0, 0)] * (values.ndim - 1)
     return jnp.pad(values, padding)[index]
-
-
-def _doublings(n: int) -> int:
-    """How often pointers are doubled until they span n nodes."""
-    return max(1, math.ceil(math.log2(n)))
