@@ -59,6 +59,25 @@ def test_ties_go_to_the_lowest_vertices(program):
     assert (np.asarray(found.heights)[np.asarray(found.stages) == TOUCHING] == 0).all()
 
 
+def test_a_union_that_ties_with_the_nearest_goes_before_it(program):
+    # 1 and 3 are alike and merge; 0 touches 2 and 3, and is as far from both.
+    problem = random_problem(0)
+    edges, lengths = 0 * problem.edges, 0 * problem.lengths
+    edges[:3], lengths[:3] = [[0, 2], [0, 3], [1, 3]], 1
+    found = program(
+        problem.replace(
+            vectors=np.float32(np.arange(SIZE)[:, None] == np.zeros(5)),
+            areas=np.float32(np.arange(SIZE) < 4),
+            edges=edges,
+            lengths=lengths,
+            edge_weight=np.float32(0),
+            exponent=np.float32(0),
+        )
+    )
+    wanted = [[1, 3], [0, SIZE], [SIZE + 1, 2]]
+    np.testing.assert_array_equal(found.children[:3], wanted)
+
+
 def test_a_permutation_changes_nothing_but_numbers(program):
     problem = random_problem(3, num_groups=3)
     order = np.random.default_rng(0).permutation(SIZE)  # new vertex: old vertex

@@ -23,17 +23,13 @@ import jax
 import jax.numpy as jnp
 
 from uhseg_jax.hierarchy.cuts import NO_PARENT
+from uhseg_jax.hierarchy.merge_keys import MergeRule, Row, heights_of, pair_keys
 from uhseg_jax.hierarchy.merges import Merges
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import numerics
 from uhseg_jax.types import Array, Bool, Float, Int, Scalar
 
 __all__ = ["agglomerate", "squared_distances"]
-
-# Keys of a later stage are larger by their exponents: a power of two scales exactly,
-# where an added constant would round the dissimilarities.
-_LARGEST = 2.0**24  # values beyond are ties, and in later stages those below 1 / it
-_STAGE = 2.0**49
 
 _LINE = 16  # floats in a cache line
 
@@ -80,7 +76,8 @@ def agglomerate(
     by the same dissimilarity, then groups by their levels. Ties go to the pair with the
     lowest vertices. Images of a batch (`jax.vmap`) are worked on one after the other.
 
-    Memory is that of three matrices ``[n, n]`` beside the distances.
+    Memory is that of four matrices ``[n, n]`` beside the distances. Dissimilarities are
+    told apart up to 2^24, and from 2^-24 on where regions do not touch.
 
     Args:
       distances: ``|x_i - x_j|^2`` of the vectors of all vertices, symmetric.
@@ -91,8 +88,8 @@ def agglomerate(
       edge_weight: of the evidence beside the distance.
       exponent: of the areas; the larger, the sooner small regions merge.
       groups: int32, the group of every vertex, from 0; None: one group.
-      group_levels: symmetric and ultrametric; the two groups with the lowest level
-        merge next, inf never. Needed with groups.
+      group_levels: symmetric and ultrametric, from 2^-24 to 2^24; the two groups with
+        the lowest level merge next, inf never. Needed with groups.
 
     Raises:
       ValueError: groups come without levels, or levels without groups.
@@ -110,7 +107,7 @@ def agglomerate(
     padding = _slots_for(n) - n
     groups = jnp.pad(groups, (0, padding))
     merges = _agglomerate(
-        _Rule(
+        MergeRule(
             edge_weight=jnp.asarray(edge_weight, dtype),
             exponent=jnp.asarray(exponent, dtype),
             groups=groups,
@@ -145,23 +142,6 @@ def _slots_for(n: int) -> int:
 
 
 @pytree_dataclass
-class _Rule:
-    """What does not change as regions merge.
-
-    Attributes:
-      edge_weight: ``[]``.
-      exponent: ``[]``.
-      groups: int32 ``[n]``, group of every vertex.
-      levels: ``[g, n]``, level of a group and the group of a vertex.
-    """
-
-    edge_weight: Scalar
-    exponent: Scalar
-    groups: Int[Array, " n"]
-    levels: Float[Array, "g n"]
-
-
-@pytree_dataclass
 class _State:
     """Regions so far, each in the slot of its lowest vertex; other slots are empty.
 
@@ -192,13 +172,10 @@ class _State:
     count: Int[Array, ""]
 
 
-_Row = tuple[Float[Array, " n"], Float[Array, " n"], Float[Array, " n"]]
-
-
 # Batched, the loop would select old or new matrices whole at every step.
 @jax.custom_batching.sequential_vmap
 def _agglomerate(
-    rule: _Rule,
+    rule: MergeRule,
     distances: Float[Array, "n n"],
     areas: Float[Array, " n"],
     edges: Int[Array, "e 2"],
@@ -206,7 +183,7 @@ def _agglomerate(
     evidence: Float[Array, " e"],
 ) -> Merges:
     n, dtype = areas.shape[0], distances.dtype
-    slots = _slots(areas)
+    slots = jnp.arange(n, dtype=jnp.int32)
 
     def init_fn() -> _State:
         both = jnp.concatenate([edges, edges[:, ::-1]])
@@ -219,7 +196,7 @@ def _agglomerate(
 
         def bound_fn(slot: Int[Array, ""]) -> tuple[Scalar, Int[Array, ""]]:
             row = rows[0][slot], rows[1][slot], rows[2][slot]
-            return _lowest(_keys(rule, areas, slot, row))
+            return _lowest(pair_keys(rule, areas, slot, row))
 
         bounds, nearest = jax.lax.map(bound_fn, slots)
         return _State(
@@ -249,13 +226,13 @@ def _agglomerate(
             state.areas.at[kept].add(state.areas[emptied]).at[emptied].set(0),
             state.areas,
         )
-        keys = _keys(rule, areas, kept, row)
+        keys = pair_keys(rule, areas, kept, row)
         bound, nearest = _lowest(keys)
 
         # Rows that lost their nearest keep its key as a bound: no other is below it,
         # but the union may be, for centroids can come closer as they merge.
         lost = merges & ((state.nearest == kept) | (state.nearest == emptied))
-        tied = (keys == state.bounds) & (lost | (kept < state.nearest))
+        tied = (keys == state.bounds) & (kept <= state.nearest)
         closer = merges & ((keys < state.bounds) | tied)
         bounds = jnp.where(closer, keys, state.bounds)
         stale = ~closer & (state.stale | lost)
@@ -278,7 +255,7 @@ def _agglomerate(
         )
 
     state = jax.lax.while_loop(cond_fn, body_fn, init_fn())
-    heights, stages = _heights(state.keys)
+    heights, stages = heights_of(state.keys)
     return Merges(
         children=state.children[:-1],
         heights=heights[:-1],
@@ -299,7 +276,7 @@ def _union(
     kept: Int[Array, ""],
     emptied: Int[Array, ""],
     merges: Bool[Array, ""],
-) -> _Row:
+) -> Row:
     """Distances, evidence and lengths of the union of two slots, or of the first."""
     # A gather: XLA fuses slices of the matrices with the writes that follow, and then
     # copies the matrices.
@@ -314,42 +291,6 @@ def _union(
         jnp.where(merges, evidence[0] + evidence[1], evidence[0]),
         jnp.where(merges, lengths[0] + lengths[1], lengths[0]),
     )
-
-
-def _keys(
-    rule: _Rule, areas: Float[Array, " n"], slot: Int[Array, ""], row: _Row
-) -> Float[Array, " n"]:
-    """What pairs of one slot are ordered by: stage, then dissimilarity or level.
-
-    inf for pairs with empty slots and of the slot with itself.
-    """
-    distances, evidence, lengths = row
-    others = (areas > 0) & (areas[slot] > 0) & (_slots(areas) != slot)
-    border = numerics.ratio(evidence, lengths, empty=0.0)
-    total = jnp.where(others, areas + areas[slot], 1)
-    sizes = jnp.where(others, areas * areas[slot], 1) / total
-    factor = jnp.exp(rule.exponent * jnp.log(sizes))  # twice as fast as a power
-    cost = jnp.minimum((distances + rule.edge_weight * border) * factor, _LARGEST)
-    level = rule.levels[rule.groups[slot]]
-    same = rule.groups == rule.groups[slot]
-    late = jnp.clip(jnp.where(same, cost, level), 1 / _LARGEST, _LARGEST)
-    late = late * jnp.where(same, _STAGE, _STAGE * _STAGE)
-    keys = jnp.where(same & (lengths > 0), cost, late)
-    return jnp.where(others & (same | jnp.isfinite(level)), keys, jnp.inf)
-
-
-def _heights(
-    keys: Float[Array, " t"],
-) -> tuple[Float[Array, " t"], Int[Array, " t"]]:
-    """Running maxima within every stage, and the stages, of the keys of merges."""
-    highest = jax.lax.cummax(keys)
-    apart, groups = highest > _LARGEST, highest > _LARGEST * _STAGE
-    heights = highest / jnp.where(groups, _STAGE * _STAGE, jnp.where(apart, _STAGE, 1))
-    return heights, apart.astype(jnp.int32) + groups.astype(jnp.int32)
-
-
-def _slots(areas: Float[Array, " n"]) -> Int[Array, " n"]:
-    return jnp.arange(areas.shape[0], dtype=jnp.int32)
 
 
 def _lowest(x: Float[Array, " n"]) -> tuple[Scalar, Int[Array, ""]]:

@@ -33,7 +33,7 @@ class Merges:
       heights: ``[n - 1]``, the largest dissimilarity of the stage so far, so that they
         never fall within a stage; in stage ``GROUPS`` the level; inf from ``count`` on.
       stages: int32 ``[n - 1]``, never falling: ``TOUCHING`` regions of one group,
-        regions of one group that lie ``APART``, whole ``GROUPS``.
+        regions of one group that lie ``APART``, whole ``GROUPS``, as from ``count`` on.
       count: int32 ``[]``, how many merges there are.
       members: ``[n]``, the vertices that are not padding.
     """
