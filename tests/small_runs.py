@@ -16,7 +16,7 @@ from uhseg_jax.cli import evaluate, segment
 from uhseg_jax.methods import METHODS, recursive_spectral
 
 CONFIG = dataclasses.replace(
-    recursive_spectral.default(),
+    recursive_spectral.two_way(),
     request=PatchRequest(grid=6, blocks=(-1,)),
     num_superpixels=12,
     num_vectors=4,

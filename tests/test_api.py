@@ -17,7 +17,7 @@ from uhseg_jax.pipeline import Segmenter
 MODEL = "dinov2_test"
 PATCH = backbones.get_variant(MODEL).spec.patch
 CONFIG = dataclasses.replace(
-    recursive_spectral.default(),
+    recursive_spectral.two_way(),
     request=PatchRequest(grid=6),
     num_superpixels=12,
     num_vectors=6,

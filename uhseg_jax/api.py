@@ -86,7 +86,8 @@ def segment_features(
         >>> import numpy as np, uhseg_jax
         >>> halves = np.zeros((4, 6, 8), np.float32)
         >>> halves[:, :3, 0], halves[:, 3:, 1] = 1, 1
-        >>> tree = uhseg_jax.segment_features(halves)
+        >>> config = uhseg_jax.methods.recursive_spectral.two_way()
+        >>> tree = uhseg_jax.segment_features(halves, config=config)
         >>> sorted(np.unique(tree.cut(num_regions=2), return_counts=True)[1].tolist())
         [12, 12]
 

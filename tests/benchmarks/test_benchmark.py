@@ -50,7 +50,7 @@ def test_the_command_times_every_stage(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(benchmark.Segmenter, "create", lambda **kwargs: nothing)
     path = tmp_path / "figures.json"
     argv = ["uhseg-benchmark", "--noanchors", "--repeats=2", f"--json={path}"]
-    benchmark.main(argv)
+    benchmark.main([*argv, "--method=diffusion_walk", "--preset=fixed"])
     report = json.loads(path.read_text())
     assert set(report["stages"]) == {"decode", "cut"}
     assert "cut" in capsys.readouterr().out

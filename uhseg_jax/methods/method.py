@@ -100,7 +100,7 @@ class Method(abc.ABC):
       summary: what it does, in a few words for help texts.
       config: class of its frozen config, whose field ``request`` says what it wants of
         a backbone.
-      presets: makers of named configs; "default" is ours.
+      presets: makers of named configs, "default" among them.
       refiner: how its regions follow the edges of the image where nothing is said.
       passes: names of the passes over a collection that come before it is segmented.
     """
