@@ -111,9 +111,8 @@ def segment_features(
     checked = _checked_features(features)
     chosen.check_features(checked)
     batch = _at_unit_scale(checked if checked.ndim == 4 else checked[None])
-    trees = jax.device_get(
-        jitted_trees(batch, segment_fn=chosen.segment, config=config)
-    )
+    found = jitted_trees(batch, segment_fn=chosen.segment, config=config)
+    trees = jax.device_get(found.tree)
     return trees if checked.ndim == 4 else trees[0]
 
 

@@ -112,10 +112,10 @@ def test_an_image_whose_regions_do_not_fit_into_the_memory_fails_alone(monkeypat
     )
     refine = Segmenter.refine
 
-    def fail(self, tree, features, image):
+    def fail(self, grid, features, image, prepared):
         if image.shape[1] == 13:
             raise MemoryError
-        return refine(self, tree, features, image)
+        return refine(self, grid, features, image, prepared)
 
     monkeypatch.setattr(Segmenter, "refine", fail)
     items = [Item(i, RunImage(x, f"{i}", f"{i}.jpg"), x) for i, x in enumerate(images)]

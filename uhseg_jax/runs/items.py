@@ -51,8 +51,8 @@ class Item:
     @property
     def size(self) -> int:
         """Bytes of its arrays, nearly."""
-        # The labels of a result have four bytes where pixels have three.
-        return 0 if self.pixels is None else 3 * self.pixels.nbytes
+        # Labels, of a result and of superpixels, have four bytes, pixels three.
+        return 0 if self.pixels is None else 4 * self.pixels.nbytes
 
     def failed(self, sentence: str) -> "Item":
         """The item without a result."""
