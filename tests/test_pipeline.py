@@ -103,7 +103,7 @@ def test_images_that_cannot_be_prepared_fail_alone(segmenter):
     found = list(segment_items(segmenter, items))
     failures = [x.failure for x in found]
     assert failures[1] == failures[3] == failures[4] == ""
-    assert failures[0] == "the first pixel is damaged; mend it."
+    assert failures[0] == "0.jpg: the first pixel is damaged; mend it."
     assert failures[2].startswith("2.jpg: the regions of an image of 64 x 58 pixels")
     assert "--refine" not in failures[2]
     whole = segmenter([images[i] for i in (1, 3, 4)])

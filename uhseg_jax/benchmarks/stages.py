@@ -42,7 +42,8 @@ def stages(
     """
     pixels = images.read_image(image)
     features = segmenter.features([pixels])
-    prepared = segmenter.prepare(pixels, features.shape[1:3])
+    shape = features.shape[1:3]
+    prepared = segmenter.prepare(pixels, shape)
     grid = jax.device_get(segmenter.trees(features, [prepared]))[0]
     tree = segmenter.refine(grid, features[0], pixels, prepared)
     published_rule: Calls = {}
@@ -61,8 +62,7 @@ def stages(
 
     preparation: Calls = {}
     if prepared is not None:
-        shape = features.shape[1:3]
-        preparation["prepare"] = lambda: segmenter.prepare(pixels, shape) and None
+        preparation["prepare"] = lambda: segmenter.prepare(pixels, shape)
     calls: Calls = {
         "decode": lambda: images.read_image(image),
         **preparation,

@@ -193,7 +193,8 @@ class Method(abc.ABC):
           config: the method's frozen config.
 
         Raises:
-          images.ImageError: the image cannot be segmented.
+          images.ImageError: the image cannot be segmented, and others may be.
+          MemoryError: as well.
         """
         del image, grid, config
         return None

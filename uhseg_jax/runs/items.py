@@ -123,12 +123,12 @@ def _segmented(fitted: Fitted, items: Sequence[Item]) -> Iterator[Item]:
                 item, *items = items
                 result = _result_of(item, found)
                 yield dataclasses.replace(item, result=result)
-        except ImageError as error:  # it could not be read by a pass before
+        except (ImageError, ImageMemoryError) as error:
             item, *items = items
-            yield item.failed(str(error))
-        except ImageMemoryError as error:
-            item, *items = items
-            yield item.failed(f"{item.image.title}: {error}")
+            title, sentence = item.image.title, str(error)
+            # What could not be read by a pass before is named; pixels have no name.
+            named = sentence if title in sentence else f"{title}: {sentence}"
+            yield item.failed(named)
 
 
 def _result_of(item: Item, found: Segmentation) -> export.Result:
