@@ -23,7 +23,10 @@ CONFIG = dataclasses.replace(
     max_ncut=1.0,
 )
 # As CONFIG, for commands that take no config.
-PRESET = ("--preset=small", "--model=dinov2_test", "--refine=upsample")
+PRESET = (
+    *("--method=recursive_spectral", "--preset=small"),
+    *("--model=dinov2_test", "--refine=upsample"),
+)
 METHODS["recursive_spectral"].presets["small"] = lambda: CONFIG
 
 

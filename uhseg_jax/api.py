@@ -87,7 +87,9 @@ def segment_features(
         >>> halves = np.zeros((4, 6, 8), np.float32)
         >>> halves[:, :3, 0], halves[:, 3:, 1] = 1, 1
         >>> config = uhseg_jax.methods.recursive_spectral.two_way()
-        >>> tree = uhseg_jax.segment_features(halves, config=config)
+        >>> tree = uhseg_jax.segment_features(
+        ...     halves, method="recursive_spectral", config=config
+        ... )
         >>> sorted(np.unique(tree.cut(num_regions=2), return_counts=True)[1].tolist())
         [12, 12]
 
@@ -95,7 +97,8 @@ def segment_features(
       features: an array ``[h, w, d]``, or ``[b, h, w, d]`` for a batch, of any
         floating type and on any device; vectors of any length, which count by their
         direction. For the method "diffusion_walk" attention ``[h, w, h * w]``, what
-        every cell takes from each.
+        every cell takes from each. A method that has superpixels takes the cells in
+        their place.
       method: a name in `uhseg_jax.methods.METHODS`.
       config: the method's frozen config; None for its default.
 

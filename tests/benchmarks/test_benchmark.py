@@ -59,7 +59,9 @@ def test_the_command_times_every_stage(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_every_stage_of_an_image_can_be_timed(tmp_path):
-    segmenter = benchmark.Segmenter.create(model="dinov2_test", config=CONFIG)
+    segmenter = benchmark.Segmenter.create(
+        model="dinov2_test", method="recursive_spectral", config=CONFIG
+    )
     release = dataclasses.replace(CONFIG, rule="ncut", split_restarts=2)
     image = tmp_path / "image.png"
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
