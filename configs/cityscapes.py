@@ -19,7 +19,7 @@ from uhseg_jax.methods import recursive_spectral
 
 
 def get_config() -> ConfigDict:
-    parameters = dataclasses.asdict(recursive_spectral.default())
+    parameters = dataclasses.asdict(recursive_spectral.two_way())
     parameters["request"]["grid"] = (60, 120)  # street scenes
     return ConfigDict(
         {

@@ -17,7 +17,7 @@ from uhseg_jax.methods import recursive_spectral
 
 
 def get_config() -> ConfigDict:
-    parameters = dataclasses.asdict(recursive_spectral.default())
+    parameters = dataclasses.asdict(recursive_spectral.two_way())
     return ConfigDict(
         {
             "dataset": "pascal_part",

@@ -1,4 +1,4 @@
-"""PascalVOC2012 segmentation val, our default parameters, patch grid and full size.
+"""PascalVOC2012 segmentation val, our `two_way` parameters, patch grid and full size.
 
     uhseg-evaluate --config=configs/voc2012.py --data_dir=PREPARED \
         --manual_dir=FOLDER_OF_VOCDEVKIT --output=scores/voc2012
@@ -24,6 +24,6 @@ def get_config() -> ConfigDict:
             "split": "val",
             "model": "dinov2_vits14_focus",
             "method": "recursive_spectral",
-            "parameters": dataclasses.asdict(recursive_spectral.default()),
+            "parameters": dataclasses.asdict(recursive_spectral.two_way()),
         }
     )

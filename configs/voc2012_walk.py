@@ -23,6 +23,6 @@ def get_config() -> ConfigDict:
             "split": "val",
             "model": "dinov2_vits14_focus",
             "method": "diffusion_walk",
-            "parameters": dataclasses.asdict(diffusion_walk.default()),
+            "parameters": dataclasses.asdict(diffusion_walk.fixed()),
         }
     )

@@ -16,14 +16,17 @@ from uhseg_jax.cli import evaluate, segment
 from uhseg_jax.methods import METHODS, recursive_spectral
 
 CONFIG = dataclasses.replace(
-    recursive_spectral.default(),
+    recursive_spectral.two_way(),
     request=PatchRequest(grid=6, blocks=(-1,)),
     num_superpixels=12,
     num_vectors=4,
     max_ncut=1.0,
 )
 # As CONFIG, for commands that take no config.
-PRESET = ("--preset=small", "--model=dinov2_test", "--refine=upsample")
+PRESET = (
+    *("--method=recursive_spectral", "--preset=small"),
+    *("--model=dinov2_test", "--refine=upsample"),
+)
 METHODS["recursive_spectral"].presets["small"] = lambda: CONFIG
 
 

@@ -14,15 +14,15 @@ from uhseg_jax.backbones import PatchRequest, loading
 from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.pipeline import Segmenter
 
-MODEL = "dinov2_test"
+MODEL, METHOD = "dinov2_test", "recursive_spectral"
 PATCH = backbones.get_variant(MODEL).spec.patch
 CONFIG = dataclasses.replace(
-    recursive_spectral.default(),
+    recursive_spectral.two_way(),
     request=PatchRequest(grid=6),
     num_superpixels=12,
     num_vectors=6,
 )
-PLAIN = {"model": MODEL, "config": CONFIG, "refine": "none"}
+PLAIN = {"model": MODEL, "method": METHOD, "config": CONFIG, "refine": "none"}
 
 
 def photo(seed=0, *, height=50, width=70):
@@ -42,8 +42,12 @@ def assert_same_tree(one, other):
 
 
 def test_labels_come_at_image_size_and_on_the_grid():
-    tree = uhseg_jax.segment(photo(), model=MODEL, config=CONFIG, refine="upsample")
-    grid = uhseg_jax.segment(photo(), model=MODEL, config=CONFIG, grid=True)
+    tree = uhseg_jax.segment(
+        photo(), model=MODEL, method=METHOD, config=CONFIG, refine="upsample"
+    )
+    grid = uhseg_jax.segment(
+        photo(), model=MODEL, method=METHOD, config=CONFIG, grid=True
+    )
     assert tree.labels.shape == (50, 70)
     assert grid.labels.shape == (6, 6)
     assert tree.labels.dtype == grid.labels.dtype == np.int32
@@ -66,8 +70,10 @@ def test_paths_files_pil_images_and_arrays_give_the_same_tree(tmp_path):
 
 def test_segment_is_extraction_then_segment_features():
     found = uhseg_jax.extract_features(photo(), model=MODEL, image_size=6 * PATCH)
-    by_features = uhseg_jax.segment_features(found, config=CONFIG)
-    whole = uhseg_jax.segment(photo(), model=MODEL, config=CONFIG, grid=True)
+    by_features = uhseg_jax.segment_features(found, method=METHOD, config=CONFIG)
+    whole = uhseg_jax.segment(
+        photo(), model=MODEL, method=METHOD, config=CONFIG, grid=True
+    )
     np.testing.assert_array_equal(
         by_features.cut(num_regions=3), whole.cut(num_regions=3)
     )
@@ -90,7 +96,7 @@ def test_results_do_not_depend_on_settings_of_the_process(setting):
     def results():
         tree = uhseg_jax.segment(photo(), **PLAIN)
         found = uhseg_jax.extract_features(photo(), model=MODEL, image_size=6 * PATCH)
-        by_features = uhseg_jax.segment_features(found, config=CONFIG)
+        by_features = uhseg_jax.segment_features(found, method=METHOD, config=CONFIG)
         return tree, by_features, tree.cut(num_regions=3), tree.prune(depth=1), found
 
     wanted = results()
@@ -105,23 +111,29 @@ def test_results_do_not_depend_on_settings_of_the_process(setting):
 
 def test_features_on_a_device_give_the_tree_of_those_in_numpy():
     found = features(6, 6, 8)
-    wanted = uhseg_jax.segment_features(found, config=CONFIG)
-    device = uhseg_jax.segment_features(jax.device_put(found), config=CONFIG)
+    wanted = uhseg_jax.segment_features(found, method=METHOD, config=CONFIG)
+    device = uhseg_jax.segment_features(
+        jax.device_put(found), method=METHOD, config=CONFIG
+    )
     assert_same_tree(device, wanted)
     half = jax.device_put(found).astype(jax.numpy.bfloat16)
     assert_same_tree(
-        uhseg_jax.segment_features(half, config=CONFIG),
-        uhseg_jax.segment_features(np.asarray(half, np.float32), config=CONFIG),
+        uhseg_jax.segment_features(half, method=METHOD, config=CONFIG),
+        uhseg_jax.segment_features(
+            np.asarray(half, np.float32), method=METHOD, config=CONFIG
+        ),
     )
 
 
 def test_a_batch_of_features_is_its_images_one_by_one():
     batch = features(3, 6, 6, 8)
-    together = uhseg_jax.segment_features(batch, config=CONFIG)
+    together = uhseg_jax.segment_features(batch, method=METHOD, config=CONFIG)
     assert together.is_batched
     assert together.labels.shape == (3, 6, 6)
     for tree, one in zip(together, batch, strict=True):
-        assert_same_tree(tree, uhseg_jax.segment_features(one, config=CONFIG))
+        assert_same_tree(
+            tree, uhseg_jax.segment_features(one, method=METHOD, config=CONFIG)
+        )
 
 
 def test_a_tree_does_not_depend_on_its_neighbours_or_on_a_mesh():
@@ -141,25 +153,27 @@ def test_a_tree_does_not_depend_on_its_neighbours_or_on_a_mesh():
 def test_requests_that_the_model_cannot_answer_are_refused_at_once():
     config = dataclasses.replace(CONFIG, request=PatchRequest(blocks=(-99,)))
     with pytest.raises(ValueError, match="-99"):
-        Segmenter.create(model=MODEL, config=config)
+        Segmenter.create(model=MODEL, method=METHOD, config=config)
     with pytest.raises(ValueError, match="diffusion_walk"):
-        Segmenter.create(model="sd_test")
+        Segmenter.create(model="sd_test", method=METHOD)
 
 
 def test_the_length_of_features_does_not_matter():
     found = features(6, 6, 8)
     trees = [
-        uhseg_jax.segment_features(found * scale, config=CONFIG)
+        uhseg_jax.segment_features(found * scale, method=METHOD, config=CONFIG)
         for scale in (np.float32(1), np.float32(2.0**60), np.float32(2.0**-70))
     ]
     found = found.astype(np.float64)  # beyond what float32 can hold
     trees += [
-        uhseg_jax.segment_features(x, config=CONFIG)
+        uhseg_jax.segment_features(x, method=METHOD, config=CONFIG)
         for x in (found * 2.0**300, found * 2.0**-300, found.tolist())
     ]
     for tree in trees[1:]:
         np.testing.assert_array_equal(tree.labels, trees[0].labels)
-    half = uhseg_jax.segment_features(found.astype(np.float16), config=CONFIG)
+    half = uhseg_jax.segment_features(
+        found.astype(np.float16), method=METHOD, config=CONFIG
+    )
     assert half.labels.shape == (6, 6)
 
 
@@ -178,7 +192,7 @@ def test_the_length_of_features_does_not_matter():
 )
 def test_features_that_cannot_be_cut_are_refused(bad, words):
     with pytest.raises(ValueError, match=words):
-        uhseg_jax.segment_features(bad)
+        uhseg_jax.segment_features(bad, method=METHOD)
 
 
 def test_unknown_names_list_the_known_ones():

@@ -86,7 +86,10 @@ def segment_features(
         >>> import numpy as np, uhseg_jax
         >>> halves = np.zeros((4, 6, 8), np.float32)
         >>> halves[:, :3, 0], halves[:, 3:, 1] = 1, 1
-        >>> tree = uhseg_jax.segment_features(halves)
+        >>> config = uhseg_jax.methods.recursive_spectral.two_way()
+        >>> tree = uhseg_jax.segment_features(
+        ...     halves, method="recursive_spectral", config=config
+        ... )
         >>> sorted(np.unique(tree.cut(num_regions=2), return_counts=True)[1].tolist())
         [12, 12]
 
@@ -94,7 +97,8 @@ def segment_features(
       features: an array ``[h, w, d]``, or ``[b, h, w, d]`` for a batch, of any
         floating type and on any device; vectors of any length, which count by their
         direction. For the method "diffusion_walk" attention ``[h, w, h * w]``, what
-        every cell takes from each.
+        every cell takes from each. A method that has superpixels takes the cells in
+        their place.
       method: a name in `uhseg_jax.methods.METHODS`.
       config: the method's frozen config; None for its default.
 
@@ -110,9 +114,8 @@ def segment_features(
     checked = _checked_features(features)
     chosen.check_features(checked)
     batch = _at_unit_scale(checked if checked.ndim == 4 else checked[None])
-    trees = jax.device_get(
-        jitted_trees(batch, segment_fn=chosen.segment, config=config)
-    )
+    found = jitted_trees(batch, segment_fn=chosen.segment, config=config)
+    trees = jax.device_get(found.tree)
     return trees if checked.ndim == 4 else trees[0]
 
 

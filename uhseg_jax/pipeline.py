@@ -3,6 +3,7 @@
 This is where a method is compiled; a backbone's forward is (`backbones.Extractor`).
 """
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 
 from uhseg_jax import backbones, methods
@@ -17,13 +19,39 @@ from uhseg_jax.batches import map_images
 from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError, is_out_of_memory
-from uhseg_jax.methods.method import Collection, Fitted
+from uhseg_jax.methods.method import Collection, Fitted, PreparedImage
+from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.refinement.config import Refinement, resolve_refinement
-from uhseg_jax.refinement.refine import refine
-from uhseg_jax.types import Array, Float, Pixels
+from uhseg_jax.refinement.labels import relabel
+from uhseg_jax.refinement.refine import clean, refine
+from uhseg_jax.types import Array, Float, Int, Pixels
 
-__all__ = ["Segmenter", "jitted_trees"]
+__all__ = ["GridTree", "Segmenter", "jitted_trees"]
+
+
+@pytree_dataclass
+class GridTree:
+    """A tree of patches and, perhaps, of superpixels; of one image or of a batch.
+
+    Attributes:
+      tree: on the patch grid.
+      leaves: int32 ``[n]``, the leaf of every superpixel of a prepared image; None
+        where features were all there was.
+    """
+
+    tree: RegionTree
+    leaves: Int[Array | np.ndarray, "*b n"] | None
+
+    def __getitem__(self, index: int) -> "GridTree":
+        return jax.tree.map(lambda x: np.asarray(x[index]), self)
+
+    def on_grid(self) -> RegionTree:
+        """The tree of patches, without leaves that lie between their centres."""
+        if self.leaves is None:
+            return self.tree
+        return relabel(self.tree, np.asarray(self.tree.labels))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,41 +130,50 @@ class Segmenter:
     ) -> Iterator[Segmentation]:
         """Segments some images; see `methods.method.Fitted`.
 
-        The whole batch is handed to the devices before the first result is waited for.
+        The whole batch is handed to the devices before the first result is waited for,
+        and while they work the host prepares images for methods that want that.
 
         Raises:
+          images.ImageError: the next image cannot be segmented.
           ImageMemoryError: the next image is too large for the memory.
         """
         del indices
         # Each device takes one image at a time, so that one program serves batches of
         # any size.
         step = 1 if self.mesh is None else self.mesh.size
-        waiting = []
+        waiting, failure = [], None
         for start in range(0, len(images), step):
-            features = self.features(images[start : start + step])
-            waiting.append((features, self.trees(features)))
-        for start, (features, trees) in zip(
-            range(0, len(images), step), waiting, strict=True
-        ):
+            batch = images[start : start + step]
+            features = self.features(batch)
+            prepared, failure = self._prepared(batch, features.shape[1:3])
+            if prepared:
+                waiting.append(
+                    (batch, features, prepared, self.trees(features, prepared))
+                )
+            if failure is not None:
+                break  # those before it come first; whoever calls goes on behind it
+        for batch, features, prepared, trees in waiting:
             found = jax.device_get(trees)
-            for i, image in enumerate(images[start : start + step]):
-                tree = self._refined(found[i], features[i], image)
-                yield Segmentation(tree=tree, grid=found[i])
+            for i, own in enumerate(prepared):
+                one, image = found[i], batch[i]
+                with _too_large(image, "make it smaller, or give --refine=none"):
+                    tree = self.refine(one, features[i], image, own)
+                yield Segmentation(tree=tree, grid=one.on_grid())
+        if failure is not None:
+            raise failure
 
-    def _refined(
-        self, tree: RegionTree, features: Float[Array, "h w d"], image: Pixels
-    ) -> RegionTree:
-        """As `refine`; what is too large for the memory is the fault of its image."""
+    def _prepared(
+        self, images: Sequence[Pixels], grid: tuple[int, ...]
+    ) -> tuple[list[PreparedImage | None], Exception | None]:
+        """The images prepared, up to the first that cannot be, and why it cannot."""
+        prepared: list[PreparedImage | None] = []
         try:
-            return self.refine(tree, features, image)
-        except (MemoryError, jax.errors.JaxRuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            height, width = image.shape[:2]
-            raise ImageMemoryError(
-                f"the regions of an image of {width} x {height} pixels do not fit into "
-                "the memory there is; make it smaller, or give --refine=none."
-            ) from error
+            for image in images:
+                with _too_large(image, "make it smaller"):
+                    prepared.append(self.prepare(image, grid))
+        except (ImageError, ImageMemoryError) as error:
+            return prepared, error
+        return prepared, None
 
     @functools.cached_property
     def _extractor(self) -> backbones.Extractor:
@@ -149,33 +186,91 @@ class Segmenter:
         """
         return self._extractor(images)
 
+    def prepare(self, image: Pixels, grid: tuple[int, ...]) -> PreparedImage | None:
+        """What the method wants of an image's pixels; None where it wants nothing.
+
+        Args:
+          image: RGB pixels.
+          grid: (h, w) of the features.
+        """
+        rows, columns = grid
+        return self.method.prepare(image, (rows, columns), self.config)
+
     @entry_point
-    def trees(self, features: Float[Array, "b h w d"]) -> RegionTree:
-        """The method alone: a batched tree on the patch grid."""
+    def trees(
+        self,
+        features: Float[Array, "b h w d"],
+        prepared: Sequence[PreparedImage | None] = (None,),
+    ) -> GridTree:
+        """The method alone: a batched tree.
+
+        Args:
+          features: of a batch.
+          prepared: the first images of the batch, one at least, as `prepare` gives
+            them; the last is repeated for features that are left over.
+        """
+        graphs = [None if x is None else x.graph for x in prepared]
+        graphs += graphs[-1:] * (len(features) - len(graphs))
         return jitted_trees(
-            features, segment_fn=self.method.segment, config=self.config, mesh=self.mesh
+            features,
+            jax.tree.map(lambda *x: np.stack(x), *graphs),
+            segment_fn=self.method.segment,
+            config=self.config,
+            mesh=self.mesh,
         )
 
     def refine(
-        self, tree: RegionTree, features: Float[Array, "h w d"], image: Pixels
+        self,
+        grid: GridTree,
+        features: Float[Array, "h w d"],
+        image: Pixels,
+        prepared: PreparedImage | None = None,
     ) -> RegionTree:
-        """A tree of the patch grid with its labels at the image's pixels."""
-        return refine(tree, features, image, self.refinement)
+        """The tree of an image with its labels at the pixels.
+
+        Args:
+          grid: its tree, as `trees` gives it.
+          features: of its patches.
+          image: RGB pixels.
+          prepared: as it was for the tree. Without refiners its superpixels are the
+            borders; refiners begin with the patch grid in any case.
+        """
+        if prepared is not None and self.refinement.refiners is None:
+            labels = np.asarray(grid.leaves)[prepared.labels]
+            return clean(grid.tree, labels, self.refinement)
+        return refine(grid.tree, features, image, self.refinement)
+
+
+@contextlib.contextmanager
+def _too_large(image: Pixels, advice: str) -> Iterator[None]:
+    """What is too large for the memory is the fault of its image."""
+    try:
+        yield
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        height, width = image.shape[:2]
+        raise ImageMemoryError(
+            f"the regions of an image of {width} x {height} pixels do not fit into "
+            f"the memory there is; {advice}."
+        ) from error
 
 
 @functools.partial(jax.jit, static_argnames=("segment_fn", "config", "mesh"))
 def jitted_trees(
     features: Array,
+    graphs: Any = None,
     *,
-    segment_fn: Callable[[Array, Any], Any],
+    segment_fn: Callable[..., Any],
     config: Any,
     mesh: Mesh | None = None,
-) -> RegionTree:
-    """A batched tree of features ``[b, h, w, d]``; compiled once for each config."""
+) -> GridTree:
+    """Batched trees of features ``[b, h, w, d]``; compiled once for each config."""
 
-    def tree_fn(nothing: tuple[()], features: Array) -> RegionTree:
+    def tree_fn(nothing: tuple[()], one: tuple[Array, Any]) -> GridTree:
         del nothing
-        tree: RegionTree = segment_fn(features, config).tree
-        return tree
+        features, graph = one
+        output = segment_fn(features, config, graph)
+        return GridTree(output.tree, None if graph is None else output.leaves)
 
-    return map_images(tree_fn, (), features, mesh=mesh)
+    return map_images(tree_fn, (), (features, graphs), mesh=mesh)

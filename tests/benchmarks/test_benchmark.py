@@ -2,12 +2,13 @@ import dataclasses
 import json
 import time
 
+import block_method
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from graphs import clustered_features
 from PIL import Image
-from small_runs import CONFIG
+from small_runs import CONFIG, photograph
 
 from uhseg_jax.benchmarks import stages, timing
 from uhseg_jax.cli import benchmark
@@ -50,7 +51,7 @@ def test_the_command_times_every_stage(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(benchmark.Segmenter, "create", lambda **kwargs: nothing)
     path = tmp_path / "figures.json"
     argv = ["uhseg-benchmark", "--noanchors", "--repeats=2", f"--json={path}"]
-    benchmark.main(argv)
+    benchmark.main([*argv, "--method=diffusion_walk", "--preset=fixed"])
     report = json.loads(path.read_text())
     assert set(report["stages"]) == {"decode", "cut"}
     assert "cut" in capsys.readouterr().out
@@ -58,7 +59,9 @@ def test_the_command_times_every_stage(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_every_stage_of_an_image_can_be_timed(tmp_path):
-    segmenter = benchmark.Segmenter.create(model="dinov2_test", config=CONFIG)
+    segmenter = benchmark.Segmenter.create(
+        model="dinov2_test", method="recursive_spectral", config=CONFIG
+    )
     release = dataclasses.replace(CONFIG, rule="ncut", split_restarts=2)
     image = tmp_path / "image.png"
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
@@ -75,6 +78,15 @@ def test_every_stage_of_an_image_can_be_timed(tmp_path):
     ]
     for name in ("image.npz", "image.png", "coco.json", "index.html"):
         assert (tmp_path / name).stat().st_size > 0
+
+
+def test_what_a_method_does_with_pixels_is_a_stage(tmp_path):
+    image = photograph(tmp_path / "image.png")
+    calls = stages.stages(block_method.segmenter(), image, tmp_path)
+    assert list(calls)[:3] == ["decode", "prepare", "forward"]
+    assert calls["prepare"]().labels.shape == (30, 40)
+    assert calls["refine"]().labels.shape == (30, 40)
+    assert calls["cut"]().leaves.shape == (1, 4)
 
 
 @pytest.mark.parametrize("argument", ["photo.jpg", "--photo.jpg"])

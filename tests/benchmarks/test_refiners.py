@@ -16,7 +16,9 @@ def image():
 @pytest.mark.slow
 def test_every_refiner_can_be_timed():
     refine = Refinement((Pamr(), DenseCRF(iterations=1)))
-    segmenter = Segmenter.create(model="dinov2_test", config=CONFIG, refine=refine)
+    segmenter = Segmenter.create(
+        model="dinov2_test", method="recursive_spectral", config=CONFIG, refine=refine
+    )
     calls = refiners.refiners(segmenter, image())
     names = ["none", "upsample", "pamr", "crf", "pamr,crf"]
     assert list(calls) == [f"refine: {name}" for name in names]

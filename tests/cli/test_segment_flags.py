@@ -62,7 +62,8 @@ def test_mistakes_are_one_sentence(out, arguments, status, sentences, capsys):
 
 def test_values_of_parameters_are_read_by_their_types():
     def config(*arguments):
-        return config_of(parse(["uhseg-segment", *arguments]))
+        command = ["uhseg-segment", "--method=recursive_spectral"]
+        return config_of(parse([*command, *arguments]))
 
     read = config("--config.request.blocks=-1,-2", "--config=seed=3", "--grid=4x5")
     assert read.seed == 3

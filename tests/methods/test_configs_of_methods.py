@@ -78,6 +78,16 @@ def test_every_field_is_described(method):
         assert {field.name for field in dataclasses.fields(described)} <= words
 
 
+def test_the_default_of_a_method_of_a_paper_is_a_preset_of_that_paper():
+    for name, presets in {
+        "recursive_spectral": ("release", "paper"),
+        "diffusion_walk": ("automatic", "random_walk"),
+    }.items():
+        method = methods.METHODS[name]
+        assert method.preset() == method.config()
+        assert method.preset() in [method.preset(x) for x in presets]
+
+
 def test_what_is_as_good_as_a_parameter_is_converted():
     given = make(
         "recursive_spectral",

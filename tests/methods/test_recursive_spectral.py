@@ -16,12 +16,12 @@ TINY = {"num_superpixels": 16, "num_vectors": 4, "kmeans_restarts": 2}
 PRESETS = {
     name: dataclasses.replace(preset(), split_restarts=2, **TINY)
     for name, preset in {
-        "default": recursive_spectral.default,
+        "two_way": recursive_spectral.two_way,
         "release": recursive_spectral.release,
         "paper": recursive_spectral.paper,
     }.items()
 }
-SMALL = PRESETS["default"]
+SMALL = PRESETS["two_way"]
 segment = jax.jit(recursive_spectral.segment, static_argnames="config")
 
 
@@ -109,13 +109,13 @@ def test_the_same_seed_gives_the_same_tree_and_residuals_are_reported():
 @pytest.mark.parametrize(
     ("preset", "shape"),
     [
-        ("default", (1, 1)),
-        ("default", (2, 3)),
+        ("two_way", (1, 1)),
+        ("two_way", (2, 3)),
         *(
             pytest.param(preset, shape, marks=pytest.mark.slow)
             for preset, shape in [
-                ("default", (2, 1)),
-                ("default", (1, 40)),
+                ("two_way", (2, 1)),
+                ("two_way", (1, 40)),
                 ("release", (1, 1)),
                 ("release", (3, 1)),
                 ("paper", (1, 1)),

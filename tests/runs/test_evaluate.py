@@ -73,7 +73,12 @@ MATCHED = Scoring("hungarian", crop=42)
 
 @pytest.fixture(scope="module")
 def segmenter():
-    return Segmenter.create(model="dinov2_test", config=CONFIG, refine="upsample")
+    return Segmenter.create(
+        model="dinov2_test",
+        method="recursive_spectral",
+        config=CONFIG,
+        refine="upsample",
+    )
 
 
 @pytest.fixture(scope="module")

@@ -108,14 +108,17 @@ def test_an_image_too_large_for_the_memory_there_is_fails_alone(tmp_path, monkey
 def test_an_image_whose_regions_do_not_fit_into_the_memory_fails_alone(monkeypatch):
     images = [np.full((8, 12 + i, 3), 40 * i, np.uint8) for i in range(3)]
     segmenter = Segmenter.create(
-        model="dinov2_test", config=small_runs.CONFIG, refine="none"
+        model="dinov2_test",
+        method="recursive_spectral",
+        config=small_runs.CONFIG,
+        refine="none",
     )
     refine = Segmenter.refine
 
-    def fail(self, tree, features, image):
+    def fail(self, grid, features, image, prepared):
         if image.shape[1] == 13:
             raise MemoryError
-        return refine(self, tree, features, image)
+        return refine(self, grid, features, image, prepared)
 
     monkeypatch.setattr(Segmenter, "refine", fail)
     items = [Item(i, RunImage(x, f"{i}", f"{i}.jpg"), x) for i, x in enumerate(images)]

@@ -22,7 +22,8 @@ __all__ = ["check_agreement", "crf_problem", "mean_fields", "refiners"]
 def refiners(segmenter: Segmenter, image: UInt8[np.ndarray, "H W 3"]) -> Calls:
     """Every refiner, from the tree on the patch grid to the tree of pixels."""
     features = segmenter.features([image])
-    tree = jax.device_get(segmenter.trees(features))[0]
+    prepared = segmenter.prepare(image, features.shape[1:3])
+    grid = jax.device_get(segmenter.trees(features, [prepared]))[0]
     known = {**REFINERS, **{x.name: x for x in segmenter.refinement.refiners or ()}}
 
     def call(name: str) -> object:
@@ -30,7 +31,7 @@ def refiners(segmenter: Segmenter, image: UInt8[np.ndarray, "H W 3"]) -> Calls:
             segmenter.refinement, refiners=parse_refiners(name, known)
         )
         named = dataclasses.replace(segmenter, refinement=chosen)
-        return named.refine(tree, features[0], image)
+        return named.refine(grid, features[0], image, prepared)
 
     names = dict.fromkeys(["none", "upsample", *REFINERS, DEFAULT_REFINE])
     return {f"refine: {name}": lambda name=name: call(name) for name in names}

@@ -9,7 +9,6 @@ from PIL import Image
 
 from uhseg_jax import backbones, images, methods
 from uhseg_jax.benchmarks import forwards, refiners, stages, timing
-from uhseg_jax.methods import DEFAULT_METHOD
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.scratch import scratch_folder
 from uhseg_jax.types import UInt8
@@ -64,7 +63,8 @@ def time_rivals(
       repeats: warm calls of each.
     """
     release = methods.recursive_spectral.release()
-    plain = Segmenter.create(model=model, method=DEFAULT_METHOD, config=release)
+    spectral = methods.recursive_spectral.METHOD.name
+    plain = Segmenter.create(model=model, method=spectral, config=release)
     features = plain.features([pixels])[0]
     rows = features.reshape(-1, features.shape[-1])
     timings = timing.measure(stages.eigen_solves(rows), repeats=min(repeats, 3))

@@ -37,13 +37,15 @@ def stages(
         segmentation; None for the release's.
 
     Returns:
-      decode, forward, cut, cut by the published rule (on a Vision Transformer's
-      tokens), refine, export.
+      decode, prepare (of methods that want the pixels), forward, cut, cut by the
+      published rule (on a Vision Transformer's tokens), refine, export.
     """
     pixels = images.read_image(image)
     features = segmenter.features([pixels])
-    grid = jax.device_get(segmenter.trees(features))[0]
-    tree = segmenter.refine(grid, features[0], pixels)
+    shape = features.shape[1:3]
+    prepared = segmenter.prepare(pixels, shape)
+    grid = jax.device_get(segmenter.trees(features, [prepared]))[0]
+    tree = segmenter.refine(grid, features[0], pixels, prepared)
     published_rule: Calls = {}
     rule = published or recursive_spectral.release()
     if backbones.can_answer(segmenter.backbone.spec, rule.request):
@@ -58,12 +60,16 @@ def stages(
         with export.open_formats(export.DEFAULT_FORMATS, folder, options) as writer:
             writer.add(export.Result("image", "image", pixels, tree))
 
+    preparation: Calls = {}
+    if prepared is not None:
+        preparation["prepare"] = lambda: segmenter.prepare(pixels, shape)
     calls: Calls = {
         "decode": lambda: images.read_image(image),
+        **preparation,
         "forward": lambda: segmenter.features([pixels]),
-        "cut": lambda: segmenter.trees(features),
+        "cut": lambda: segmenter.trees(features, [prepared]),
         **published_rule,
-        "refine": lambda: segmenter.refine(grid, features[0], pixels),
+        "refine": lambda: segmenter.refine(grid, features[0], pixels, prepared),
         "export": write_files,
     }
     return calls

@@ -1,6 +1,7 @@
 """`uhseg-benchmark`: seconds per image of every stage, warm, on this machine.
 
-Usage: uhseg-benchmark [--image=IMAGE] [--method=NAME] [--repeats=N] [--json=FILE]
+Usage: uhseg-benchmark [--image=IMAGE] [--method=NAME] [--preset=NAME] [--repeats=N]
+                       [--json=FILE]
        uhseg-benchmark --forwards=MODEL,... [--repeats=N] [--json=FILE]
 
 The second form times the forward of backbones with random weights on 60 x 60 patches,
@@ -22,7 +23,7 @@ from uhseg_jax.cli import startup, terminal
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.devices import require_devices
 from uhseg_jax.files import write_json
-from uhseg_jax.methods import DEFAULT_METHOD
+from uhseg_jax.methods import DEFAULT_METHOD, METHODS
 from uhseg_jax.pipeline import Segmenter
 
 
@@ -32,6 +33,7 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("image", None, "image; none: scikit-image's", **defined)
     flags.DEFINE_string("model", backbones.DEFAULT_VARIANT, "backbone", **defined)
     flags.DEFINE_string("method", DEFAULT_METHOD, "how regions are found", **defined)
+    flags.DEFINE_string("preset", "default", "parameters of the method", **defined)
     flags.DEFINE_list("forwards", [], "backbones whose forward to time", **defined)
     flags.DEFINE_integer("repeats", 5, "warm calls of each", 1, **defined)
     flags.DEFINE_bool("anchors", True, "time rivals of the stages as well", **defined)
@@ -93,7 +95,10 @@ def _forwards(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def _stages(values: flags.FlagValues) -> dict[str, Any]:
-    segmenter = Segmenter.create(method=values.method, model=values.model)
+    config = METHODS.find(values.method).preset(values.preset)
+    segmenter = Segmenter.create(
+        method=values.method, model=values.model, config=config
+    )
     image = Path(values.image) if values.image else None
     report, pixels = reports.time_stages(segmenter, image, repeats=values.repeats)
     if values.anchors:

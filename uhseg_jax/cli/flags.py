@@ -54,7 +54,8 @@ _SHARED: list[Flag] = [
     ("string", "preset", "default", "Named parameters of the method: " + "; ".join(
         f"{x.name} has {', '.join(x.presets)}" for x in METHODS.values()) + "."),
     (_RefinersParser(), "refine", None,
-     "How leaves of patches become leaves of pixels: none (whole patches), upsample "
+     "How leaves of patches become leaves of pixels: none (whole patches, "
+     "or the superpixels of a method that has such), upsample "
      "(features interpolated) or, on top of that, some of the following in the order "
      "to run them, separated by commas: "
      + ", ".join(f"{x.name} ({x.summary})" for x in REFINERS.values())

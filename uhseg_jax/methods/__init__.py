@@ -9,7 +9,7 @@ from uhseg_jax.registry import Registry
 
 __all__ = ["DEFAULT_METHOD", "METHODS", "Method"]
 
-DEFAULT_METHOD = "recursive_spectral"
+DEFAULT_METHOD = recursive_spectral.METHOD.name
 
 METHODS: Registry[Method] = Registry(
     "method",

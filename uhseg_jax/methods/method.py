@@ -12,12 +12,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
 from uhseg_jax.backbones import Backbone
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.refinement.config import DEFAULT_REFINE, Refinement
-from uhseg_jax.types import Pixels
+from uhseg_jax.types import Int, Pixels
 
-__all__ = ["Collection", "Fitted", "ImageMethod", "Method", "Segmenter", "kept_files"]
+__all__ = [
+    "Collection",
+    "Fitted",
+    "ImageMethod",
+    "Method",
+    "PreparedImage",
+    "Segmenter",
+    "kept_files",
+]
 
 _KEPT = re.compile(r"passes/[0-9a-f]{64}/seed-\d+/(\d{7,}|levels)\.npz")
 
@@ -92,6 +102,27 @@ class Segmenter(Protocol):
     refinement: Refinement
 
 
+@runtime_checkable
+class PreparedImage(Protocol):
+    """What a method found in the pixels of an image before it sees features.
+
+    Attributes:
+      labels: int32 ``[H, W]``, the superpixel of every pixel, from 0.
+      graph: a pytree of numpy arrays, the superpixels as the method works on them;
+        their shapes and types follow from the config and the patch grid alone.
+    """
+
+    @property
+    def labels(self) -> Int[np.ndarray, "H W"]:
+        """The superpixel of every pixel."""
+        ...
+
+    @property
+    def graph(self) -> Any:
+        """The superpixels for the method's program."""
+        ...
+
+
 class Method(abc.ABC):
     """A recipe from images to trees of regions.
 
@@ -100,7 +131,7 @@ class Method(abc.ABC):
       summary: what it does, in a few words for help texts.
       config: class of its frozen config, whose field ``request`` says what it wants of
         a backbone.
-      presets: makers of named configs; "default" is ours.
+      presets: makers of named configs, "default" among them.
       refiner: how its regions follow the edges of the image where nothing is said.
       passes: names of the passes over a collection that come before it is segmented.
     """
@@ -149,9 +180,39 @@ class Method(abc.ABC):
           ValueError: they are such; the message says what was expected.
         """
 
+    def prepare(
+        self, image: Pixels, grid: tuple[int, int], config: Any
+    ) -> PreparedImage | None:
+        """What the method wants of the pixels; None where features are enough.
+
+        On the host, while the device has the backbone's forward.
+
+        Args:
+          image: RGB pixels.
+          grid: patches (h, w) of the features.
+          config: the method's frozen config.
+
+        Raises:
+          images.ImageError: the image cannot be segmented, and others may be.
+          MemoryError: as well.
+        """
+        del image, grid, config
+        return None
+
     @abc.abstractmethod
-    def segment(self, features: Any, config: Any) -> Any:
-        """The output of one image's features ``[h, w, d]``, with a ``tree``; pure."""
+    def segment(self, features: Any, config: Any, graph: Any = None) -> Any:
+        """The output for one image; pure.
+
+        Args:
+          features: ``[h, w, d]``.
+          config: the method's frozen config.
+          graph: that of `prepare`; None where there are features only.
+
+        Returns:
+          An object with a ``tree`` on the grid ``[h, w]`` and, where there is a graph,
+          ``leaves``: int32 ``[n]``, the leaf of every superpixel. Leaves may then be
+          without a patch.
+        """
 
     @abc.abstractmethod
     def settings(self, config: Any, identities: Iterable[str]) -> dict[str, Any]:
@@ -184,24 +245,36 @@ class ImageMethod(Method):
 
     Attributes:
       segment_fn: ``(features [h, w, d], config)`` to an output with a ``tree``; pure.
+        Of methods that prepare images, a third argument is the graph or None.
       check_fn: raises ValueError for features it cannot work on.
+      prepare_fn: ``(image [H, W, 3], grid (h, w), config)`` to a `PreparedImage`, in
+        numpy; None where features are enough.
     """
 
     name: str
     summary: str
     config: type
     presets: Mapping[str, Callable[[], Any]]
-    segment_fn: Callable[[Any, Any], Any]
+    segment_fn: Callable[..., Any]
     check_fn: Callable[[Any], None]
     refiner: str = DEFAULT_REFINE
+    prepare_fn: Callable[[Any, tuple[int, int], Any], PreparedImage] | None = None
 
     def check_features(self, features: Any) -> None:
         """Refuses features that ``check_fn`` refuses."""
         self.check_fn(features)
 
-    def segment(self, features: Any, config: Any) -> Any:
+    def prepare(
+        self, image: Pixels, grid: tuple[int, int], config: Any
+    ) -> PreparedImage | None:
+        """What ``prepare_fn`` finds."""
+        return self.prepare_fn and self.prepare_fn(image, grid, config)
+
+    def segment(self, features: Any, config: Any, graph: Any = None) -> Any:
         """What ``segment_fn`` finds."""
-        return self.segment_fn(features, config)
+        if graph is None:
+            return self.segment_fn(features, config)
+        return self.segment_fn(features, config, graph)
 
     def settings(self, config: Any, identities: Iterable[str]) -> dict[str, Any]:
         """The parameters."""

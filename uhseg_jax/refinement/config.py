@@ -32,7 +32,8 @@ class Refinement(Validated):
       refiners: what the probabilities of the leaves at the pixels go through, in this
         order. The probabilities follow from the features interpolated at each pixel;
         with no refiner, the likeliest leaf is the pixel's ("upsample"). None: there are
-        no probabilities, and each pixel takes the leaf of its patch ("none").
+        no probabilities, and each pixel takes the leaf of its superpixel, where the
+        method has such, or else of its patch ("none").
       kernel: of the interpolation: "nearest", "bilinear", "bicubic", or "joint", in
         which patches of another colour than the pixel count less.
       temperature: of the softmax over leaves.

@@ -27,7 +27,7 @@ from uhseg_jax.refinement.pixel_grid import (
 from uhseg_jax.refinement.refiners import run_refiners
 from uhseg_jax.types import Array, Float, Int, Integer, UInt8
 
-__all__ = ["refine"]
+__all__ = ["clean", "refine"]
 
 _MIN_SLOTS = 8
 
@@ -69,9 +69,28 @@ def refine(
     else:
         slots = slots.reshape(on_grid.shape).astype(np.int32)
         labels = leaves[_refined_slots(features, slots, image, refinement)]
+    return clean(tree, labels, refinement)
+
+
+def clean(
+    tree: RegionTree, labels: Integer[np.ndarray, "H W"], refinement: Refinement
+) -> RegionTree:
+    """The tree over the pixels, with its small components absorbed if asked for.
+
+    Leaves without pixels are removed, and those in several pieces divided if the
+    refinement says so.
+
+    Args:
+      tree: one tree.
+      labels: its leaf at every pixel.
+      refinement: says how small and how connected; its refiners are not run.
+
+    Returns:
+      A tree with numpy arrays and labels ``[H, W]``.
+    """
     min_area = math.ceil(refinement.min_area * labels.size)
-    refined = relabel(tree, absorb_small_components(labels, min_area))
-    return divide_into_pieces(refined) if refinement.connected else refined
+    cleaned = relabel(tree, absorb_small_components(labels, min_area))
+    return divide_into_pieces(cleaned) if refinement.connected else cleaned
 
 
 def _refined_slots(

@@ -68,7 +68,8 @@ def parse_refiners(
       known: what the names stand for.
 
     Returns:
-      The refiners; None for "none", where pixels keep the labels of whole patches.
+      The refiners; None for "none", where pixels keep the labels of whole patches, or
+      of the method's superpixels.
 
     Raises:
       ValueError: there is no refiner of a name, or one is named twice.

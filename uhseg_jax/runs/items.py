@@ -51,8 +51,8 @@ class Item:
     @property
     def size(self) -> int:
         """Bytes of its arrays, nearly."""
-        # The labels of a result have four bytes where pixels have three.
-        return 0 if self.pixels is None else 3 * self.pixels.nbytes
+        # Labels, of a result and of superpixels, have four bytes, pixels three.
+        return 0 if self.pixels is None else 4 * self.pixels.nbytes
 
     def failed(self, sentence: str) -> "Item":
         """The item without a result."""
@@ -123,12 +123,12 @@ def _segmented(fitted: Fitted, items: Sequence[Item]) -> Iterator[Item]:
                 item, *items = items
                 result = _result_of(item, found)
                 yield dataclasses.replace(item, result=result)
-        except ImageError as error:  # it could not be read by a pass before
+        except (ImageError, ImageMemoryError) as error:
             item, *items = items
-            yield item.failed(str(error))
-        except ImageMemoryError as error:
-            item, *items = items
-            yield item.failed(f"{item.image.title}: {error}")
+            title, sentence = item.image.title, str(error)
+            # What could not be read by a pass before is named; pixels have no name.
+            named = sentence if title in sentence else f"{title}: {sentence}"
+            yield item.failed(named)
 
 
 def _result_of(item: Item, found: Segmentation) -> export.Result:

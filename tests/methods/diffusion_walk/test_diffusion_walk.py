@@ -11,7 +11,7 @@ import uhseg_jax
 from uhseg_jax.methods import diffusion_walk
 
 SMALL = dataclasses.replace(
-    diffusion_walk.default(),
+    diffusion_walk.fixed(),
     min_size=3,
     num_thresholds=20,
     max_depth=4,

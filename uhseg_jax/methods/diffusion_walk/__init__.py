@@ -7,6 +7,7 @@ from uhseg_jax.methods.diffusion_walk.recipe import (
     automatic,
     check_attention,
     default,
+    fixed,
     random_walk,
     segment,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "automatic",
     "check_attention",
     "default",
+    "fixed",
     "random_walk",
     "segment",
 ]

@@ -43,9 +43,9 @@ class MultilevelClustering(Method):
             "uhseg-segment --method=multilevel_clustering FOLDER."
         )
 
-    def segment(self, features: Any, config: Any) -> Any:
+    def segment(self, features: Any, config: Any, graph: Any = None) -> Any:
         """Features of one image are not enough; see `check_features`."""
-        del config
+        del config, graph
         self.check_features(features)
 
     def settings(self, config: Config, identities: Iterable[str]) -> dict[str, Any]:

@@ -247,7 +247,7 @@ def _cut(
     """The regions of the image's own tree, at its pixels."""
     config: Config = segmenter.config
     features = segmenter.backbone.answer(pixels, config.tree_request)
-    output = _segmented(features, config=recursive_spectral.default())
+    output = _segmented(features, config=recursive_spectral.two_way())
     tree = jax.device_get(output.tree)
     pruned = jax.device_get(tree.prune(num_regions=config.tree_regions))
     return np.asarray(refine(pruned, features, pixels, segmenter.refinement).labels)

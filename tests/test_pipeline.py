@@ -1,0 +1,123 @@
+"""Methods that see the pixels of an image beside its features."""
+
+import dataclasses
+
+import block_method
+import jax
+import numpy as np
+import pytest
+from block_method import DAMAGED, HUGE, LEAVES, assert_same, blocks, photos
+from small_runs import photographs_with_masks
+
+import uhseg_jax
+from uhseg_jax.datasets.folder import FolderSource
+from uhseg_jax.methods import METHODS
+from uhseg_jax.pipeline import jitted_trees
+from uhseg_jax.refinement.config import Refinement
+from uhseg_jax.runs.evaluate import evaluate
+from uhseg_jax.runs.images import RunImage
+from uhseg_jax.runs.items import Item, segment_items
+
+PLAIN = Refinement(refiners=None)
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return block_method.segmenter()
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    monkeypatch.setitem(METHODS._entries, "blocks", block_method.METHOD)
+
+
+def is_one_partition(labels, others):
+    pairs = np.unique(np.stack([labels.ravel(), others.ravel()]), axis=1)
+    return len(np.unique(labels)) == len(np.unique(others)) == pairs.shape[1]
+
+
+@pytest.mark.parametrize("shape", [(50, 70), (1, 1), (1, 40), (90, 2)])
+def test_leaves_are_superpixels_at_the_size_of_the_image(registered, shape):
+    image = np.full((*shape, 3), 90, np.uint8)
+    tree = uhseg_jax.segment(image, method="blocks", model="dinov2_test")
+    assert tree.labels.dtype == np.int32
+    assert is_one_partition(tree.labels, blocks(*shape))
+    assert set(np.unique(tree.labels)) == set(np.flatnonzero(tree.is_leaf()))
+
+
+def test_a_tree_of_patches_has_no_leaf_between_them(registered):
+    (image,) = photos(1)
+    options = {"method": "blocks", "model": "dinov2_test"}
+    tree = uhseg_jax.segment(image, **options, grid=True)
+    assert tree.labels.shape == (6, 6)
+    assert set(np.unique(tree.labels)) == set(np.flatnonzero(tree.is_leaf())) == {1, 2}
+    # Refiners begin with the patches, so the columns between them are no leaves.
+    refined = uhseg_jax.segment(image, **options, refine="upsample")
+    assert refined.labels.shape == image.shape[:2]
+    assert int(refined.num_nodes) == int(tree.num_nodes) == 3
+
+
+def test_features_alone_have_no_superpixels(registered):
+    features = np.ones((2, 4, 6, 8), np.float32)
+    trees = uhseg_jax.segment_features(features, method="blocks")
+    assert trees.labels.shape == (2, 4, 6)
+    assert set(np.unique(trees.labels)) == set(LEAVES)
+
+
+def test_small_components_and_pieces_are_those_of_superpixels(segmenter):
+    (image,) = photos(1)
+    wanted = blocks(*image.shape[:2])
+    wanted[-1, -1] = 3  # its neighbours take the pixel that lies apart
+    large = dataclasses.replace(PLAIN, min_area=0.01)
+    (found,) = dataclasses.replace(segmenter, refinement=large)([image])
+    assert is_one_partition(found.tree.labels, wanted)
+    pieces = dataclasses.replace(PLAIN, connected=True)
+    (found,) = dataclasses.replace(segmenter, refinement=pieces)([image])
+    wanted[-1, -1] = 4
+    assert is_one_partition(found.tree.labels, wanted)
+
+
+def test_neighbours_and_a_mesh_change_nothing_and_one_program_serves_all(segmenter):
+    images = photos(3)
+    single = [segmenter([image])[0] for image in images]
+    programs = jitted_trees._cache_size()
+    assert_same(segmenter(images), single)
+    assert jitted_trees._cache_size() == programs
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
+    assert_same(dataclasses.replace(segmenter, mesh=mesh)(images), single)
+    costs = [np.unique(x.tree.costs) for x in single]
+    assert not np.array_equal(costs[0], costs[1])  # their pixels count
+
+
+@pytest.mark.slow
+def test_eight_devices_give_the_trees_of_one():
+    done = block_method.run_on_devices(8)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1] == "8 devices are as one"
+
+
+def test_images_that_cannot_be_prepared_fail_alone(segmenter):
+    images = photos(5)
+    images[0][0, 0], images[2][0, 0] = DAMAGED, HUGE
+    items = [Item(i, RunImage(x, f"{i}", f"{i}.jpg"), x) for i, x in enumerate(images)]
+    found = list(segment_items(segmenter, items))
+    failures = [x.failure for x in found]
+    assert failures[1] == failures[3] == failures[4] == ""
+    assert failures[0] == "0.jpg: the first pixel is damaged; mend it."
+    assert failures[2].startswith("2.jpg: the regions of an image of 64 x 58 pixels")
+    assert "--refine" not in failures[2]
+    whole = segmenter([images[i] for i in (1, 3, 4)])
+    for item, one in zip((found[1], found[3], found[4]), whole, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, item.result.tree, one.tree)
+
+
+def test_scores_of_both_resolutions_do_not_depend_on_the_batch(segmenter, tmp_path):
+    folder = photographs_with_masks(tmp_path, 3)
+    source = FolderSource(folder / "images", folder / "masks")
+    one, three = (
+        evaluate(segmenter, source, tmp_path / f"{size}", batch_size=size)
+        for size in (1, 3)
+    )
+    assert one == three
+    assert one["mean_leaves"] == 4
+    assert one["full/miou"] != one["grid/miou"]
