@@ -8,17 +8,16 @@ those is divided again and again by normalised cuts until nothing separates.
 
 import dataclasses
 import functools
-import math
 from typing import Annotated
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from uhseg_jax.backbones import PatchRequest
 from uhseg_jax.hierarchy import grow, split
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.hierarchy.two_way import by_two_way_ncut
+from uhseg_jax.methods.checks import check_lengths
 from uhseg_jax.methods.method import ImageMethod
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import affinity, coarsen
@@ -37,7 +36,6 @@ __all__ = [
     "METHOD",
     "Config",
     "Output",
-    "check_features",
     "default",
     "paper",
     "release",
@@ -139,21 +137,6 @@ def two_way() -> Config:
         rule="two_way",
         max_ncut=0.38,
     )
-
-
-def check_features(features: Float[np.ndarray, "*b h w d"]) -> None:
-    """Refuses features that have no cosine.
-
-    Raises:
-      ValueError: a vector is zero.
-    """
-    missing = int((~np.any(features, axis=-1)).sum())
-    if missing:
-        raise ValueError(
-            f"expected features of some length, but {missing} of "
-            f"{math.prod(features.shape[:-1])} vectors are zero and have no cosine; "
-            "leave them out or add a constant channel."
-        )
 
 
 @pytree_dataclass
@@ -267,5 +250,5 @@ METHOD = ImageMethod(
         "two_way": two_way,
     },
     segment_fn=segment,
-    check_fn=check_features,
+    check_fn=check_lengths,
 )

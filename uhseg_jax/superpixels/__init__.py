@@ -4,6 +4,17 @@ Everything here runs on the host, with numpy, and is deterministic.
 """
 
 from uhseg_jax.superpixels.config import SuperpixelConfig
-from uhseg_jax.superpixels.graph import SuperpixelGraph, Superpixels, superpixels_of
+from uhseg_jax.superpixels.graph import (
+    SuperpixelGraph,
+    Superpixels,
+    graph_of_patches,
+    superpixels_of,
+)
 
-__all__ = ["SuperpixelConfig", "SuperpixelGraph", "Superpixels", "superpixels_of"]
+__all__ = [
+    "SuperpixelConfig",
+    "SuperpixelGraph",
+    "Superpixels",
+    "graph_of_patches",
+    "superpixels_of",
+]

@@ -19,7 +19,7 @@ from uhseg_jax.superpixels.pooling import mean_colors, patch_weights
 from uhseg_jax.superpixels.watershed import PARTITIONS
 from uhseg_jax.types import Array, Float, Int, Pixels
 
-__all__ = ["SuperpixelGraph", "Superpixels", "superpixels_of"]
+__all__ = ["SuperpixelGraph", "Superpixels", "graph_of_patches", "superpixels_of"]
 
 _LAB_UNIT = 100.0  # of L, the largest value
 
@@ -119,4 +119,26 @@ def _graph(
         lengths=np.pad(borders.lengths, beyond),
         evidence=np.pad(borders.means[0], beyond),
         patches=resize_labels(labels, grid),
+    )
+
+
+def graph_of_patches(grid: tuple[int, int]) -> SuperpixelGraph:
+    """The graph in which every patch is a superpixel, without any image.
+
+    All borders have one length and no contrast, and there are no colours.
+
+    Args:
+      grid: patches (rows, columns).
+    """
+    count = grid[0] * grid[1]
+    patches = np.arange(count, dtype=np.int32).reshape(grid)
+    borders = find_borders(patches)
+    return SuperpixelGraph(
+        areas=np.full((count,), 1 / count, np.float32),
+        colors=np.zeros((count, 3), np.float32),
+        weights=np.eye(count, dtype=np.float32),
+        edges=borders.edges,
+        lengths=borders.lengths,
+        evidence=np.zeros(borders.lengths.shape, np.float32),
+        patches=patches,
     )
