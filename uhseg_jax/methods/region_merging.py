@@ -147,17 +147,18 @@ def segment(
 
     Args:
       features: of the patches, of any length.
-      config: the parameters; ``request`` and ``superpixels`` are not used.
-      graph: the superpixels of the image, of `prepare`; None: every patch is one, of no
-        colour.
+      config: the parameters; ``superpixels`` is not used.
+      graph: the superpixels of the image, of `prepare`; the features are then those of
+        ``config.request``, several blocks side by side. None: every patch is a
+        superpixel, of no colour.
     """
     h, w, d = features.shape
     flat = features.reshape(h * w, d)
     if graph is None:
-        graph, pooled = graph_of_patches((h, w)), flat
+        graph, vectors = graph_of_patches((h, w)), numerics.normalize_rows(flat)
     else:
         pooled = numerics.matmul(jnp.asarray(graph.weights), flat)
-    vectors = numerics.normalize_rows(pooled)
+        vectors = _normalize_blocks(pooled, len(config.request.blocks))
     areas = jnp.asarray(graph.areas)
 
     distances = squared_distances(vectors, areas)
@@ -210,6 +211,15 @@ def segment(
         ),
         leaves,
     )
+
+
+def _normalize_blocks(
+    pooled: Float[Array, "n d"], num_blocks: int
+) -> Float[Array, "n d"]:
+    """Rows of unit length, to which the features of every block add as much."""
+    n, d = pooled.shape
+    blocks = pooled.reshape(n * num_blocks, d // num_blocks)
+    return numerics.normalize_rows(numerics.normalize_rows(blocks).reshape(n, d))
 
 
 def _drop(regions: Int[Array, " n"]) -> Int[Array, " n"]:
