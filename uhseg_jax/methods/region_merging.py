@@ -96,20 +96,20 @@ class Config(Validated):
       ValueError: a field is out of its range; the message names it.
     """
 
-    request: PatchRequest = PatchRequest(grid=37, blocks=(-4, -1))
+    request: PatchRequest = PatchRequest(grid=37, blocks=(-6, -4, -2, -1))
     superpixels: Annotated[
         SuperpixelConfig,
         Validator("a SuperpixelConfig or its fields", _superpixel_config),
-    ] = SuperpixelConfig(contrast_scales=(1.5,))
+    ] = SuperpixelConfig(contrast_scales=(1.5, 2.0, 3.0))
     color_weight: Annotated[float, NON_NEGATIVE] = 1.0
-    edge_weight: Annotated[float, NON_NEGATIVE] = 0.1
+    edge_weight: Annotated[float, NON_NEGATIVE] = 0.2
     area_exponent: Annotated[float, NON_NEGATIVE] = 0.1
     num_condensed: Annotated[int, integer(1)] = 200
     contrast: Annotated[float, POSITIVE] = 10.0
     max_ncut: Annotated[float, SHARE] = 0.28
     apart_height: Annotated[float, NON_NEGATIVE] = 0.5
-    height_scale: Annotated[float, POSITIVE] = 0.4
-    max_regions: Annotated[int, integer(1)] = 64
+    height_scale: Annotated[float, POSITIVE] = 0.75
+    max_regions: Annotated[int, integer(1)] = 128
 
 
 def default() -> Config:
