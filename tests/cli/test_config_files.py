@@ -1,5 +1,6 @@
 """`uhseg-evaluate --config=FILE` and the flags that override the file."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 from uhseg_jax.cli import evaluate as command
 from uhseg_jax.cli.config_files import ConfigError, read_config
 from uhseg_jax.cli.overrides import UsageError
+from uhseg_jax.methods import METHODS
 from uhseg_jax.protocols import Scoring
 
 HEAD = "from ml_collections import ConfigDict\ndef get_config():\n    return "
@@ -77,6 +79,18 @@ def test_overrides_are_read_by_the_kinds_of_the_fields():
     assert read_config(CAMVID, ["split=test"]).split == "test"
 
 
+def test_another_method_comes_with_named_parameters():
+    for method, preset in (("diffusion_walk", "fixed"), ("region_merging", "default")):
+        said = read_config(CAMVID, [f"method={method}", f"preset={preset}"])
+        assert (said.method, said.dataset) == (method, "camvid")
+        assert said.parameters == METHODS[method].preset(preset)
+    said = read_config(CAMVID, ["preset=paper", "parameters.max_regions=5"])
+    paper = METHODS["recursive_spectral"].preset("paper")
+    assert said.parameters == dataclasses.replace(paper, max_regions=5)
+    said = read_config(CAMVID, ["method=region_merging"])
+    assert said.parameters == METHODS["region_merging"].preset()
+
+
 def test_a_config_says_how_to_score(camvid, tmp_path, capsys):
     path = tmp_path / "mine.py"
     path.write_text(config(protocol="hungarian", crop=28, names="list.txt"))
@@ -107,6 +121,8 @@ def test_a_config_says_how_to_score(camvid, tmp_path, capsys):
         ("num_regions=3", "takes no num_regions, which goes with 'hungarian'"),
         ("names", "--config.NAME=VALUE"),
         ("parameters.colour=1", "--config.parameters: there is no parameter 'colour'"),
+        ("preset=papper", "has no preset 'papper'"),
+        ("method=magic", "unknown method 'magic'"),
         ("parameters.seed=red", "--config.parameters.seed expects int"),
         ("parameters.seed", "--config.NAME=VALUE"),
         ("colour=1", "no parameter 'colour'. There are "),

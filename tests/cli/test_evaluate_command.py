@@ -46,7 +46,7 @@ def test_the_command_scores_a_folder(tmp_path, capsys):
         (["--colour=red"], 2, "colour"),
         (["--config=nowhere.py"], 1, "nowhere.py: expected a config file"),
         (["--config=x.py", "--model=dinov2_test"], 2, "--model; say --config.model="),
-        (["--config=x.py", "--preset=paper"], 2, "not go with --preset"),
+        (["--config=x.py", "--preset=paper"], 2, "--preset; say --config.preset="),
         (["--config=x.py", "--crop=9"], 2, "--crop; say --config.crop=VALUE"),
         (["--images=a", "--masks=b", "--crop=0"], 2, "crop=0"),
         (["--images=a", "--masks=b", "--protocol=greedy"], 2, "best_region|hungarian"),

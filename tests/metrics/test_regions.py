@@ -119,6 +119,10 @@ def test_scales_are_the_cuts_of_the_tree(tree):
     stack = cut_stack(tree, num_regions=(1, 3, 8))
     for labels, k in zip(stack, (1, 3, 8), strict=True):
         np.testing.assert_array_equal(labels, tree.cut(num_regions=k))
+    stack = cut_stack(tree, num_regions=(3,), costs=(0.3, 0.9))
+    np.testing.assert_array_equal(stack[0], tree.cut(num_regions=3))
+    for labels, cost in zip(stack[1:], (0.3, 0.9), strict=True):
+        np.testing.assert_array_equal(labels, tree.cut(cost=cost))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from trees import random_tree
 
 from uhseg_jax.datasets.source import Example
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.metrics import states
+from uhseg_jax.metrics import boundary, regions, scales, states
 from uhseg_jax.protocols import Scorer, Scoring
 from uhseg_jax.protocols.annotators import AnnotatorScorer
 from uhseg_jax.taxonomy import Taxonomy
@@ -100,3 +100,55 @@ def test_the_regions_of_several_people_are_scored_at_full_size():
     assert metrics["full/covering_ois"] == pytest.approx(row["full/covering"])
     assert metrics["mean_leaves"] == row["leaves"]
     assert {row.get(scorer.ranked_by)} <= set(row.values())
+
+
+def test_scales_are_numbers_of_regions_and_costs():
+    people = np.stack([random_tree(i, num_splits=3).labels for i in (7, 8)])
+    example = dataclasses.replace(Objects()[0], annotations=people)
+    found, scorer = result(0), AnnotatorScorer()
+    state, row = scorer.score(found, example)
+    metrics = scorer.compute(state)
+    truths = list(people.astype(np.int64))
+    series = {
+        "": {"num_regions": scales.NUM_REGIONS},
+        "_by_cost": {"num_regions": (), "costs": scales.COSTS},
+    }
+    for ending, cuts in series.items():
+        covered = regions.score_tree(found.tree, truths, **cuts)
+        stack = scales.cut_stack(found.tree, **cuts)
+        matched = boundary.score_stack(stack, truths)
+        for image, state in (
+            (covered, regions.RegionState.empty(len(stack))),
+            (matched, boundary.BoundaryState.empty(len(stack))),
+        ):
+            scores = state.update(image).compute()
+            assert scores.pop("images") == metrics["images"] == 1
+            for name, value in scores.items():
+                if name == "covering_best":
+                    assert metrics["full/covering_best"] == value
+                else:
+                    assert metrics[f"full/{name}{ending}"] == value
+    for k in scales.NUM_REGIONS:
+        image = regions.score_tree(found.tree, truths, num_regions=(k,))
+        covering = metrics[f"full/covering_at_{k}"]
+        assert covering == pytest.approx(image.row()["covering"], abs=1e-8)
+        assert row[f"full/covering_at_{k}"] == image.row()["covering"]
+        stack = found.tree.cut(num_regions=k)[None]
+        f_measure = boundary.score_stack(np.asarray(stack), truths).f_measures[0]
+        assert metrics[f"full/boundary_f_at_{k}"] == pytest.approx(f_measure)
+
+
+def test_boundaries_are_matched_once_for_every_cut(monkeypatch):
+    people = random_tree(7, num_splits=3).labels[None]
+    example = dataclasses.replace(Objects()[0], annotations=people)
+    matched, match = [], boundary.match_boundaries
+    monkeypatch.setattr(
+        boundary,
+        "match_boundaries",
+        lambda *args: matched.append(args) or match(*args),
+    )
+    found = result(0)
+    AnnotatorScorer().score(found, example)
+    cuts = [found.tree.cut(num_regions=k) for k in scales.NUM_REGIONS]
+    cuts += [found.tree.cut(cost=c) for c in scales.COSTS]
+    assert len(matched) <= len({np.asarray(x).tobytes() for x in cuts})

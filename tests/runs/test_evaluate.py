@@ -114,8 +114,8 @@ def read_json(path):
     return json.loads(path.read_text())
 
 
-def rows(folder):
-    with open(folder / "per_image.csv", newline="") as file:
+def rows(folder, name="per_image.csv"):
+    with open(folder / name, newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -126,7 +126,7 @@ def contents(folder):
 
 
 def assert_same_files(ours, theirs):
-    for name in ("metrics.json", "per_image.csv"):
+    for name in ("metrics.json", "per_image.csv", "leave_one_out.csv"):
         assert (ours / name).read_bytes() == (theirs / name).read_bytes()
 
 
@@ -143,7 +143,7 @@ def test_scores_are_those_of_the_metrics_image_by_image(found, whole):
             assert metrics[name if name in metrics else f"{resolution}/{name}"] == value
     assert (metrics["images"], metrics["skipped"]) == (4, 1)
     expected = {"miou", "pacc", "macc", "fiou", "nmcovering"}
-    expected |= {f"nmcovering_at_{n}" for n in (4, 8, 16, 32)}
+    expected |= {f"nmcovering_at_{n}" for n in (2, 4, 8, 16, 32, 64)}
     for resolution in ("grid", "full"):
         assert {
             k.partition("/")[2] for k in metrics if k.startswith(resolution)
@@ -152,6 +152,22 @@ def test_scores_are_those_of_the_metrics_image_by_image(found, whole):
     assert [row["name"] for row in table] == [f"shape {i}" for i in range(5)]
     scored = [float(r["full/nmcovering"]) for r in table if r["name"] != "shape 3"]
     assert np.mean(scored) == pytest.approx(metrics["full/nmcovering"], abs=1e-9)
+
+
+def test_every_image_is_left_out_once(segmenter, whole, tmp_path):
+    class Others(Shapes):
+        def __getitem__(self, index):
+            return super().__getitem__(index + 1)
+
+    left_out = rows(whole, "leave_one_out.csv")
+    assert [row["name"] for row in left_out] == [f"shape {i}" for i in range(5)]
+    metrics = read_json(whole / "metrics.json")
+    others = evaluate(segmenter, Others(4), tmp_path)
+    assert {k: float(v) for k, v in left_out[0].items() if k != "name"} == others
+    assert {k: float(v) for k, v in left_out[3].items() if k != "name"} == {
+        **metrics,
+        "skipped": 0,  # where nothing counts
+    }
 
 
 def test_boundaries_of_classes_are_scored_where_asked_for(found, segmenter, tmp_path):

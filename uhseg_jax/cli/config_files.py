@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from uhseg_jax.cli.overrides import override
+from uhseg_jax.cli.overrides import UsageError, override
 from uhseg_jax.files import expand_home
 from uhseg_jax.methods import METHODS
 from uhseg_jax.protocols import Scoring
@@ -18,6 +18,7 @@ from uhseg_jax.validators import TEXT, check
 __all__ = ["ConfigError", "Experiment", "freeze", "read_config"]
 
 
+_PRESETS = ("method=", "preset=")
 _TEXTS = ("dataset", "split", "model", "method", "names")
 
 
@@ -63,6 +64,8 @@ def read_config(
     Args:
       path: a Python file as those of configs/.
       overrides: texts such as ``model=dinov2_vitb14_reg`` and ``parameters.seed=3``.
+        Another ``method`` comes with its default parameters; ``preset=NAME`` takes
+        named ones of the method.
 
     Raises:
       ConfigError: the file is no config, or a field is missing or unknown or has a
@@ -77,14 +80,29 @@ def read_config(
             f"but it returned {type(config).__name__}."
         )
     fields = config.to_dict()
-    for text in overrides:
-        if text.startswith("method="):  # whose parameters these are
-            fields["method"] = text.partition("=")[2]
+    given = dict(x.split("=", 1) for x in overrides if x.startswith(_PRESETS))
+    if {"method", "preset"} & given.keys():
+        fields["method"] = given.get("method", fields.get("method"))
+        fields["parameters"] = _named(str(fields["method"]), given)
     try:
         experiment = _experiment(fields)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from error
-    return override(experiment, overrides)
+    return override(experiment, [x for x in overrides if not x.startswith("preset=")])
+
+
+def _named(method: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """The named parameters of a method, for an override.
+
+    Raises:
+      UsageError: there is no such method or preset.
+    """
+    try:
+        return dataclasses.asdict(
+            METHODS.find(method).preset(given.get("preset", "default"))
+        )
+    except ValueError as error:
+        raise UsageError(f"--config: {error}") from error
 
 
 def _experiment(fields: dict[str, Any]) -> Experiment:

@@ -20,7 +20,7 @@ from uhseg_jax.cli import flags, startup, terminal
 from uhseg_jax.cli.evaluate_flags import parse
 from uhseg_jax.cli.evaluate_sources import experiment_of, source_of
 from uhseg_jax.runs import hosts
-from uhseg_jax.runs.evaluate import evaluate
+from uhseg_jax.runs.evaluate import evaluate, seeded
 
 _SHOWN = (
     *("grid/nmcovering", "full/nmcovering", "full/covering_ods", "mean_nodes"),
@@ -57,7 +57,8 @@ def _run(argv: Sequence[str]) -> int:
         config=experiment.parameters,
         refinement=flags.refinement_of(values, method=experiment.method),
     )
-    first, passes = segmenter.config.seed, segmenter.method.passes
+    first = min(seeded(segmenter.config, scoring.num_seeds))
+    passes = segmenter.method.passes
     share = len(hosts.share().of(len(source)))
     of_seed = len(passes) * len(source) + share
     total = scoring.num_seeds * of_seed

@@ -14,12 +14,13 @@ _OVERRIDE = re.compile(r"^--?config\.", re.DOTALL)
 _SCORING = ("protocol", "crop", "num_regions", "num_seeds")
 _FOR_FOLDERS = ("images", "masks", "taxonomy", "model", "method", "preset", *_SCORING)
 _FOR_CONFIGS = ("data_dir", "manual_dir")
-_AS_OVERRIDE = {"preset": "parameters.NAME"} | {x: x for x in ("model", *_SCORING)}
+_AS_OVERRIDE = {x: x for x in ("model", "method", "preset", *_SCORING)}
 
 _FLAGS: list[flags.Flag] = [
     ("string", "config", None,
      "A file of configs/. --config.NAME=VALUE and --config.parameters.NAME=VALUE "
-     "replace what it says; model, method and preset are then not given otherwise."),
+     "replace what it says, as do --config.method=NAME and --config.preset=NAME; "
+     "model, method and preset are then not given otherwise."),
     ("multi_string", "override", [],
      "--override=NAME=VALUE is another way to write --config.NAME=VALUE"),
     ("string", "data_dir", None,

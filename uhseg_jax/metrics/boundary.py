@@ -41,6 +41,12 @@ class ImageBoundary:
     matched_machine: Int[np.ndarray, " t"]
     machine: Int[np.ndarray, " t"]
 
+    def at(self, scales: slice) -> "ImageBoundary":
+        """The counts of some of the scales."""
+        three = (self.matched_human, self.matched_machine, self.machine)
+        recalled, precise, pixels = (x[scales] for x in three)
+        return ImageBoundary(recalled, self.human, precise, pixels)
+
     @property
     def f_measures(self) -> Float[np.ndarray, " t"]:
         """F of the image alone at every scale, in [0, 1]."""
@@ -156,6 +162,10 @@ class BoundaryState(states.Additive):
             _share(self.matched_human, self.human),
             _share(self.matched_machine, self.machine),
         )
+
+    def f_measures(self) -> Float[np.ndarray, " t"]:
+        """F of the whole set at every scale, in [0, 1]."""
+        return _f_measure(*self.curve())
 
     def compute(self) -> dict[str, float]:
         """``boundary_ods``, ``boundary_ois``, ``boundary_ap``, ``images``.

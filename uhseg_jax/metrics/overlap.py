@@ -20,7 +20,7 @@ from uhseg_jax.types import Float, Int, Integer
 
 __all__ = ["BUDGETS", "ImageOverlap", "OverlapState", "score_image"]
 
-BUDGETS = (4, 8, 16, 32)
+BUDGETS = (2, 4, 8, 16, 32, 64)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,10 +44,24 @@ class ImageRegions:
     rand_index: Float[np.ndarray, " t"]
     variation: Float[np.ndarray, " t"]
 
+    def at(self, scales: slice | Int[np.ndarray, " s"]) -> "ImageRegions":
+        """The scores of some of the scales; Best is the same for all."""
+        return dataclasses.replace(
+            self,
+            covered=self.covered[scales],
+            rand_index=self.rand_index[scales],
+            variation=self.variation[scales],
+        )
+
+    @property
+    def coverings(self) -> Float[np.ndarray, " t"]:
+        """Covering of the image alone at every scale, in [0, 1]."""
+        return self.covered / max(self.pixels, 1)
+
     def row(self) -> dict[str, float]:
         """The scores of this image at its best scales, flat, for a table of images."""
         return {
-            "covering": float(self.covered.max() / max(self.pixels, 1)),
+            "covering": float(self.coverings.max()),
             "covering_best": self.covered_best / max(self.pixels, 1),
             "pri": float(self.rand_index.max()),
             "voi": float(self.variation.min()),
@@ -59,6 +73,7 @@ def score_tree(
     annotations: Sequence[Integer[np.ndarray, "_ _"]],
     *,
     num_regions: Sequence[int] = NUM_REGIONS,
+    costs: Sequence[float] = (),
 ) -> ImageRegions:
     """Scores the cuts of a tree against several annotators.
 
@@ -69,7 +84,8 @@ def score_tree(
       tree: one tree; its labels are of the annotations' size.
       annotations: for every annotator the region of every pixel, any ids from 0;
         negative where a pixel does not count.
-      num_regions: the scales, as for `cut_maps`.
+      num_regions: scales, as for `cut_maps`.
+      costs: scales, likewise, after those.
 
     Raises:
       ValueError: the sizes differ, or there is no annotation.
@@ -80,7 +96,10 @@ def score_tree(
             "none; leave the image out, or give its ground truth."
         )
     n = tree.parents.shape[0]
-    maps = cut_maps(tree, num_regions)
+    # Scales that show the same regions are scored once.
+    maps, scale = np.unique(
+        cut_maps(tree, num_regions, costs=costs), axis=0, return_inverse=True
+    )
     tables, best = [], []
     for truth in annotations:
         leaves = contingency_table(np.asarray(tree.labels), truth, num_rows=n)
@@ -88,7 +107,7 @@ def score_tree(
         counts, _ = node_counts(tree, leaves)
         overlaps = ious(counts, counts.sum(axis=1), leaves.sum(axis=0))
         best.append(overlaps.max(axis=0))
-    return _image_regions(tables, best)
+    return _image_regions(tables, best).at(scale)
 
 
 def _merge_rows(
@@ -173,6 +192,12 @@ class RegionState(states.Additive):
             )
         )
 
+    def coverings(self) -> Float[np.ndarray, " t"]:
+        """Covering of the whole set at every scale, in [0, 1]; NaN for no image."""
+        return states.ratio(
+            states.from_fixed_point(self.covered, bits=_PIXEL_BITS), self.pixels
+        )
+
     def compute(self) -> dict[str, float]:
         """All scores, flat; NaN where nothing was scored.
 
@@ -180,12 +205,12 @@ class RegionState(states.Additive):
         over pixels and annotators), ``pri_ods``, ``pri_ois`` (fractions of 1),
         ``voi_ods``, ``voi_ois`` (bits, less is better), ``images``.
         """
-        covered, ois, best = (
+        ois, best = (
             states.ratio(states.from_fixed_point(x, bits=_PIXEL_BITS), self.pixels)
-            for x in (self.covered, self.covered_ois, self.covered_best)
+            for x in (self.covered_ois, self.covered_best)
         )
         return {
-            "covering_ods": float(covered.max()),
+            "covering_ods": float(self.coverings().max()),
             "covering_ois": float(ois),
             "covering_best": float(best),
             "pri_ods": float(states.mean(self.rand_index, self.images).max()),

@@ -22,6 +22,7 @@ __all__ = [
     "merge",
     "merge_all",
     "ratio",
+    "subtract",
     "to_fixed_point",
     "to_words",
 ]
@@ -68,17 +69,16 @@ def merge(first: State, second: State) -> State:
     Raises:
       ValueError: the states count different things (classes, budgets, scales).
     """
-    shapes = [
-        (jax.tree.structure(state), [np.shape(x) for x in jax.tree.leaves(state)])
-        for state in (first, second)
-    ]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            "only states of the same metric with the same classes and settings can be "
-            f"merged, but one is {_summary(first)} and the other {_summary(second)}; "
-            "start both from the same `empty(...)`."
-        )
-    return jax.tree.map(lambda x, y: np.asarray(np.add(x, y)), first, second)
+    return _combine(np.add, first, second)
+
+
+def subtract(total: State, part: State) -> State:
+    """The state of the images of a total that are not of one of its parts.
+
+    Raises:
+      ValueError: as `merge` does.
+    """
+    return _combine(np.subtract, total, part)
 
 
 class Additive:
@@ -121,6 +121,20 @@ def from_words(words: Int[np.ndarray, " w"], like: State) -> State:
     return jax.tree.unflatten(
         structure, [p.reshape(np.shape(x)) for p, x in zip(parts, leaves, strict=True)]
     )
+
+
+def _combine(operation: np.ufunc, first: State, second: State) -> State:
+    shapes = [
+        (jax.tree.structure(state), [np.shape(x) for x in jax.tree.leaves(state)])
+        for state in (first, second)
+    ]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            "only states of the same metric with the same classes and settings can be "
+            f"merged, but one is {_summary(first)} and the other {_summary(second)}; "
+            "start both from the same `empty(...)`."
+        )
+    return jax.tree.map(lambda x, y: np.asarray(operation(x, y)), first, second)
 
 
 def _summary(state: object) -> str:

@@ -1,4 +1,9 @@
-"""Scores against the regions that several people drew, at full resolution (BSDS)."""
+"""Scores against the regions that several people drew, at full resolution (BSDS).
+
+ODS and OIS come twice: over cuts by number of regions, and under names that end in
+``_by_cost`` over cuts by cost. The second is the benchmark's: one threshold of the
+hierarchy for the whole set. Best takes any region of the tree, so there is one.
+"""
 
 import numpy as np
 
@@ -7,7 +12,7 @@ from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.metrics import boundary, regions, states
 from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.regions import RegionState
-from uhseg_jax.metrics.scales import NUM_REGIONS, cut_stack
+from uhseg_jax.metrics.scales import COSTS, NUM_REGIONS, by_number, cut_stack
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.refinement.labels import at_size
 from uhseg_jax.types import Int
@@ -20,14 +25,19 @@ class AnnotatorScores:
     """Region and boundary scores over any number of images.
 
     Attributes:
-      regions: covering, Rand index and variation of information.
-      boundaries: boundary F and average precision.
+      regions: covering, Rand index and variation of information of cuts by number of
+        regions.
+      boundaries: boundary F and average precision of these.
+      regions_by_cost: the first of cuts by cost.
+      boundaries_by_cost: the second of these.
       nodes: int64 ``[]``, regions without the roots, summed over images.
       leaves: int64 ``[]``, leaves, summed over images.
     """
 
     regions: RegionState
     boundaries: BoundaryState
+    regions_by_cost: RegionState
+    boundaries_by_cost: BoundaryState
     nodes: Int[np.ndarray, ""]
     leaves: Int[np.ndarray, ""]
 
@@ -44,6 +54,8 @@ class AnnotatorScorer:
         return AnnotatorScores(
             RegionState.empty(len(NUM_REGIONS)),
             BoundaryState.empty(len(NUM_REGIONS)),
+            RegionState.empty(len(COSTS)),
+            BoundaryState.empty(len(COSTS)),
             zero,
             zero,
         )
@@ -59,29 +71,52 @@ class AnnotatorScorer:
             )
         people = list(example.annotations.astype(np.int64))
         tree = at_size(result.tree, people[0].shape)
-        covered = regions.score_tree(tree, people)
-        matched = boundary.score_stack(cut_stack(tree), people)
+        # Both series at once: what they have in common is scored once.
+        covered = regions.score_tree(tree, people, costs=COSTS)
+        matched = boundary.score_stack(cut_stack(tree, costs=COSTS), people)
+        numbers, costs = slice(len(NUM_REGIONS)), slice(len(NUM_REGIONS), None)
         none = self.empty()
         nodes, leaves = int(tree.num_nodes) - 1, int(np.sum(tree.is_leaf()))
         scores = AnnotatorScores(
-            none.regions.update(covered),
-            none.boundaries.update(matched),
+            none.regions.update(covered.at(numbers)),
+            none.boundaries.update(matched.at(numbers)),
+            none.regions_by_cost.update(covered.at(costs)),
+            none.boundaries_by_cost.update(matched.at(costs)),
             np.asarray(nodes),
             np.asarray(leaves),
         )
-        row = {**covered.row(), **matched.row(), "nodes": nodes, "leaves": leaves}
+        covered, matched = covered.at(numbers), matched.at(numbers)
+        curves = {
+            **by_number("covering", covered.coverings),
+            **by_number("boundary_f", matched.f_measures),
+        }
+        row = {**covered.row(), **matched.row(), **curves}
         return scores, {
-            name if name in ("nodes", "leaves") else f"full/{name}": value
-            for name, value in row.items()
+            **{f"full/{name}": value for name, value in row.items()},
+            "nodes": nodes,
+            "leaves": leaves,
         }
 
     def compute(self, state: AnnotatorScores) -> dict[str, float]:
         """``full/...`` as `RegionState` and `BoundaryState` name them, and counts.
 
-        Variation of information is in bits; everything else in fractions of 1.
+        Then the same ``_by_cost``, and ``covering_at_K`` and ``boundary_f_at_K`` of the
+        whole set cut to K regions. Variation of information is in bits; everything else
+        in fractions of 1.
         """
         found = {**state.regions.compute(), **state.boundaries.compute()}
         images = found.pop("images")
+        of_costs = {
+            **state.regions_by_cost.compute(),
+            **state.boundaries_by_cost.compute(),
+        }
+        found |= {
+            f"{name}_by_cost": value
+            for name, value in of_costs.items()
+            if name not in ("images", "covering_best")
+        }
+        found |= by_number("covering", state.regions.coverings())
+        found |= by_number("boundary_f", state.boundaries.f_measures())
         return {
             **{f"full/{name}": value for name, value in found.items()},
             "images": int(images),

@@ -13,7 +13,7 @@ from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.instances import InstanceState, nfcovering
 from uhseg_jax.metrics.overlap import OverlapState
 from uhseg_jax.metrics.overlap import score_image as score_flat
-from uhseg_jax.metrics.scales import NUM_REGIONS, cut_stack
+from uhseg_jax.metrics.scales import NUM_REGIONS, by_number, cut_stack
 from uhseg_jax.metrics.tree_overlap import TreeOverlapState
 from uhseg_jax.metrics.tree_overlap import score_image as score_tree
 from uhseg_jax.protocols.annotators import AnnotatorScorer
@@ -55,7 +55,9 @@ class Scores:
     def compute(self) -> dict[str, float]:
         """Flat keys in fractions of 1; see the states."""
         others = (self.nested, self.instances, self.boundaries)
-        found = (state.compute() for state in others if state is not None)
+        found = [state.compute() for state in others if state is not None]
+        if self.boundaries is not None:
+            found.append(by_number("boundary_f", self.boundaries.f_measures()))
         return {
             **dict(itertools.chain.from_iterable(x.items() for x in found)),
             **self.flat.compute(),

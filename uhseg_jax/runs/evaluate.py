@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -16,7 +17,7 @@ from uhseg_jax.runs.evaluation import Evaluation
 from uhseg_jax.runs.record import RECORD, RunError
 from uhseg_jax.runs.settings import Settings, describe
 
-__all__ = ["evaluate", "settings_of"]
+__all__ = ["evaluate", "seeded", "settings_of"]
 
 # Called with a seed, the name of a pass or "scores", how many images are done, and
 # scores so far.
@@ -46,6 +47,25 @@ def settings_of(segmenter: Segmenter, source: Source, scoring: Scoring) -> Setti
     )
 
 
+def seeded(config: Any, num_seeds: int) -> dict[int, Any]:
+    """A method's config with each of several consecutive seeds, by seed.
+
+    A config without a seed is that of seed 0.
+
+    Raises:
+      RunError: several are wanted of a config without a seed.
+    """
+    if hasattr(config, "seed"):
+        seeds = range(config.seed, config.seed + num_seeds)
+        return {seed: dataclasses.replace(config, seed=seed) for seed in seeds}
+    if num_seeds > 1:
+        raise RunError(
+            f"expected a method with a seed, of which {num_seeds} runs can be averaged, "
+            "but this one finds the same in every run; leave num_seeds out."
+        )
+    return {0: config}
+
+
 def evaluate(
     segmenter: Segmenter,
     source: Source,
@@ -60,11 +80,12 @@ def evaluate(
     """Scores a method on a dataset.
 
     Stopped at any moment, the same call goes on where it was and ends in the same
-    scores. Writes ``metrics.json``, ``per_image.csv`` and, in ``images``, the worst and
-    best with their ground truth; where several seeds are averaged, in ``seed-N`` for
-    each. Files of these names that no evaluation wrote are replaced if ``overwrite``
-    says so, and never deleted otherwise. Copies of its files under other names are
-    neither read nor deleted.
+    scores. Writes ``metrics.json``, ``per_image.csv``, ``leave_one_out.csv`` (for every
+    image the scores of all the others, see `runs.compare`) and, in ``images``, the
+    worst and best with their ground truth; where several seeds are averaged, in
+    ``seed-N`` for each. Files of these names that no evaluation wrote are replaced if
+    ``overwrite`` says so, and never deleted otherwise. Copies of its files under other
+    names are neither read nor deleted.
 
     The processes of `jax.distributed` share the images and merge their scores, which
     are the same to the last digit however many there are. A process writes a journal of
@@ -93,10 +114,10 @@ def evaluate(
     scoring = scoring or Scoring()
     settings = settings_of(segmenter, source, scoring)
     source = scoring.view(source)
-    config, num_seeds = segmenter.config, scoring.num_seeds
+    num_seeds = scoring.num_seeds
+    configs = seeded(segmenter.config, num_seeds)
     folders = {
-        seed: output if num_seeds == 1 else output / f"seed-{seed}"
-        for seed in range(config.seed, config.seed + num_seeds)
+        seed: output if num_seeds == 1 else output / f"seed-{seed}" for seed in configs
     }
     with contextlib.ExitStack() as stack:
         claimed = _claim(
@@ -104,12 +125,11 @@ def evaluate(
         )
         evaluations = {
             seed: Evaluation(
-                dataclasses.replace(
-                    segmenter, config=dataclasses.replace(config, seed=seed)
-                ),
+                dataclasses.replace(segmenter, config=configs[seed]),
                 source,
                 folder,
                 claimed,
+                seed=seed,
                 scoring=scoring,
                 on_image=lambda *progress, seed=seed: on_image(seed, *progress),
                 on_note=on_note,
@@ -117,7 +137,7 @@ def evaluate(
             for seed, folder in folders.items()
         }
         metrics = {seed: one.run(batch_size) for seed, one in evaluations.items()}
-        scores = metrics[config.seed]
+        scores = metrics[min(metrics)]
         if num_seeds > 1:
             scores = average_seeds(metrics)
             path = output / score_files.METRICS

@@ -31,10 +31,11 @@ class Evaluation:
     """One run over a dataset, with one seed.
 
     Args:
-      segmenter: what makes the trees, with the seed in its config.
+      segmenter: what makes the trees, with the seed in its config if it has one.
       source: the images as they are scored.
       folder: for the results of this seed.
       claimed: the folder for results of all.
+      seed: the seed of this run.
       scoring: how segmentations are scored.
       on_image: called after every image with a stage, how many are done, and scores.
       on_note: called with a sentence on what was passed over.
@@ -50,6 +51,7 @@ class Evaluation:
         folder: Path,
         claimed: Claim,
         *,
+        seed: int,
         scoring: Scoring,
         on_image: Callable[[str, int, Mapping[str, float]], None],
         on_note: Callable[[str], None],
@@ -57,8 +59,8 @@ class Evaluation:
         self._segmenter, self._source, self._scoring = segmenter, source, scoring
         self._folder, self._claim = folder, claimed
         self._on_image, self._on_note = on_image, on_note
-        seed = f"{claimed.settings_sha256} seed {segmenter.config.seed}"
-        self._settings = hashlib.sha256(seed.encode()).hexdigest()
+        text = f"{claimed.settings_sha256} seed {seed}"
+        self._settings = hashlib.sha256(text.encode()).hexdigest()
         self.undrawn = ""
         self._fitted: Fitted
         self._scorer: Scorer
@@ -78,10 +80,9 @@ class Evaluation:
             total = self._score_share(journal, batch_size)
             empty = self._scorer.empty()
             gathered = hosts.gather(states.to_words(total))
-            metrics = self._scorer.compute(
-                states.merge_all(states.from_words(words, empty) for words in gathered)
-            )
-            hosts.first_alone(lambda: self._write(metrics), name="report")
+            total = states.merge_all(states.from_words(x, empty) for x in gathered)
+            metrics = self._scorer.compute(total)
+            hosts.first_alone(lambda: self._write(metrics, total), name="report")
             if hosts.index() == 0:
                 self._draw()
         return metrics
@@ -148,10 +149,23 @@ class Evaluation:
     def _entries(self) -> list[Entry]:
         return read_journals(self._folder, self._settings)[0]
 
-    def _write(self, metrics: Mapping[str, float]) -> None:
-        table, scores = score_files.TABLE, score_files.METRICS
-        score_files.write_table(self._claim, self._folder / table, self._entries())
-        score_files.write_scores(self._claim, self._folder / scores, metrics)
+    def _write(self, metrics: Mapping[str, float], total: Any) -> None:
+        entries, empty = self._entries(), self._scorer.empty()
+        left_out = [
+            states.subtract(total, states.from_words(entry.words, empty))
+            for entry in entries
+        ]
+        tables = {
+            score_files.TABLE: [(x.name, x.row) for x in entries],
+            score_files.LEFT_OUT: [
+                (entry.name, self._scorer.compute(others))
+                for entry, others in zip(entries, left_out, strict=True)
+            ],
+        }
+        for name, rows in tables.items():
+            score_files.write_table(self._claim, self._folder / name, rows)
+        path = self._folder / score_files.METRICS
+        score_files.write_scores(self._claim, path, metrics)
 
     def _draw(self) -> None:
         """Draws the worst and the best, except for those that are drawn.

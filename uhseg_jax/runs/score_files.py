@@ -10,11 +10,12 @@ from pathlib import Path
 from uhseg_jax.methods.method import kept_files
 from uhseg_jax.protocols.gallery import drawing_names, is_drawing
 from uhseg_jax.runs.claims import Claim
-from uhseg_jax.runs.journal import Entry, is_journal, journals_in
+from uhseg_jax.runs.journal import is_journal, journals_in
 from uhseg_jax.runs.record import naming_the_file, owns, read_record
 
 __all__ = [
     "GALLERY",
+    "LEFT_OUT",
     "METRICS",
     "TABLE",
     "files_of",
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 METRICS, TABLE, GALLERY = "metrics.json", "per_image.csv", "images"
+# The scores of all images but one, for every image: what standard errors come from.
+LEFT_OUT = "leave_one_out.csv"
 _SEED = re.compile(r"seed-\d+")
 
 
@@ -56,7 +59,7 @@ def files_of(
     yield output / METRICS
     yield from journals_of(folders, processes=processes)
     for folder in folders:
-        yield from (folder / METRICS, folder / TABLE)
+        yield from (folder / METRICS, folder / TABLE, folder / LEFT_OUT)
         yield from (folder / GALLERY / f"{name}.png" for name in drawing_names())
 
 
@@ -116,7 +119,7 @@ def _tables_in(output: Path) -> Iterator[Path]:
     """Tables that evaluations wrote, of all or of one seed."""
     record = read_record(output, strict=False)
     for name in record.files if record else ():
-        if Path(name).name in (METRICS, TABLE) and owns(output, name):
+        if Path(name).name in (METRICS, TABLE, LEFT_OUT) and owns(output, name):
             yield output / name
 
 
@@ -129,9 +132,11 @@ def write_scores(claim: Claim, path: Path, scores: Mapping[str, float]) -> None:
 
 
 @naming_the_file()
-def write_table(claim: Claim, path: Path, entries: Sequence[Entry]) -> None:
-    """Writes the scores of every image, one a row."""
-    names = list(dict.fromkeys(name for entry in entries for name in entry.row))
+def write_table(
+    claim: Claim, path: Path, rows: Sequence[tuple[str, Mapping[str, float]]]
+) -> None:
+    """Writes the names of images and their scores, one image a row."""
+    names = list(dict.fromkeys(name for _, row in rows for name in row))
     with (
         claim.write(path.relative_to(claim.output).as_posix()) as aside,
         # Names of files may hold bytes that are no text.
@@ -141,5 +146,5 @@ def write_table(claim: Claim, path: Path, entries: Sequence[Entry]) -> None:
     ):
         writer = csv.DictWriter(file, ["name", *names])
         writer.writeheader()
-        for entry in entries:
-            writer.writerow({"name": entry.name, **entry.row})
+        for name, row in rows:
+            writer.writerow({"name": name, **row})
