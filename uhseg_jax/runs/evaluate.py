@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -16,7 +17,7 @@ from uhseg_jax.runs.evaluation import Evaluation
 from uhseg_jax.runs.record import RECORD, RunError
 from uhseg_jax.runs.settings import Settings, describe
 
-__all__ = ["evaluate", "settings_of"]
+__all__ = ["evaluate", "seeds_of", "settings_of"]
 
 # Called with a seed, the name of a pass or "scores", how many images are done, and
 # scores so far.
@@ -44,6 +45,22 @@ def settings_of(segmenter: Segmenter, source: Source, scoring: Scoring) -> Setti
         taxonomy=source.taxonomy.to_text(),
         scoring=dataclasses.asdict(scoring),
     )
+
+
+def seeds_of(config: Any, num_seeds: int) -> range:
+    """The seeds of the runs whose scores are averaged; 0 where nothing is drawn.
+
+    Raises:
+      ValueError: several runs are wanted of a method that has no seed.
+    """
+    if hasattr(config, "seed"):
+        return range(config.seed, config.seed + num_seeds)
+    if num_seeds > 1:
+        raise ValueError(
+            "expected num_seeds=1, because the method draws no random numbers and has "
+            f"the same scores every time, but got {num_seeds}; leave num_seeds out."
+        )
+    return range(1)
 
 
 def evaluate(
@@ -89,14 +106,14 @@ def evaluate(
         evaluation works there, a file cannot be written, or another process failed. If
         the worst and best images cannot be drawn, all scores have been written.
       DatasetError: an example cannot be read, or the protocol cannot score the dataset.
+      ValueError: several seeds are wanted of a method that has none.
     """
     scoring = scoring or Scoring()
     settings = settings_of(segmenter, source, scoring)
     source = scoring.view(source)
-    config, num_seeds = segmenter.config, scoring.num_seeds
+    seeds = seeds_of(segmenter.config, scoring.num_seeds)
     folders = {
-        seed: output if num_seeds == 1 else output / f"seed-{seed}"
-        for seed in range(config.seed, config.seed + num_seeds)
+        seed: output if len(seeds) == 1 else output / f"seed-{seed}" for seed in seeds
     }
     with contextlib.ExitStack() as stack:
         claimed = _claim(
@@ -104,12 +121,11 @@ def evaluate(
         )
         evaluations = {
             seed: Evaluation(
-                dataclasses.replace(
-                    segmenter, config=dataclasses.replace(config, seed=seed)
-                ),
+                _with_seed(segmenter, seed),
                 source,
                 folder,
                 claimed,
+                seed=seed,
                 scoring=scoring,
                 on_image=lambda *progress, seed=seed: on_image(seed, *progress),
                 on_note=on_note,
@@ -117,8 +133,8 @@ def evaluate(
             for seed, folder in folders.items()
         }
         metrics = {seed: one.run(batch_size) for seed, one in evaluations.items()}
-        scores = metrics[config.seed]
-        if num_seeds > 1:
+        scores = metrics[seeds[0]]
+        if len(seeds) > 1:
             scores = average_seeds(metrics)
             path = output / score_files.METRICS
             hosts.first_alone(
@@ -128,6 +144,13 @@ def evaluate(
     if undrawn:
         raise RunError("\n".join(undrawn))
     return scores
+
+
+def _with_seed(segmenter: Segmenter, seed: int) -> Segmenter:
+    config = segmenter.config
+    if not hasattr(config, "seed"):
+        return segmenter
+    return dataclasses.replace(segmenter, config=dataclasses.replace(config, seed=seed))
 
 
 def _claim(

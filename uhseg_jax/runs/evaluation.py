@@ -31,10 +31,11 @@ class Evaluation:
     """One run over a dataset, with one seed.
 
     Args:
-      segmenter: what makes the trees, with the seed in its config.
+      segmenter: what makes the trees, with the seed in its config if it has one.
       source: the images as they are scored.
       folder: for the results of this seed.
       claimed: the folder for results of all.
+      seed: that of the run; 0 where the method has none.
       scoring: how segmentations are scored.
       on_image: called after every image with a stage, how many are done, and scores.
       on_note: called with a sentence on what was passed over.
@@ -50,6 +51,7 @@ class Evaluation:
         folder: Path,
         claimed: Claim,
         *,
+        seed: int,
         scoring: Scoring,
         on_image: Callable[[str, int, Mapping[str, float]], None],
         on_note: Callable[[str], None],
@@ -57,8 +59,8 @@ class Evaluation:
         self._segmenter, self._source, self._scoring = segmenter, source, scoring
         self._folder, self._claim = folder, claimed
         self._on_image, self._on_note = on_image, on_note
-        seed = f"{claimed.settings_sha256} seed {segmenter.config.seed}"
-        self._settings = hashlib.sha256(seed.encode()).hexdigest()
+        settings = f"{claimed.settings_sha256} seed {seed}"
+        self._settings = hashlib.sha256(settings.encode()).hexdigest()
         self.undrawn = ""
         self._fitted: Fitted
         self._scorer: Scorer
