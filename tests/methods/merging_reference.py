@@ -14,9 +14,9 @@ def reference(features, graph, config):
       Of every split the two sets of superpixels and the cost.
     """
     members = np.flatnonzero(graph.areas)
-    vectors = unit_rows(
-        graph.weights.astype(float) @ features.reshape(-1, features.shape[-1])
-    )
+    pooled = graph.weights.astype(float) @ features.reshape(-1, features.shape[-1])
+    blocks = np.split(pooled, len(config.request.blocks), axis=1)
+    vectors = unit_rows(np.concatenate([unit_rows(x) for x in blocks], axis=1))
     objects, opened = divided(vectors, graph, config)
     groups = np.zeros(len(graph.areas), int)
     for group, superpixels in enumerate(objects):
