@@ -60,7 +60,7 @@ def seeded(config: Any, num_seeds: int) -> dict[int, Any]:
         return {seed: dataclasses.replace(config, seed=seed) for seed in seeds}
     if num_seeds > 1:
         raise RunError(
-            f"expected a method with a seed, of which {num_seeds} runs can be averaged, "
+            f"expected a method with a seed to average over {num_seeds} runs, "
             "but this one finds the same in every run; leave num_seeds out."
         )
     return {0: config}
