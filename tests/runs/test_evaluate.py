@@ -12,6 +12,7 @@ from small_runs import CONFIG
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.datasets.views import CroppedSource
+from uhseg_jax.methods import region_merging
 from uhseg_jax.metrics import boundary, overlap, regions, scales
 from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.matching import ImageMatchingState, match_image
@@ -19,7 +20,7 @@ from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scoring, gallery
 from uhseg_jax.refinement.labels import resize_labels
 from uhseg_jax.runs import hosts
-from uhseg_jax.runs.evaluate import evaluate
+from uhseg_jax.runs.evaluate import evaluate, seeded
 from uhseg_jax.runs.record import RunError
 from uhseg_jax.taxonomy import Taxonomy
 
@@ -347,6 +348,16 @@ def test_a_stopped_evaluation_goes_on_and_ends_the_same(
     assert_same_files(parts, whole)
     with pytest.raises(RunError, match=r"scoring\.crop"):
         evaluate(segmenter, Shapes(), parts, scoring=Scoring("hungarian", crop=41))
+
+
+def test_only_methods_with_a_seed_have_several():
+    assert (
+        [x.seed for x in seeded(CONFIG, 2).values()] == [0, 1] == [*seeded(CONFIG, 2)]
+    )
+    config = region_merging.default()
+    assert seeded(config, 1) == {0: config}
+    with pytest.raises(RunError, match="to average over 2 runs"):
+        seeded(config, 2)
 
 
 def test_scores_of_other_settings_or_images_are_not_mixed(segmenter, tmp_path):
