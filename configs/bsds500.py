@@ -11,17 +11,17 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
-from uhseg_jax.methods import recursive_spectral
+from uhseg_jax.methods import region_merging
 
 
 def get_config() -> ConfigDict:
-    parameters = dataclasses.asdict(recursive_spectral.two_way())
+    parameters = dataclasses.asdict(region_merging.default())
     return ConfigDict(
         {
             "dataset": "bsds500",
             "split": "val",
             "model": "dinov2_vits14_focus",
-            "method": "recursive_spectral",
+            "method": "region_merging",
             "parameters": parameters,
         }
     )

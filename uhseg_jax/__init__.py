@@ -1,7 +1,8 @@
 """Unsupervised hierarchical image segmentation in JAX.
 
 A photograph goes in; a tree of nested regions comes out, found from the features of a
-self-supervised backbone by recursive spectral clustering, without labels or training.
+self-supervised backbone by spectral clustering and region merging, without labels or
+training.
 """
 
 from uhseg_jax.api import extract_features, segment, segment_features

@@ -24,7 +24,7 @@ from tests.small_runs import PRESET, photograph
 from uhseg_jax.cli import segment
 
 _COSTS = 1e-5  # by which costs may differ where sums have another order
-_REFINE = "--refine=pamr,crf"  # what users get
+_REFINE = "--refine=pamr,crf"  # the costliest
 _FLAGS = (*(x for x in PRESET if "refine" not in x), _REFINE, "--grid=30")
 _IMAGES = 5
 

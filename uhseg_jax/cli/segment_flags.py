@@ -25,14 +25,15 @@ _FLAGS: list[flags.Flag] = [
     ("list", "format", list(DEFAULT_FORMATS), f"What to write. {formats_help()}"),
     ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png."),
     ("integer", "max_regions", None,
-     "At most so many leaves in a tree. As many as are found by default.",
+     "At most so many leaves in a tree. By default the method's: 128, or as many as "
+     "are found.",
      {"lower_bound": 1}),
     ("string", "grid", None,
      "Patches along a side, or ROWSxCOLUMNS, of the image that the model sees; results "
-     "keep the size of the image. By default the method's: 60, or 37 for attention; of "
-     "a diffusion model, the size it was trained on."),
+     "keep the size of the image. By default the method's: 37, but 60 for features in "
+     "the papers' methods; of a diffusion model, the size it was trained on."),
     ("multi_string", "config", [],
-     "A parameter of the method, as in --config.contrast=4"),
+     "A parameter of the method, as in --config.max_ncut=0.4"),
     ("bool", "overwrite", False,
      "Segment again what is done, and replace results of other settings and files of "
      "the same names that no run wrote."),
