@@ -29,7 +29,6 @@ DAMAGED, HUGE = 66, 67  # first bytes of images that cannot be prepared
 @dataclasses.dataclass(frozen=True)
 class Config:
     request: PatchRequest = PatchRequest(grid=6)
-    seed: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

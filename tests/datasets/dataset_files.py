@@ -84,10 +84,25 @@ def write_paired(name: str, root: Path) -> Truth:
         image(root / images.format(stem))
         palette = name.startswith("mapillary")
         mask(root / masks.format(stem), some_ids(ids), palette=palette)
-    if name == "cityscapes":  # other maps lie beside those that are read
-        other = "gtFine/val/bonn/bonn_000001_gtFine_labelTrainIds.png"
-        mask(root / other, some_ids([0]))
     return {stem: some_ids(ids) for stem, ids in truth.items()}
+
+
+def cityscapes(root: Path) -> Truth:
+    truth = write_paired("cityscapes", root)
+    # Other maps lie beside those that are read.
+    stem = str(root / "gtFine/val/bonn/bonn_000001_gtFine")
+    mask(Path(f"{stem}_labelTrainIds.png"), some_ids([0]))
+    # Road, a bicycle, void, a group of persons, two cars; without the map, nothing.
+    ids = some_ids([7, 33002, 4, 24, 26000, 26001], np.uint16)
+    mask(Path(f"{stem}_instanceIds.png"), ids)
+    bonn, ulm = truth
+    objects = np.resize([0, 3, -1, -1, 1, 2], ids.shape)
+    return {
+        bonn: truth[bonn],
+        f"{bonn} instances": objects,
+        ulm: truth[ulm],
+        f"{ulm} instances": np.full(ids.shape, -1),
+    }
 
 
 def voc2012(root: Path) -> Truth:
@@ -197,7 +212,15 @@ WRITERS: dict[str, Callable[[Path], Truth]] = {
     **{
         writer.__name__: writer
         for writer in (
-            *(bsds500, coco, kitti_step, part_image_net158, pascal_part, voc2012),
+            *(
+                bsds500,
+                cityscapes,
+                coco,
+                kitti_step,
+                part_image_net158,
+                pascal_part,
+                voc2012,
+            ),
         )
     },
 }

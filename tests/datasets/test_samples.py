@@ -114,6 +114,14 @@ def test_images_and_masks_are_those_of_the_files(
     folder = shared / "data" / sample
     require_same(source, folder, image, mask)
     assert len(source) == len(list(folder.glob(mask.format("**/*"))))
+    if name == "cityscapes":
+        (example,) = source
+        ids = np.array(Image.open(next(folder.glob("**/*_instanceIds.png"))))
+        numbers = np.unique(example.instances)
+        assert numbers.tolist() == list(range(-1, 8))
+        for number, one in enumerate(np.unique(ids[ids >= 1000]), start=1):
+            np.testing.assert_array_equal(example.instances == number, ids == one)
+        np.testing.assert_array_equal(example.instances < 0, example.labels < 7)
     if name.startswith("mapillary"):
         flat = source.taxonomy.flat()
         shown = np.unique(flat.encode(source[0].labels))

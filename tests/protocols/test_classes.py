@@ -10,7 +10,7 @@ from trees import random_tree
 
 from uhseg_jax.datasets.source import Example
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.metrics import boundary, regions, scales, states
+from uhseg_jax.metrics import average_recall, boundary, regions, scales, states
 from uhseg_jax.protocols import Scorer, Scoring
 from uhseg_jax.protocols.annotators import AnnotatorScorer
 from uhseg_jax.taxonomy import Taxonomy
@@ -48,7 +48,7 @@ def nfcovering(labels, instances):
     return np.mean([max(iou(leaf, x) for leaf in leaves) for x in objects])
 
 
-def test_leaves_cover_the_objects_of_a_dataset_that_tells_them_apart():
+def test_objects_are_covered_and_found_where_a_dataset_tells_them_apart():
     source = Objects()
     scorer = Scoring().scorer(source)
     assert isinstance(scorer, Scorer)
@@ -68,12 +68,24 @@ def test_leaves_cover_the_objects_of_a_dataset_that_tells_them_apart():
     for resolution, scores in expected.items():
         found = metrics[f"{resolution}/nfcovering"]
         assert found == pytest.approx(np.mean(scores), abs=1e-11)
+    found = [
+        average_recall.score_image(result(i).tree, source[i].instances)
+        for i in range(2)
+    ]
+    total = average_recall.AverageRecallState.empty()
+    for image in found:
+        total = total.update(image)
+    recalls = {f"full/{name}": value for name, value in total.compute().items()}
+    assert {"full/ar_10", "full/ar_all", "full/ar_1000_small"} < set(recalls)
+    ours = {name: x for name, x in metrics.items() if "ar_1" in name or "ar_a" in name}
+    assert ours == pytest.approx(recalls, nan_ok=True)
     # An image prepared before its objects were told apart counts elsewhere only.
     old = dataclasses.replace(source[0], instances=None)
     state, row = scorer.score(result(0), old)
-    assert "full/nfcovering" not in row
+    assert not {"full/nfcovering", "full/ar_10"} & set(row)
     mixed = scorer.compute(states.merge_all([*parts, state]))
     assert mixed["full/nfcovering"] == metrics["full/nfcovering"]
+    assert mixed["full/ar_10"] == metrics["full/ar_10"]
     assert (mixed["images"], mixed["skipped"]) == (3, 0)
 
 
@@ -84,7 +96,7 @@ def test_without_objects_the_scores_are_those_of_classes():
 
     scorer = Scoring().scorer(Plain())
     metrics = scorer.compute(scorer.score(result(0), Plain()[0])[0])
-    assert "full/nfcovering" not in metrics
+    assert not {"full/nfcovering", "full/ar_10"} & set(metrics)
     _, row = Scoring().scorer(Objects()).score(result(0), Objects()[0])
     assert row["full/nmcovering"] == pytest.approx(metrics["full/nmcovering"])
 

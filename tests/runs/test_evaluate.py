@@ -3,6 +3,7 @@ import dataclasses
 import json
 import shutil
 
+import block_method
 import numpy as np
 import pytest
 from PIL import Image
@@ -234,6 +235,19 @@ def test_the_worst_and_best_images_are_drawn(segmenter, whole, tmp_path):
     worst.write_bytes((again / "images" / "worst-2.png").read_bytes())  # of another
     evaluate(segmenter, Shapes(), again)
     assert contents(again) == contents(whole)
+
+
+def test_a_method_without_a_seed_is_scored_once(tmp_path):
+    metrics = evaluate(block_method.segmenter(), Shapes(2), tmp_path)
+    assert metrics["images"] == 2
+    assert not list(tmp_path.glob("seed-*"))
+    with pytest.raises(ValueError, match="expected num_seeds=1"):
+        evaluate(
+            block_method.segmenter(),
+            Shapes(2),
+            tmp_path / "again",
+            scoring=Scoring(num_seeds=2),
+        )
 
 
 @pytest.mark.parametrize("num_seeds", [1, 2])

@@ -57,11 +57,11 @@ def _run(argv: Sequence[str]) -> int:
         config=experiment.parameters,
         refinement=flags.refinement_of(values, method=experiment.method),
     )
-    first = min(seeded(segmenter.config, scoring.num_seeds))
+    seeds = list(seeded(segmenter.config, scoring.num_seeds))
     passes = segmenter.method.passes
     share = len(hosts.share().of(len(source)))
     of_seed = len(passes) * len(source) + share
-    total = scoring.num_seeds * of_seed
+    total = len(seeds) * of_seed
     with terminal.Bar(total) as bar:
 
         def on_image(
@@ -69,7 +69,7 @@ def _run(argv: Sequence[str]) -> int:
         ) -> None:
             shown = (f"{key} {scores[key]:.3f}" for key in _SHOWN if key in scores)
             before = passes.index(stage) if stage in passes else len(passes)
-            finished = (seed - first) * of_seed + before * len(source) + done
+            finished = seeds.index(seed) * of_seed + before * len(source) + done
             bar.move(finished, ", ".join(shown) or stage)
 
         metrics = evaluate(

@@ -83,7 +83,8 @@ class Example:
       annotations: where several people annotated the image, ``[a, H, W]``: the region
         of every pixel by each of them (BSDS500), of which ``labels`` is the first.
       instances: where single objects are told apart, ``[H, W]``: ids from 1, 0 where
-        there is none, -1 where a pixel does not count (COCO, KITTI-STEP, Pascal-Part).
+        there is none, -1 where a pixel does not count (COCO,
+        Cityscapes, KITTI-STEP, Pascal-Part).
     """
 
     name: str

@@ -30,15 +30,16 @@ the size of the image.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 
 from uhseg_jax.backbones import PatchRequest
-from uhseg_jax.hierarchy import cuts, grow, merges, two_way
+from uhseg_jax.hierarchy import cuts, grow, merges, pruning, two_way
 from uhseg_jax.hierarchy.agglomerate import agglomerate, squared_distances
-from uhseg_jax.hierarchy.merge_tree import levels_of, tree_of
+from uhseg_jax.hierarchy.merge_tree import MergeTree, levels_of, tree_of
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.methods.checks import check_lengths
 from uhseg_jax.methods.method import ImageMethod
@@ -51,7 +52,7 @@ from uhseg_jax.superpixels import (
     graph_of_patches,
     superpixels_of,
 )
-from uhseg_jax.types import Array, Float, Int, Pixels
+from uhseg_jax.types import Array, Bool, Float, Int, Pixels
 from uhseg_jax.validators import (
     NON_NEGATIVE,
     POSITIVE,
@@ -63,8 +64,8 @@ from uhseg_jax.validators import (
 
 __all__ = ["METHOD", "Config", "Output", "default", "prepare", "segment"]
 
-# Regions whose merge costs less are alike but for rounding, and make no split.
-_NO_HEIGHT = 1e-5
+# Regions whose dissimilarity is no larger are alike but for rounding: no split.
+_ALIKE = 1e-5
 _MAX_DEPTH = 64  # of the cuts; a guard only
 
 
@@ -96,20 +97,20 @@ class Config(Validated):
       ValueError: a field is out of its range; the message names it.
     """
 
-    request: PatchRequest = PatchRequest(grid=37, blocks=(-4, -1))
+    request: PatchRequest = PatchRequest(grid=37, blocks=(-6, -4, -2, -1))
     superpixels: Annotated[
         SuperpixelConfig,
         Validator("a SuperpixelConfig or its fields", _superpixel_config),
-    ] = SuperpixelConfig(contrast_scales=(1.5,))
+    ] = SuperpixelConfig(contrast_scales=(1.5, 2.0, 3.0))
     color_weight: Annotated[float, NON_NEGATIVE] = 1.0
-    edge_weight: Annotated[float, NON_NEGATIVE] = 0.1
+    edge_weight: Annotated[float, NON_NEGATIVE] = 0.2
     area_exponent: Annotated[float, NON_NEGATIVE] = 0.1
     num_condensed: Annotated[int, integer(1)] = 200
     contrast: Annotated[float, POSITIVE] = 10.0
     max_ncut: Annotated[float, SHARE] = 0.28
     apart_height: Annotated[float, NON_NEGATIVE] = 0.5
-    height_scale: Annotated[float, POSITIVE] = 0.4
-    max_regions: Annotated[int, integer(1)] = 64
+    height_scale: Annotated[float, POSITIVE] = 0.75
+    max_regions: Annotated[int, integer(1)] = 128
 
 
 def default() -> Config:
@@ -124,7 +125,7 @@ class Output:
     Attributes:
       tree: the regions on the patch grid, where every patch has the leaf of the
         superpixel at its centre; a leaf may hold no centre.
-      leaves: int32 ``[n]``, leaf of every superpixel, 0 for padding.
+      leaves: int32 ``[n]``, leaf of every superpixel; the root for padding.
     """
 
     tree: RegionTree
@@ -147,26 +148,43 @@ def segment(
 
     Args:
       features: of the patches, of any length.
-      config: the parameters; ``request`` and ``superpixels`` are not used.
-      graph: the superpixels of the image, of `prepare`; None: every patch is one, of no
-        colour.
+      config: the parameters; ``superpixels`` is not used.
+      graph: the superpixels of the image, of `prepare`; the features are then those of
+        ``config.request``, several blocks side by side. None: every patch is a
+        superpixel, of no colour.
     """
     h, w, d = features.shape
     flat = features.reshape(h * w, d)
     if graph is None:
-        graph, pooled = graph_of_patches((h, w)), flat
+        graph, vectors = graph_of_patches((h, w)), numerics.normalize_rows(flat)
     else:
         pooled = numerics.matmul(jnp.asarray(graph.weights), flat)
-    vectors = numerics.normalize_rows(pooled)
-    areas = jnp.asarray(graph.areas)
+        vectors = _normalize_blocks(pooled, len(config.request.blocks))
+    merge = _merging(vectors, graph, config)
+    groups, cut_nodes = _objects(vectors, jnp.asarray(graph.areas), merge(), config)
+    merged = merge(groups=groups, group_levels=levels_of(cut_nodes))
+    tree = _tree(merged, _costs(merged, cut_nodes, config), config.max_regions)
+    return Output(tree.tree(tree.leaves[jnp.asarray(graph.patches)]), tree.leaves)
 
-    distances = squared_distances(vectors, areas)
-    distances += config.color_weight * squared_distances(
-        jnp.asarray(graph.colors), areas
-    )
-    merge = functools.partial(
+
+def _normalize_blocks(
+    pooled: Float[Array, "n d"], num_blocks: int
+) -> Float[Array, "n d"]:
+    """Rows of unit length, to which the features of every block add as much."""
+    n, d = pooled.shape
+    blocks = pooled.reshape(n * num_blocks, d // num_blocks)
+    return numerics.normalize_rows(numerics.normalize_rows(blocks).reshape(n, d))
+
+
+def _merging(
+    vectors: Float[Array, "n d"], graph: SuperpixelGraph, config: Config
+) -> Callable[..., merges.Merges]:
+    """Agglomeration by d, in groups or without any; see `agglomerate`."""
+    areas = jnp.asarray(graph.areas)
+    colors = squared_distances(jnp.asarray(graph.colors), areas)
+    return functools.partial(
         agglomerate,
-        distances,
+        squared_distances(vectors, areas) + config.color_weight * colors,
         areas,
         jnp.asarray(graph.edges),
         jnp.asarray(graph.lengths),
@@ -175,46 +193,43 @@ def segment(
         exponent=config.area_exponent,
     )
 
-    # Objects.
-    num_condensed = min(config.num_condensed, areas.shape[0])
-    regions, _ = merges.flat_regions(merge(), num_condensed)
-    weights = _condensed_weights(vectors, areas, regions, num_condensed, config)
-    objects = grow.grow(
+
+def _objects(
+    vectors: Float[Array, "n d"],
+    areas: Float[Array, " n"],
+    merged: merges.Merges,
+    config: Config,
+) -> tuple[Int[Array, " n"], cuts.Nodes]:
+    """Divides the whole by two-way normalised cuts between regions.
+
+    Args:
+      vectors: of the superpixels.
+      areas: their shares of the image; 0 for padding.
+      merged: merges without groups, the last of which are undone for the regions.
+      config: the parameters.
+
+    Returns:
+      The leaf that every superpixel belongs to, 0 for padding, and the cuts' nodes.
+    """
+    num_regions = min(config.num_condensed, areas.shape[0])
+    regions, count = merges.flat_regions(merged, num_regions)
+    weights, are_alike = _condensed_weights(
+        vectors, areas, regions, num_regions, config
+    )
+    found = grow.grow(
         jax.random.key(0),  # of Lanczos' method, where regions are many
         weights,
-        jnp.zeros((num_condensed,), bool).at[_drop(regions)].set(True, mode="drop"),
-        functools.partial(two_way.by_two_way_ncut, max_ncut=config.max_ncut),
+        jnp.arange(num_regions) < count,
+        functools.partial(
+            two_way.by_two_way_ncut,
+            max_ncut=jnp.where(are_alike, 0.0, config.max_ncut),
+        ),
         max_depth=_MAX_DEPTH,
         max_children=2,
     )
-    nodes = cuts.Nodes(
-        objects.parents, objects.depths, objects.costs, objects.num_nodes
-    )
-
-    # Parts.
-    groups = jnp.where(regions < 0, 0, objects.leaves[regions])
-    merged = merge(groups=groups, group_levels=levels_of(nodes))
-
-    # One tree.
-    whole = tree_of(merged, _costs(merged, nodes, config), max_regions=areas.shape[0])
-    tree = whole.tree(whole.leaves[None, :]).prune(num_regions=config.max_regions)
-    leaves = jnp.where(merged.members, tree.labels[0], 0)
-    size = min(2 * config.max_regions, 2 * areas.shape[0]) - 1
-    return Output(
-        RegionTree(
-            labels=leaves[jnp.asarray(graph.patches)],
-            parents=tree.parents[:size],
-            num_nodes=tree.num_nodes,
-            depths=tree.depths[:size],
-            costs=tree.costs[:size],
-        ),
-        leaves,
-    )
-
-
-def _drop(regions: Int[Array, " n"]) -> Int[Array, " n"]:
-    """Padding's -1 as an index beyond every array, for scatters that drop it."""
-    return jnp.where(regions < 0, regions.shape[0], regions)
+    groups = jnp.where(merged.members, found.leaves[regions], 0)
+    nodes = cuts.Nodes(found.parents, found.depths, found.costs, found.num_nodes)
+    return groups, nodes
 
 
 def _condensed_weights(
@@ -223,8 +238,12 @@ def _condensed_weights(
     regions: Int[Array, " n"],
     num_regions: int,
     config: Config,
-) -> Float[Array, "m m"]:
-    """Weights between regions, summed over their superpixels; zero diagonal."""
+) -> tuple[Float[Array, "m m"], Bool[Array, ""]]:
+    """Weights between regions, summed over their superpixels; zero diagonal.
+
+    And whether all superpixels are alike but for rounding, which the stretch would
+    make much of.
+    """
     members = areas > 0
     both = jnp.outer(members, members)
     cosines = numerics.matmul(vectors, vectors.T)
@@ -236,16 +255,18 @@ def _condensed_weights(
     membership = jax.nn.one_hot(regions, num_regions, dtype=areas.dtype)
     condensed = numerics.matmul(membership.T, numerics.matmul(fine, membership))
     condensed = (condensed + condensed.T) / 2
-    return condensed * (1 - jnp.eye(num_regions, dtype=areas.dtype))
+    condensed *= 1 - jnp.eye(num_regions, dtype=areas.dtype)
+    return condensed, 2 * spread <= _ALIKE  # |f_p - f_q|^2 is twice 1 - c_pq
 
 
 def _costs(
     merged: merges.Merges, nodes: cuts.Nodes, config: Config
 ) -> Float[Array, " t"]:
     """Cost of the split that undoes each merge; inf where nothing is to be divided."""
-    raised = config.apart_height * (merged.stages == merges.APART)
-    cost = jnp.exp(-(merged.heights + raised) / config.height_scale)
-    cost = jnp.where(merged.heights > _NO_HEIGHT, cost, jnp.inf)
+    raised = jnp.where(merged.stages == merges.APART, config.apart_height, 0.0)
+    heights = merged.heights + raised.astype(merged.heights.dtype)
+    cost = jnp.exp(-heights / config.height_scale)
+    cost = jnp.where(heights > _ALIKE, cost, jnp.inf)
 
     # The level of groups says when the cut between them is opened (`levels_of`).
     n = nodes.parents.shape[0]
@@ -256,6 +277,29 @@ def _costs(
     by_level = jnp.zeros((n + 2,), cost.dtype).at[levels].set(of_cuts, mode="drop")
     level = jnp.clip(merged.heights, 0, n + 1).astype(jnp.int32)
     return jnp.where(merged.stages == merges.GROUPS, by_level[level], cost)
+
+
+def _tree(
+    merged: merges.Merges, costs: Float[Array, " t"], max_regions: int
+) -> MergeTree:
+    """Undoes merges, the lowest cost first, each after those above it.
+
+    Padding has the root as its leaf.
+    """
+    most = min(max_regions, merged.members.shape[0])
+    whole = tree_of(merged, costs, max_regions=merged.members.shape[0])
+    nodes, numbers = pruning.prune(
+        cuts.Nodes(whole.parents, whole.depths, whole.costs, whole.num_nodes),
+        most,
+        kind="num_regions",
+    )
+    return MergeTree(
+        leaves=jnp.where(merged.members, numbers[whole.leaves], cuts.ROOT),
+        parents=nodes.parents[: 2 * most - 1],
+        depths=nodes.depths[: 2 * most - 1],
+        costs=nodes.costs[: 2 * most - 1],
+        num_nodes=nodes.num_nodes,
+    )
 
 
 METHOD = ImageMethod(

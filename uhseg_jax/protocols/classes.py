@@ -8,7 +8,8 @@ from scipy import ndimage
 from uhseg_jax.datasets.source import Example, Source
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.metrics import boundary
+from uhseg_jax.metrics import average_recall, boundary
+from uhseg_jax.metrics.average_recall import AverageRecallState
 from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.instances import InstanceState, nfcovering
 from uhseg_jax.metrics.overlap import OverlapState
@@ -43,6 +44,7 @@ class Scores:
       nested: against its hierarchy; None where the classes are flat.
       instances: of the leaves, against single objects; None where the dataset does not
         tell them apart.
+      recall: of the nodes as proposals for objects; None there and on the grid.
       boundaries: of cuts of the trees against those between classes; None where that
         was not asked for.
     """
@@ -50,11 +52,12 @@ class Scores:
     flat: OverlapState
     nested: TreeOverlapState | None
     instances: InstanceState | None
+    recall: AverageRecallState | None
     boundaries: BoundaryState | None
 
     def compute(self) -> dict[str, float]:
         """Flat keys in fractions of 1; see the states."""
-        others = (self.nested, self.instances, self.boundaries)
+        others = (self.nested, self.instances, self.recall, self.boundaries)
         found = [state.compute() for state in others if state is not None]
         if self.boundaries is not None:
             found.append(by_number("boundary_f", self.boundaries.f_measures()))
@@ -69,7 +72,8 @@ class ClassScorer:
 
     Args:
       taxonomy: what the ids in the labels are.
-      instances: score single objects as well; images without them are left out there.
+      instances: score single objects as well, by the leaves that cover them best and,
+        at full size, by average recall; images without them are left out there.
       boundaries: score boundaries at full size as well, as BSDS does; slow.
     """
 
@@ -124,12 +128,15 @@ class ClassScorer:
 
     def _nothing(self, resolution: str) -> Scores:
         hierarchy = self._hierarchy
-        edges = self._boundaries and resolution == "full"
+        is_full = resolution == "full"
         return Scores(
             OverlapState.empty(self._classes.num_classes),
             None if hierarchy is None else TreeOverlapState.empty(len(hierarchy.names)),
             InstanceState.empty() if self._instances else None,
-            BoundaryState.empty(len(NUM_REGIONS)) if edges else None,
+            AverageRecallState.empty() if self._instances and is_full else None,
+            BoundaryState.empty(len(NUM_REGIONS))
+            if self._boundaries and is_full
+            else None,
         )
 
     def _score_at(
@@ -141,7 +148,8 @@ class ClassScorer:
     ) -> tuple[Scores, dict[str, float]]:
         image = score_flat(tree, classes, num_classes=self._classes.num_classes)
         flat, row = nothing.flat.update(image), image.row()
-        nested, instances, edges = nothing.nested, nothing.instances, nothing.boundaries
+        nested, edges = nothing.nested, nothing.boundaries
+        instances, recall = nothing.instances, nothing.recall
         if edges is not None and not image.is_empty:
             matched = boundary.score_stack(cut_stack(tree), [_without_void(classes)])
             edges = edges.update(matched)
@@ -154,7 +162,11 @@ class ClassScorer:
             covering = nfcovering(np.asarray(tree.labels), objects)
             instances = instances.update(covering)
             row["nfcovering"] = covering
-        return Scores(flat, nested, instances, edges), row
+        if recall is not None and objects is not None:
+            found = average_recall.score_image(tree, objects)
+            recall = recall.update(found)
+            row |= found.row()
+        return Scores(flat, nested, instances, recall, edges), row
 
 
 def _scorer(source: Source, *, boundaries: bool) -> ClassScorer | AnnotatorScorer:

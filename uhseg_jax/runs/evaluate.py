@@ -60,8 +60,8 @@ def seeded(config: Any, num_seeds: int) -> dict[int, Any]:
         return {seed: dataclasses.replace(config, seed=seed) for seed in seeds}
     if num_seeds > 1:
         raise RunError(
-            f"expected a method with a seed to average over {num_seeds} runs, "
-            "but this one finds the same in every run; leave num_seeds out."
+            f"expected a method with a seed, of which {num_seeds} runs can be "
+            "averaged, but this one finds the same in every run; leave num_seeds out."
         )
     return {0: config}
 
@@ -80,9 +80,9 @@ def evaluate(
     """Scores a method on a dataset.
 
     Stopped at any moment, the same call goes on where it was and ends in the same
-    scores. Writes ``metrics.json``, ``per_image.csv``, ``leave_one_out.csv`` (for
-    every image the scores of all the others, see `runs.compare`) and, in ``images``,
-    the worst and best with their ground truth; where several seeds are averaged, in
+    scores. Writes ``metrics.json``, ``per_image.csv``, ``leave_one_out.csv`` (for every
+    image the scores of all the others, see `runs.compare`) and, in ``images``, the
+    worst and best with their ground truth; where several seeds are averaged, in
     ``seed-N`` for each. Files of these names that no evaluation wrote are replaced if
     ``overwrite`` says so, and never deleted otherwise. Copies of its files under other
     names are neither read nor deleted.
