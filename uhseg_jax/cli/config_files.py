@@ -3,9 +3,10 @@
 import dataclasses
 import importlib.util
 import os
+import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from ml_collections import ConfigDict
 
@@ -144,6 +145,8 @@ def freeze(parameters: Mapping[str, Any] | ConfigDict, cls: type) -> Any:
         )
 
     def frozen(kind: Any, value: Any) -> Any:
+        if typing.get_origin(kind) is Annotated:
+            kind = typing.get_args(kind)[0]
         if dataclasses.is_dataclass(kind) and isinstance(value, (Mapping, ConfigDict)):
             return freeze(value, kind)  # type: ignore[arg-type]
         return tuple(value) if isinstance(value, (list, tuple)) else value
