@@ -66,15 +66,17 @@ def test_every_stage_of_an_image_can_be_timed(tmp_path):
     image = tmp_path / "image.png"
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     Image.fromarray(pixels).save(image)
-    calls = stages.stages(segmenter, image, tmp_path, published=release)
+    calls = stages.stages(segmenter, image, tmp_path, published=release, anchor=CONFIG)
     timings = timing.measure(calls, repeats=1)
     assert list(timings) == [
         "decode",
         "forward",
         "cut",
-        "cut, published rule",
         "refine",
         "export",
+        "whole",
+        "cut, published rule",
+        "whole, recursive_spectral",
     ]
     for name in ("image.npz", "image.png", "coco.json", "index.html"):
         assert (tmp_path / name).stat().st_size > 0

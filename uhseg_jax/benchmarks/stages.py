@@ -12,6 +12,7 @@ import scipy.linalg
 from uhseg_jax import backbones, export, images, methods
 from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.spectral import affinity, eigen
 from uhseg_jax.types import Array, Float
 
@@ -26,6 +27,7 @@ def stages(
     scratch: Path,
     *,
     published: recursive_spectral.Config | None = None,
+    anchor: recursive_spectral.Config | None = None,
 ) -> Calls:
     """Every stage of one image as a call of its own, on what the one before gave.
 
@@ -35,10 +37,14 @@ def stages(
       scratch: an existing folder to write to.
       published: parameters of the stage "cut, published rule", of recursive spectral
         segmentation; None for the release's.
+      anchor: parameters of the recursive spectral segmentation that the whole is
+        paired with; None for our two-way cuts.
 
     Returns:
-      decode, prepare (of methods that want the pixels), forward, cut, cut by the
-      published rule (on a Vision Transformer's tokens), refine, export.
+      decode, prepare (of methods that want the pixels), forward, cut, refine, export;
+      the whole from pixels to regions; and, on a Vision Transformer, cut by the
+      published rule and the whole of recursive spectral segmentation with refined
+      borders.
     """
     pixels = images.read_image(image)
     features = segmenter.features([pixels])
@@ -46,13 +52,21 @@ def stages(
     prepared = segmenter.prepare(pixels, shape)
     grid = jax.device_get(segmenter.trees(features, [prepared]))[0]
     tree = segmenter.refine(grid, features[0], pixels, prepared)
-    published_rule: Calls = {}
+    rivals: Calls = {}
     rule = published or recursive_spectral.release()
     if backbones.can_answer(segmenter.backbone.spec, rule.request):
-        method = methods.METHODS.find("recursive_spectral")
-        release = dataclasses.replace(segmenter, method=method, config=rule)
-        tokens = release.features([pixels])
-        published_rule["cut, published rule"] = lambda: release.trees(tokens)
+        spectral = dataclasses.replace(
+            segmenter,
+            method=methods.METHODS.find("recursive_spectral"),
+            config=rule,
+            refinement=Refinement(),
+        )
+        tokens = spectral.features([pixels])
+        rivals["cut, published rule"] = lambda: spectral.trees(tokens)
+        two_way = dataclasses.replace(
+            spectral, config=anchor or recursive_spectral.two_way()
+        )
+        rivals["whole, recursive_spectral"] = lambda: two_way([pixels])[0].tree.labels
 
     def write_files() -> None:
         options = export.ExportOptions()
@@ -68,9 +82,10 @@ def stages(
         **preparation,
         "forward": lambda: segmenter.features([pixels]),
         "cut": lambda: segmenter.trees(features, [prepared]),
-        **published_rule,
         "refine": lambda: segmenter.refine(grid, features[0], pixels, prepared),
         "export": write_files,
+        "whole": lambda: segmenter([pixels])[0].tree.labels,
+        **rivals,
     }
     return calls
 
