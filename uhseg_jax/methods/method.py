@@ -168,7 +168,8 @@ class Method(abc.ABC):
             raise ValueError(
                 f"method {self.name!r} expects a config of type "
                 f"{self.config.__module__}.{self.config.__qualname__}, but got "
-                f"{type(config).__name__}."
+                f"{type(config).__module__}.{type(config).__qualname__}; name the "
+                "method that the config belongs to."
             )
         return config
 
