@@ -205,7 +205,7 @@ def test_a_batch_of_features_is_its_images_one_by_one():
 @pytest.mark.slow
 def test_jit_and_vmap_equal_eager():
     scenes = [scene(seed) for seed in range(2)]
-    features = np.stack([x for _, x in scenes])
+    features = jnp.asarray(np.stack([x for _, x in scenes]))
     graphs = [region_merging.prepare(x, (6, 6), CONFIG).graph for x, _ in scenes]
 
     def segment(features, graph):
@@ -233,3 +233,16 @@ def test_other_transformers_serve_and_diffusion_models_are_refused():
     assert len(np.unique(tree.labels)) == CONFIG.max_regions
     with pytest.raises(ValueError, match="diffusion_walk"):
         uhseg_jax.segment(image, **options, model="sd_test")
+
+
+@pytest.mark.slow
+def test_many_patches_are_taken_in_blocks():
+    features = np.zeros((100, 60, 4), np.float32)
+    features[:40, :, 0], features[40:, :, 1] = 1, 1
+    config = dataclasses.replace(CONFIG, max_regions=4)
+    tree = uhseg_jax.segment_features(features, method="region_merging", config=config)
+    cut = tree.cut(num_regions=2)
+    assert cut.shape == (100, 60)
+    # One row of blocks holds patches of both halves at the most.
+    assert len(np.unique(cut[:39])) == len(np.unique(cut[42:])) == 1
+    assert cut[0, 0] != cut[-1, 0]

@@ -67,6 +67,7 @@ __all__ = ["METHOD", "Config", "Output", "default", "prepare", "segment"]
 # Regions whose dissimilarity is no larger are alike but for rounding: no split.
 _ALIKE = 1e-5
 _MAX_DEPTH = 64  # of the cuts; a guard only
+_MOST_VERTICES = 4096  # of features without an image: memory is that of their square
 
 
 def _superpixel_config(value: Any) -> SuperpixelConfig:
@@ -151,12 +152,15 @@ def segment(
       config: the parameters; ``superpixels`` is not used.
       graph: the superpixels of the image, of `prepare`; the features are then those of
         ``config.request``, several blocks side by side. None: every patch is a
-        superpixel, of no colour.
+        superpixel, of no colour, or blocks of patches are where they are over 4,096.
     """
     h, w, d = features.shape
     flat = features.reshape(h * w, d)
     if graph is None:
-        graph, vectors = graph_of_patches((h, w)), numerics.normalize_rows(flat)
+        graph = graph_of_patches((h, w), _MOST_VERTICES)
+        rows = numerics.normalize_rows(flat)
+        pooled = jax.ops.segment_sum(rows, graph.patches.ravel(), len(graph.areas))
+        vectors = numerics.normalize_rows(pooled)
     else:
         pooled = numerics.matmul(jnp.asarray(graph.weights), flat)
         vectors = _normalize_blocks(pooled, len(config.request.blocks))

@@ -16,7 +16,7 @@ from uhseg_jax.superpixels.gradients import (
     local_contrast,
 )
 from uhseg_jax.superpixels.pooling import mean_colors, patch_weights
-from uhseg_jax.superpixels.watershed import PARTITIONS
+from uhseg_jax.superpixels.watershed import PARTITIONS, lattice
 from uhseg_jax.types import Array, Float, Int, Pixels
 
 __all__ = ["SuperpixelGraph", "Superpixels", "graph_of_patches", "superpixels_of"]
@@ -122,23 +122,29 @@ def _graph(
     )
 
 
-def graph_of_patches(grid: tuple[int, int]) -> SuperpixelGraph:
-    """The graph in which every patch is a superpixel, without any image.
+def graph_of_patches(grid: tuple[int, int], most: int) -> SuperpixelGraph:
+    """The graph of patches alone, without any image: no contrast and no colours.
 
-    All borders have one length and no contrast, and there are no colours.
+    Every patch is a superpixel, or every cell of a coarser lattice where there are too
+    many. ``weights`` are left empty: a superpixel's features are the mean over its
+    patches.
 
     Args:
       grid: patches (rows, columns).
+      most: superpixels at the most.
     """
-    count = grid[0] * grid[1]
-    patches = np.arange(count, dtype=np.int32).reshape(grid)
-    borders = find_borders(patches)
+    h, w = grid
+    rows, columns = grid if h * w <= most else lattice(grid, most)
+    cells = np.arange(h)[:, None] * rows // h * columns + np.arange(w) * columns // w
+    cells = cells.astype(np.int32)
+    borders = find_borders(cells)
+    sizes = np.bincount(cells.ravel())
     return SuperpixelGraph(
-        areas=np.full((count,), 1 / count, np.float32),
-        colors=np.zeros((count, 3), np.float32),
-        weights=np.eye(count, dtype=np.float32),
+        areas=(sizes / cells.size).astype(np.float32),
+        colors=np.zeros((len(sizes), 3), np.float32),
+        weights=np.zeros((len(sizes), 0), np.float32),
         edges=borders.edges,
         lengths=borders.lengths,
         evidence=np.zeros(borders.lengths.shape, np.float32),
-        patches=patches,
+        patches=cells,
     )
