@@ -241,7 +241,7 @@ def test_a_method_without_a_seed_is_scored_once(tmp_path):
     metrics = evaluate(block_method.segmenter(), Shapes(2), tmp_path)
     assert metrics["images"] == 2
     assert not list(tmp_path.glob("seed-*"))
-    with pytest.raises(ValueError, match="expected num_seeds=1"):
+    with pytest.raises(RunError, match="leave num_seeds out"):
         evaluate(
             block_method.segmenter(),
             Shapes(2),
@@ -356,7 +356,7 @@ def test_only_methods_with_a_seed_have_several():
     )
     config = region_merging.default()
     assert seeded(config, 1) == {0: config}
-    with pytest.raises(RunError, match="to average over 2 runs"):
+    with pytest.raises(RunError, match="of which 2 runs"):
         seeded(config, 2)
 
 
