@@ -111,6 +111,7 @@ def test_no_matrix_is_copied_in_the_loop(program):
     assert len(copies) <= 3  # of the three before the loop
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "exponent"), [("ward", 1.0), ("centroid", 0.0)])
 def test_on_a_complete_graph_and_not_compiled_it_is_the_linkage_of_scipy(
     method, exponent

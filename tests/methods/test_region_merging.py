@@ -60,7 +60,13 @@ def partition(labels, members):
     return {frozenset(members[labels[members] == i]) for i in set(labels[members])}
 
 
-@pytest.mark.parametrize("config", [CONFIG, MERGING], ids=["cuts", "no cuts"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(CONFIG, id="cuts"),
+        pytest.param(MERGING, id="no cuts", marks=pytest.mark.slow),
+    ],
+)
 def test_an_independent_implementation_gives_the_same_trees(config):
     segmenter = segmenter_of(config)
     for seed in range(4):
@@ -92,7 +98,13 @@ def test_an_object_in_two_pieces_is_one_region_before_it_is_parted(segmenter):
     assert partition(tree.cut(num_regions=2)[0], members) == wanted
 
 
-@pytest.mark.parametrize("config", [CONFIG, MERGING], ids=["cuts", "no cuts"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(CONFIG, id="cuts"),
+        pytest.param(MERGING, id="no cuts", marks=pytest.mark.slow),
+    ],
+)
 def test_leaves_partition_the_superpixels_and_costs_are_in_range(config):
     segmenter = segmenter_of(config)
     for seed in range(3):
@@ -189,6 +201,7 @@ def test_neighbours_change_nothing_and_no_size_compiles_anew(segmenter):
             jax.tree.map(np.testing.assert_array_equal, one.grid, trees[0].grid)
 
 
+@pytest.mark.slow
 def test_a_batch_of_features_is_its_images_one_by_one():
     batch = np.stack([scene(seed)[1] for seed in range(2)])
     options = {"method": "region_merging", "config": CONFIG}
@@ -227,6 +240,7 @@ def test_features_that_have_no_direction_are_refused(value, words):
         uhseg_jax.segment_features(features, method="region_merging", config=CONFIG)
 
 
+@pytest.mark.slow
 def test_other_transformers_serve_and_diffusion_models_are_refused():
     (image, _), options = scene(0), {"method": "region_merging", "config": CONFIG}
     tree = uhseg_jax.segment(image, **options, model="dinov3_test")
