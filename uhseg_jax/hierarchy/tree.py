@@ -51,8 +51,9 @@ class RegionTree:
       num_nodes: int32 ``[]``, how many of the ``n`` entries are nodes; the rest is
         padding.
       depths: int32 ``[n]``, edges between a node and the root.
-      costs: float32 ``[n]``, normalised cut of a node within its parent's graph,
-        ``cut(S, parent - S) / vol(S)``, in [0, 1]; 0 for the root.
+      costs: float32 ``[n]``, in [0, 1], 0 for the root: normalised cut of a node within
+        its parent's graph, ``cut(S, parent - S) / vol(S)``, or what a method says it is
+        (`methods.region_merging`).
     """
 
     labels: Int[IntArray, "*b h w"]
