@@ -211,7 +211,7 @@ def test_every_method_is_whole():
             assert isinstance(method.preset(preset), method.config)
         with pytest.raises(ValueError, match=", ".join(method.presets)):
             method.preset("best")
-        with pytest.raises(ValueError, match=r"\.Config, but got dict"):
+        with pytest.raises(ValueError, match=r"\.Config, but got builtins.dict"):
             method.resolve_config({"seed": 1})
 
 

@@ -132,7 +132,9 @@ def test_damaged_files_are_made_again(done, photos, is_cut):
         for path in damaged:
             content = path.read_bytes()
             half = len(content) // 2
-            altered = bytes([content[half] ^ 255]) + content[half + 1 :]
+            # More than a header of a zip, of which some bytes mean nothing.
+            altered = bytes(255 - x for x in content[half:][:100])
+            altered += content[half + 100 :]
             path.write_bytes(content[:half] + (b"" if is_cut else altered))
         assert segment(photos, output=done / "out") == 0
         assert contents(done / "out") == good

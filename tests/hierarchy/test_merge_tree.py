@@ -116,6 +116,7 @@ def test_a_graph_of_one_vertex_is_a_tree_of_one_node():
     np.testing.assert_array_equal(labels, [0])
 
 
+@pytest.mark.slow
 def test_groups_merge_as_the_tree_above_them_divides():
     tree = on_device(random_tree(3, height=4, width=6, num_splits=6, max_children=2))
     groups = tree.labels.ravel()

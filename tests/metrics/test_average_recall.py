@@ -123,6 +123,7 @@ def test_masks_that_overlap_and_tie_score_as_in_pycocotools(small_sizes):
     assert state.compute() == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(tree=region_trees())
 def test_the_leaves_as_objects_are_all_found_and_more_proposals_find_no_less(tree):
