@@ -22,6 +22,13 @@ CONFIG = region_merging.Config(
     max_regions=8,
 )
 MERGING = dataclasses.replace(CONFIG, max_ncut=0.0, max_regions=30)
+with_and_without_cuts = pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(CONFIG, id="cuts"),
+        pytest.param(MERGING, id="no cuts", marks=pytest.mark.slow),
+    ],
+)
 OPTIONS = {"method": "region_merging", "model": "dinov2_test"}
 COMPILATION = "/jax/core/compile/backend_compile_duration"
 
@@ -60,13 +67,7 @@ def partition(labels, members):
     return {frozenset(members[labels[members] == i]) for i in set(labels[members])}
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        pytest.param(CONFIG, id="cuts"),
-        pytest.param(MERGING, id="no cuts", marks=pytest.mark.slow),
-    ],
-)
+@with_and_without_cuts
 def test_an_independent_implementation_gives_the_same_trees(config):
     segmenter = segmenter_of(config)
     for seed in range(4):
@@ -98,13 +99,7 @@ def test_an_object_in_two_pieces_is_one_region_before_it_is_parted(segmenter):
     assert partition(tree.cut(num_regions=2)[0], members) == wanted
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        pytest.param(CONFIG, id="cuts"),
-        pytest.param(MERGING, id="no cuts", marks=pytest.mark.slow),
-    ],
-)
+@with_and_without_cuts
 def test_leaves_partition_the_superpixels_and_costs_are_in_range(config):
     segmenter = segmenter_of(config)
     for seed in range(3):

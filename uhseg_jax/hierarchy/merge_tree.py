@@ -3,13 +3,19 @@
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT, Nodes, entry_ranks
+from uhseg_jax.hierarchy.cuts import (
+    NO_PARENT,
+    ROOT,
+    Nodes,
+    entry_ranks,
+    split_costs,
+)
 from uhseg_jax.hierarchy.merges import Merges, doublings, holders
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Float, Int
 
-__all__ = ["MergeTree", "levels_of", "tree_of"]
+__all__ = ["MergeTree", "level_costs", "levels_of", "tree_of"]
 
 
 @pytree_dataclass
@@ -104,6 +110,22 @@ def levels_of(nodes: Nodes) -> Float[Array, "n n"]:
     slots = jnp.where(parents == NO_PARENT, n, parents)
     opened = jnp.full((n,), n, jnp.int32).at[slots].min(entry_ranks(nodes), mode="drop")
     return (n + 1 - opened[common]).astype(nodes.costs.dtype)
+
+
+def level_costs(nodes: Nodes, levels: Float[Array, " t"]) -> Float[Array, " t"]:
+    """Costs of the splits that lie at some levels of `levels_of`.
+
+    Args:
+      nodes: those of the tree that the levels are of.
+      levels: levels; what is none of the tree's has no meaning here either.
+    """
+    n = nodes.parents.shape[0]
+    is_child = nodes.parents != NO_PARENT
+    above = jnp.where(is_child, nodes.parents, ROOT)
+    costs = split_costs(nodes.parents, nodes.costs)[above]
+    slots = jnp.where(is_child, n + 1 - entry_ranks(nodes), n + 2)
+    by_level = jnp.zeros((n + 2,), costs.dtype).at[slots].set(costs, mode="drop")
+    return by_level[jnp.clip(levels, 0, n + 1).astype(jnp.int32)]
 
 
 def _depths(parents: Int[Array, " n"]) -> Int[Array, " n"]:

@@ -39,7 +39,7 @@ import jax.numpy as jnp
 from uhseg_jax.backbones import PatchRequest
 from uhseg_jax.hierarchy import cuts, grow, merges, pruning, two_way
 from uhseg_jax.hierarchy.agglomerate import agglomerate, squared_distances
-from uhseg_jax.hierarchy.merge_tree import MergeTree, levels_of, tree_of
+from uhseg_jax.hierarchy.merge_tree import MergeTree, level_costs, levels_of, tree_of
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.methods.checks import check_lengths
 from uhseg_jax.methods.method import ImageMethod
@@ -271,16 +271,8 @@ def _costs(
     heights = merged.heights + raised.astype(merged.heights.dtype)
     cost = jnp.exp(-heights / config.height_scale)
     cost = jnp.where(heights > _ALIKE, cost, jnp.inf)
-
-    # The level of groups says when the cut between them is opened (`levels_of`).
-    n = nodes.parents.shape[0]
-    entered = cuts.entry_ranks(nodes)
-    above = jnp.where(nodes.parents == cuts.NO_PARENT, cuts.ROOT, nodes.parents)
-    of_cuts = cuts.split_costs(nodes.parents, nodes.costs)[above]
-    levels = jnp.where(nodes.parents == cuts.NO_PARENT, n + 2, n + 1 - entered)
-    by_level = jnp.zeros((n + 2,), cost.dtype).at[levels].set(of_cuts, mode="drop")
-    level = jnp.clip(merged.heights, 0, n + 1).astype(jnp.int32)
-    return jnp.where(merged.stages == merges.GROUPS, by_level[level], cost)
+    of_cuts = level_costs(nodes, merged.heights)
+    return jnp.where(merged.stages == merges.GROUPS, of_cuts, cost)
 
 
 def _tree(

@@ -75,8 +75,7 @@ def superpixels_of(
 ) -> Superpixels:
     """Divides an image into superpixels and measures them.
 
-    One core needs about 0.1 s for 500 x 375 pixels, half of it for the watershed, and
-    below 1 s for 12 megapixels.
+    Half of the time goes into the watershed (`uhseg-benchmark`, stage "prepare").
 
     Args:
       image: uint8 RGB.
