@@ -200,6 +200,9 @@ def test_unknown_names_list_the_known_ones():
         uhseg_jax.segment_features(features(3, 3, 4), method="recursive_spectra")
     with pytest.raises(ValueError, match="dinov2_vits14_focus"):
         uhseg_jax.segment(photo(), model="dinov2_vits15")
+    for function in (uhseg_jax.segment, uhseg_jax.extract_features):
+        with pytest.raises(ValueError, match="dtype must be 'auto', 'float32' or"):
+            function(photo(), model=MODEL, dtype="float16")
 
 
 def test_every_method_is_whole():

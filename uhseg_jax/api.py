@@ -34,6 +34,7 @@ def segment(
     refine: str | Refinement | None = None,
     grid: bool = False,
     checkpoint_dir: str | os.PathLike[str] | None = None,
+    dtype: str = backbones.AUTO,
 ) -> RegionTree:
     """The tree of nested regions of an image.
 
@@ -53,13 +54,15 @@ def segment(
         with all parameters; None for the method's own.
       grid: keep the labels on the patch grid instead of the image's size.
       checkpoint_dir: where converted weights are kept; None for the user's cache.
+      dtype: of the backbone's products: "float32", "bfloat16", or "auto" for the faster
+        one here.
 
     Returns:
       A tree with numpy arrays; labels ``[H, W]``, or ``[h, w]`` with ``grid``.
 
     Raises:
-      ValueError: unknown method, model or refinement, a config of another method, or a
-        request that the model cannot answer.
+      ValueError: unknown method, model, refinement or dtype, a config of another
+        method, or a request that the model cannot answer.
       images.ImageError: the image cannot be read.
       backbones.WeightsError: the weights could not be had.
     """
@@ -69,6 +72,7 @@ def segment(
         config=config,
         refine="none" if grid else refine,
         checkpoint_dir=checkpoint_dir,
+        dtype=dtype,
     )
     found = segmenter([read_image(image)])[0]
     return found.grid if grid else found.tree
@@ -128,6 +132,7 @@ def extract_features(
     normed: bool | None = None,
     image_size: int | tuple[int, int] | None = 840,
     checkpoint_dir: str | os.PathLike[str] | None = None,
+    dtype: str = backbones.AUTO,
 ) -> Float[np.ndarray, "h w d"]:
     """Dense features of an image from any block of a backbone.
 
@@ -141,13 +146,14 @@ def extract_features(
       image_size: side to which the image is resized (aspect ratio not kept), a pair
         (height, width), or None: the image as it is.
       checkpoint_dir: where converted weights are kept; None for the user's cache.
+      dtype: of the backbone's products, as for `segment`; features are float32.
 
     Returns:
       float32 ``[h, w, d]``, one vector for every patch.
 
     Raises:
-      ValueError: unknown model or facet, no such block, or a side that the patch does
-        not divide.
+      ValueError: unknown model, facet or dtype, no such block, or a side that the
+        patch does not divide.
       images.ImageError: the image cannot be read.
       backbones.WeightsError: the weights could not be had.
     """
@@ -172,7 +178,9 @@ def extract_features(
             "diffusion model, which has self-attention "
             "(`uhseg_jax.backbones.self_attention_maps`)."
         )
-    backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
+    backbone = backbones.load_backbone(
+        model, checkpoint_dir=checkpoint_dir, dtype=dtype
+    )
     (features,) = backbones.forward_features(
         backbone, pixels[None], requests=(request,)
     )

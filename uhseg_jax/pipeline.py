@@ -85,6 +85,7 @@ class Segmenter:
         config: Any = None,
         refine: str | Refinement | None = None,
         checkpoint_dir: str | os.PathLike[str] | None = None,
+        dtype: str = backbones.AUTO,
         mesh: Mesh | None = None,
     ) -> "Segmenter":
         """Looks up the method and loads the model; see `api.segment`."""
@@ -94,7 +95,9 @@ class Segmenter:
         # Before gigabytes are loaded for what the model cannot do.
         spec = backbones.get_variant(model).spec
         backbones.family_of(spec).resolve(spec, config.request)
-        backbone = backbones.load_backbone(model, checkpoint_dir=checkpoint_dir)
+        backbone = backbones.load_backbone(
+            model, checkpoint_dir=checkpoint_dir, dtype=dtype
+        )
         made = cls(backbone, chosen, config, refinement, mesh)
         made._extractor.inputs  # noqa: B018  a prompt that cannot be read fails here
         return made

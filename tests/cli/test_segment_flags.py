@@ -29,6 +29,7 @@ from uhseg_jax.refinement.config import Refinement
         (["--image_memory=0"], 2, ["image_memory"]),
         (["--format=pdf"], 2, ["--format expects some of png,labels", "'pdf'"]),
         (["--batch_size=0"], 2, ["batch_size"]),
+        (["--dtype=float16"], 2, ["dtype", "auto|float32|bfloat16"]),
         (["--output="], 2, ["--output expects a folder"]),
         (["--output", ""], 2, ["--output expects a folder"]),
         (["--shard=0/5"], 2, ["--shard: expected", "such as 3/100", "'0/5'"]),

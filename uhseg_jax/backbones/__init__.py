@@ -9,10 +9,10 @@ from uhseg_jax.backbones.diffusion.self_attention import (
     self_attention_maps,
 )
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
+from uhseg_jax.backbones.dtypes import AUTO, DTYPES, default_dtype, resolve_dtype
 from uhseg_jax.backbones.loading import (
     can_answer,
     convert_variant,
-    default_dtype,
     family_of,
     load_backbone,
     num_parameters,
@@ -46,7 +46,9 @@ from uhseg_jax.backbones.weights.replacing import is_cached, is_replaceable
 
 __all__ = [
     "ATTENTION_SOURCES",
+    "AUTO",
     "DEFAULT_VARIANT",
+    "DTYPES",
     "FACETS",
     "MLP_RULES",
     "PATCH_FACETS",
@@ -89,6 +91,7 @@ __all__ = [
     "prompt_ids",
     "read_prompt",
     "resize_positions",
+    "resolve_dtype",
     "resolve_request",
     "self_attention_maps",
 ]

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from uhseg_jax.backbones.backbone import Backbone, Family
 from uhseg_jax.backbones.diffusion.family import DiffusionModels
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
+from uhseg_jax.backbones.dtypes import AUTO, resolve_dtype
 from uhseg_jax.backbones.requests import Request
 from uhseg_jax.backbones.variant import Spec, Variant
 from uhseg_jax.backbones.variants import get_variant
@@ -81,17 +81,12 @@ def num_parameters(spec: Spec) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(abstract))
 
 
-def default_dtype() -> Any:
-    """The compute dtype of this platform: float32 on CPUs, bfloat16 elsewhere."""
-    return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
-
-
 @entry_point
 def load_backbone(
     name: str,
     *,
     checkpoint_dir: str | os.PathLike[str] | None = None,
-    dtype: Any = None,
+    dtype: str = AUTO,
 ) -> Backbone:
     """Loads a backbone; the first time, fetches and converts its weights.
 
@@ -102,18 +97,18 @@ def load_backbone(
       name: a variant of `variants.VARIANTS`.
       checkpoint_dir: folder of converted weights; None for ``UHSEG_CACHE`` or the
         user's cache.
-      dtype: of matrix products; None for `default_dtype`.
+      dtype: of products: "float32", "bfloat16", or "auto" for the faster one here.
 
     Returns:
       The backbone, its parameters on the default device.
 
     Raises:
-      ValueError: no such variant.
+      ValueError: no such variant or dtype.
       WeightsError: the weights could not be fetched, converted, kept or verified.
     """
     get_variant(name)
-    dtype = jnp.dtype(default_dtype() if dtype is None else dtype)
-    return _load(name, checkpoint_directory(checkpoint_dir), dtype)
+    resolved = resolve_dtype(dtype)
+    return _load(name, checkpoint_directory(checkpoint_dir), resolved)
 
 
 @functools.lru_cache(maxsize=4)

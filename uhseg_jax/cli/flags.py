@@ -70,6 +70,10 @@ _SHARED: list[Flag] = [
      "--refinement.kernel=bilinear and --refinement.crf.iterations=5"),
     ("string", "checkpoint_dir", None,
      "Folder of converted weights; UHSEG_CACHE or else the user's cache by default."),
+    ("enum", "dtype", backbones.AUTO,
+     "In which the backbone computes its products; auto: bfloat16 where the device "
+     "multiplies it faster. Everything else is float32.",
+     {"enum_values": list(backbones.DTYPES)}),
     ("bool", "distributed", False,
      "One of several processes that share the images (jax.distributed); a cluster's "
      "own settings are found, or give --coordinator, --processes, --process."),
@@ -190,5 +194,6 @@ def segmenter_of(
         config=config,
         refine=refinement,
         checkpoint_dir=values.checkpoint_dir,
+        dtype=values.dtype,
         mesh=mesh,
     )

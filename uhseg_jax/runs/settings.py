@@ -23,8 +23,8 @@ def describe(
 
     Args:
       kind: "segment" or "evaluate", whose results never share a folder.
-      segmenter: the model, the method and the refinement. Accelerators have another
-        default dtype than CPUs, so that is recorded as well.
+      segmenter: the model, the method and the refinement. What the dtype "auto" is
+        depends on the machine, so the one that it came to is recorded as well.
       identities: texts that tell the images apart from others, for methods that learn
         from all of them; others do not iterate over them.
       others: whatever else results of this kind depend on.
