@@ -125,7 +125,9 @@ def measure_cut(setting: Setting) -> Record:
 def _features(setting: Setting) -> dict[tuple[int, ...], Float[Array, "h w d"]]:
     """Features of one image from the blocks that the cutters want."""
     backbone = backbones.load_backbone(
-        setting.model, checkpoint_dir=setting.checkpoint_dir
+        setting.model,
+        checkpoint_dir=setting.checkpoint_dir,
+        dtype=setting.dtype,
     )
     pixels = setting.pixels()
     return {

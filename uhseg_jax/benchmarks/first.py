@@ -29,6 +29,8 @@ def segment_arguments(setting: Setting, *, fetch: bool = False) -> list[str]:
     ]
     if setting.refine is not None:
         flags.append(f"--refine={setting.refine}")
+    if setting.dtype != backbones.AUTO:
+        flags.append(f"--dtype={setting.dtype}")
     if not fetch:
         directory = backbones.checkpoint_directory(setting.checkpoint_dir)
         flags.append(f"--checkpoint_dir={directory}")

@@ -187,9 +187,7 @@ def _cosines(name: str, setting: Setting) -> dict[str, float]:
         return {}
     rows = []
     for dtype in DTYPES:
-        backbone = backbones.load_backbone(
-            name, checkpoint_dir=directory, dtype=jnp.dtype(dtype)
-        )
+        backbone = backbones.load_backbone(name, checkpoint_dir=directory, dtype=dtype)
         rows.append(_rows(backbone.answer(setting.pixels(), usual_request(name))))
     cosines = (rows[0] * rows[1]).sum(axis=-1)
     return {"least": float(cosines.min()), "mean": float(cosines.mean())}

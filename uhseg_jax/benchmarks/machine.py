@@ -8,11 +8,12 @@ from typing import Any
 
 import jax
 
+from uhseg_jax import __version__
 from uhseg_jax.benchmarks.anchors import ANCHORS
 
 __all__ = ["machine"]
 
-_OURS = ("uhseg_jax", "jax", "jaxlib", "numpy", "scipy", "flax")
+_OTHERS = ("jax", "jaxlib", "numpy", "scipy", "flax")
 # Instructions that products of these types are made of, as Linux calls them.
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
@@ -63,8 +64,8 @@ def _memory() -> float | None:
 
 
 def _versions() -> dict[str, str]:
-    versions = {}
-    for name in (*_OURS, *(x.package for x in ANCHORS.values())):
+    versions = {"uhseg_jax": __version__}
+    for name in (*_OTHERS, *(x.package for x in ANCHORS.values())):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -48,7 +48,7 @@ def _bars(axes: "Axes", name: str, record: Record) -> None:
         [x.median - min(x.seconds) for x in timings],
         [max(x.seconds) - x.median for x in timings],
     ]
-    anchors = {x.to for x in record.figures}
+    anchors = {x.to for x in record.figures} - {x.of for x in record.figures}
     colors = ["0.6" if key in anchors else "C0" for key in record.timings]
     names = list(record.timings)
     bars = axes.barh(names, medians, xerr=ranges, color=colors, height=0.7)

@@ -108,7 +108,7 @@ def _fact(name: str, value: Any, *, indent: int) -> Iterator[str]:
 def _shown(value: Any) -> str:
     match value:
         case Mapping():
-            return ", ".join(f"{name} {_shown(x)}" for name, x in value.items())
+            return "; ".join(f"{name} {_shown(x)}" for name, x in value.items())
         case list() | tuple():
             return ", ".join(map(_shown, value))
         case float():

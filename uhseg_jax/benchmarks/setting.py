@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from uhseg_jax import images
-from uhseg_jax.backbones import DEFAULT_VARIANT
+from uhseg_jax.backbones import AUTO, DEFAULT_VARIANT, resolve_dtype
 from uhseg_jax.methods import DEFAULT_METHOD, METHODS
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.scratch import scratch_folder
@@ -28,6 +28,7 @@ class Setting:
       method: name of the method.
       preset: its parameters.
       refine: names of refiners; None for the method's own.
+      dtype: of the backbone's products, where a section has no dtype of its own.
       checkpoint_dir: folder of converted weights; None for the user's cache.
       image: an image file; None for scikit-image's astronaut.
       folder: of images; None for twelve generated ones.
@@ -46,6 +47,7 @@ class Setting:
     method: str = DEFAULT_METHOD
     preset: str = "default"
     refine: str | None = None
+    dtype: str = AUTO
     checkpoint_dir: Path | None = None
     image: Path | None = None
     folder: Path | None = None
@@ -60,8 +62,8 @@ class Setting:
     evaluate: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        fields = dataclasses.asdict(self)
+        """JSON-ready, with the dtype that this machine takes."""
+        fields = dataclasses.asdict(self) | {"dtype": str(resolve_dtype(self.dtype))}
         return {x: str(y) if isinstance(y, Path) else y for x, y in fields.items()}
 
     def segmenter(self, **changes: Any) -> Segmenter:
@@ -76,6 +78,7 @@ class Setting:
         chosen = {
             "model": self.model,
             "refine": self.refine,
+            "dtype": self.dtype,
             "checkpoint_dir": self.checkpoint_dir,
         }
         return Segmenter.create(method=method, **(chosen | changes))

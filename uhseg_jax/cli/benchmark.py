@@ -48,6 +48,10 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "refine", None, "refiners; none: those of the method", **defined
     )
+    flags.DEFINE_enum(
+        "dtype", backbones.AUTO, backbones.DTYPES, "of the backbone's products",
+        **defined,
+    )  # fmt: skip
     flags.DEFINE_string("checkpoint_dir", None, "folder of weights", **defined)
     flags.DEFINE_list("forwards", [], "backbones whose forward to time", **defined)
     flags.DEFINE_integer("repeats", 5, "warm calls of each", 1, **defined)
@@ -133,6 +137,7 @@ def _setting(values: flags.FlagValues) -> Setting:
         method=values.method,
         preset=values.preset,
         refine=values.refine,
+        dtype=values.dtype,
         checkpoint_dir=path(values.checkpoint_dir),
         image=path(values.image),
         folder=path(values.folder),
