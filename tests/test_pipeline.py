@@ -80,9 +80,9 @@ def test_small_components_and_pieces_are_those_of_superpixels(segmenter):
 def test_neighbours_and_a_mesh_change_nothing_and_one_program_serves_all(segmenter):
     images = photos(3)
     single = [segmenter([image])[0] for image in images]
-    programs = jitted_trees._cache_size()
+    programs = jitted_trees.jitted._cache_size()
     assert_same(segmenter(images), single)
-    assert jitted_trees._cache_size() == programs
+    assert jitted_trees.jitted._cache_size() == programs
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
     assert_same(dataclasses.replace(segmenter, mesh=mesh)(images), single)
     costs = [np.unique(x.tree.costs) for x in single]

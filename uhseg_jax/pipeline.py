@@ -15,13 +15,14 @@ import numpy as np
 from jax.sharding import Mesh
 
 from uhseg_jax import backbones, methods
+from uhseg_jax.ahead import Arguments, Program
 from uhseg_jax.batches import map_images
 from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError, is_out_of_memory
-from uhseg_jax.methods.method import Collection, Fitted, PreparedImage
+from uhseg_jax.methods.method import Collection, Fitted, ImageMethod, PreparedImage
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.refinement.config import Refinement, resolve_refinement
 from uhseg_jax.refinement.labels import relabel
@@ -95,6 +96,9 @@ class Segmenter:
         # Before gigabytes are loaded for what the model cannot do.
         spec = backbones.get_variant(model).spec
         backbones.family_of(spec).resolve(spec, config.request)
+        if mesh is None and isinstance(spec, backbones.ViTSpec):
+            abstract = backbones.abstract_backbone(model, dtype=dtype)
+            _compile_soon(abstract, chosen, config)
         backbone = backbones.load_backbone(
             model, checkpoint_dir=checkpoint_dir, dtype=dtype
         )
@@ -259,6 +263,7 @@ def _too_large(image: Pixels, advice: str) -> Iterator[None]:
         ) from error
 
 
+@Program
 @functools.partial(jax.jit, static_argnames=("segment_fn", "config", "mesh"))
 def jitted_trees(
     features: Array,
@@ -277,3 +282,32 @@ def jitted_trees(
         return GridTree(output.tree, None if graph is None else output.leaves)
 
     return map_images(tree_fn, (), (features, graphs), mesh=mesh)
+
+
+# Of this size, so that it is divided in no time.
+_ANY_IMAGE = np.zeros((16, 16, 3), np.uint8)
+
+
+def _compile_soon(
+    backbone: backbones.Backbone, method: methods.Method, config: Any
+) -> None:
+    """Begins to compile what single images go through, in threads.
+
+    Args:
+      backbone: with its parameters or, before they are read, their shapes.
+      method: whose program comes after the backbone's.
+      config: that of the method.
+    """
+    answers = backbones.Extractor(backbone, config.request).compile_soon()
+
+    def arguments() -> Arguments:
+        features = answers.result()
+        _, rows, columns, _ = features.shape
+        prepared = method.prepare(_ANY_IMAGE, (rows, columns), config)
+        graph = prepared and jax.tree.map(lambda x: x[None], prepared.graph)
+        statics = {"segment_fn": method.segment, "config": config, "mesh": None}
+        return (features, graph), statics
+
+    if isinstance(method, ImageMethod):
+        key = (backbone.module, method.name, config)
+        jitted_trees.compile_soon(key, arguments)

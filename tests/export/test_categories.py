@@ -10,9 +10,8 @@ from export_results import decoded, result_of
 from PIL import Image
 from trees import make_tree
 
-from uhseg_jax.export import ExportOptions, categories_page
-from uhseg_jax.export.categories_page import open_categories_page, thumbnail
-from uhseg_jax.export.coco import open_coco
+from uhseg_jax.export import ExportOptions, Folder, categories_page, open_formats
+from uhseg_jax.export.categories_page import thumbnail
 from uhseg_jax.export.colors import category_colors
 from uhseg_jax.export.labels import save_categories
 from uhseg_jax.export.overlay import paint_categories
@@ -29,11 +28,12 @@ def flat_result(numbers, title="0.jpg", *, side=4, distances=None):
     return result_of(tree, title, categories=categories, distances=distances)
 
 
-def page_of(path, *results, count=2):
-    with open_categories_page(path, ExportOptions(num_categories=count)) as writer:
+def page_of(folder, *results, count=2):
+    options = ExportOptions(num_categories=count)
+    with open_formats(["html"], Folder(folder), options) as writer:
         for one in results:
             writer.add(one)
-    return path.read_text()
+    return (folder / "index.html").read_text()
 
 
 def test_colours_differ_and_the_background_is_black():
@@ -84,7 +84,7 @@ def test_the_page_holds_every_category_by_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(categories_page, "_MAX_CROPS", 2)
     name = 'a<b>&"c".jpg'
     results = flat_result([1, 1, 2, 1], name), flat_result([1, 0], "plain.jpg")
-    page = page_of(tmp_path / "page.html", *results)
+    page = page_of(tmp_path, *results)
     assert "2 categories from 5 regions in 2 images" in page
     assert "4 regions in 2 images" in page
     assert "1 region in 1 image" in page
@@ -94,7 +94,7 @@ def test_the_page_holds_every_category_by_itself(tmp_path, monkeypatch):
     sources = re.findall(r'src="([^"]+)"', page)
     assert [decoded(x).shape for x in sources] == [(4, 4, 3)] * 3
     assert page.rstrip().endswith("</html>")
-    empty = page_of(tmp_path / "none.html", flat_result([0]), count=0)
+    empty = page_of(tmp_path, flat_result([0]), count=0)
     assert "No image has a foreground" in empty
 
 
@@ -105,14 +105,15 @@ def test_the_page_shows_the_regions_nearest_to_each_centroid(tmp_path, monkeypat
         flat_result([1, 1, 1], f"{i}.jpg", distances=row)
         for i, row in enumerate(distances)
     ]
-    page = page_of(tmp_path / "page.html", *results, count=1)
+    page = page_of(tmp_path, *results, count=1)
     # Of equal distances the first.
     nearest = np.argsort(distances.ravel(), kind="stable")[:3] // 3
     assert re.findall(r'title="(\d).jpg"', page) == [str(i) for i in nearest]
 
 
 def test_coco_files_hold_regions_under_their_categories(tmp_path):
-    with open_coco(tmp_path / "coco.json", ExportOptions(num_categories=8)) as writer:
+    options = ExportOptions(num_categories=8)
+    with open_formats(["coco"], Folder(tmp_path), options) as writer:
         writer.add(flat_result([], "empty.jpg"))
         writer.add(flat_result([7, 0, 7], "some.jpg"))
         with pytest.raises(ValueError, match=r"wrong\.jpg: .*categories from 0 to 8"):

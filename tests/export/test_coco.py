@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from trees import quadrants, random_tree, region_trees
 
-from uhseg_jax.export import ExportOptions
+from uhseg_jax.export import ExportOptions, Folder, open_formats
 from uhseg_jax.export import coco as coco_module
-from uhseg_jax.export.coco import open_coco
+from uhseg_jax.export.coco import annotations_of, open_coco
 from uhseg_jax.export.polygons import polygons
 
 # pycocotools 2.0 decodes masks through an array protocol that numpy 2 deprecates.
@@ -22,9 +22,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarnin
 
 
 def _write(path, *trees, title="{}.jpg", as_polygons=False):
-    with open_coco(path, ExportOptions(), as_polygons=as_polygons) as writer:
+    with open_coco(path, ExportOptions()) as writer:
         for index, tree in enumerate(trees):
-            writer.add(result_of(tree, title.format(index)))
+            result = result_of(tree, title.format(index))
+            entry = annotations_of(result, ExportOptions(), as_polygons=as_polygons)
+            writer.put(result.name, entry)
     return json.loads(path.read_text())
 
 
@@ -145,7 +147,8 @@ def test_names_are_kept_whatever_they_hold(tmp_path):
 
 
 def test_a_result_that_is_refused_leaves_the_rest_whole(tmp_path):
-    with open_coco(tmp_path / "coco.json", ExportOptions()) as writer:
+    folder, options = Folder(tmp_path), ExportOptions()
+    with open_formats(["png", "coco"], folder, options) as writer:
         wrong = np.full(7, 2, np.int32)
         with pytest.raises(ValueError, match="categories from 0 to 1"):
             writer.add(result_of(quadrants(), "wrong.jpg", categories=wrong))
@@ -153,3 +156,4 @@ def test_a_result_that_is_refused_leaves_the_rest_whole(tmp_path):
     document = json.loads((tmp_path / "coco.json").read_text())
     assert [one["file_name"] for one in document["images"]] == ["a.jpg"]
     assert len(document["annotations"]) == 7
+    assert [x.name for x in tmp_path.glob("*.png")] == ["0.png"]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -61,6 +62,22 @@ def test_trees_of_jax_arrays_are_written_alike(tmp_path, name):
 
 
 @pytest.mark.parametrize("options", [TREES, CATEGORIES], ids=["trees", "categories"])
+def test_what_another_process_renders_is_written_alike(tmp_path, options):
+    results = [result(options, name=x) for x in ("a", "sub/b")]
+    found = write(tmp_path / "here", *results, options=options)
+    there = export.Folder(tmp_path / "there")
+    with export.open_formats(EVERYTHING, there, options) as writer:
+        for one in results:
+            formats = writer.missing(one)
+            assert formats == EVERYTHING
+            rendered = export.render(pickle.loads(pickle.dumps(one)), formats, options)
+            writer.put(pickle.loads(pickle.dumps(rendered)))
+    for name in found:
+        here, there = ((tmp_path / x / name).read_bytes() for x in ("here", "there"))
+        assert here == there
+
+
+@pytest.mark.parametrize("options", [TREES, CATEGORIES], ids=["trees", "categories"])
 @pytest.mark.parametrize("name", ["coco", "polygons", "html"])
 def test_nothing_is_left_of_a_run_that_fails(tmp_path, name, options):
     (file,) = EXPORTERS[name].files([])
@@ -68,7 +85,7 @@ def test_nothing_is_left_of_a_run_that_fails(tmp_path, name, options):
     (tmp_path / file).write_text("before")
 
     def fail():
-        with EXPORTERS[name].open(export.Folder(tmp_path), options) as writer:
+        with export.open_formats([name], export.Folder(tmp_path), options) as writer:
             writer.add(result(options))
             raise KeyError
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trees import make_tree, quadrants, random_tree, region_trees
 
 from uhseg_jax.export import viewer
-from uhseg_jax.export.viewer import open_viewer
+from uhseg_jax.export.viewer import open_viewer, page_entry
 
 
 class Page(html.parser.HTMLParser):
@@ -44,7 +44,9 @@ class Page(html.parser.HTMLParser):
 def _write(path, *trees, **title):
     with open_viewer(path, **title) as page:
         for index, tree in enumerate(trees):
-            page.add(result_of(tree, title.get("title", f"{index}.jpg")))
+            page.put(
+                "", page_entry(result_of(tree, title.get("title", f"{index}.jpg")))
+            )
     return Page(path)
 
 
@@ -104,7 +106,7 @@ def test_names_cannot_break_out_of_the_page(tmp_path, name):
 def test_any_name_survives(tmp_path_factory, name):
     path = tmp_path_factory.getbasetemp() / "named.html"
     with open_viewer(path) as page:
-        page.add(result_of(quadrants(), name))
+        page.put("", page_entry(result_of(quadrants(), name)))
     ((_, payload),) = Page(path).images
     assert payload["name"] == name
 
@@ -138,7 +140,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
         tracemalloc.start()
         with open_viewer(tmp_path / f"{count}.html") as page:
             for _ in range(count):
-                page.add(result)
+                page.put("", page_entry(result))
                 gc.collect(1)  # young garbage does not grow
         highest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -157,7 +159,7 @@ def test_more_nodes_than_the_page_can_show_are_refused(tmp_path):
         open_viewer(tmp_path / "index.html") as page,
         pytest.raises(ValueError, match=r"b\.jpg.*65535"),
     ):
-        page.add(result_of(flat, "b.jpg"))
+        page.put("", page_entry(result_of(flat, "b.jpg")))
 
 
 def test_the_template_has_each_slot_once():

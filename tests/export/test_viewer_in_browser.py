@@ -8,7 +8,7 @@ from export_results import result_of
 from trees import quadrants, random_tree
 
 from uhseg_jax.export.colors import node_colors
-from uhseg_jax.export.viewer import open_viewer
+from uhseg_jax.export.viewer import open_viewer, page_entry
 
 pytestmark = pytest.mark.browser
 
@@ -51,7 +51,7 @@ def path(trees, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "index.html"
     with open_viewer(path) as page:
         for name, tree in zip(NAMES, trees, strict=True):
-            page.add(result_of(tree, name, gray=128))
+            page.put("", page_entry(result_of(tree, name, gray=128)))
     return path
 
 

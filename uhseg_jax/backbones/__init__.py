@@ -11,6 +11,7 @@ from uhseg_jax.backbones.diffusion.self_attention import (
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.dtypes import AUTO, DTYPES, default_dtype, resolve_dtype
 from uhseg_jax.backbones.loading import (
+    abstract_backbone,
     can_answer,
     convert_variant,
     family_of,
@@ -71,6 +72,7 @@ __all__ = [
     "ViTOutput",
     "ViTSpec",
     "WeightsError",
+    "abstract_backbone",
     "can_answer",
     "check_image_sides",
     "check_image_size",

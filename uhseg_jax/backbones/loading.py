@@ -72,6 +72,23 @@ def can_answer(spec: Spec, request: Request) -> bool:
     return True
 
 
+def abstract_backbone(name: str, *, dtype: str = AUTO) -> Backbone:
+    """A backbone with shapes in place of its parameters, as it was published.
+
+    What it is for: compiling while `load_backbone` reads the parameters.
+
+    Args:
+      name: a variant of `variants.VARIANTS`.
+      dtype: see `load_backbone`.
+    """
+    spec = get_variant(name).spec
+    family = family_of(spec)
+    module = family.module(
+        spec, dtype=resolve_dtype(dtype), attention=default_attention()
+    )
+    return Backbone(name, module, family.abstract_params(spec), "", family)
+
+
 def num_parameters(spec: Spec) -> int:
     """The number of parameters of a model.
 

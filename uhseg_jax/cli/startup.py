@@ -14,6 +14,7 @@ import jax
 import threadpoolctl
 from absl import logging as absl_logging
 
+from uhseg_jax import ahead
 from uhseg_jax.backbones import WeightsError, checkpoint_directory
 from uhseg_jax.cli import interrupts, terminal
 from uhseg_jax.cli.overrides import UsageError
@@ -60,8 +61,8 @@ def run_command(
 
     status = exit_status(work)
     terminal.tell_of_losses()
-    if status == interrupts.STATUS:
-        interrupts.leave()  # threads that still read need not be waited for
+    if status == interrupts.STATUS or ahead.is_compiling():
+        interrupts.leave(status)  # threads at work need not be waited for
     sys.exit(status)
 
 

@@ -1,18 +1,20 @@
 """What people take away, by its format: npz, PNG, label maps, COCO and HTML."""
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from uhseg_jax.export.coco import COCO, POLYGONS
 from uhseg_jax.export.exporter import (
     Destination,
     Exporter,
     ExportOptions,
+    FileWriter,
     Folder,
     Provenance,
     Result,
-    Writer,
 )
 from uhseg_jax.export.labels import COLORS, LABELS
 from uhseg_jax.export.npz import NPZ, read_result
@@ -28,12 +30,14 @@ __all__ = [
     "Exporter",
     "Folder",
     "Provenance",
+    "Rendered",
     "Result",
     "Writer",
     "formats_help",
     "image_files",
     "open_formats",
     "read_result",
+    "render",
     "result_files",
 ]
 
@@ -45,10 +49,45 @@ is made from it."""
 DEFAULT_FORMATS = ("npz", "png", "coco", "html")
 
 
+@dataclasses.dataclass(frozen=True)
+class Rendered:
+    """What formats made of a result; it can be pickled.
+
+    Attributes:
+      name: of the result.
+      contents: by the name of the format, in the order of `EXPORTERS`.
+    """
+
+    name: str
+    contents: Mapping[str, Any]
+
+
+def render(result: Result, formats: Iterable[str], options: ExportOptions) -> Rendered:
+    """What `Writer.put` writes of a result; any process can make it.
+
+    Args:
+      result: of one image.
+      formats: names in `EXPORTERS`.
+      options: what the formats of the run have in common.
+
+    Raises:
+      ValueError: a format cannot hold the result; the message names the image.
+    """
+    wanted = set(formats)
+    return Rendered(
+        result.name,
+        {
+            name: exporter.render(result, options)
+            for name, exporter in EXPORTERS.items()
+            if name in wanted
+        },
+    )
+
+
 @contextlib.contextmanager
 def open_formats(
     formats: Iterable[str], destination: Destination, options: ExportOptions
-) -> Iterator[Writer]:
+) -> Iterator["Writer"]:
     """Opens several formats as one writer, which adds a result to each of them.
 
     Args:
@@ -61,22 +100,58 @@ def open_formats(
     """
     wanted = {EXPORTERS.find(name).name for name in formats}
     with contextlib.ExitStack() as stack:
-        yield _Writers(
-            [
-                stack.enter_context(exporter.open(destination, options))
-                for name, exporter in EXPORTERS.items()
-                if name in wanted
-            ]
-        )
+        writers = {
+            name: stack.enter_context(exporter.open(destination, options))
+            for name, exporter in EXPORTERS.items()
+            if name in wanted
+        }
+        yield Writer(writers, options)
 
 
-class _Writers:
-    def __init__(self, writers: list[Writer]):
+class Writer:
+    """Takes the results of a run, in the order of its images."""
+
+    def __init__(self, writers: Mapping[str, FileWriter], options: ExportOptions):
         self._writers = writers
+        self._options = options
 
     def add(self, result: Result, *, keep: bool = False) -> None:
-        for writer in self._writers:
-            writer.add(result, keep=keep)
+        """Renders a result and writes it.
+
+        Args:
+          result: of one image.
+          keep: as for `missing`.
+
+        Raises:
+          ValueError: a format cannot hold the result; the message names the image, and
+            nothing of it is written.
+          OSError: a file cannot be written.
+        """
+        formats = self.missing(result, keep=keep)
+        self.put(render(result, formats, self._options))
+
+    def missing(self, result: Result, *, keep: bool = False) -> tuple[str, ...]:
+        """The formats that a result is still to be rendered in.
+
+        Args:
+          result: of one image.
+          keep: whether a file of this image stays that is there, whole, and made of the
+            same with the same options.
+        """
+        return tuple(
+            name
+            for name, writer in self._writers.items()
+            if not (keep and writer.is_there(result))
+        )
+
+    def put(self, rendered: Rendered) -> None:
+        """Writes what was rendered of a result, with the options of this writer.
+
+        Raises:
+          OSError: a file cannot be written.
+        """
+        for name, content in rendered.contents.items():
+            self._writers[name].put(rendered.name, content)
 
 
 def result_files(formats: Iterable[str], names: Collection[str]) -> Iterator[Path]:

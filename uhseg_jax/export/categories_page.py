@@ -19,7 +19,7 @@ from uhseg_jax.export.exporter import ExportOptions, Result, category_names
 from uhseg_jax.export.panels import jpeg_url, shrink
 from uhseg_jax.types import Bool, UInt8
 
-__all__ = ["open_categories_page", "thumbnail"]
+__all__ = ["open_categories_page", "region_crops", "thumbnail"]
 
 _MAX_CROPS = 40  # of a category
 _LONGEST = 144  # pixels of the long side of a crop
@@ -57,6 +57,57 @@ def open_categories_page(
         file.write(tail)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Crop:
+    """A region of an image.
+
+    Attributes:
+      category: its number, from 1.
+      distance: to the centroid of the category.
+      url: its thumbnail; None where the image has enough of them that are nearer.
+    """
+
+    category: int
+    distance: float
+    url: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Crops:
+    """The regions of an image that have categories, by category and node."""
+
+    title: str
+    crops: tuple[_Crop, ...]
+
+
+def region_crops(result: Result) -> _Crops:
+    """What the page may show of an image: the nearest regions of every category.
+
+    Without distances, the regions that come first count as the nearest.
+    """
+    if result.categories is None:
+        return _Crops(result.title, ())
+    labels, contains = np.asarray(result.tree.labels), result.tree.contains()
+    crops = []
+    for number in np.unique(result.categories[result.categories > 0]).tolist():
+        nodes = np.flatnonzero(result.categories == number)
+        distances = np.zeros(nodes.size)
+        if result.distances is not None:
+            distances = np.asarray(result.distances, float)[nodes]
+        nearest = set(np.argsort(distances, kind="stable")[:_MAX_CROPS].tolist())
+        for index, (node, distance) in enumerate(zip(nodes, distances, strict=True)):
+            url = None
+            if index in nearest:
+                inside = np.asarray(contains[node])[labels]
+                box = tuple(
+                    slice(found[0], found[-1] + 1)
+                    for found in (np.flatnonzero(inside.any(a)) for a in (1, 0))
+                )
+                url = thumbnail(result.pixels[box], inside[box])
+            crops.append(_Crop(number, float(distance), url))
+    return _Crops(result.title, tuple(crops))
+
+
 def thumbnail(crop: UInt8[np.ndarray, "h w 3"], inside: Bool[np.ndarray, "h w"]) -> str:
     """The box of a region as a small JPEG in a URL, dimmed outside the region."""
     dimmed = (crop * np.where(inside, 1, _DIMMED)[..., None]).astype(np.uint8)
@@ -80,17 +131,16 @@ class _Category:
     num_images: int = 0
     nearest: list[tuple[float, int, str, str]] = dataclasses.field(default_factory=list)
 
-    def wants(self, distance: float) -> bool:
-        """Whether a region at this distance is among the nearest so far."""
-        return len(self.nearest) < _MAX_CROPS or -distance > self.nearest[0][0]
-
-    def add(self, distance: float, title: str, url: str) -> None:
-        """Takes a wanted region in, and the farthest one out if there are too many."""
-        entry = (-distance, -self.num_regions, title, url)
-        if len(self.nearest) < _MAX_CROPS:
-            heapq.heappush(self.nearest, entry)
-        else:
-            heapq.heapreplace(self.nearest, entry)
+    def add(self, crop: _Crop, title: str) -> None:
+        """Counts a region, and keeps it while it is among the nearest."""
+        self.num_regions += 1
+        if crop.url is None:
+            return
+        heapq.heappush(
+            self.nearest, (-crop.distance, -self.num_regions, title, crop.url)
+        )
+        if len(self.nearest) > _MAX_CROPS:
+            heapq.heappop(self.nearest)
 
     def section(self, color: str) -> str:
         """The category in HTML."""
@@ -117,32 +167,19 @@ class _CategoriesWriter:
         self.categories = [_Category(name) for name in category_names(count)]
         self._num_images = 0
 
-    def add(self, result: Result, *, keep: bool = False) -> None:
-        """Counts the regions of an image and keeps crops of the nearest ones.
+    def is_there(self, result: Result) -> bool:
+        """See `FileWriter.is_there`."""
+        del result
+        return False
 
-        Without distances, the regions that come first count as the nearest.
-        """
-        del keep
+    def put(self, name: str, content: _Crops) -> None:
+        """Counts the regions of an image and keeps crops of the nearest ones."""
+        del name
         self._num_images += 1
-        if result.categories is None:
-            return
-        labels, contains = np.asarray(result.tree.labels), result.tree.contains()
-        for number in np.unique(result.categories[result.categories > 0]).tolist():
-            category = self.categories[number - 1]
-            category.num_images += 1
-            for node in np.flatnonzero(result.categories == number).tolist():
-                category.num_regions += 1
-                distance = 0.0
-                if result.distances is not None:
-                    distance = float(result.distances[node])
-                if category.wants(distance):
-                    inside = np.asarray(contains[node])[labels]
-                    box = tuple(
-                        slice(found[0], found[-1] + 1)
-                        for found in (np.flatnonzero(inside.any(a)) for a in (1, 0))
-                    )
-                    url = thumbnail(result.pixels[box], inside[box])
-                    category.add(distance, result.title, url)
+        for number in {crop.category for crop in content.crops}:
+            self.categories[number - 1].num_images += 1
+        for crop in content.crops:
+            self.categories[crop.category - 1].add(crop, content.title)
 
     def summary(self) -> str:
         """How many categories, regions and images there are."""

@@ -1,4 +1,7 @@
-"""What a format is: which files it writes, and how results are added to them.
+"""What a format is: what it makes of a result, and how that becomes files.
+
+The two are apart, so that results can be rendered by other processes: `Exporter.render`
+touches no file, and whoever opened a format puts what was rendered in its place.
 
 The files of an image are known by a mark in them, so that those of users are never
 taken for results nor replaced. Those of a run as a whole have none, for people edit
@@ -10,7 +13,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,11 +26,13 @@ __all__ = [
     "Destination",
     "ExportOptions",
     "Exporter",
+    "FileWriter",
     "Folder",
     "IsOwn",
+    "Opened",
     "Provenance",
+    "Render",
     "Result",
-    "Writer",
     "category_names",
     "for_each_image",
     "for_the_run",
@@ -108,19 +113,23 @@ class ExportOptions:
 
 
 @runtime_checkable
-class Writer(Protocol):
-    """Takes the results of a run, in the order of its images."""
+class FileWriter(Protocol):
+    """Takes what a format rendered of the results of a run, in their order."""
 
-    def add(self, result: Result, *, keep: bool = False) -> None:
-        """Writes a result; all of it or nothing.
+    def is_there(self, result: Result) -> bool:
+        """Whether a result has its file: whole, and of the same with the same options.
+
+        Never where there is one file for the run, for that is written anew.
+        """
+
+    def put(self, name: str, content: Any) -> None:
+        """Writes what `Exporter.render` made of a result; all of it or nothing.
 
         Args:
-          result: of one image.
-          keep: whether a file of this image stays that is there, whole, and made of the
-            same with the same options.
+          name: of the result.
+          content: of the format.
 
         Raises:
-          ValueError: the format cannot hold the result; the message names the image.
           OSError: a file cannot be written.
         """
 
@@ -162,10 +171,11 @@ class Folder:
         return atomic_write(self.output / name)
 
 
-Write = Callable[[Path, Result, ExportOptions], None]
+Render = Callable[[Result, ExportOptions], Any]
 IsGood = Callable[[Path, Result, ExportOptions], bool]
-OpenFile = Callable[[Path, ExportOptions], contextlib.AbstractContextManager[Writer]]
-Open = Callable[[Destination, ExportOptions], contextlib.AbstractContextManager[Writer]]
+Opened = contextlib.AbstractContextManager[FileWriter]
+OpenFile = Callable[[Path, ExportOptions], Opened]
+Open = Callable[[Destination, ExportOptions], Opened]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,6 +186,10 @@ class Exporter:
       name: what it is called on command lines.
       summary: what its file holds, for help texts: a noun phrase.
       file: of a run, or with "{name}" in place of a result's name.
+      render: makes of a result what the writer puts in place, which can be pickled: the
+        bytes of its file, or its part of the file of the run. It depends on its
+        arguments alone, and raises ValueError, with the name of the image, where the
+        format cannot hold the result.
       open: gives a writer of files at a destination. A file of a run appears under its
         name when the block ends without an exception, and not before.
       has_mark: whether a regular file carries the mark of this format; None where its
@@ -185,6 +199,7 @@ class Exporter:
     name: str
     summary: str
     file: str
+    render: Render
     open: Open
     has_mark: IsOwn | None = None
 
@@ -210,7 +225,7 @@ def for_each_image(
     name: str,
     summary: str,
     suffix: str,
-    write: Write,
+    render: Callable[[Result, ExportOptions], bytes],
     is_good: IsGood,
     has_mark: IsOwn,
 ) -> Exporter:
@@ -220,19 +235,17 @@ def for_each_image(
       name: what the format is called on command lines.
       summary: what its file holds, for help texts: a noun phrase.
       suffix: what its files end in, after the name of a result.
-      write: is given the path to write to, a result and the options.
-      is_good: whether a file that is there may stay (``keep`` of `Writer.add`).
+      render: the bytes of the file.
+      is_good: whether a file that is there may stay (`FileWriter.is_there`).
       has_mark: as `Exporter.has_mark`.
     """
     exporter: Exporter
 
-    def open_files(
-        destination: Destination, options: ExportOptions
-    ) -> contextlib.AbstractContextManager[Writer]:
-        writer = _Files(exporter, destination, options, write, is_good)
+    def open_files(destination: Destination, options: ExportOptions) -> Opened:
+        writer = _Files(exporter, destination, options, is_good)
         return contextlib.nullcontext(writer)
 
-    exporter = Exporter(name, summary, "{name}" + suffix, open_files, has_mark)
+    exporter = Exporter(name, summary, "{name}" + suffix, render, open_files, has_mark)
     return exporter
 
 
@@ -243,37 +256,40 @@ class _Files:
     exporter: Exporter
     destination: Destination
     options: ExportOptions
-    write: Write
     is_good: IsGood
 
-    def add(self, result: Result, *, keep: bool = False) -> None:
+    def is_there(self, result: Result) -> bool:
         (file,) = self.exporter.files([result.name])
-        path = self.destination.output / file
-        if keep and self.is_good(path, result, self.options):
-            return
+        return self.is_good(self.destination.output / file, result, self.options)
+
+    def put(self, name: str, content: bytes) -> None:
+        (file,) = self.exporter.files([name])
         is_own = self.exporter.is_own
         with self.destination.write(file.as_posix(), is_own) as aside:
-            self.write(aside, result, self.options)
+            aside.write_bytes(content)
 
 
-def for_the_run(name: str, summary: str, file: str, open_file: OpenFile) -> Exporter:
+def for_the_run(
+    name: str, summary: str, file: str, render: Render, open_file: OpenFile
+) -> Exporter:
     """A format of one file for the whole run.
 
     Args:
       name: what the format is called on command lines.
       summary: what its file holds, for help texts: a noun phrase.
       file: name of its file, below the output folder.
+      render: what the writer puts into the file for a result.
       open_file: gives a writer of the file, at the path to write to.
     """
 
     @contextlib.contextmanager
     def open_whole(
         destination: Destination, options: ExportOptions
-    ) -> Iterator[Writer]:
+    ) -> Iterator[FileWriter]:
         with destination.write(file) as aside, open_file(aside, options) as writer:
             yield writer
 
-    return Exporter(name, summary, file, open_whole)
+    return Exporter(name, summary, file, render, open_whole)
 
 
 def category_names(count: int) -> list[str]:

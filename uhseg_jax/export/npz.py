@@ -88,7 +88,7 @@ def _is_good(path: Path, result: Result, options: ExportOptions) -> bool:
     return path.is_file()  # the result was read from there
 
 
-def _write(path: Path, result: Result, options: ExportOptions) -> None:
+def _render(result: Result, options: ExportOptions) -> bytes:
     del options
     more: dict[str, np.ndarray] = {}
     if result.categories is not None:
@@ -99,8 +99,7 @@ def _write(path: Path, result: Result, options: ExportOptions) -> None:
     made_of = {}
     if result.provenance is not None:
         made_of = {x: np.array(getattr(result.provenance, x)) for x in _MADE_OF}
-    tree_file.write(
-        path,
+    return tree_file.encode(
         **made_of,
         labels=np.asarray(result.tree.labels, np.int32),
         parents=np.asarray(result.tree.parents, np.int32)[:count],
@@ -114,7 +113,7 @@ NPZ = for_each_image(
     "npz",
     "the tree; without it nothing is skipped later",
     ".npz",
-    _write,
+    _render,
     _is_good,
     _has_mark,
 )

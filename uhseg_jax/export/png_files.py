@@ -5,6 +5,7 @@ overlay is never taken for a photograph, wherever it lies, and it is drawn again
 is to be made otherwise.
 """
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +44,7 @@ def save_png(
       note: how it was made; the file then carries the mark. None: no mark.
     """
     with atomic_write(path) as aside:
-        _write(aside, image, note)
+        aside.write_bytes(_encoded(image, note))
 
 
 def png_format(
@@ -68,22 +69,24 @@ def png_format(
         made_of = result.provenance
         return note(options) + (f" of {made_of.short()}" if made_of else "")
 
-    def write(path: Path, result: Result, options: ExportOptions) -> None:
-        _write(path, draw(result, options), note_on(result, options))
+    def render(result: Result, options: ExportOptions) -> bytes:
+        return _encoded(draw(result, options), note_on(result, options))
 
     def is_good(path: Path, result: Result, options: ExportOptions) -> bool:
         return is_whole(path, note_on(result, options))
 
-    return for_each_image(name, summary, suffix, write, is_good, is_own)
+    return for_each_image(name, summary, suffix, render, is_good, is_own)
 
 
-def _write(path: Path, image: Drawing, note: str | None) -> None:
+def _encoded(image: Drawing, note: str | None) -> bytes:
     if not isinstance(image, Image.Image):
         image = Image.fromarray(image)
     text = PngImagePlugin.PngInfo()
     if note is not None:
         text.add_text(_KEYWORD, f"{_OWNER} {note}")
-    image.save(path, "PNG", pnginfo=text)
+    file = io.BytesIO()
+    image.save(file, "PNG", pnginfo=text)
+    return file.getvalue()
 
 
 def note_of(path: Path) -> str | None:

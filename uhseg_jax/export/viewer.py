@@ -16,14 +16,14 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from uhseg_jax.export.categories_page import open_categories_page
+from uhseg_jax.export.categories_page import open_categories_page, region_crops
 from uhseg_jax.export.colors import hex_colors, node_colors
-from uhseg_jax.export.exporter import ExportOptions, Result, Writer, for_the_run
+from uhseg_jax.export.exporter import ExportOptions, Opened, Result, for_the_run
 from uhseg_jax.export.panels import fit, jpeg_url, shrink
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Int
 
-__all__ = ["HTML", "open_viewer"]
+__all__ = ["HTML", "open_viewer", "page_entry"]
 
 _LONGEST = 900  # pixels of the long side of an image in the page
 _THUMBNAIL = 112
@@ -61,37 +61,46 @@ class _ViewerWriter:
     def __init__(self, file: TextIO):
         self._file = file
 
-    def add(self, result: Result, *, keep: bool = False) -> None:
-        """Writes an image, at most 900 pixels long, and its tree into the page.
+    def is_there(self, result: Result) -> bool:
+        """See `FileWriter.is_there`."""
+        del result
+        return False
 
-        Raises:
-          ValueError: there are more than 65535 nodes.
-        """
-        del keep
-        tree = result.tree
-        if int(tree.num_nodes) > 65535:
-            raise ValueError(
-                f"{result.title}: expected a tree of at most 65535 nodes, which is "
-                f"what the page can show, but it has {int(tree.num_nodes)}; cut it "
-                "first."
-            )
-        shown, labels = fit(result.pixels, np.asarray(tree.labels), longest=_LONGEST)
-        payload = {
-            "name": result.title,
-            "size": list(result.pixels.shape[:2]),
-            "shown": list(labels.shape),
-            "image": jpeg_url(shown, quality=_QUALITY),
-            "runs": _runs(labels),
-            **_nodes(tree),
-        }
-        # Inside a script element only "<" could end it or open a comment.
-        text = json.dumps(payload, allow_nan=False).replace("<", "\\u003c")
-        thumbnail = jpeg_url(shrink(shown, _THUMBNAIL), quality=_THUMBNAIL_QUALITY)
-        self._file.write(
-            f'<script type="application/json" class="image" '
-            f'data-name="{html.escape(result.title)}" '
-            f'data-thumbnail="{thumbnail}">{text}</script>\n'
+    def put(self, name: str, content: str) -> None:
+        """Writes a `page_entry`."""
+        del name
+        self._file.write(content)
+
+
+def page_entry(result: Result) -> str:
+    """What the page holds of an image, at most 900 pixels long, and its tree: HTML.
+
+    Raises:
+      ValueError: there are more than 65535 nodes.
+    """
+    tree = result.tree
+    if int(tree.num_nodes) > 65535:
+        raise ValueError(
+            f"{result.title}: expected a tree of at most 65535 nodes, which is what "
+            f"the page can show, but it has {int(tree.num_nodes)}; cut it first."
         )
+    shown, labels = fit(result.pixels, np.asarray(tree.labels), longest=_LONGEST)
+    payload = {
+        "name": result.title,
+        "size": list(result.pixels.shape[:2]),
+        "shown": list(labels.shape),
+        "image": jpeg_url(shown, quality=_QUALITY),
+        "runs": _runs(labels),
+        **_nodes(tree),
+    }
+    # Inside a script element only "<" could end it or open a comment.
+    text = json.dumps(payload, allow_nan=False).replace("<", "\\u003c")
+    thumbnail = jpeg_url(shrink(shown, _THUMBNAIL), quality=_THUMBNAIL_QUALITY)
+    return (
+        f'<script type="application/json" class="image" '
+        f'data-name="{html.escape(result.title)}" '
+        f'data-thumbnail="{thumbnail}">{text}</script>\n'
+    )
 
 
 def _nodes(tree: RegionTree) -> dict[str, list[Any]]:
@@ -115,9 +124,13 @@ def _runs(labels: Int[np.ndarray, "h w"]) -> list[int]:
     return np.stack([flat[begins], lengths], axis=1).ravel().tolist()
 
 
-def _open(
-    path: Path, options: ExportOptions
-) -> contextlib.AbstractContextManager[Writer]:
+def _render(result: Result, options: ExportOptions) -> Any:
+    if options.num_categories is None:
+        return page_entry(result)
+    return region_crops(result)
+
+
+def _open(path: Path, options: ExportOptions) -> Opened:
     if options.num_categories is None:
         return open_viewer(path)
     return open_categories_page(path, options)
@@ -127,5 +140,6 @@ HTML = for_the_run(
     "html",
     "index.html, which needs no server",
     "index.html",
+    _render,
     _open,
 )

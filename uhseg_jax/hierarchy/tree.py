@@ -229,14 +229,14 @@ class RegionTree:
         """
         _require_single(self)
         count = int(self.num_nodes)
+        content = tree_file.encode(
+            labels=np.asarray(self.labels, np.int32),
+            parents=np.asarray(self.parents, np.int32)[:count],
+            depths=np.asarray(self.depths, np.int32)[:count],
+            costs=np.asarray(self.costs, np.float32)[:count],
+        )
         with atomic_write(path) as aside:
-            tree_file.write(
-                aside,
-                labels=np.asarray(self.labels, np.int32),
-                parents=np.asarray(self.parents, np.int32)[:count],
-                depths=np.asarray(self.depths, np.int32)[:count],
-                costs=np.asarray(self.costs, np.float32)[:count],
-            )
+            aside.write_bytes(content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "RegionTree":

@@ -1,12 +1,13 @@
 """The file of a tree: an npz of labels, parents, depths and costs."""
 
+import io
 import os
 
 import numpy as np
 
 from uhseg_jax.hierarchy.cuts import NO_PARENT
 
-__all__ = ["TreeFileError", "read", "write"]
+__all__ = ["TreeFileError", "encode", "read"]
 
 _ZIP = b"PK\3\4"
 _FIELDS = ("labels", "parents", "depths", "costs")
@@ -16,14 +17,11 @@ class TreeFileError(ValueError):
     """A file that was to hold a tree does not; the message says what was found."""
 
 
-def write(path: str | os.PathLike[str], **arrays: np.ndarray) -> None:
-    """Writes the arrays of a tree, and perhaps others, to a path as it is.
-
-    Raises:
-      OSError: the file cannot be written.
-    """
-    with open(path, "wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+def encode(**arrays: np.ndarray) -> bytes:
+    """The bytes of a file with the arrays of a tree, and perhaps others."""
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
