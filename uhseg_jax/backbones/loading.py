@@ -21,7 +21,6 @@ from uhseg_jax.backbones.vit.attention import default_attention
 from uhseg_jax.backbones.vit.family import VisionTransformers
 from uhseg_jax.backbones.vit.spec import ViTSpec
 from uhseg_jax.backbones.weights.checkpoints import (
-    checkpoint_directory,
     kept_shapes,
     restore_params,
     save_params,
@@ -48,6 +47,7 @@ from uhseg_jax.backbones.weights.readers import (
 )
 from uhseg_jax.backbones.weights.readers.flax_files import are_own, torch_layout
 from uhseg_jax.backbones.weights.replacing import is_cached, require_replaceable
+from uhseg_jax.cache import checkpoint_directory
 from uhseg_jax.entry import entry_point
 from uhseg_jax.scratch import scratch_folder, sweep
 
@@ -180,7 +180,7 @@ def convert_variant(
 
     Args:
       variant: whose weights.
-      directory: from `checkpoints.checkpoint_directory`.
+      directory: from `cache.checkpoint_directory`.
       file: a weight file, an Orbax folder or a diffusers folder that the user has,
         instead of fetching.
       overwrite: convert again even if the checkpoint is there.
