@@ -100,7 +100,9 @@ def test_every_case_of_programs_is_a_process(monkeypatch):
     record = programs.measure_programs(Setting(sizes=(100, 12)))
     assert [x["refine"] for x in asked] == [None, "pamr,crf"]
     assert all(x["sizes"] == [12, 100] for x in asked)
-    assert record.facts["region_merging"] == {"12 sizes": {"programs": 4}}
+    assert record.facts["region_merging default"] == {"12 sizes": {"programs": 4}}
+    programs.measure_programs(Setting(anchors=False))
+    assert len(asked) == 3
 
 
 def test_the_small_backbone_has_the_blocks_that_are_wanted():

@@ -16,7 +16,7 @@ def test_every_stage_of_an_image_can_be_timed(tmp_path):
     segmenter = Segmenter.create(
         model="dinov2_test", method="recursive_spectral", config=CONFIG
     )
-    image = tmp_path / "image.png"
+    image = tmp_path / "photo.png"
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     Image.fromarray(pixels).save(image)
     calls = stages.stages(segmenter, image, tmp_path)
