@@ -236,7 +236,7 @@ def _lloyd(
     )
 
 
-def _first_least(x: Float[Array, "k *n"]) -> Int[Array, "*n"]:
+def _first_least(x: Float[Array, "*s"]) -> Int[Array, "*t"]:
     """Where each column is least first; two reductions, as `argmin` has no SIMD."""
     index = jnp.arange(x.shape[0], dtype=jnp.int32)
     index = jnp.expand_dims(index, tuple(range(1, x.ndim)))

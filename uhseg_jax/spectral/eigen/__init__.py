@@ -1,8 +1,8 @@
 """Leading eigenpairs of a symmetric operator, of the normalised adjacency M above all.
 
 Every solver is a function ``solve(operator, q, *, ...) -> EigenOutput`` in its own
-file: `solve_dense` decomposes the matrix, `solve_block_krylov` enlarges a given space by
-blocks of products, `solve_lanczos` takes what a few dozen products with one vector span.
+file: `solve_dense` decomposes the matrix, `solve_block_krylov` starts from a space that
+is known and lets it grow by blocks, `solve_lanczos` by one vector at a time.
 """
 
 from uhseg_jax.spectral.affinity import Affinity
