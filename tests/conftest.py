@@ -23,6 +23,8 @@ import pytest
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # or else into the user's own folder
+    jax.config.update("jax_enable_compilation_cache", False)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -202,7 +202,7 @@ def test_unknown_names_list_the_known_ones():
         uhseg_jax.segment(photo(), model="dinov2_vits15")
     for function in (uhseg_jax.segment, uhseg_jax.extract_features):
         with pytest.raises(ValueError, match="dtype must be 'auto', 'float32' or"):
-            function(photo(), model=MODEL, dtype="float16")
+            function(photo(), dtype="float16")
 
 
 def test_every_method_is_whole():

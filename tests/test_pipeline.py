@@ -16,7 +16,7 @@ from uhseg_jax.pipeline import jitted_trees
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.runs.evaluate import evaluate
 from uhseg_jax.runs.images import RunImage
-from uhseg_jax.runs.items import Item, segment_items
+from uhseg_jax.runs.items import Item, prepare_item, segment_items
 
 PLAIN = Refinement(refiners=None)
 
@@ -80,9 +80,9 @@ def test_small_components_and_pieces_are_those_of_superpixels(segmenter):
 def test_neighbours_and_a_mesh_change_nothing_and_one_program_serves_all(segmenter):
     images = photos(3)
     single = [segmenter([image])[0] for image in images]
-    programs = jitted_trees._cache_size()
+    programs = jitted_trees.jitted._cache_size()
     assert_same(segmenter(images), single)
-    assert jitted_trees._cache_size() == programs
+    assert jitted_trees.jitted._cache_size() == programs
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
     assert_same(dataclasses.replace(segmenter, mesh=mesh)(images), single)
     costs = [np.unique(x.tree.costs) for x in single]
@@ -100,7 +100,7 @@ def test_images_that_cannot_be_prepared_fail_alone(segmenter):
     images = photos(5)
     images[0][0, 0], images[2][0, 0] = DAMAGED, HUGE
     items = [Item(i, RunImage(x, f"{i}", f"{i}.jpg"), x) for i, x in enumerate(images)]
-    found = list(segment_items(segmenter, items))
+    found = list(segment_items(segmenter, [prepare_item(segmenter, x) for x in items]))
     failures = [x.failure for x in found]
     assert failures[1] == failures[3] == failures[4] == ""
     assert failures[0] == "0.jpg: the first pixel is damaged; mend it."

@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 
 import jax
 
+from uhseg_jax.cache import keep_programs_quietly
 from uhseg_jax.devices import require_devices
 
 __all__ = ["entry_point", "forget_programs_if_many", "own_settings"]
@@ -51,6 +52,8 @@ def entry_point(
 ) -> Callable[Parameters, Returned]:
     """Runs a function under `own_settings`, with room for what it may compile.
 
+    That is kept for later processes (`cache.keep_programs`).
+
     Where the devices asked for are not there, it raises `devices.DeviceError`.
 
     Not for generators, which would leave the settings to their callers.
@@ -62,6 +65,7 @@ def entry_point(
         if any(isinstance(x, jax.core.Tracer) for x in leaves):
             return function(*args, **kwargs)  # a part of the caller's own program
         require_devices()
+        keep_programs_quietly()
         forget_programs_if_many()
         with own_settings():
             return function(*args, **kwargs)

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -15,13 +15,15 @@ import numpy as np
 from jax.sharding import Mesh
 
 from uhseg_jax import backbones, methods
+from uhseg_jax.ahead import Arguments, Program
+from uhseg_jax.backbones.requests import grid_shape
 from uhseg_jax.batches import map_images
 from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError, is_out_of_memory
-from uhseg_jax.methods.method import Collection, Fitted, PreparedImage
+from uhseg_jax.methods.method import Collection, Fitted, ImageMethod, PreparedImage
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.refinement.config import Refinement, resolve_refinement
 from uhseg_jax.refinement.labels import relabel
@@ -95,6 +97,9 @@ class Segmenter:
         # Before gigabytes are loaded for what the model cannot do.
         spec = backbones.get_variant(model).spec
         backbones.family_of(spec).resolve(spec, config.request)
+        if mesh is None and isinstance(spec, backbones.ViTSpec):
+            abstract = backbones.abstract_backbone(model, dtype=dtype)
+            _compile_soon(abstract, chosen, config)
         backbone = backbones.load_backbone(
             model, checkpoint_dir=checkpoint_dir, dtype=dtype
         )
@@ -129,33 +134,42 @@ class Segmenter:
         return None
 
     def segment(
-        self, indices: Sequence[int], images: Sequence[Pixels]
+        self,
+        indices: Sequence[int],
+        images: Sequence[Pixels],
+        prepared: Sequence[PreparedImage | None] | None = None,
     ) -> Iterator[Segmentation]:
         """Segments some images; see `methods.method.Fitted`.
 
-        The whole batch is handed to the devices before the first result is waited for,
-        and while they work the host prepares images for methods that want that.
+        When this returns, the whole batch is with the devices, and while they have the
+        forwards the host prepares images that are not. The results raise
 
-        Raises:
-          images.ImageError: the next image cannot be segmented.
-          ImageMemoryError: the next image is too large for the memory.
+        * images.ImageError: the next image cannot be segmented;
+        * ImageMemoryError: the next image is too large for the memory.
         """
         del indices
         # Each device takes one image at a time, so that one program serves batches of
         # any size.
         step = 1 if self.mesh is None else self.mesh.size
-        waiting, failure = [], None
+        begun, failure = [], None
         for start in range(0, len(images), step):
             batch = images[start : start + step]
             features = self.features(batch)
-            prepared, failure = self._prepared(batch, features.shape[1:3])
-            if prepared:
-                waiting.append(
-                    (batch, features, prepared, self.trees(features, prepared))
-                )
+            if prepared is None:
+                own, failure = self._prepared(batch)
+            else:
+                own = prepared[start : start + step]
+            if own:
+                begun.append((batch, features, own, self.trees(features, own)))
             if failure is not None:
                 break  # those before it come first; whoever calls goes on behind it
-        for batch, features, prepared, trees in waiting:
+        return self._results(begun, failure)
+
+    def _results(
+        self, begun: Iterable[Any], failure: Exception | None
+    ) -> Iterator[Segmentation]:
+        """Waits for what the devices were given, and raises what stopped that."""
+        for batch, features, prepared, trees in begun:
             found = jax.device_get(trees)
             for i, own in enumerate(prepared):
                 one, image = found[i], batch[i]
@@ -166,14 +180,12 @@ class Segmenter:
             raise failure
 
     def _prepared(
-        self, images: Sequence[Pixels], grid: tuple[int, ...]
-    ) -> tuple[list[PreparedImage | None], Exception | None]:
+        self, images: Sequence[Pixels]
+    ) -> tuple[Sequence[PreparedImage | None], Exception | None]:
         """The images prepared, up to the first that cannot be, and why it cannot."""
         prepared: list[PreparedImage | None] = []
         try:
-            for image in images:
-                with _too_large(image, "make it smaller"):
-                    prepared.append(self.prepare(image, grid))
+            prepared.extend(map(self.prepare, images))
         except (ImageError, ImageMemoryError) as error:
             return prepared, error
         return prepared, None
@@ -182,6 +194,13 @@ class Segmenter:
     def _extractor(self) -> backbones.Extractor:
         return backbones.Extractor(self.backbone, self.config.request, self.mesh)
 
+    @property
+    def _grid(self) -> tuple[int, int]:
+        """(h, w) of the features."""
+        grid = self._extractor.resolved.grid
+        assert grid is not None, "a resolved request has one"
+        return grid_shape(grid)
+
     def features(self, images: Sequence[Pixels]) -> Float[Array, "b h w d"]:
         """What the method asks of the backbone, for every image of a batch.
 
@@ -189,15 +208,22 @@ class Segmenter:
         """
         return self._extractor(images)
 
-    def prepare(self, image: Pixels, grid: tuple[int, ...]) -> PreparedImage | None:
+    def prepare(
+        self, image: Pixels, grid: tuple[int, ...] | None = None
+    ) -> PreparedImage | None:
         """What the method wants of an image's pixels; None where it wants nothing.
 
         Args:
           image: RGB pixels.
-          grid: (h, w) of the features.
+          grid: (h, w) of the features; None: as `features` has them.
+
+        Raises:
+          images.ImageError: the image cannot be segmented.
+          ImageMemoryError: it is too large for the memory.
         """
-        rows, columns = grid
-        return self.method.prepare(image, (rows, columns), self.config)
+        rows, columns = grid or self._grid
+        with _too_large(image, "make it smaller"):
+            return self.method.prepare(image, (rows, columns), self.config)
 
     @entry_point
     def trees(
@@ -259,6 +285,7 @@ def _too_large(image: Pixels, advice: str) -> Iterator[None]:
         ) from error
 
 
+@Program
 @functools.partial(jax.jit, static_argnames=("segment_fn", "config", "mesh"))
 def jitted_trees(
     features: Array,
@@ -277,3 +304,32 @@ def jitted_trees(
         return GridTree(output.tree, None if graph is None else output.leaves)
 
     return map_images(tree_fn, (), (features, graphs), mesh=mesh)
+
+
+# Of this size, so that it is divided in no time.
+_ANY_IMAGE = np.zeros((16, 16, 3), np.uint8)
+
+
+def _compile_soon(
+    backbone: backbones.Backbone, method: methods.Method, config: Any
+) -> None:
+    """Begins to compile what single images go through, in threads.
+
+    Args:
+      backbone: with its parameters or, before they are read, their shapes.
+      method: whose program comes after the backbone's.
+      config: that of the method.
+    """
+    answers = backbones.Extractor(backbone, config.request).compile_soon()
+
+    def arguments() -> Arguments:
+        features = answers.result()
+        _, rows, columns, _ = features.shape
+        prepared = method.prepare(_ANY_IMAGE, (rows, columns), config)
+        graph = prepared and jax.tree.map(lambda x: x[None], prepared.graph)
+        statics = {"segment_fn": method.segment, "config": config, "mesh": None}
+        return (features, graph), statics
+
+    if isinstance(method, ImageMethod):
+        key = (backbone.module, method.name, config)
+        jitted_trees.compile_soon(key, arguments)

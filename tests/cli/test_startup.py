@@ -1,14 +1,11 @@
 import os
-import pwd
 import subprocess
 import sys
 
 import jax
-import platformdirs
 import pytest
 
 from uhseg_jax import devices
-from uhseg_jax.backbones import checkpoint_directory
 from uhseg_jax.cli import startup
 
 
@@ -107,35 +104,3 @@ def test_commands_say_which_devices_there_are(platform, tmp_path):
     assert "JAX finds only cpu" in done.stderr
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_home_that_nobody_knows_is_a_sentence_and_no_folder(
-    tmp_path, monkeypatch, capsys, configure
-):
-    def unknown(user):
-        raise KeyError(user)
-
-    monkeypatch.chdir(tmp_path)
-    for name in ("HOME", "UHSEG_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(pwd, "getpwuid", unknown)
-    literal = lambda *_, **__: "~/.cache/uhseg_jax"  # noqa: E731  as some versions give
-    for given in (platformdirs.user_cache_dir, literal):
-        monkeypatch.setattr(platformdirs, "user_cache_dir", given)
-        with pytest.raises(FileNotFoundError, match="UHSEG_CACHE"):
-            checkpoint_directory()
-    configure("jax_compilation_cache_dir", None)
-    startup.keep_compilations()
-    assert jax.config.values["jax_compilation_cache_dir"] is None
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_compiled_programs_that_cannot_be_kept_stop_nothing(
-    tmp_path, monkeypatch, capsys, configure
-):
-    (tmp_path / "cache").touch()
-    monkeypatch.setenv("UHSEG_CACHE", str(tmp_path / "cache"))
-    configure("jax_compilation_cache_dir", None)
-    startup.keep_compilations()
-    assert jax.config.values["jax_compilation_cache_dir"] is None
-    assert "compiled programs cannot be kept there" in capsys.readouterr().err

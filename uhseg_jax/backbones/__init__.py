@@ -11,6 +11,7 @@ from uhseg_jax.backbones.diffusion.self_attention import (
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.dtypes import AUTO, DTYPES, default_dtype, resolve_dtype
 from uhseg_jax.backbones.loading import (
+    abstract_backbone,
     can_answer,
     convert_variant,
     family_of,
@@ -40,9 +41,9 @@ from uhseg_jax.backbones.vit.model import BlockOutput, ViT, ViTOutput
 from uhseg_jax.backbones.vit.positions import POSITION_RULES, resize_positions
 from uhseg_jax.backbones.vit.rotary import ROTARY_RULES
 from uhseg_jax.backbones.vit.spec import MLP_RULES, ViTSpec, check_image_size
-from uhseg_jax.backbones.weights.checkpoints import checkpoint_directory
 from uhseg_jax.backbones.weights.errors import WeightsError
 from uhseg_jax.backbones.weights.replacing import is_cached, is_replaceable
+from uhseg_jax.cache import checkpoint_directory
 
 __all__ = [
     "ATTENTION_SOURCES",
@@ -71,6 +72,7 @@ __all__ = [
     "ViTOutput",
     "ViTSpec",
     "WeightsError",
+    "abstract_backbone",
     "can_answer",
     "check_image_sides",
     "check_image_size",

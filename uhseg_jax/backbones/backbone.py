@@ -1,5 +1,6 @@
 """A backbone: a model with its weights, whatever its family, and what it answers."""
 
+import concurrent.futures
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from uhseg_jax.ahead import Arguments, Program
 from uhseg_jax.backbones.requests import Request
 from uhseg_jax.backbones.variant import Spec
 from uhseg_jax.backbones.vit.attention import AttentionRule
@@ -175,6 +177,25 @@ class Extractor:
             mesh=self.mesh,
         )
 
+    def compile_soon(self) -> "concurrent.futures.Future[Any]":
+        """Begins to compile for one image after the other, in a thread.
+
+        The parameters of the backbone may be shapes alone.
+
+        Returns:
+          The shapes of the answers; see `ahead.Program.compile_soon`.
+        """
+        backbone, request = self.backbone, self.resolved
+        size = backbone.family.image_size(backbone.spec, request)
+
+        def arguments() -> Arguments:
+            pixels = jax.ShapeDtypeStruct((1, *size, 3), np.uint8)
+            statics = {"family": backbone.family, "module": backbone.module}
+            statics |= {"request": request, "mesh": None}
+            return (self.inputs, pixels), statics
+
+        return _answers.compile_soon((backbone.module, request), arguments)
+
     @functools.cached_property
     def resolved(self) -> Request:
         """The request with everything definite."""
@@ -187,6 +208,7 @@ class Extractor:
         return on_all_devices(inputs, self.mesh)
 
 
+@Program
 @functools.partial(jax.jit, static_argnames=("family", "module", "request", "mesh"))
 def _answers(
     inputs: Any,

@@ -21,7 +21,6 @@ from uhseg_jax.backbones.vit.attention import default_attention
 from uhseg_jax.backbones.vit.family import VisionTransformers
 from uhseg_jax.backbones.vit.spec import ViTSpec
 from uhseg_jax.backbones.weights.checkpoints import (
-    checkpoint_directory,
     kept_shapes,
     restore_params,
     save_params,
@@ -48,6 +47,7 @@ from uhseg_jax.backbones.weights.readers import (
 )
 from uhseg_jax.backbones.weights.readers.flax_files import are_own, torch_layout
 from uhseg_jax.backbones.weights.replacing import is_cached, require_replaceable
+from uhseg_jax.cache import checkpoint_directory
 from uhseg_jax.entry import entry_point
 from uhseg_jax.scratch import scratch_folder, sweep
 
@@ -70,6 +70,23 @@ def can_answer(spec: Spec, request: Request) -> bool:
     except ValueError:
         return False
     return True
+
+
+def abstract_backbone(name: str, *, dtype: str = AUTO) -> Backbone:
+    """A backbone with shapes in place of its parameters, as it was published.
+
+    What it is for: compiling while `load_backbone` reads the parameters.
+
+    Args:
+      name: a variant of `variants.VARIANTS`.
+      dtype: see `load_backbone`.
+    """
+    spec = get_variant(name).spec
+    family = family_of(spec)
+    module = family.module(
+        spec, dtype=resolve_dtype(dtype), attention=default_attention()
+    )
+    return Backbone(name, module, family.abstract_params(spec), "", family)
 
 
 def num_parameters(spec: Spec) -> int:
@@ -163,7 +180,7 @@ def convert_variant(
 
     Args:
       variant: whose weights.
-      directory: from `checkpoints.checkpoint_directory`.
+      directory: from `cache.checkpoint_directory`.
       file: a weight file, an Orbax folder or a diffusers folder that the user has,
         instead of fetching.
       overwrite: convert again even if the checkpoint is there.

@@ -1,50 +1,59 @@
-"""The stages of one image's segmentation, and the anchors they are paired with."""
+"""The stages of one image's segmentation, and what their sum is set beside."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
-import scipy.linalg
 
 from uhseg_jax import backbones, export, images, methods
+from uhseg_jax.benchmarks import anchors, torch_vit, watch
+from uhseg_jax.benchmarks.records import Figure, Record
+from uhseg_jax.benchmarks.setting import Setting
+from uhseg_jax.benchmarks.timing import Calls, measure
+from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.refinement.config import Refinement
-from uhseg_jax.spectral import affinity, eigen
-from uhseg_jax.types import Array, Float
+from uhseg_jax.scratch import scratch_folder
 
-__all__ = ["Calls", "check_agreement", "eigen_solves", "stages"]
+__all__ = ["measure_stages", "rivals", "stages"]
 
-Calls = dict[str, Callable[[], Any]]
+WHOLE = "decode to exports"
+TORCH = "torch's forward of ViT-S/14 at 840 x 840, float32"
 
 
-def stages(
-    segmenter: Segmenter,
-    image: Path,
-    scratch: Path,
-    *,
-    published: recursive_spectral.Config | None = None,
-    anchor: recursive_spectral.Config | None = None,
-) -> Calls:
+def measure_stages(setting: Setting) -> Record:
+    """Every stage, and the whole from a file to files beside torch's forward."""
+    segmenter = setting.segmenter()
+    with setting.image_file() as image, scratch_folder() as folder:
+        calls = stages(segmenter, image, folder)
+        if setting.anchors:
+            calls |= rivals(segmenter, image)
+            if anchors.are_installed(*torch_vit.NEEDED):
+                calls[TORCH] = torch_vit.vit_small_forward()
+        timings = measure(calls, repeats=setting.repeats)
+        size = list(images.read_image(image).shape[:2])
+    aims = [(WHOLE, TORCH, 1.0), ("export", "forward", None)]
+    return Record(
+        timings=timings,
+        figures=tuple(Figure.ratio(timings, *x) for x in aims if x[1] in timings),
+        facts={"image": size, "peak_gb": watch.peak_memory()},
+        notes=tuple(anchors.missing(*torch_vit.NEEDED)) if setting.anchors else (),
+    )
+
+
+def stages(segmenter: Segmenter, image: Path, scratch: Path) -> Calls:
     """Every stage of one image as a call of its own, on what the one before gave.
 
     Args:
       segmenter: the backbone and method; its config is that of the stage "cut".
       image: an image file.
-      scratch: an existing folder to write to.
-      published: parameters of the stage "cut, published rule", of recursive spectral
-        segmentation; None for the release's.
-      anchor: parameters of the recursive spectral segmentation that the whole is
-        paired with; None for our two-way cuts.
+      scratch: an existing folder to write to, in which the image does not lie.
 
     Returns:
       decode, prepare (of methods that want the pixels), forward, cut, refine, export;
-      the whole from pixels to regions; and, on a Vision Transformer, cut by the
-      published rule and the whole of recursive spectral segmentation with refined
-      borders.
+      the whole from pixels to regions, and that from the file to files.
     """
     pixels = images.read_image(image)
     features = segmenter.features([pixels])
@@ -52,23 +61,8 @@ def stages(
     prepared = segmenter.prepare(pixels, shape)
     grid = jax.device_get(segmenter.trees(features, [prepared]))[0]
     tree = segmenter.refine(grid, features[0], pixels, prepared)
-    rivals: Calls = {}
-    rule = published or recursive_spectral.release()
-    if backbones.can_answer(segmenter.backbone.spec, rule.request):
-        spectral = dataclasses.replace(
-            segmenter,
-            method=methods.METHODS.find("recursive_spectral"),
-            config=rule,
-            refinement=Refinement(),
-        )
-        tokens = spectral.features([pixels])
-        rivals["cut, published rule"] = lambda: spectral.trees(tokens)
-        two_way = dataclasses.replace(
-            spectral, config=anchor or recursive_spectral.two_way()
-        )
-        rivals["whole, recursive_spectral"] = lambda: two_way([pixels])[0].tree.labels
 
-    def write_files() -> None:
+    def write_files(tree: RegionTree = tree) -> None:
         options = export.ExportOptions()
         folder = export.Folder(scratch)
         with export.open_formats(export.DEFAULT_FORMATS, folder, options) as writer:
@@ -77,49 +71,38 @@ def stages(
     preparation: Calls = {}
     if prepared is not None:
         preparation["prepare"] = lambda: segmenter.prepare(pixels, shape)
-    calls: Calls = {
+    return {
         "decode": lambda: images.read_image(image),
         **preparation,
         "forward": lambda: segmenter.features([pixels]),
         "cut": lambda: segmenter.trees(features, [prepared]),
         "refine": lambda: segmenter.refine(grid, features[0], pixels, prepared),
         "export": write_files,
-        "whole": lambda: segmenter([pixels])[0].tree.labels,
-        **rivals,
+        "pixels to regions": lambda: segmenter([pixels])[0].tree.labels,
+        WHOLE: lambda: write_files(segmenter([images.read_image(image)])[0].tree),
     }
-    return calls
 
 
-def eigen_solves(features: Float[Array, "n d"], *, q: int = 10) -> Calls:
-    """The q smallest eigenpairs of the Laplacian: matrix-free and by dense LAPACK.
+def rivals(
+    segmenter: Segmenter, image: Path, config: recursive_spectral.Config | None = None
+) -> Calls:
+    """The whole of recursive spectral segmentation with refined borders.
 
-    Both start from the same features of one image; the dense solver works in float64
-    and finds the pairs asked for only.
+    Args:
+      segmenter: with the backbone; if it cannot give what the config wants of it, there
+        is no rival.
+      image: an image file.
+      config: parameters; None for our two-way cuts.
     """
-
-    @jax.jit
-    def matrix_free(rows: Float[Array, "n d"]) -> eigen.EigenOutput:
-        graph = affinity.CosineAffinity.from_features(rows)
-        return eigen.leading_eigenvectors(graph, q)
-
-    def dense() -> tuple[np.ndarray, np.ndarray]:
-        rows = np.asarray(features, np.float64)
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        distances = np.maximum(1 - rows @ rows.T, 0)
-        weights = 1 - distances / distances.max()
-        np.fill_diagonal(weights, 0)
-        scale = 1 / np.sqrt(weights.sum(axis=1))
-        laplacian = np.eye(len(rows)) - scale[:, None] * weights * scale[None, :]
-        return scipy.linalg.eigh(laplacian, subset_by_index=[0, q - 1])
-
-    return {
-        "eigen-solve, matrix-free float32": lambda: matrix_free(features),
-        "eigen-solve, dense LAPACK float64": dense,
-    }
-
-
-def check_agreement(features: Float[Array, "n d"], *, q: int = 10) -> float:
-    """Largest difference of the eigenvalues that the two solvers of a pair give."""
-    calls = eigen_solves(features, q=q)
-    ours, theirs = (call() for call in calls.values())
-    return float(np.abs(1 - np.asarray(ours.values) - theirs[0]).max())
+    config = config or recursive_spectral.two_way()
+    if not backbones.can_answer(segmenter.backbone.spec, config.request):
+        return {}
+    two_way = dataclasses.replace(
+        segmenter,
+        method=methods.METHODS.find("recursive_spectral"),
+        config=config,
+        refinement=Refinement(),
+    )
+    pixels: np.ndarray = images.read_image(image)
+    name = "pixels to regions, recursive_spectral"
+    return {name: lambda: two_way([pixels])[0].tree.labels}

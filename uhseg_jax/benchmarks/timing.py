@@ -1,17 +1,16 @@
 """Repeated timing, paired: contenders take turns, so that a busy machine hits all."""
 
 import dataclasses
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
 
-__all__ = ["Timing", "machine", "measure"]
+__all__ = ["Calls", "Timing", "measure", "paired_ratio"]
+
+Calls = dict[str, Callable[[], Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +38,20 @@ class Timing:
 
 
 def measure(
-    contenders: Mapping[str, Callable[[], Any]], *, repeats: int
+    contenders: Mapping[str, Callable[[], Any]], *, repeats: int, warm_up: bool = True
 ) -> dict[str, Timing]:
-    """Times contenders in turns: one call each to warm up, then ``repeats`` rounds.
+    """Times contenders in turns: ``repeats`` rounds, after one call each to warm up.
 
     A call is over when what it returns is computed (`jax.block_until_ready`).
+
+    Args:
+      contenders: what to call.
+      repeats: rounds that count.
+      warm_up: whether a round that does not count comes first.
     """
-    for call in contenders.values():
-        _seconds(call)
+    if warm_up:
+        for call in contenders.values():
+            _seconds(call)
     rounds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(repeats):
         for name, call in contenders.items():
@@ -54,34 +59,13 @@ def measure(
     return {name: Timing(tuple(rounds[name])) for name in contenders}
 
 
+def paired_ratio(ours: Timing, anchor: Timing) -> float:
+    """Median over the rounds of the quotient of two calls of one round."""
+    pairs = zip(ours.seconds, anchor.seconds, strict=True)
+    return statistics.median(x / y for x, y in pairs)
+
+
 def _seconds(call: Callable[[], Any]) -> float:
     start = time.perf_counter()
     jax.block_until_ready(call())
     return time.perf_counter() - start
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    cores = (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count()
-    )
-    device = jax.devices()[0]
-    return {
-        "processor": _processor(),
-        "cores": cores,
-        "device": f"{device.platform} ({device.device_kind})",
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "openblas_num_threads": os.environ.get("OPENBLAS_NUM_THREADS", "default"),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")]
-    return names[0] if names else platform.machine()

@@ -59,13 +59,13 @@ def check() -> None:
         raise KeyboardInterrupt
 
 
-def leave() -> None:
+def leave(status: int = STATUS) -> None:
     """Ends the process now, with nothing half-written behind it."""
     remove_open_parts()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    os._exit(STATUS)
+    os._exit(status)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

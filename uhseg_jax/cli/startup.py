@@ -1,20 +1,17 @@
 """How commands begin and end: chatter, compiled programs, and errors as sentences."""
 
-import hashlib
 import importlib
 import logging
-import platform
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import jax
 import threadpoolctl
 from absl import logging as absl_logging
 
-from uhseg_jax.backbones import WeightsError, checkpoint_directory
+from uhseg_jax import ahead, cache
+from uhseg_jax.backbones import WeightsError
 from uhseg_jax.cli import interrupts, terminal
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.devices import DeviceError
@@ -30,7 +27,6 @@ __all__ = [
     "run_command",
 ]
 
-_SECONDS = 0.2  # compilations that took less are not worth a file
 _NO_MEMORY = (
     "There is not enough memory. Give a smaller --batch_size, --grid or --model, or "
     "end other programs; what is finished stays, and the same command goes on."
@@ -60,8 +56,8 @@ def run_command(
 
     status = exit_status(work)
     terminal.tell_of_losses()
-    if status == interrupts.STATUS:
-        interrupts.leave()  # threads that still read need not be waited for
+    if status == interrupts.STATUS or ahead.is_compiling():
+        interrupts.leave(status)  # threads at work need not be waited for
     sys.exit(status)
 
 
@@ -104,27 +100,9 @@ def keep_quiet() -> None:
 
 
 def keep_compilations() -> None:
-    """Lets later runs load what this one compiles, from the user's cache folder.
-
-    A choice of the user's own (``JAX_COMPILATION_CACHE_DIR``) stays.
-    """
-    if jax.config.values["jax_compilation_cache_dir"] is None:
-        try:
-            folder = checkpoint_directory() / "compiled" / _processor()
-        except FileNotFoundError:  # no home, and the weights may be elsewhere
-            return
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            terminal.err(
-                f"{folder}: compiled programs cannot be kept there "
-                f"({error.strerror or error}), so the next run compiles them again."
-            )
-            return
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", _SECONDS)
+    """Lets later runs load what this one compiles; see `cache.keep_programs`."""
+    if trouble := cache.keep_programs():
+        terminal.err(trouble)
 
 
 def keep_lapack_serial() -> None:
@@ -135,18 +113,3 @@ def keep_lapack_serial() -> None:
     """
     importlib.import_module("scipy.linalg")  # JAX borrows the LAPACK that this loads
     threadpoolctl.threadpool_limits(1, user_api="blas")
-
-
-def _processor() -> str:
-    """A name for this kind of processor.
-
-    JAX does not tell processors apart, and code compiled for one may not run on another
-    that shares the folder.
-    """
-    try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-        features = next(x for x in lines if x.startswith(("flags", "Features")))
-    except (OSError, StopIteration):
-        features = platform.processor()
-    described = f"{platform.machine()} {features}"
-    return hashlib.sha256(described.encode()).hexdigest()[:12]

@@ -6,6 +6,7 @@ they differ by the fields of a `ViTSpec`.
 """
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -198,13 +199,22 @@ class ViT(nn.Module):
         )
 
 
-@entry_point
 def abstract_params(spec: ViTSpec) -> dict[str, Any]:
     """The parameter tree as a nested dict of `jax.ShapeDtypeStruct`, computing none."""
+    return jax.tree.map(lambda x: x, _abstract_params(spec))
+
+
+@functools.lru_cache(maxsize=16)
+@entry_point
+def _abstract_params(spec: ViTSpec) -> dict[str, Any]:
     # Blocks are alike, so one of them is traced: forty would take seconds.
     module = ViT(dataclasses.replace(spec, depth=1))
     image = jax.ShapeDtypeStruct((1, spec.patch, spec.patch, 3), jnp.float32)
-    params = jax.eval_shape(module.init, jax.random.key(0), image)["params"]
+
+    def init(image: Array) -> Any:
+        return module.init(jax.random.key(0), image)  # traced too: no key is computed
+
+    params = jax.eval_shape(init, image)["params"]
     block = params[_BLOCK.format(0)]
     blocks = (_BLOCK.format(index) for index in range(1, spec.depth))
     return {**params, **{name: jax.tree.map(lambda x: x, block) for name in blocks}}

@@ -18,7 +18,6 @@ from typing import Any
 
 import flax.traverse_util
 import jax
-import platformdirs
 from absl import logging
 
 from uhseg_jax.backbones.weights.digests import files_digest, params_digest
@@ -37,32 +36,8 @@ from uhseg_jax.backbones.weights.replacing import (
     put_in_place,
     require_replaceable,
 )
-from uhseg_jax.files import expand_home, sha256_of
+from uhseg_jax.files import sha256_of
 from uhseg_jax.scratch import scratch_folder
-
-_ENVIRONMENT = "UHSEG_CACHE"
-
-
-def checkpoint_directory(directory: str | os.PathLike[str] | None = None) -> Path:
-    """The folder that converted weights are kept in.
-
-    Args:
-      directory: the user's choice; None for the environment variable ``UHSEG_CACHE``
-        or else the user's cache folder of this platform.
-
-    Returns:
-      An absolute path; it need not exist.
-
-    Raises:
-      FileNotFoundError: it is below a home that is not known.
-    """
-    chosen = directory or os.environ.get(_ENVIRONMENT)
-    if not chosen:
-        try:
-            chosen = platformdirs.user_cache_dir("uhseg_jax", appauthor=False)
-        except RuntimeError:  # of versions that look for the home themselves
-            chosen = "~"
-    return expand_home(chosen).absolute()
 
 
 def save_params(
@@ -82,7 +57,7 @@ def save_params(
       variant: name to keep them under.
       source: where they came from, for the record.
       source_sha256: of the file they were read from, for the record.
-      directory: from `checkpoint_directory`.
+      directory: from `cache.checkpoint_directory`.
       beside: small files to keep a copy of, by their paths below the checkpoint's
         folder.
       overwrite: replace what is there; otherwise a checkpoint that another process
@@ -130,7 +105,7 @@ def save_params(
         raise WeightsError(
             f"The converted weights of {variant} could not be kept in {directory}: "
             f"{reason_of(error)}. Free some space there, or choose another folder with "
-            f"--checkpoint_dir or {_ENVIRONMENT}."
+            "--checkpoint_dir or UHSEG_CACHE."
         ) from error
     return directory / variant
 
@@ -140,7 +115,7 @@ def kept_shapes(variant: str, directory: Path) -> dict[str, tuple[int, ...]]:
 
     Args:
       variant: the name they were kept under.
-      directory: from `checkpoint_directory`.
+      directory: from `cache.checkpoint_directory`.
     """
     try:
         arrays = open_params(directory / variant / PARAMS, ANY_MODEL)
@@ -157,7 +132,7 @@ def restore_params(
     Args:
       variant: the name they were kept under.
       abstract: the tree expected, as shapes and dtypes.
-      directory: from `checkpoint_directory`.
+      directory: from `cache.checkpoint_directory`.
 
     Returns:
       numpy parameters in the structure of ``abstract``, and their manifest.

@@ -1,22 +1,73 @@
-"""The refiners on one image, and the dense CRF beside pydensecrf's."""
+"""Borders: the refiners beside the forward, and the dense CRF beside pydensecrf's."""
 
 import dataclasses
 import importlib
-import importlib.util
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.benchmarks.stages import Calls
+from uhseg_jax.benchmarks import anchors
+from uhseg_jax.benchmarks.records import Figure, Record
+from uhseg_jax.benchmarks.setting import Setting
+from uhseg_jax.benchmarks.timing import Calls, measure
 from uhseg_jax.images import resize
+from uhseg_jax.methods import recursive_spectral
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.refinement import dense_crf
 from uhseg_jax.refinement.config import DEFAULT_REFINE
 from uhseg_jax.refinement.refiners import REFINERS, parse_refiners
 from uhseg_jax.types import Float, UInt8
 
-__all__ = ["check_agreement", "crf_problem", "mean_fields", "refiners"]
+__all__ = [
+    "check_agreement",
+    "crf_problem",
+    "mean_fields",
+    "measure_borders",
+    "refiners",
+]
+
+_FORWARD = "forward"
+_AIM = 0.25  # of the forward, for the borders
+
+
+def measure_borders(setting: Setting) -> Record:
+    """Every refiner beside the forward of its method, and mean field beside C++."""
+    segmenter, pixels = _segmenter(setting), setting.pixels()
+    calls = refiners(segmenter, pixels)
+    calls[_FORWARD] = lambda: segmenter.features([pixels])
+    timings = measure(calls, repeats=setting.repeats)
+    figures = [
+        Figure.ratio(timings, name, _FORWARD, _AIM)
+        for name in timings
+        if name != _FORWARD
+    ]
+    facts = {}
+    for count in setting.labels if setting.anchors else ():
+        fields = mean_fields(*crf_problem(pixels, labels=count))
+        timings |= measure(fields, repeats=setting.repeats)
+        if len(fields) > 1:
+            ours, theirs = fields
+            figures.append(Figure.ratio(timings, ours, theirs))
+            facts[f"agreement, {count} labels"] = check_agreement(fields)
+    return Record(
+        timings=timings,
+        figures=tuple(figures),
+        facts=facts,
+        notes=tuple(anchors.missing("pydensecrf")) if setting.anchors else (),
+    )
+
+
+def _segmenter(setting: Setting) -> Segmenter:
+    """The setting's, or that of our two-way cuts where superpixels are the borders."""
+    segmenter = setting.segmenter()
+    if segmenter.refinement.refiners is not None:
+        return segmenter
+    return setting.segmenter(
+        method=recursive_spectral.METHOD.name,
+        config=recursive_spectral.two_way(),
+        refine=None,
+    )
 
 
 def refiners(segmenter: Segmenter, image: UInt8[np.ndarray, "H W 3"]) -> Calls:
@@ -63,7 +114,7 @@ def mean_fields(
     name = f"{height} x {width} x {k}"
     jitted = jax.jit(dense_crf.mean_field, static_argnames="config")
     calls: Calls = {f"dense CRF, {name}": lambda: jitted(unary, image, config=config)}
-    if importlib.util.find_spec("pydensecrf") is None:
+    if not anchors.are_installed("pydensecrf"):
         return calls
     reference = importlib.import_module("pydensecrf.densecrf")
 
