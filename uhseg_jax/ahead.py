@@ -139,7 +139,8 @@ def _signature(args: Any, statics: Mapping[str, Any]) -> Hashable:
     """What one program serves."""
     leaves, structure = jax.tree.flatten(args)
     shapes = tuple(
-        (np.shape(x), x.dtype, getattr(x, "weak_type", False)) for x in leaves
+        (np.shape(x), getattr(x, "dtype", type(x)), getattr(x, "weak_type", False))
+        for x in leaves
     )
     return structure, shapes, tuple(sorted(statics.items(), key=lambda x: x[0]))
 
