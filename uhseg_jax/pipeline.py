@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 
 from uhseg_jax import backbones, methods
 from uhseg_jax.ahead import Arguments, Program
+from uhseg_jax.backbones.requests import grid_shape
 from uhseg_jax.batches import map_images
 from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy.segmentation import Segmentation
@@ -133,33 +134,42 @@ class Segmenter:
         return None
 
     def segment(
-        self, indices: Sequence[int], images: Sequence[Pixels]
+        self,
+        indices: Sequence[int],
+        images: Sequence[Pixels],
+        prepared: Sequence[PreparedImage | None] | None = None,
     ) -> Iterator[Segmentation]:
         """Segments some images; see `methods.method.Fitted`.
 
-        The whole batch is handed to the devices before the first result is waited for,
-        and while they work the host prepares images for methods that want that.
+        When this returns, the whole batch is with the devices, and while they have the
+        forwards the host prepares images that are not. The results raise
 
-        Raises:
-          images.ImageError: the next image cannot be segmented.
-          ImageMemoryError: the next image is too large for the memory.
+        * images.ImageError: the next image cannot be segmented;
+        * ImageMemoryError: the next image is too large for the memory.
         """
         del indices
         # Each device takes one image at a time, so that one program serves batches of
         # any size.
         step = 1 if self.mesh is None else self.mesh.size
-        waiting, failure = [], None
+        begun, failure = [], None
         for start in range(0, len(images), step):
             batch = images[start : start + step]
             features = self.features(batch)
-            prepared, failure = self._prepared(batch, features.shape[1:3])
-            if prepared:
-                waiting.append(
-                    (batch, features, prepared, self.trees(features, prepared))
-                )
+            if prepared is None:
+                own, failure = self._prepared(batch)
+            else:
+                own = prepared[start : start + step]
+            if own:
+                begun.append((batch, features, own, self.trees(features, own)))
             if failure is not None:
                 break  # those before it come first; whoever calls goes on behind it
-        for batch, features, prepared, trees in waiting:
+        return self._results(begun, failure)
+
+    def _results(
+        self, begun: Iterable[Any], failure: Exception | None
+    ) -> Iterator[Segmentation]:
+        """Waits for what the devices were given, and raises what stopped that."""
+        for batch, features, prepared, trees in begun:
             found = jax.device_get(trees)
             for i, own in enumerate(prepared):
                 one, image = found[i], batch[i]
@@ -170,14 +180,12 @@ class Segmenter:
             raise failure
 
     def _prepared(
-        self, images: Sequence[Pixels], grid: tuple[int, ...]
-    ) -> tuple[list[PreparedImage | None], Exception | None]:
+        self, images: Sequence[Pixels]
+    ) -> tuple[Sequence[PreparedImage | None], Exception | None]:
         """The images prepared, up to the first that cannot be, and why it cannot."""
         prepared: list[PreparedImage | None] = []
         try:
-            for image in images:
-                with _too_large(image, "make it smaller"):
-                    prepared.append(self.prepare(image, grid))
+            prepared.extend(map(self.prepare, images))
         except (ImageError, ImageMemoryError) as error:
             return prepared, error
         return prepared, None
@@ -186,6 +194,13 @@ class Segmenter:
     def _extractor(self) -> backbones.Extractor:
         return backbones.Extractor(self.backbone, self.config.request, self.mesh)
 
+    @property
+    def _grid(self) -> tuple[int, int]:
+        """(h, w) of the features."""
+        grid = self._extractor.resolved.grid
+        assert grid is not None, "a resolved request has one"
+        return grid_shape(grid)
+
     def features(self, images: Sequence[Pixels]) -> Float[Array, "b h w d"]:
         """What the method asks of the backbone, for every image of a batch.
 
@@ -193,15 +208,22 @@ class Segmenter:
         """
         return self._extractor(images)
 
-    def prepare(self, image: Pixels, grid: tuple[int, ...]) -> PreparedImage | None:
+    def prepare(
+        self, image: Pixels, grid: tuple[int, ...] | None = None
+    ) -> PreparedImage | None:
         """What the method wants of an image's pixels; None where it wants nothing.
 
         Args:
           image: RGB pixels.
-          grid: (h, w) of the features.
+          grid: (h, w) of the features; None: as `features` has them.
+
+        Raises:
+          images.ImageError: the image cannot be segmented.
+          ImageMemoryError: it is too large for the memory.
         """
-        rows, columns = grid
-        return self.method.prepare(image, (rows, columns), self.config)
+        rows, columns = grid or self._grid
+        with _too_large(image, "make it smaller"):
+            return self.method.prepare(image, (rows, columns), self.config)
 
     @entry_point
     def trees(

@@ -1,97 +1,101 @@
-import dataclasses
 import json
-import time
 
-import block_method
-import jax.numpy as jnp
-import numpy as np
 import pytest
-from graphs import clustered_features
-from PIL import Image
-from small_runs import CONFIG, photograph
 
-from uhseg_jax.benchmarks import stages, timing
+from uhseg_jax.benchmarks import anchors, plot, sections
+from uhseg_jax.benchmarks.records import Figure, Record
+from uhseg_jax.benchmarks.sections import DEFAULT_SECTIONS, SECTIONS, Section
+from uhseg_jax.benchmarks.timing import Timing
 from uhseg_jax.cli import benchmark
+from uhseg_jax.registry import Registry
 
 
-def test_contenders_take_turns():
-    order = []
-    calls = {"a": lambda: order.append("a"), "b": lambda: order.append("b")}
-    timings = timing.measure(calls, repeats=3)
-    assert order == ["a", "b"] * 4
-    assert all(len(found.seconds) == 3 for found in timings.values())
+@pytest.fixture
+def settings(monkeypatch):
+    """Two sections that only keep what they were asked, and take no time."""
+    kept = []
 
+    def measured(setting):
+        kept.append(setting)
+        timings = {"ours": Timing((1.0, 2.0)), "theirs": Timing((4.0, 4.0))}
+        return Record(
+            timings=timings, figures=(Figure.ratio(timings, "ours", "theirs"),)
+        )
 
-def test_a_median_is_that_of_the_warm_calls():
-    pauses = iter([0.05, 0.0, 0.01, 0.0])
-    found = timing.measure({"a": lambda: time.sleep(next(pauses))}, repeats=3)["a"]
-    assert found.median < 0.01 <= max(found.seconds) < 0.05
+    def nothing(setting):
+        kept.append(setting)
+        return Record(facts={"programs": 3})
 
-
-def test_the_eigen_solvers_of_a_pair_agree():
-    rows = jnp.asarray(clustered_features(0, n=150))
-    assert stages.check_agreement(rows, q=5) < 1e-4
-
-
-def test_the_machine_is_named():
-    found = timing.machine()
-    assert found["cores"] >= 1
-    assert found["processor"]
-    assert found["jax"]
-
-
-def test_the_command_times_every_stage(tmp_path, monkeypatch, capsys):
-    def calls(segmenter, image, scratch):
-        assert image.exists()
-        assert scratch.is_dir()
-        return {"decode": lambda: np.zeros(1), "cut": lambda: jnp.zeros(1)}
-
-    monkeypatch.setattr(stages, "stages", calls)
-    nothing = object.__new__(benchmark.Segmenter)  # the stages are planted
-    monkeypatch.setattr(benchmark.Segmenter, "create", lambda **kwargs: nothing)
-    path = tmp_path / "figures.json"
-    argv = ["uhseg-benchmark", "--noanchors", "--repeats=2", f"--json={path}"]
-    benchmark.main([*argv, "--method=diffusion_walk", "--preset=fixed"])
-    report = json.loads(path.read_text())
-    assert set(report["stages"]) == {"decode", "cut"}
-    assert "cut" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-def test_every_stage_of_an_image_can_be_timed(tmp_path):
-    segmenter = benchmark.Segmenter.create(
-        model="dinov2_test", method="recursive_spectral", config=CONFIG
+    planted = Registry(
+        "section",
+        [Section("stages", "seconds", measured), Section("programs", "more", nothing)],
     )
-    release = dataclasses.replace(CONFIG, rule="ncut", split_restarts=2)
-    image = tmp_path / "image.png"
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
-    Image.fromarray(pixels).save(image)
-    calls = stages.stages(segmenter, image, tmp_path, published=release, anchor=CONFIG)
-    timings = timing.measure(calls, repeats=1)
-    assert list(timings) == [
-        "decode",
-        "forward",
-        "cut",
-        "refine",
-        "export",
-        "whole",
-        "cut, published rule",
-        "whole, recursive_spectral",
-    ]
-    for name in ("image.npz", "image.png", "coco.json", "index.html"):
-        assert (tmp_path / name).stat().st_size > 0
+    monkeypatch.setattr(benchmark, "SECTIONS", planted)
+    return kept
 
 
-def test_what_a_method_does_with_pixels_is_a_stage(tmp_path):
-    image = photograph(tmp_path / "image.png")
-    calls = stages.stages(block_method.segmenter(), image, tmp_path)
-    assert list(calls)[:3] == ["decode", "prepare", "forward"]
-    assert calls["prepare"]().labels.shape == (30, 40)
-    assert calls["refine"]().labels.shape == (30, 40)
-    assert calls["cut"]().leaves.shape == (1, 4)
+def test_the_command_measures_the_sections_that_are_named(settings, tmp_path, capsys):
+    figures, drawing = tmp_path / "figures.json", tmp_path / "figures.png"
+    argv = ["uhseg-benchmark", "--sections=stages,programs", "--repeats=2"]
+    argv += ["--method=diffusion_walk", "--preset=fixed", "--sizes=12,100"]
+    argv += [f"--json={figures}", f"--plot={drawing}", "--dtype=bfloat16"]
+    assert benchmark.main(argv) == 0
+    assert settings[0].method == "diffusion_walk"
+    assert settings[0].sizes == (12, 100)
+    report = json.loads(figures.read_text())
+    assert list(report["sections"]) == ["stages", "programs"]
+    assert report["sections"]["stages"]["figures"][0]["value"] == 0.375
+    assert report["setting"]["dtype"] == "bfloat16"
+    assert report["machine"]["cores"] >= 1
+    assert drawing.read_bytes().startswith(b"\x89PNG")
+    said = capsys.readouterr().out
+    assert "ours / theirs: 0.375" in said
+    assert "programs: 3" in said
 
 
-@pytest.mark.parametrize("argument", ["photo.jpg", "--photo.jpg"])
-def test_an_image_without_its_flag_is_not_passed_over(argument, capsys):
+def test_without_matplotlib_a_sentence_says_what_pip_needs(
+    settings, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(anchors.importlib.util, "find_spec", lambda name: None)
+    drawing = tmp_path / "figures.png"
+    argv = ["uhseg-benchmark", "--sections=stages", f"--plot={drawing}"]
+    assert benchmark.main(argv) == 0
+    assert not drawing.exists()
+    assert "pip install matplotlib" in capsys.readouterr().err
+
+
+def test_there_is_something_to_draw():
+    with pytest.raises(ValueError, match="none to draw"):
+        plot.draw("nowhere.png", {"programs": Record()})
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("photo.jpg", "photo.jpg"),
+        ("--photo.jpg", "photo.jpg"),
+        ("--sizes=12,many", "12,many"),
+        ("--labels=", "numbers"),
+        ("--dtype=float16", "float16"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_is_refused(argument, said, capsys):
     assert benchmark.main(["uhseg-benchmark", argument]) == 2
-    assert "photo.jpg" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
+
+
+def test_an_unknown_section_is_named(capsys):
+    assert benchmark.main(["uhseg-benchmark", "--sections=stage"]) == 1
+    assert "Did you mean 'stages'?" in capsys.readouterr().err
+
+
+def test_the_help_lists_the_sections(capsys):
+    assert benchmark.main(["uhseg-benchmark", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in SECTIONS)
+
+
+def test_sections_of_many_minutes_are_not_measured_unasked():
+    assert DEFAULT_SECTIONS[0] == "stages"
+    assert not {"first", "folder", "throughput", "programs"} & set(DEFAULT_SECTIONS)
+    assert sections.SECTIONS.find("first").summary

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from small_runs import CONFIG
 
-from uhseg_jax.benchmarks import refiners
+from uhseg_jax.benchmarks import borders
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.refinement.dense_crf import DenseCRF
@@ -19,7 +19,7 @@ def test_every_refiner_can_be_timed():
     segmenter = Segmenter.create(
         model="dinov2_test", method="recursive_spectral", config=CONFIG, refine=refine
     )
-    calls = refiners.refiners(segmenter, image())
+    calls = borders.refiners(segmenter, image())
     names = ["none", "upsample", "pamr", "crf", "pamr,crf"]
     assert list(calls) == [f"refine: {name}" for name in names]
     for call in calls.values():
@@ -28,10 +28,10 @@ def test_every_refiner_can_be_timed():
 
 @pytest.mark.slow
 def test_the_problem_of_the_crf_is_one_of_probabilities():
-    small, unary = refiners.crf_problem(image(), side=24, labels=5)
+    small, unary = borders.crf_problem(image(), side=24, labels=5)
     assert small.shape == (24, 24, 3)
     np.testing.assert_allclose(np.exp(-unary).sum(axis=-1), 1, rtol=1e-5)
-    calls = refiners.mean_fields(small, unary)
+    calls = borders.mean_fields(small, unary)
     marginals = np.asarray(next(iter(calls.values()))())
     np.testing.assert_allclose(marginals.sum(axis=-1), 1, rtol=1e-5)
 
@@ -39,7 +39,7 @@ def test_the_problem_of_the_crf_is_one_of_probabilities():
 @pytest.mark.parity
 def test_both_contenders_give_the_same_labels():
     pytest.importorskip("pydensecrf.densecrf")
-    calls = refiners.mean_fields(*refiners.crf_problem(image(), side=24, labels=5))
-    found = refiners.check_agreement(calls)
+    calls = borders.mean_fields(*borders.crf_problem(image(), side=24, labels=5))
+    found = borders.check_agreement(calls)
     assert found["label_agreement"] > 0.995
     assert abs(found["mean_kl"]) < 1e-5

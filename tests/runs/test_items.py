@@ -10,7 +10,7 @@ import small_runs
 from PIL import Image
 from trees import quadrants
 
-from uhseg_jax.export import Result
+from uhseg_jax.export import ExportOptions, Rendered, Result, Writer
 from uhseg_jax.images import ImageError, read_image
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs.images import RunImage
@@ -20,13 +20,14 @@ from uhseg_jax.runs.record import RunError
 PIXELS = np.zeros((8, 12, 3), np.uint8)
 
 
-class Writer:
+class Unable(Writer):
     """One that cannot write."""
 
     def __init__(self, error):
+        super().__init__({}, ExportOptions())
         self.error = error
 
-    def add(self, result, *, keep=False):
+    def put(self, rendered):
         raise self.error
 
 
@@ -47,7 +48,7 @@ def item():
     ],
 )
 def test_an_image_that_cannot_have_its_files_fails_alone(item, error):
-    written = write_item(Writer(error), item)
+    written = write_item(Unable(error), item, Rendered("a", {}))
     assert written.failure.startswith("out/sub/a.npz: ")
     assert written.result is None
 
@@ -55,7 +56,7 @@ def test_an_image_that_cannot_have_its_files_fails_alone(item, error):
 def test_a_full_disk_stops_the_run(item):
     full = OSError(errno.ENOSPC, "No space left on device", "out/a.npz")
     with pytest.raises(OSError, match="No space left"):
-        write_item(Writer(full), item)
+        write_item(Unable(full), item, Rendered("a", {}))
 
 
 def test_an_image_is_known_by_the_bytes_it_was_decoded_from(tmp_path):

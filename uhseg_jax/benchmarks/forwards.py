@@ -28,6 +28,7 @@ __all__ = [
     "measure_forwards",
     "our_forward",
     "peak_memory",
+    "random_backbone",
     "usual_request",
     "usual_side",
 ]
@@ -68,6 +69,17 @@ def our_forward(
       dtype: of products.
       batch: images at once.
     """
+    backbone = random_backbone(name, dtype)
+    rng = np.random.default_rng(0)
+    pixels = list(rng.integers(0, 256, (batch, side, side, 3), np.uint8))
+    grid = side // backbone.spec.patch
+    request = dataclasses.replace(usual_request(name), grid=grid)
+    forward = backbones.Extractor(backbone, request)
+    return lambda: forward(pixels)
+
+
+def random_backbone(name: str, dtype: str) -> backbones.Backbone:
+    """A backbone with random weights, whatever the variant; nothing is fetched."""
     spec = backbones.get_variant(name).spec
     family = backbones.family_of(spec)
     module = family.module(spec, dtype=jnp.dtype(dtype), attention=default_attention())
@@ -76,11 +88,7 @@ def our_forward(
         lambda x: jnp.asarray(0.02 * rng.standard_normal(x.shape, np.float32)),
         family.abstract_params(spec),
     )
-    pixels = list(rng.integers(0, 256, (batch, side, side, 3), np.uint8))
-    backbone = backbones.Backbone(name, module, params, "", family)
-    request = dataclasses.replace(usual_request(name), grid=side // spec.patch)
-    forward = backbones.Extractor(backbone, request)
-    return lambda: forward(pixels)
+    return backbones.Backbone(name, module, params, "", family)
 
 
 def forwards(name: str, side: int) -> Calls:

@@ -15,6 +15,7 @@ from uhseg_jax.benchmarks.setting import Setting
 from uhseg_jax.methods import METHODS, recursive_spectral
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.processes import ProcessError, run_module
+from uhseg_jax.refinement.config import DEFAULT_REFINE
 
 __all__ = ["Case", "count_programs", "measure_programs"]
 
@@ -60,18 +61,19 @@ class Case:
 
 
 def measure_programs(setting: Setting) -> Record:
-    """Counts for the method of the setting, and for refined two-way cuts.
+    """Counts for the method of the setting and, as a rival, for refined two-way cuts.
 
     Each is a process of its own. Seconds are not taken: others may compute meanwhile.
     """
     model = _SMALL if setting.model == DEFAULT_VARIANT else setting.model
-    spectral = recursive_spectral.METHOD.name
     shared: dict[str, Any] = {"model": model, "sizes": tuple(sorted(setting.sizes))}
     if setting.checkpoint_dir is not None:
         shared["checkpoint_dir"] = str(setting.checkpoint_dir)
+    own = (setting.method, setting.preset, setting.refine)
+    refined = (recursive_spectral.METHOD.name, "two_way", DEFAULT_REFINE)
+    chosen = dict.fromkeys([own, refined] if setting.anchors else [own])
     cases = [
-        Case(setting.method, setting.method, setting.preset, setting.refine, **shared),
-        Case(f"{spectral}, pamr,crf", spectral, "two_way", "pamr,crf", **shared),
+        Case(" ".join(filter(None, fields)), *fields, **shared) for fields in chosen
     ]
     facts: dict[str, Any] = {"backbone": model, "sides": list(_SIDES)}
     for case in cases:

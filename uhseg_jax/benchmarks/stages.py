@@ -49,7 +49,7 @@ def stages(segmenter: Segmenter, image: Path, scratch: Path) -> Calls:
     Args:
       segmenter: the backbone and method; its config is that of the stage "cut".
       image: an image file.
-      scratch: an existing folder to write to.
+      scratch: an existing folder to write to, in which the image does not lie.
 
     Returns:
       decode, prepare (of methods that want the pixels), forward, cut, refine, export;

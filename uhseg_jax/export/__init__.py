@@ -127,8 +127,21 @@ class Writer:
             nothing of it is written.
           OSError: a file cannot be written.
         """
+        self.put(self.render(result, keep=keep))
+
+    def render(self, result: Result, *, keep: bool = False) -> Rendered:
+        """What `put` writes of a result; in any thread.
+
+        Args:
+          result: of one image.
+          keep: as for `missing`.
+
+        Raises:
+          ValueError: a format cannot hold the result; the message names the image.
+          OSError: a file that is there cannot be read.
+        """
         formats = self.missing(result, keep=keep)
-        self.put(render(result, formats, self._options))
+        return render(result, formats, self._options)
 
     def missing(self, result: Result, *, keep: bool = False) -> tuple[str, ...]:
         """The formats that a result is still to be rendered in.

@@ -78,17 +78,33 @@ class Fitted(Protocol):
         """Categories that were found; None from methods without categories."""
         ...
 
+    def prepare(self, image: Pixels) -> "PreparedImage | None":
+        """What the method wants of an image's pixels; None where it wants nothing.
+
+        On the host, in any thread.
+
+        Raises:
+          images.ImageError: the image cannot be segmented, and others may be.
+          ImageMemoryError: it is too large for the memory.
+        """
+        ...
+
     def segment(
-        self, indices: Sequence[int], images: Sequence[Any]
+        self,
+        indices: Sequence[int],
+        images: Sequence[Any],
+        prepared: "Sequence[PreparedImage | None] | None" = None,
     ) -> Iterator[Segmentation]:
         """Segments some images of the collection, in order, one at a time.
 
         Args:
           indices: which images of the collection these are.
           images: their pixels.
+          prepared: of each what `prepare` gives; None: it is called.
 
         Returns:
-          One `Segmentation` for each.
+          One `Segmentation` for each. What devices do has begun before the first is
+          asked for.
         """
         ...
 

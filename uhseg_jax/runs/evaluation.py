@@ -1,14 +1,19 @@
 """One seed's run over a dataset: from images to a journal, tables and drawings."""
 
 import contextlib
+import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from uhseg_jax.datasets.source import Example, Source
 from uhseg_jax.export.png_files import is_whole
-from uhseg_jax.methods.method import Collection, Fitted
+from uhseg_jax.hierarchy.segmentation import Segmentation
+from uhseg_jax.images import ImageError
+from uhseg_jax.memory import ImageMemoryError
+from uhseg_jax.methods.method import Collection, Fitted, PreparedImage
 from uhseg_jax.metrics import states
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scorer, Scoring
@@ -20,8 +25,8 @@ from uhseg_jax.protocols.gallery import (
 )
 from uhseg_jax.runs import hosts, score_files
 from uhseg_jax.runs.claims import Claim
+from uhseg_jax.runs.flow import Stages, in_flow
 from uhseg_jax.runs.journal import Entry, Journal, read_journals
-from uhseg_jax.runs.read_ahead import read_ahead
 from uhseg_jax.runs.record import naming_the_file
 
 __all__ = ["Evaluation"]
@@ -126,25 +131,56 @@ class Evaluation:
     ) -> Any:
         """Adds images to the journal and to the total, which is returned."""
         done = len(hosts.share().of(len(self._source))) - len(waiting)
-
-        def read(index: int) -> tuple[int, Example]:
-            return index, self._source[index]
-
-        with contextlib.closing(
-            read_ahead(read, waiting, batch_size, size=_size)
-        ) as batches:
-            for batch in batches:
-                indices = [index for index, _ in batch]
-                found = self._fitted.segment(indices, [x.image for _, x in batch])
-                for (index, example), one in zip(batch, found, strict=True):
-                    scores, row = self._scorer.score(one, example)
-                    words = states.to_words(scores)
-                    with naming_the_file():
-                        journal.append(Entry(index, example.name, row, words))
-                    total = states.merge(total, scores)
-                    done += 1
-                    self._on_image("scores", done, self._scorer.compute(total))
+        stages: Stages[int, _Item, Any] = Stages(
+            read=lambda index: _Item(index, self._source[index]),
+            prepare=self._prepare_item,
+            segment=self._segment_items,
+            finish=self._score_item,
+            size=lambda item: item.size,
+        )
+        with contextlib.closing(in_flow(stages, waiting, batch_size)) as scored:
+            for item, scores, row in scored:
+                words = states.to_words(scores)
+                with naming_the_file():
+                    journal.append(Entry(item.index, item.example.name, row, words))
+                total = states.merge(total, scores)
+                done += 1
+                self._on_image("scores", done, self._scorer.compute(total))
         return total
+
+    def _prepare_item(self, item: "_Item") -> "_Item":
+        try:
+            prepared = self._fitted.prepare(item.example.image)
+        except (ImageError, ImageMemoryError) as error:
+            return dataclasses.replace(item, failure=error)
+        return dataclasses.replace(item, prepared=prepared)
+
+    def _segment_items(self, items: Sequence["_Item"]) -> Iterator["_Item"]:
+        """Segments a batch, up to the first image that cannot be."""
+        good = [*itertools.takewhile(lambda x: x.failure is None, items)]
+        begun: Iterator[Segmentation] = iter(())
+        if good:
+            begun = self._fitted.segment(
+                [x.index for x in good],
+                [x.example.image for x in good],
+                [x.prepared for x in good],
+            )
+        return self._results(items, begun)
+
+    def _results(
+        self, items: Sequence["_Item"], begun: Iterator[Segmentation]
+    ) -> Iterator["_Item"]:
+        for item in items:
+            try:
+                if item.failure is not None:
+                    raise item.failure
+                yield dataclasses.replace(item, prepared=None, found=next(begun))
+            except (ImageError, ImageMemoryError) as error:
+                raise type(error)(f"{item.example.name}: {error}") from error
+
+    def _score_item(self, item: "_Item") -> tuple["_Item", Any, dict[str, float]]:
+        assert item.found is not None
+        return item, *self._scorer.score(item.found, item.example)
 
     def _entries(self) -> list[Entry]:
         return read_journals(self._folder, self._settings)[0]
@@ -204,6 +240,26 @@ class Evaluation:
         )
 
 
-def _size(read: tuple[int, Example]) -> int:
-    """Bytes of an example that was read, nearly."""
-    return read[1].image.nbytes + read[1].labels.nbytes
+@dataclasses.dataclass(frozen=True)
+class _Item:
+    """An example on its way.
+
+    Attributes:
+      index: of the example.
+      example: the image with its ground truth.
+      prepared: what the method found in the pixels before it sees features.
+      failure: why it cannot be segmented.
+      found: what the method found.
+    """
+
+    index: int
+    example: Example
+    prepared: PreparedImage | None = None
+    failure: Exception | None = None
+    found: Segmentation | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of its arrays, nearly."""
+        # Labels, of a result and of superpixels, have four bytes, pixels three.
+        return 4 * self.example.image.nbytes + self.example.labels.nbytes

@@ -11,13 +11,20 @@ from uhseg_jax import export
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError
-from uhseg_jax.methods.method import Fitted
+from uhseg_jax.methods.method import Fitted, PreparedImage
 from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.record import RunError, unwritable
 from uhseg_jax.types import UInt8
 
-__all__ = ["Item", "read_item", "segment_items", "write_item"]
+__all__ = [
+    "Item",
+    "prepare_item",
+    "read_item",
+    "render_item",
+    "segment_items",
+    "write_item",
+]
 
 # What the system says of one name, and not of the disk.
 _OF_ONE_FILE = {
@@ -35,6 +42,7 @@ class Item:
       image: where it is read from, and what its results are called.
       pixels: the image, decoded; None if it cannot be had.
       provenance: what its result is made of; None with ``pixels``.
+      prepared: what the method found in the pixels before it sees features.
       result: what was found in it; None until that is known.
       was_there: whether an earlier run found it.
       failure: a sentence on why there is no result; empty if there is one.
@@ -44,6 +52,7 @@ class Item:
     image: RunImage
     pixels: UInt8[np.ndarray, "H W 3"] | None = None
     provenance: export.Provenance | None = None
+    prepared: PreparedImage | None = None
     result: export.Result | None = None
     was_there: bool = False
     failure: str = ""
@@ -54,9 +63,14 @@ class Item:
         # Labels, of a result and of superpixels, have four bytes, pixels three.
         return 0 if self.pixels is None else 4 * self.pixels.nbytes
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is to be segmented."""
+        return self.result is None and not self.failure
+
     def failed(self, sentence: str) -> "Item":
         """The item without a result."""
-        return dataclasses.replace(self, result=None, failure=sentence)
+        return dataclasses.replace(self, prepared=None, result=None, failure=sentence)
 
 
 def read_item(
@@ -104,31 +118,54 @@ def _obstacle(image: RunImage, claim: Claim, formats: Sequence[str]) -> str:
     return ""
 
 
+def prepare_item(fitted: Fitted, item: Item) -> Item:
+    """Lets the method look at the pixels, if the image is to be segmented."""
+    if not item.is_waiting or item.pixels is None:
+        return item
+    try:
+        return dataclasses.replace(item, prepared=fitted.prepare(item.pixels))
+    except (ImageError, ImageMemoryError) as error:
+        return item.failed(_named(item, error))
+
+
 def segment_items(fitted: Fitted, items: Sequence[Item]) -> Iterator[Item]:
-    """Segments the images of a batch that are not yet; keeps the order."""
-    done = _segmented(fitted, [x for x in items if _is_waiting(x)])
-    for item in items:
-        yield next(done) if _is_waiting(item) else item
+    """Segments the images of a batch that are to be; keeps the order.
+
+    They are with the devices when this returns.
+    """
+    waiting = [x for x in items if x.is_waiting]
+    done = _segmented(fitted, waiting, _begun(fitted, waiting))
+    return (next(done) if x.is_waiting else x for x in items)
 
 
-def _is_waiting(item: Item) -> bool:
-    return item.pixels is not None and item.result is None
+def _begun(fitted: Fitted, items: Sequence[Item]) -> Iterator[Segmentation]:
+    if not items:
+        return iter(())
+    return fitted.segment(
+        [x.index for x in items], [x.pixels for x in items], [x.prepared for x in items]
+    )
 
 
-def _segmented(fitted: Fitted, items: Sequence[Item]) -> Iterator[Item]:
+def _segmented(
+    fitted: Fitted, items: Sequence[Item], begun: Iterator[Segmentation]
+) -> Iterator[Item]:
     while items:
         try:
-            pixels = [x.pixels for x in items]
-            for found in fitted.segment([x.index for x in items], pixels):
+            for found in begun:
                 item, *items = items
                 result = _result_of(item, found)
-                yield dataclasses.replace(item, result=result)
+                yield dataclasses.replace(item, prepared=None, result=result)
         except (ImageError, ImageMemoryError) as error:
             item, *items = items
-            title, sentence = item.image.title, str(error)
-            # What could not be read by a pass before is named; pixels have no name.
-            named = sentence if title in sentence else f"{title}: {sentence}"
-            yield item.failed(named)
+            yield item.failed(_named(item, error))
+            begun = _begun(fitted, items)
+
+
+def _named(item: Item, error: Exception) -> str:
+    """What went wrong, with the title of the image."""
+    title, sentence = item.image.title, str(error)
+    # What could not be read by a pass before is named; pixels have no name.
+    return sentence if title in sentence else f"{title}: {sentence}"
 
 
 def _result_of(item: Item, found: Segmentation) -> export.Result:
@@ -144,20 +181,45 @@ def _result_of(item: Item, found: Segmentation) -> export.Result:
     )
 
 
-def write_item(writer: export.Writer, item: Item) -> Item:
-    """Writes the result of an image; if it cannot have its files, the item has failed.
+def render_item(
+    writer: export.Writer, item: Item
+) -> tuple[Item, export.Rendered | None]:
+    """What is to be written of an image, in any thread.
+
+    If it cannot have its files, the item has failed.
+
+    Raises:
+      OSError: nothing can be read.
+    """
+    if item.result is None:
+        return item, None
+    try:
+        return item, writer.render(item.result, keep=item.was_there)
+    except (ValueError, OSError) as error:  # a format cannot hold it
+        return item.failed(_sentence(error)), None
+
+
+def write_item(
+    writer: export.Writer, item: Item, rendered: export.Rendered | None
+) -> Item:
+    """Writes what was rendered; if the image cannot have its files, it has failed.
 
     Raises:
       OSError: nothing can be written, such as on a full disk.
     """
-    if item.result is None:
+    if rendered is None:
         return item
     try:
-        writer.add(item.result, keep=item.was_there)
-    except (ValueError, RunError) as error:  # a format cannot hold it, or may not
-        return item.failed(str(error))
-    except OSError as error:
-        if error.errno not in _OF_ONE_FILE or error.filename is None:
-            raise
-        return item.failed(unwritable(Path(error.filename), error))
+        writer.put(rendered)
+    except (ValueError, RunError, OSError) as error:  # it may not have its files
+        return item.failed(_sentence(error))
     return item
+
+
+def _sentence(error: Exception) -> str:
+    """Why an image cannot have its files; raises what says more than that."""
+    if not isinstance(error, OSError):
+        return str(error)
+    if error.errno not in _OF_ONE_FILE or error.filename is None:
+        raise error
+    return unwritable(Path(error.filename), error)

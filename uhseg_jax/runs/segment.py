@@ -4,19 +4,25 @@ import collections
 import contextlib
 import dataclasses
 import functools
-import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from uhseg_jax import export
 from uhseg_jax.export.png_files import is_own
-from uhseg_jax.methods.method import Collection, kept_files
+from uhseg_jax.methods.method import Collection, Fitted, kept_files
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs import hosts
 from uhseg_jax.runs.claims import Claim, claim, require
+from uhseg_jax.runs.flow import Stages, in_flow
 from uhseg_jax.runs.images import RunImage
-from uhseg_jax.runs.items import Item, read_item, segment_items, write_item
-from uhseg_jax.runs.read_ahead import read_ahead
+from uhseg_jax.runs.items import (
+    Item,
+    prepare_item,
+    read_item,
+    render_item,
+    segment_items,
+    write_item,
+)
 from uhseg_jax.runs.record import RunError, naming_the_file, read_record
 from uhseg_jax.runs.settings import Settings, describe, digest
 from uhseg_jax.runs.shards import Share
@@ -121,10 +127,10 @@ def segment_images(
     """Segments images into a folder, except for those whose trees are there.
 
     A tree is there if it was made of the very bytes of the image, with the settings of
-    the claim. Trees do not depend on the batch size. Two batches are in memory at most,
-    the next being read by a thread; ``coco.json`` and ``index.html`` appear at the end
-    and cover every image that has a result. Killed at any moment, the run leaves whole
-    files only and can be taken up again.
+    the claim. Trees do not depend on the batch size. Threads read, prepare and draw
+    images while the devices have others (`flow.in_flow`); ``coco.json`` and
+    ``index.html`` appear at the end and cover every image that has a result. Killed at
+    any moment, the run leaves whole files only and can be taken up again.
 
     The processes of `jax.distributed` share the images and the folder; when all have
     finished, the first joins the results. Those of a shard are left for `join_results`.
@@ -167,7 +173,7 @@ def segment_images(
                 on_image=on_pass,
             )
         )
-        prepare = functools.partial(
+        read = functools.partial(
             read_item,
             images,
             claim=claimed,
@@ -181,16 +187,15 @@ def segment_images(
         wanted = share.of(len(images))
         with (
             export.open_formats(own, claimed, options) as writer,
-            _batches(prepare, wanted, batch_size) as batches,
+            _in_flow(read, wanted, writer, batch_size, fitted) as flow,
         ):
-            for batch in batches:
-                for item in segment_items(fitted, batch):
-                    written = write_item(writer, item)
-                    if written.failure:
-                        failures.append(Failure(item.image.title, written.failure))
-                    else:
-                        counts[item.was_there] += 1
-                    on_done(item.image, written.failure)
+            for item, rendered in flow:
+                written = write_item(writer, item, rendered)
+                if written.failure:
+                    failures.append(Failure(item.image.title, written.failure))
+                else:
+                    counts[item.was_there] += 1
+                on_done(item.image, written.failure)
 
     def join() -> None:
         if hosts.index() == 0:
@@ -228,20 +233,20 @@ def join_results(
       RunError: an image has no result, or a file cannot be written.
     """
     formats = [x for x in formats if not export.EXPORTERS.find(x).per_image]
-    prepare = functools.partial(
+    read = functools.partial(
         read_item, images, claim=claimed, formats=formats, anew=False
     )
     output = claimed.output
     missing, failures = [], []
     with (
         export.open_formats(formats, claimed, export.ExportOptions()) as writer,
-        _batches(prepare, range(len(images)), 1) as batches,
+        _in_flow(read, range(len(images)), writer) as flow,
     ):
-        for item in itertools.chain.from_iterable(batches):
-            if not item.failure and item.result is None:
+        for item, rendered in flow:
+            if item.is_waiting:
                 missing.append(item.image.title)
             elif not missing:
-                item = write_item(writer, item)
+                item = write_item(writer, item, rendered)
             if item.failure:
                 failures.append(Failure(item.image.title, item.failure))
             on_done(item.image, item.failure)
@@ -255,12 +260,22 @@ def join_results(
     return Report(0, len(images) - len(failures), tuple(failures))
 
 
-def _batches(
-    prepare: Callable[[int], Item], indices: Iterable[int], batch_size: int
-) -> contextlib.closing[Generator[list[Item], None, None]]:
-    return contextlib.closing(
-        read_ahead(prepare, indices, batch_size, size=lambda item: item.size)
+def _in_flow(
+    read: Callable[[int], Item],
+    indices: Iterable[int],
+    writer: export.Writer,
+    batch_size: int = 1,
+    fitted: Fitted | None = None,
+) -> contextlib.closing[Generator[tuple[Item, export.Rendered | None], None, None]]:
+    """Images with what is to be written of them; segmented, where a method is given."""
+    stages = Stages(
+        read=read,
+        prepare=functools.partial(prepare_item, fitted) if fitted else lambda x: x,
+        segment=functools.partial(segment_items, fitted) if fitted else iter,
+        finish=functools.partial(render_item, writer),
+        size=lambda item: item.size,
     )
+    return contextlib.closing(in_flow(stages, indices, batch_size))
 
 
 def _files_of_run(output: Path, formats: Sequence[str]) -> Iterator[Path]:

@@ -43,7 +43,7 @@ from uhseg_jax.refinement.foreground import refine_foreground
 from uhseg_jax.refinement.labels import resize_labels
 from uhseg_jax.refinement.refine import refine
 from uhseg_jax.scratch import scratch_folder
-from uhseg_jax.types import Float, Int, UInt8
+from uhseg_jax.types import Float, Int, Pixels, UInt8
 
 __all__ = ["LEVELS", "PASSES", "Discovery", "ImageRegions", "fit"]
 
@@ -71,13 +71,19 @@ class Discovery:
     failures: dict[int, str]
     regions: Callable[[int], ImageRegions]
 
-    def segment(self, indices: Sequence[int], images: Any) -> Iterator[Segmentation]:
+    def prepare(self, image: Pixels) -> None:
+        """Nothing, for all was found when the method was fitted."""
+        del image
+
+    def segment(
+        self, indices: Sequence[int], images: Any, prepared: Any = None
+    ) -> Iterator[Segmentation]:
         """The regions of some images as trees whose first level they are.
 
         Raises:
           images.ImageError: an image could not be read when the method was fitted.
         """
-        del images
+        del images, prepared
         for index in indices:
             if index in self.failures:
                 raise ImageError(self.failures[index])
