@@ -7,6 +7,7 @@ what another thread compiled of it for arguments of the same shapes.
 
 import atexit
 import concurrent.futures
+import contextlib
 import functools
 import threading
 from collections.abc import Callable, Hashable, Mapping
@@ -21,7 +22,7 @@ from uhseg_jax import traced
 from uhseg_jax.cache import programs_folder
 from uhseg_jax.entry import own_settings
 
-__all__ = ["Arguments", "Program", "is_compiling"]
+__all__ = ["Arguments", "Program", "begin", "is_compiling"]
 
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
@@ -103,15 +104,8 @@ class Program(Generic[Parameters, Returned]):
             except Exception as error:
                 if not found.done():
                     found.set_exception(error)
-            finally:
-                _threads.discard(threading.current_thread())
 
-        # A daemon, so that commands may leave at any time. Otherwise `_finish` waits:
-        # the compiler does not bear that the interpreter goes while it works.
-        thread = threading.Thread(target=work, name="uhseg-compile", daemon=True)
-        _threads.add(thread)
-        self._waited_for.append(thread)
-        thread.start()
+        self._waited_for.append(begin(work))
         return found
 
     def _exported_in(
@@ -128,6 +122,24 @@ class Program(Generic[Parameters, Returned]):
         except Exception:  # it is then traced as without a folder
             return None
         return found
+
+
+def begin(work: Callable[[], object]) -> threading.Thread:
+    """Does in a thread what compiles something, and forgets what goes wrong in it."""
+
+    def run() -> None:
+        try:
+            with contextlib.suppress(Exception):
+                work()
+        finally:
+            _threads.discard(threading.current_thread())
+
+    # A daemon, so that commands may leave at any time. Otherwise `_finish` waits: the
+    # compiler does not bear that the interpreter goes while it works.
+    thread = threading.Thread(target=run, name="uhseg-compile", daemon=True)
+    _threads.add(thread)
+    thread.start()
+    return thread
 
 
 def is_compiling() -> bool:
