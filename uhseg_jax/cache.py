@@ -15,13 +15,20 @@ import platformdirs
 
 from uhseg_jax.files import expand_home
 
-__all__ = ["checkpoint_directory", "keep_programs", "keep_programs_quietly"]
+__all__ = [
+    "checkpoint_directory",
+    "keep_programs",
+    "keep_programs_quietly",
+    "programs_folder",
+]
 
 _FOLDER = "UHSEG_CACHE"
 _SWITCH = "UHSEG_KEEP_PROGRAMS"  # "0": compiled programs are not kept
 _DIRECTORY = "jax_compilation_cache_dir"
 _SECONDS = 0.2  # compilations that took less are not worth a file
 _MOST_BYTES = 2**30  # of compiled programs; far more than those of one version are
+
+_OURS: dict[str, Path] = {}  # folders that `keep_programs` chose
 
 
 def checkpoint_directory(directory: str | os.PathLike[str] | None = None) -> Path:
@@ -81,9 +88,17 @@ def keep_programs() -> str:
             f"({error.strerror or error}), so the next run compiles them again."
         )
     _forget_oldest(folder)
+    _OURS[str(folder)] = folder
     jax.config.update(_DIRECTORY, str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", _SECONDS)
     return ""
+
+
+def programs_folder() -> Path | None:
+    """Where programs are kept; None if nowhere, or in a folder of the user's choice."""
+    folder = jax.config.values[_DIRECTORY]
+    is_on = jax.config.values["jax_enable_compilation_cache"]
+    return _OURS.get(folder) if is_on else None
 
 
 def _forget_oldest(folder: Path) -> None:
