@@ -16,7 +16,7 @@ from uhseg_jax.pipeline import jitted_trees
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.runs.evaluate import evaluate
 from uhseg_jax.runs.images import RunImage
-from uhseg_jax.runs.items import Item, prepare_item, segment_items
+from uhseg_jax.runs.items import Item, segment_items
 
 PLAIN = Refinement(refiners=None)
 
@@ -100,7 +100,7 @@ def test_images_that_cannot_be_prepared_fail_alone(segmenter):
     images = photos(5)
     images[0][0, 0], images[2][0, 0] = DAMAGED, HUGE
     items = [Item(i, RunImage(x, f"{i}", f"{i}.jpg"), x) for i, x in enumerate(images)]
-    found = list(segment_items(segmenter, [prepare_item(segmenter, x) for x in items]))
+    found = list(segment_items(segmenter, items))
     failures = [x.failure for x in found]
     assert failures[1] == failures[3] == failures[4] == ""
     assert failures[0] == "0.jpg: the first pixel is damaged; mend it."

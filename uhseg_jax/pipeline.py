@@ -137,12 +137,12 @@ class Segmenter:
         self,
         indices: Sequence[int],
         images: Sequence[Pixels],
-        prepared: Sequence[PreparedImage | None] | None = None,
+        prepared: Sequence[Callable[[], PreparedImage | None]] | None = None,
     ) -> Iterator[Segmentation]:
         """Segments some images; see `methods.method.Fitted`.
 
-        When this returns, the whole batch is with the devices, and while they have the
-        forwards the host prepares images that are not. The results raise
+        When this returns, the whole batch is with the devices; while they have the
+        forwards the host prepares the images. The results raise
 
         * images.ImageError: the next image cannot be segmented;
         * ImageMemoryError: the next image is too large for the memory.
@@ -151,14 +151,13 @@ class Segmenter:
         # Each device takes one image at a time, so that one program serves batches of
         # any size.
         step = 1 if self.mesh is None else self.mesh.size
+        if prepared is None:
+            prepared = [functools.partial(self.prepare, x) for x in images]
         begun, failure = [], None
         for start in range(0, len(images), step):
             batch = images[start : start + step]
             features = self.features(batch)
-            if prepared is None:
-                own, failure = self._prepared(batch)
-            else:
-                own = prepared[start : start + step]
+            own, failure = _first_ones(prepared[start : start + step])
             if own:
                 begun.append((batch, features, own, self.trees(features, own)))
             if failure is not None:
@@ -178,17 +177,6 @@ class Segmenter:
                 yield Segmentation(tree=tree, grid=one.on_grid())
         if failure is not None:
             raise failure
-
-    def _prepared(
-        self, images: Sequence[Pixels]
-    ) -> tuple[Sequence[PreparedImage | None], Exception | None]:
-        """The images prepared, up to the first that cannot be, and why it cannot."""
-        prepared: list[PreparedImage | None] = []
-        try:
-            prepared.extend(map(self.prepare, images))
-        except (ImageError, ImageMemoryError) as error:
-            return prepared, error
-        return prepared, None
 
     @functools.cached_property
     def _extractor(self) -> backbones.Extractor:
@@ -268,6 +256,18 @@ class Segmenter:
             labels = np.asarray(grid.leaves)[prepared.labels]
             return clean(grid.tree, labels, self.refinement)
         return refine(grid.tree, features, image, self.refinement)
+
+
+def _first_ones(
+    prepared: Sequence[Callable[[], PreparedImage | None]],
+) -> tuple[Sequence[PreparedImage | None], Exception | None]:
+    """What was prepared, up to the first image that cannot be, and why it cannot."""
+    own: list[PreparedImage | None] = []
+    try:
+        own.extend(x() for x in prepared)
+    except (ImageError, ImageMemoryError) as error:
+        return own, error
+    return own, None
 
 
 @contextlib.contextmanager
