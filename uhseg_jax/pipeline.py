@@ -15,12 +15,12 @@ import numpy as np
 from jax.sharding import Mesh
 
 from uhseg_jax import backbones, methods
-from uhseg_jax.ahead import Arguments, Program
+from uhseg_jax.ahead import Arguments, Program, begin
 from uhseg_jax.backbones.requests import grid_shape
 from uhseg_jax.batches import map_images
 from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError, is_out_of_memory
 from uhseg_jax.methods.method import Collection, Fitted, ImageMethod, PreparedImage
@@ -332,4 +332,30 @@ def _compile_soon(
 
     if isinstance(method, ImageMethod):
         key = (backbone.module, method.name, config)
-        jitted_trees.compile_soon(key, arguments)
+        trees = jitted_trees.compile_soon(key, arguments)
+        _warm_nodes_soon(trees)
+
+
+_warmed: set[object] = set()
+
+
+def _warm_nodes_soon(trees: Any) -> None:
+    """Begins to compile what the nodes of a tree go through on the host.
+
+    Args:
+      trees: will be known as a `GridTree` of shapes.
+    """
+    if trees in _warmed:
+        return
+    _warmed.add(trees)
+
+    def work() -> None:
+        (length,) = trees.result().tree.parents.shape[1:]
+        labels = np.zeros((1, 1), np.int32)
+        tree = RegionTree.flat(labels, length)
+        relabel(tree, labels)
+        visible_nodes(tree, num_regions=2)
+        tree.areas()
+        tree.entry_ranks()
+
+    begin(work)

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,14 +91,14 @@ def _in_process(case: Case) -> dict[str, Any]:
 
 
 def count_programs(
-    segmenter: Segmenter,
+    make: Callable[[], Segmenter],
     sizes: Sequence[tuple[int, int]],
     checkpoints: Sequence[int],
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Segments images of these sizes and counts on the way.
 
     Args:
-      segmenter: what segments them.
+      make: makes what segments them; what that compiles counts as well.
       sizes: (rows, columns) of the images.
       checkpoints: after how many images the counts are given; ascending.
 
@@ -108,6 +108,7 @@ def count_programs(
     """
     leaves = []
     with watch.Programs() as programs:
+        segmenter = make()
         for index, size in enumerate(sizes):
             (found,) = segmenter([photographs.photograph(index, size)])
             leaves.append(len(np.unique(found.tree.labels)))
@@ -125,7 +126,7 @@ def _main(text: str) -> None:
     case = Case(**{**fields, "sizes": tuple(fields["sizes"])})
     low, high = _SIDES
     sizes = list(photographs.random_sizes(max(case.sizes), low=low, high=high))
-    counts = count_programs(case.segmenter(), sizes, case.sizes)
+    counts = count_programs(case.segmenter, sizes, case.sizes)
     print(json.dumps({f"{count} sizes": found for count, found in counts}))
 
 
