@@ -260,6 +260,26 @@ def test_examples_in_the_documentation_run():
     assert results.failed == 0
 
 
+def test_in_a_loop_nothing_is_loaded_or_compiled_again():
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, _, **about: "backend_compile" in name and compiled.append(about)
+    )
+    loading._load.cache_clear()
+
+    def work(seed):
+        uhseg_jax.segment(photo(seed), **PLAIN)
+        uhseg_jax.segment_features(features(6, 6, 8, seed=seed))
+        uhseg_jax.extract_features(photo(seed), model=MODEL, image_size=4 * PATCH)
+
+    work(0)
+    first = len(compiled)
+    for seed in range(1, 4):
+        work(seed)
+    assert compiled[first:] == []
+    assert loading._load.cache_info().misses == 1
+
+
 def test_importing_the_package_is_light():
     code = (
         "import sys, uhseg_jax; "

@@ -7,16 +7,18 @@ import jax
 import numpy as np
 import pytest
 from block_method import DAMAGED, HUGE, LEAVES, assert_same, blocks, photos
+from PIL import Image
 from small_runs import photographs_with_masks
 
 import uhseg_jax
 from uhseg_jax.datasets.folder import FolderSource
+from uhseg_jax.images import ImageError
 from uhseg_jax.methods import METHODS
 from uhseg_jax.pipeline import jitted_trees
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.runs.evaluate import evaluate
 from uhseg_jax.runs.images import RunImage
-from uhseg_jax.runs.items import Item, prepare_item, segment_items
+from uhseg_jax.runs.items import Item, segment_items
 
 PLAIN = Refinement(refiners=None)
 
@@ -100,7 +102,7 @@ def test_images_that_cannot_be_prepared_fail_alone(segmenter):
     images = photos(5)
     images[0][0, 0], images[2][0, 0] = DAMAGED, HUGE
     items = [Item(i, RunImage(x, f"{i}", f"{i}.jpg"), x) for i, x in enumerate(images)]
-    found = list(segment_items(segmenter, [prepare_item(segmenter, x) for x in items]))
+    found = list(segment_items(segmenter, items))
     failures = [x.failure for x in found]
     assert failures[1] == failures[3] == failures[4] == ""
     assert failures[0] == "0.jpg: the first pixel is damaged; mend it."
@@ -109,6 +111,24 @@ def test_images_that_cannot_be_prepared_fail_alone(segmenter):
     whole = segmenter([images[i] for i in (1, 3, 4)])
     for item, one in zip((found[1], found[3], found[4]), whole, strict=True):
         jax.tree.map(np.testing.assert_array_equal, item.result.tree, one.tree)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"), [(DAMAGED, ImageError), (HUGE, MemoryError)]
+)
+def test_an_evaluation_names_the_image_that_stops_it(segmenter, tmp_path, value, error):
+    folder = photographs_with_masks(tmp_path, 3)
+    path = folder / "images" / "01.png"
+    Image.fromarray(np.full((30, 40, 3), value, np.uint8)).save(path)
+    source = FolderSource(folder / "images", folder / "masks")
+    done = []
+
+    def note(seed, stage, count, scores):
+        done.append(count)
+
+    with pytest.raises(error, match=r"^01: "):
+        evaluate(segmenter, source, tmp_path / "out", on_image=note)
+    assert done == [1]  # the one before is in the journal
 
 
 def test_scores_of_both_resolutions_do_not_depend_on_the_batch(segmenter, tmp_path):

@@ -7,6 +7,7 @@ what another thread compiled of it for arguments of the same shapes.
 
 import atexit
 import concurrent.futures
+import contextlib
 import functools
 import threading
 from collections.abc import Callable, Hashable, Mapping
@@ -21,7 +22,7 @@ from uhseg_jax import traced
 from uhseg_jax.cache import programs_folder
 from uhseg_jax.entry import own_settings
 
-__all__ = ["Arguments", "Program", "is_compiling"]
+__all__ = ["Arguments", "Program", "begin", "is_compiling"]
 
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
@@ -103,15 +104,8 @@ class Program(Generic[Parameters, Returned]):
             except Exception as error:
                 if not found.done():
                     found.set_exception(error)
-            finally:
-                _threads.discard(threading.current_thread())
 
-        # A daemon, so that commands may leave at any time. Otherwise `_finish` waits:
-        # the compiler does not bear that the interpreter goes while it works.
-        thread = threading.Thread(target=work, name="uhseg-compile", daemon=True)
-        _threads.add(thread)
-        self._waited_for.append(thread)
-        thread.start()
+        self._waited_for.append(begin(work))
         return found
 
     def _exported_in(
@@ -130,6 +124,24 @@ class Program(Generic[Parameters, Returned]):
         return found
 
 
+def begin(work: Callable[[], object]) -> threading.Thread:
+    """Does in a thread what compiles something, and forgets what goes wrong in it."""
+
+    def run() -> None:
+        try:
+            with contextlib.suppress(Exception):
+                work()
+        finally:
+            _threads.discard(threading.current_thread())
+
+    # A daemon, so that commands may leave at any time. Otherwise `_finish` waits: the
+    # compiler does not bear that the interpreter goes while it works.
+    thread = threading.Thread(target=run, name="uhseg-compile", daemon=True)
+    _threads.add(thread)
+    thread.start()
+    return thread
+
+
 def is_compiling() -> bool:
     """Whether threads are still at work, for whom nobody need wait."""
     return bool(_threads)
@@ -139,7 +151,8 @@ def _signature(args: Any, statics: Mapping[str, Any]) -> Hashable:
     """What one program serves."""
     leaves, structure = jax.tree.flatten(args)
     shapes = tuple(
-        (np.shape(x), x.dtype, getattr(x, "weak_type", False)) for x in leaves
+        (np.shape(x), getattr(x, "dtype", type(x)), getattr(x, "weak_type", False))
+        for x in leaves
     )
     return structure, shapes, tuple(sorted(statics.items(), key=lambda x: x[0]))
 

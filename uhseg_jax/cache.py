@@ -25,7 +25,7 @@ __all__ = [
 _FOLDER = "UHSEG_CACHE"
 _SWITCH = "UHSEG_KEEP_PROGRAMS"  # "0": compiled programs are not kept
 _DIRECTORY = "jax_compilation_cache_dir"
-_SECONDS = 0.2  # compilations that took less are not worth a file
+_SECONDS = 0.05  # compilations that took less are not worth a file
 _MOST_BYTES = 2**30  # of compiled programs; far more than those of one version are
 
 _OURS: dict[str, Path] = {}  # folders that `keep_programs` chose

@@ -20,6 +20,7 @@ __all__ = [
     "bilinear_cells",
     "cubic",
     "make_taps",
+    "read_along",
     "read_taps",
     "read_windows",
     "with_margin",
@@ -125,17 +126,20 @@ def read_taps(
     table: Float[Array, "h4 w4 k"], rows: Taps, columns: Taps
 ) -> Float[Array, "H W k"]:
     """Interpolates a grid that has its margin (`with_margin`) at rows and columns."""
+    return read_along(read_along(table, rows, 0), columns, 1)
 
-    def along(x: Array, taps: Taps, axis: int) -> Array:
-        shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
-        terms = (
-            jnp.take(x, taps.first + (MARGIN + tap), axis=axis, mode="clip")
-            * taps.weights[:, tap].reshape(shape)
-            for tap in range(NUM_TAPS)
-        )
-        return functools.reduce(jnp.add, terms)
 
-    return along(along(table, rows, 0), columns, 1)
+def read_along(
+    table: Float[Array, "a b k"], taps: Taps, axis: int
+) -> Float[Array, "c d k"]:
+    """Interpolates a grid that has its margin along one of its first two axes."""
+    shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
+    terms = (
+        jnp.take(table, taps.first + (MARGIN + tap), axis=axis, mode="clip")
+        * taps.weights[:, tap].reshape(shape)
+        for tap in range(NUM_TAPS)
+    )
+    return functools.reduce(jnp.add, terms)
 
 
 def read_windows(

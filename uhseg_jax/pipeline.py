@@ -15,12 +15,12 @@ import numpy as np
 from jax.sharding import Mesh
 
 from uhseg_jax import backbones, methods
-from uhseg_jax.ahead import Arguments, Program
+from uhseg_jax.ahead import Arguments, Program, begin
 from uhseg_jax.backbones.requests import grid_shape
 from uhseg_jax.batches import map_images
 from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError, is_out_of_memory
 from uhseg_jax.methods.method import Collection, Fitted, ImageMethod, PreparedImage
@@ -137,12 +137,12 @@ class Segmenter:
         self,
         indices: Sequence[int],
         images: Sequence[Pixels],
-        prepared: Sequence[PreparedImage | None] | None = None,
+        prepared: Sequence[Callable[[], PreparedImage | None]] | None = None,
     ) -> Iterator[Segmentation]:
         """Segments some images; see `methods.method.Fitted`.
 
-        When this returns, the whole batch is with the devices, and while they have the
-        forwards the host prepares images that are not. The results raise
+        When this returns, the whole batch is with the devices; while they have the
+        forwards the host prepares the images. The results raise
 
         * images.ImageError: the next image cannot be segmented;
         * ImageMemoryError: the next image is too large for the memory.
@@ -151,14 +151,13 @@ class Segmenter:
         # Each device takes one image at a time, so that one program serves batches of
         # any size.
         step = 1 if self.mesh is None else self.mesh.size
+        if prepared is None:
+            prepared = [functools.partial(self.prepare, x) for x in images]
         begun, failure = [], None
         for start in range(0, len(images), step):
             batch = images[start : start + step]
             features = self.features(batch)
-            if prepared is None:
-                own, failure = self._prepared(batch)
-            else:
-                own = prepared[start : start + step]
+            own, failure = _first_ones(prepared[start : start + step])
             if own:
                 begun.append((batch, features, own, self.trees(features, own)))
             if failure is not None:
@@ -178,17 +177,6 @@ class Segmenter:
                 yield Segmentation(tree=tree, grid=one.on_grid())
         if failure is not None:
             raise failure
-
-    def _prepared(
-        self, images: Sequence[Pixels]
-    ) -> tuple[Sequence[PreparedImage | None], Exception | None]:
-        """The images prepared, up to the first that cannot be, and why it cannot."""
-        prepared: list[PreparedImage | None] = []
-        try:
-            prepared.extend(map(self.prepare, images))
-        except (ImageError, ImageMemoryError) as error:
-            return prepared, error
-        return prepared, None
 
     @functools.cached_property
     def _extractor(self) -> backbones.Extractor:
@@ -270,6 +258,18 @@ class Segmenter:
         return refine(grid.tree, features, image, self.refinement)
 
 
+def _first_ones(
+    prepared: Sequence[Callable[[], PreparedImage | None]],
+) -> tuple[Sequence[PreparedImage | None], Exception | None]:
+    """What was prepared, up to the first image that cannot be, and why it cannot."""
+    own: list[PreparedImage | None] = []
+    try:
+        own.extend(x() for x in prepared)
+    except (ImageError, ImageMemoryError) as error:
+        return own, error
+    return own, None
+
+
 @contextlib.contextmanager
 def _too_large(image: Pixels, advice: str) -> Iterator[None]:
     """What is too large for the memory is the fault of its image."""
@@ -332,4 +332,30 @@ def _compile_soon(
 
     if isinstance(method, ImageMethod):
         key = (backbone.module, method.name, config)
-        jitted_trees.compile_soon(key, arguments)
+        trees = jitted_trees.compile_soon(key, arguments)
+        _warm_nodes_soon(trees)
+
+
+_warmed: set[object] = set()
+
+
+def _warm_nodes_soon(trees: Any) -> None:
+    """Begins to compile what the nodes of a tree go through on the host.
+
+    Args:
+      trees: will be known as a `GridTree` of shapes.
+    """
+    if trees in _warmed:
+        return
+    _warmed.add(trees)
+
+    def work() -> None:
+        (length,) = trees.result().tree.parents.shape[1:]
+        labels = np.zeros((1, 1), np.int32)
+        tree = RegionTree.flat(labels, length)
+        relabel(tree, labels)
+        visible_nodes(tree, num_regions=2)
+        tree.areas()
+        tree.entry_ranks()
+
+    begin(work)

@@ -14,7 +14,8 @@ import os, sys
 import jax
 print(jax.jit(lambda x: x + 1)(2.0))
 assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
-sys.exit(int(sys.argv[1]))
+leave = os._exit if sys.argv[1] == "0" else sys.exit
+leave(int(sys.argv[1]))
 """
 
 

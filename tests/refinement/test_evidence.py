@@ -7,10 +7,10 @@ import pytest
 
 from uhseg_jax.interpolation import Taps, make_taps
 from uhseg_jax.refinement.evidence import (
-    LeafEvidence,
+    PatchUnits,
     joint_weights,
+    leaf_logits,
     leaf_prototypes,
-    log_probabilities,
 )
 
 EPS = np.finfo(np.float32).eps
@@ -62,11 +62,12 @@ def interpolate(grid, kernel):
 @jax.jit
 def read(features, slots, rows, columns):
     """Everything that the evidence says at the pixels, by kernel and by windows."""
-    evidence = LeafEvidence.from_features(features, slots, SLOTS)
+    evidence = PatchUnits.of(features).evidence(slots, SLOTS)
+    in_rows = evidence.in_rows(rows, rows)
     weights = rows.weights[:, None, :, None] * columns.weights[None, :, None, :]
     return {
-        "cosines": evidence.cosines(rows, columns),
-        "shares": evidence.shares(rows, columns),
+        "cosines": in_rows.cosines(columns),
+        "shares": in_rows.shares(columns),
         "window cosines": evidence.window_cosines(rows, columns, weights),
         "window shares": evidence.window_shares(rows, columns, weights),
     }
@@ -115,9 +116,10 @@ def test_without_locality_it_is_the_softmax_of_the_paper():
     rng = np.random.default_rng(2)
     cosines = rng.uniform(-1, 1, (3, 4, SLOTS)).astype(np.float32)
     shares = jnp.zeros((3, 4, SLOTS), jnp.float32)
-    ours = log_probabilities(
+    logits = leaf_logits(
         jnp.asarray(cosines), shares, jnp.int32(3), temperature=0.1, locality=0.0
     )
+    ours = jax.nn.log_softmax(logits)
     exponents = np.exp(cosines[..., :3].astype(np.float64) / 0.1)
     theirs = exponents / exponents.sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(np.exp(ours[..., :3]), theirs, rtol=100 * EPS)
@@ -128,9 +130,8 @@ def test_without_locality_it_is_the_softmax_of_the_paper():
 def test_locality_multiplies_by_the_share():
     cosines = jnp.zeros((1, 1, 2), jnp.float32)
     shares = jnp.asarray([[[0.2, 0.8]]], jnp.float32)
-    ours = log_probabilities(
-        cosines, shares, jnp.int32(2), temperature=0.1, locality=2.0
-    )
+    logits = leaf_logits(cosines, shares, jnp.int32(2), temperature=0.1, locality=2.0)
+    ours = jax.nn.log_softmax(logits)
     prior = np.array([0.201, 0.801]) ** 2
     np.testing.assert_allclose(np.exp(ours[0, 0]), prior / prior.sum(), rtol=20 * EPS)
 

@@ -1,6 +1,7 @@
 """Trees of pixels. The scenes share a grid and a size, so that programs are shared."""
 
 import dataclasses
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -8,11 +9,11 @@ import numpy as np
 import pytest
 from trees import random_tree
 
-from uhseg_jax.interpolation import Taps, make_taps
+from uhseg_jax.interpolation import make_taps
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.refinement.dense_crf import DenseCRF
-from uhseg_jax.refinement.evidence import LeafEvidence
 from uhseg_jax.refinement.foreground import refine_foreground
+from uhseg_jax.refinement.label_columns import WIDTH
 from uhseg_jax.refinement.labels import at_size, relabel, resize_labels
 from uhseg_jax.refinement.pamr import Pamr
 from uhseg_jax.refinement.refine import refine
@@ -36,9 +37,11 @@ every_refinement = pytest.mark.parametrize(
 )
 
 
-def scene(seed=0, size=SIZE):
+def scene(seed=0, size=SIZE, num_splits=3):
     """A tree, features that tell its leaves apart, and an image that shows them."""
-    tree = random_tree(seed, height=GRID[0], width=GRID[1], num_splits=3, padding=3)
+    tree = random_tree(
+        seed, height=GRID[0], width=GRID[1], num_splits=num_splits, padding=3
+    )
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(len(tree.parents), 12))
     features = directions[tree.labels] + 0.1 * rng.normal(size=(*GRID, 12))
@@ -171,24 +174,52 @@ def test_features_of_another_grid_are_refused():
         refine(tree, features[:5], image, Refinement())
 
 
-@pytest.mark.parametrize("size", [(50, 64), SIZE])
-def test_tiles_and_bands_change_nothing(size):
-    tree, features, image = scene(size=size)
+@pytest.mark.parametrize("num_splits", [3, 9])
+def test_tiles_and_columns_change_nothing(num_splits):
+    size = (50, 150)  # two tiles, of which each reaches beyond the image
+    tree, features, image = scene(size=size, num_splits=num_splits)
     found = refine(tree, features, image, UPSAMPLE)
     leaves, slots = np.unique(tree.labels, return_inverse=True)
-    slots = slots.reshape(GRID).astype(np.int32)
-
-    @jax.jit
-    def best_leaf(features, slots, *taps):
-        axes = (Taps(x.first, x.weights.astype(jnp.float32)) for x in taps)
-        evidence = LeafEvidence.from_features(features, slots, len(leaves))
-        return jnp.argmax(evidence.cosines(*axes), axis=-1)
-
-    taps = [
-        make_taps(cells, pixels, kernel="bicubic")
-        for cells, pixels in zip(GRID, size, strict=True)
-    ]
-    taps = [Taps(x.first.astype(np.int32), np.float32(x.weights)) for x in taps]
-    best = leaves[np.asarray(best_leaf(features, slots, *taps))]
+    assert (len(leaves) > WIDTH) == (num_splits == 9)
+    best = leaves[upsampled(features, slots.reshape(GRID), size)]
     # Ties of round-off aside.
     assert (relabel(tree, best.astype(np.int32)).labels == found.labels).mean() > 0.999
+
+
+def upsampled(features, slots, size):
+    """The slot of the largest cosine at every pixel, in float64."""
+
+    def unit(x):
+        return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+    units = unit(features.astype(np.float64))
+    prototypes = unit(np.stack([units[slots == j].mean(0) for j in np.unique(slots)]))
+    for axis, pixels in enumerate(size):
+        taps = make_taps(GRID[axis], pixels, kernel="bicubic")
+        cells = np.clip(taps.first[:, None] + np.arange(4), 0, GRID[axis] - 1)
+        weights = taps.weights.reshape((-1, 4, 1, 1))
+        by_tap = np.moveaxis(units, axis, 0)[cells] * weights
+        units = np.moveaxis(by_tap.sum(axis=1), 0, axis)
+    return (unit(units) @ prototypes.T).argmax(-1)
+
+
+def test_few_programs_serve_all_sizes_and_numbers_of_leaves():
+    programs = []
+    sizes = [(48, 64), (20, 150), (150, 20), (7, 9), (63, 48), (140, 130)]
+    for seed, size in enumerate(sizes):
+        tree, features, image = scene(seed, size, num_splits=1 + 2 * seed)
+        few = dataclasses.replace(BOTH, max_megapixels=0.01)
+        refine(tree, features, image, few)
+        refine_foreground((tree.labels > 1).astype(np.float32), image, few)
+        programs.append(sum(x._cache_size() for x in jitted()))
+    # Of the first five only the lattices differ, in how large they are; the last image
+    # has more pixels, and its labels are enlarged.
+    assert programs[4] - programs[0] < 10, programs
+    assert programs[5] - programs[0] < 40, programs
+
+
+def jitted():
+    """Everything that refinement compiles."""
+    modules = [x for name, x in sys.modules.items() if ".refinement" in name]
+    found = {id(f): f for x in modules for f in vars(x).values()}
+    return [f for f in found.values() if hasattr(f, "_cache_size")]

@@ -4,13 +4,13 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from uhseg_jax.refinement.config import DEFAULT_REFINE, Refinement, resolve_refinement
 from uhseg_jax.refinement.dense_crf import DenseCRF
+from uhseg_jax.refinement.label_columns import WIDTH, softmax
 from uhseg_jax.refinement.pamr import Pamr
 from uhseg_jax.refinement.pixel_grid import PixelGrid
 from uhseg_jax.refinement.refiners import (
@@ -31,33 +31,48 @@ class Power:
     exponent: float = 2.0
     given: list = dataclasses.field(default_factory=list, compare=False)
 
-    def __call__(self, log_p, pixels):
+    def __call__(self, logits, pixels):
         del pixels
-        self.given.append(log_p)
-        return jax.nn.softmax(self.exponent * log_p)
+        self.given.append(logits)
+        return softmax([self.exponent * x for x in logits])
 
 
 def grid():
-    return PixelGrid.of(np.zeros((2, 3, 3), np.uint8), (1, 1), kernel="bilinear")
+    return PixelGrid.of(np.zeros((1, 1, 3), np.uint8), 1)
+
+
+def of_columns(values):
+    """One row of labels as arrays of their columns."""
+    padded = np.full(-len(values) % WIDTH + len(values), -1e30, np.float32)
+    padded[: len(values)] = values
+    return [jnp.asarray(x[None]) for x in np.split(padded, len(padded) // WIDTH)]
+
+
+def joined(columns):
+    return np.concatenate([x[0] for x in columns])
 
 
 def test_refiners_run_in_order_on_what_the_one_before_gave():
     first, second = Power(), Power(0.5)
     assert isinstance(first, Refiner)
-    p = np.array([[[0.9, 0.1 - 1e-4, 1e-4, 0]]], np.float32)
-    log_p = jnp.log(jnp.maximum(p, np.float32(1e-30)))
-    squares = np.append(p[0, 0, :3] ** 2, 0) / (p[0, 0, :3] ** 2).sum()
-    np.testing.assert_allclose(run_refiners((), log_p, grid(), 3), p, atol=1e-6)
-    once = run_refiners((first,), log_p, grid(), 3)
-    np.testing.assert_allclose(once[0, 0], squares, atol=1e-6)
-    twice = run_refiners((first, second), log_p, grid(), 3)
-    # Certainty is limited between refiners; a slot without a label stays absent.
-    limited = np.maximum(squares[:3], 1e-5)
-    np.testing.assert_allclose(np.exp(second.given[0][0, 0, :3]), limited, rtol=1e-4)
-    assert second.given[0][0, 0, 3] == log_p[0, 0, 3]
+    p = np.zeros(WIDTH + 1, np.float32)  # the last label is in an array of its own
+    p[:3], p[-1] = (0.5, 0.1 - 1e-4, 1e-4), 0.4
+    logits = of_columns(np.log(np.maximum(p, np.float32(1e-30))))
+    squares = p**2 / (p**2).sum()
+    count = len(p)
+    found = joined(run_refiners((), logits, grid(), count))
+    np.testing.assert_allclose(found[:count], p, atol=1e-6)
+    once = joined(run_refiners((first,), logits, grid(), count))
+    np.testing.assert_allclose(once[:count], squares, atol=1e-6)
+    twice = joined(run_refiners((first, second), logits, grid(), count))
+    # Certainty is limited between refiners; a column without a label stays absent.
+    limited = np.maximum(squares, 1e-5)
+    given = joined(second.given[0])
+    np.testing.assert_allclose(np.exp(given[:count]), limited, rtol=1e-4)
+    np.testing.assert_array_equal(given[count:], np.float32(-1e30))
     roots = np.sqrt(limited) / np.sqrt(limited).sum()
-    np.testing.assert_allclose(twice[0, 0, :3], roots, rtol=1e-4)
-    assert twice[0, 0, 3] < 1e-12
+    np.testing.assert_allclose(twice[:count], roots, rtol=1e-4)
+    assert twice[count:].max() < 1e-12
 
 
 def test_names_are_read():

@@ -7,9 +7,20 @@ from uhseg_jax.runs import flow as module
 from uhseg_jax.runs.flow import Stages, in_flow
 
 
+def segment(items, prepared):
+    """What the devices make of numbers that were prepared: the same."""
+    return iter([wait() for wait in prepared])
+
+
 def stages(**given):
     """Items are numbers, sizes as well; what is given takes the place of a stage."""
-    every = {"read": int, "prepare": int, "segment": iter, "finish": int, "size": int}
+    every = {
+        "read": int,
+        "prepare": int,
+        "segment": segment,
+        "finish": int,
+        "size": int,
+    }
     return Stages(**{**every, **given})
 
 
@@ -55,11 +66,11 @@ def test_batches_are_bounded_in_items_and_in_bytes(monkeypatch, sizes, batches):
     monkeypatch.setattr(module, "_BUDGET", 10)
     seen = []
 
-    def segment(batch):
-        seen.append(batch)
-        return iter(batch)
+    def note(items, prepared):
+        seen.append([*items])
+        return iter(items)
 
-    assert list(in_flow(stages(segment=segment), sizes, 3, threads=1)) == sizes
+    assert list(in_flow(stages(segment=note), sizes, 3, threads=1)) == sizes
     assert seen == batches
 
 
@@ -84,16 +95,16 @@ def test_items_on_their_way_are_within_the_budget_and_one(monkeypatch):
 def test_a_batch_is_with_the_devices_before_the_results_of_the_one_before_are_fetched():
     seen = []
 
-    def segment(batch):
-        seen.append(f"begin {batch}")
+    def note(items, prepared):
+        seen.append(f"begin {[*items]}")
 
         def results():
-            seen.append(f"fetch {batch}")
-            yield from batch
+            seen.append(f"fetch {[*items]}")
+            yield from items
 
         return results()
 
-    list(in_flow(stages(segment=segment), range(5), 2, threads=1))
+    list(in_flow(stages(segment=note), range(5), 2, threads=1))
     assert seen == [
         "begin [0, 1]",
         *("begin [2, 3]", "fetch [0, 1]"),
@@ -113,10 +124,10 @@ def test_no_more_is_read_ahead_than_the_threads_need():
 
 @pytest.mark.parametrize("stage", ["read", "prepare", "segment", "finish"])
 def test_an_error_comes_after_what_came_before_and_ends_the_threads(stage):
-    def fail(item):
-        if item in (3, [3]):
+    def fail(item, *prepared):
+        if item in (3, (3,)):
             raise KeyError(item)
-        return iter(item) if stage == "segment" else item
+        return iter(item) if prepared else item
 
     before, found = set(threading.enumerate()), []
     with pytest.raises(KeyError):

@@ -97,14 +97,6 @@ def test_condensed_graphs_are_the_exact_ones(case, num_groups):
     np.testing.assert_allclose(dense, exact, rtol=1e-4, atol=1e-4)
 
 
-def test_max_distance_does_not_depend_on_the_tile(monkeypatch):
-    unit = jnp.asarray(clustered_features(4, n=101))
-    unit /= jnp.linalg.norm(unit, axis=1, keepdims=True)
-    whole = affinity.max_cosine_distance(unit)
-    monkeypatch.setattr(affinity, "_TILE", 7)
-    assert abs(float(affinity.max_cosine_distance(unit) - whole)) <= 2 * EPS
-
-
 def test_constant_features_have_weight_one_everywhere():
     features = jnp.ones((N, D), jnp.float32) * 3
     x = jnp.eye(N, 3, dtype=jnp.float32)

@@ -15,6 +15,7 @@ import re
 import resource
 import runpy
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class Programs:
     count: int = 0
     loaded: int = 0
     seconds: float = 0.0
+    _lock: Any = dataclasses.field(default_factory=threading.Lock, repr=False)
 
     def __enter__(self) -> "Programs":
         from jax import monitoring
@@ -70,13 +72,15 @@ class Programs:
     def _on_duration(self, event: str, duration_secs: float, **kwargs: Any) -> None:
         del kwargs
         if event == _COMPILED:
-            self.count += 1
-            self.seconds += duration_secs
+            with self._lock:  # threads compile at the same time
+                self.count += 1
+                self.seconds += duration_secs
 
     def _on_event(self, event: str, **kwargs: Any) -> None:
         del kwargs
         if event == _LOADED:
-            self.loaded += 1
+            with self._lock:
+                self.loaded += 1
 
 
 def memory_maps() -> int | None:
@@ -117,10 +121,19 @@ def _main(report: str, module: str, arguments: list[str]) -> None:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
         return
     with Programs() as programs:
+
+        def write() -> None:
+            Path(report).write_text(json.dumps(programs.to_dict()))
+
+        def leave(status: int, leave_fn: Any = os._exit) -> None:
+            write()
+            leave_fn(status)
+
+        os._exit = leave  # type: ignore[assignment]  # commands may end that way
         try:
             runpy.run_module(module, run_name="__main__", alter_sys=True)
         finally:
-            Path(report).write_text(json.dumps(programs.to_dict()))
+            write()
 
 
 if __name__ == "__main__":

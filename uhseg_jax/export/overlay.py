@@ -25,7 +25,7 @@ _CATEGORY_FILL = 0.55
 _DIMMED = 0.45  # brightness that is left to the background of categories
 _BLACK = 70  # grey that black becomes under them
 _THIN_LINES_BELOW = 640
-_PAPER, _INK = (255, 255, 255), (60, 60, 64)
+_PAPER, _INK = 255, (60, 60, 64)
 
 
 def overlay(
@@ -56,16 +56,16 @@ def overlay(
     """
     require_same_size(image, tree)
     colors = node_colors(tree)
-    leaves = np.unique(np.asarray(tree.labels))
+    leaves = np.flatnonzero(np.bincount(np.asarray(tree.labels).ravel()))
     sizes = {"longest": _LONGEST, "shortest": _SHORTEST}
-    panels, captions = [fit(image, np.asarray(tree.labels), **sizes)[0]], ["Image"]
+    shown, labels = fit(image, np.asarray(tree.labels), **sizes)
+    panels, captions = [shown], ["Image"]
     if truth is not None:
         panels.append(_paint_truth(*fit(image, np.asarray(truth, np.int32), **sizes)))
         captions.append("Ground truth")
-    image, labels = fit(image, np.asarray(tree.labels), **sizes)
     for level in levels:
         seen_as = np.asarray(visible_nodes(tree, num_regions=level))
-        panels.append(_paint(image, seen_as[labels], colors))
+        panels.append(_paint(shown, labels, seen_as, colors))
         count = np.unique(seen_as[leaves]).size
         captions.append("1 region" if count == 1 else f"{count} regions")
     return _sheet(panels, captions)
@@ -107,23 +107,36 @@ def _paint_truth(
     classes, index = np.unique(truth, return_inverse=True)
     labels = index.reshape(truth.shape) + 1
     flat = RegionTree.flat(labels, classes.size + 1)
-    painted = _paint(image, labels, node_colors(flat))
+    painted = _paint(image, labels, np.arange(classes.size + 1), node_colors(flat))
     return np.where(truth[..., None] < 0, image, painted)
 
 
 def _paint(
     image: UInt8[np.ndarray, "h w 3"],
-    regions: Int[np.ndarray, "h w"],
+    labels: Int[np.ndarray, "h w"],
+    seen_as: Int[np.ndarray, " n"],
     colors: UInt8[np.ndarray, "n 3"],
 ) -> UInt8[np.ndarray, "h w 3"]:
+    """An image in the colours of the nodes as which its labels are seen."""
+    nodes, numbers = np.unique(seen_as, return_inverse=True)
+    small = np.uint8 if nodes.size <= 256 else np.int32
+    regions = numbers.astype(small).take(labels)
     # Over a pale grey image: its own colours would be mistaken for those of regions,
     # and black would swallow them.
-    grey = np.asarray(Image.fromarray(image).convert("L"), np.float32)[..., None]
-    pale = _BLACK + (1 - _BLACK / 255) * grey
-    painted = (1 - _FILL) * pale + _FILL * colors[regions]
+    grey = np.asarray(Image.fromarray(image).convert("L"))
+    pale = _BLACK + (1 - _BLACK / 255) * np.arange(256, dtype=np.float32)
+    shades = (1 - _FILL) * pale[:, None] + _FILL * colors[nodes][:, None]
+    # One number for each colour: a table of them is read much faster than three.
+    palette = np.full((nodes.size + 1, 256, 4), 255, np.uint8)
+    palette[:-1, :, :3] = np.rint(shades)
+    index = regions.astype(np.int32) * 256 + grey
     thickness = 1 if max(regions.shape) < _THIN_LINES_BELOW else 2
-    painted[boundaries(regions, thickness=thickness)] = 255
-    return np.rint(painted).astype(np.uint8)
+    np.putmask(index, boundaries(regions, thickness=thickness), nodes.size * 256)
+    found = palette.view(np.uint32).ravel().take(index).view(np.uint8)
+    painted = np.empty_like(image)
+    for channel in range(3):  # of all at once numpy copies three bytes at a time
+        painted[..., channel] = found.reshape(*index.shape, 4)[..., channel]
+    return painted
 
 
 def _sheet(
@@ -133,21 +146,22 @@ def _sheet(
     cell_width, cell_height = max(width, _NARROWEST), height + _CAPTION
     columns = _num_columns(len(panels), cell_width, cell_height)
     rows = -(-len(panels) // columns)
-    sheet = Image.new(
-        "RGB",
-        (columns * (cell_width + _GAP) + _GAP, rows * (cell_height + _GAP) + _GAP),
-        _PAPER,
-    )
-    draw = ImageDraw.Draw(sheet)
+    size = (rows * (cell_height + _GAP) + _GAP, columns * (cell_width + _GAP) + _GAP)
+    sheet = np.full((*size, 3), _PAPER, np.uint8)
     font = ImageFont.load_default(size=17)
     for index, (panel, caption) in enumerate(zip(panels, captions, strict=True)):
         row, column = divmod(index, columns)
         left = _GAP + column * (cell_width + _GAP)
         top = _GAP + row * (cell_height + _GAP)
-        sheet.paste(Image.fromarray(panel), (left + (cell_width - width) // 2, top))
-        middle = left + cell_width / 2, top + height + _CAPTION / 2 + 2
+        cell = sheet[top : top + cell_height, left : left + cell_width]
+        margin = (cell_width - width) // 2
+        cell[:height, margin : margin + width] = panel
+        line = Image.new("RGB", (cell_width, _CAPTION), (_PAPER,) * 3)
+        middle = cell_width / 2, _CAPTION / 2 + 2
+        draw = ImageDraw.Draw(line)
         draw.text(middle, caption, fill=_INK, font=font, anchor="mm")
-    return np.array(sheet)
+        cell[height:] = np.asarray(line)
+    return sheet
 
 
 def _num_columns(count: int, width: int, height: int) -> int:

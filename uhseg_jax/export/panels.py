@@ -48,8 +48,13 @@ def fit(
         )
         return resize(image, (height, width)), labels[rows[:, None], columns]
     factor = -(-shortest // side)
-    grow = np.ones((factor, factor), np.uint8)
-    return np.kron(image, grow[..., None]), np.kron(labels, grow)
+    if factor == 1:
+        return image, labels
+    return _enlarged(image, factor), _enlarged(labels, factor)
+
+
+def _enlarged(cells: np.ndarray, factor: int) -> np.ndarray:
+    return cells.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def shrink(
@@ -75,11 +80,23 @@ def boundaries(
 
     To the right, below and diagonally, so a line is ``thickness`` pixels wide.
     """
-    marked = np.zeros(labels.shape, bool)
-    steps = range(thickness + 1)
-    for down, right in ((i, j) for i in steps for j in steps if i + j):
-        here = labels[: max(0, labels.shape[0] - down), : labels.shape[1] - right]
-        there = labels[down:, right:]
-        if there.size:
-            marked[: here.shape[0], : here.shape[1]] |= here != there
+    below, beside = np.zeros(labels.shape, bool), np.zeros(labels.shape, bool)
+    np.not_equal(labels[1:], labels[:-1], out=below[:-1])
+    np.not_equal(labels[:, 1:], labels[:, :-1], out=beside[:, :-1])
+    # A square is of one region unless two pixels that touch in it differ.
+    marked = _spread(below, thickness - 1, thickness)
+    marked |= _spread(beside, thickness, thickness - 1)
+    return marked
+
+
+def _spread(
+    marked: Bool[np.ndarray, "h w"], down: int, right: int
+) -> Bool[np.ndarray, "h w"]:
+    """Pixels from which a marked one lies so far below and to the right at the most."""
+    for axis, reach in ((0, down), (1, right)):
+        lines, spread = np.moveaxis(marked, axis, 0), marked.copy()
+        out = np.moveaxis(spread, axis, 0)
+        for step in range(1, min(reach, len(lines) - 1) + 1):
+            out[:-step] |= lines[step:]
+        marked = spread
     return marked

@@ -7,6 +7,8 @@ is to be made otherwise.
 
 import io
 import os
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +28,8 @@ from uhseg_jax.types import UInt8
 __all__ = ["is_own", "is_whole", "note_of", "png_format", "save_png"]
 
 _KEYWORD, _OWNER = "Software", "uhseg_jax"
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_UP = 2  # the filter that subtracts the pixel above
 
 Drawing = UInt8[np.ndarray, "h w 3"] | Image.Image
 
@@ -80,13 +84,42 @@ def png_format(
 
 def _encoded(image: Drawing, note: str | None) -> bytes:
     if not isinstance(image, Image.Image):
-        image = Image.fromarray(image)
+        return _encoded_rgb(image, note)
     text = PngImagePlugin.PngInfo()
     if note is not None:
         text.add_text(_KEYWORD, f"{_OWNER} {note}")
     file = io.BytesIO()
     image.save(file, "PNG", pnginfo=text)
     return file.getvalue()
+
+
+def _encoded_rgb(pixels: UInt8[np.ndarray, "h w 3"], note: str | None) -> bytes:
+    """Pixels as PNG in an eighth of the time that Pillow takes, a tenth larger.
+
+    Of photographs under flat colours the best of all filters is hardly better than the
+    difference to the pixel above, nor is patient compression than the quickest.
+    """
+    height, width, _ = pixels.shape
+    lines = np.empty((height, 1 + 3 * width), np.uint8)
+    lines[:, 0] = _UP
+    above = pixels.reshape(height, -1)
+    lines[0, 1:] = above[0]
+    np.subtract(above[1:], above[:-1], out=lines[1:, 1:])
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    compressed = zlib.compress(lines.data, 1)
+    chunks = [(b"IHDR", header), (b"IDAT", compressed), (b"IEND", b"")]
+    if note is not None:
+        text = f"{_KEYWORD}\0{_OWNER} {note}".encode("latin-1")
+        chunks.insert(1, (b"tEXt", text))
+    return _SIGNATURE + b"".join(_chunk(*chunk) for chunk in chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    """A chunk with its length and checksum."""
+    checksum = zlib.crc32(data, zlib.crc32(kind))
+    return b"".join(
+        [struct.pack(">I", len(data)), kind, data, struct.pack(">I", checksum)]
+    )
 
 
 def note_of(path: Path) -> str | None:

@@ -93,14 +93,15 @@ class Fitted(Protocol):
         self,
         indices: Sequence[int],
         images: Sequence[Any],
-        prepared: "Sequence[PreparedImage | None] | None" = None,
+        prepared: "Sequence[Callable[[], PreparedImage | None]] | None" = None,
     ) -> Iterator[Segmentation]:
         """Segments some images of the collection, in order, one at a time.
 
         Args:
           indices: which images of the collection these are.
           images: their pixels.
-          prepared: of each what `prepare` gives; None: it is called.
+          prepared: of each a function that waits for what `prepare` gives or raises;
+            None: it is called here.
 
         Returns:
           One `Segmentation` for each. What devices do has begun before the first is

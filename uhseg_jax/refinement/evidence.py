@@ -16,12 +16,13 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from uhseg_jax.interpolation import (
     MARGIN,
     NUM_TAPS,
     Taps,
-    read_taps,
+    read_along,
     read_windows,
     with_margin,
 )
@@ -29,7 +30,14 @@ from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import numerics
 from uhseg_jax.types import Array, Float, Int, UInt8
 
-__all__ = ["LeafEvidence", "joint_weights", "leaf_prototypes", "log_probabilities"]
+__all__ = [
+    "LeafEvidence",
+    "PatchUnits",
+    "RowEvidence",
+    "joint_weights",
+    "leaf_logits",
+    "leaf_prototypes",
+]
 
 _einsum = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
 _FAR = 1e-3  # share of a leaf that none of the patches around a pixel belongs to
@@ -51,14 +59,43 @@ def leaf_prototypes(
 
 
 @pytree_dataclass
+class PatchUnits:
+    """The features of a patch grid, for the evidence of any leaves.
+
+    Attributes:
+      units: the features, of unit length.
+      lengths: ``[h + 1, w + 1, 4, 4, 4, 4]``, products ``[r, c, a, a', b, b']`` of the
+        features at ``(r + a, c + b)`` and ``(r + a', c + b')`` of the padded grid.
+    """
+
+    units: Float[Array, "h w d"]
+    lengths: Float[Array, "h1 w1 4 4 4 4"]
+
+    @classmethod
+    def of(cls, features: Float[Array, "h w d"]) -> "PatchUnits":
+        """From features of any length."""
+        h, w, d = features.shape
+        units = numerics.normalize_rows(features.reshape(h * w, d)).reshape(h, w, d)
+        return cls(units, _window_products(with_margin(units)))
+
+    def evidence(self, slots: Int[Array, "h w"], num_slots: int) -> "LeafEvidence":
+        """That of the leaves from 0, given the leaf of each patch; others are out."""
+        h, w, d = self.units.shape
+        flat = self.units.reshape(h * w, d)
+        prototypes = leaf_prototypes(flat, slots.reshape(h * w), num_slots)
+        products = numerics.matmul(flat, prototypes.T).reshape(h, w, num_slots)
+        members = jax.nn.one_hot(slots, num_slots, dtype=flat.dtype)
+        return LeafEvidence(with_margin(products), self.lengths, with_margin(members))
+
+
+@pytree_dataclass
 class LeafEvidence:
     """What the patch grid says about the leaf of any pixel.
 
     Attributes:
       products: ``[h + 4, w + 4, k]``, unit features times prototypes, the border
         repeated.
-      lengths: ``[h + 1, w + 1, 4, 4, 4, 4]``, products ``[r, c, a, a', b, b']`` of the
-        features at ``(r + a, c + b)`` and ``(r + a', c + b')`` of the padded grid.
+      lengths: as `PatchUnits` has them.
       members: ``[h + 4, w + 4, k]``, 1 for the leaf of each patch and 0 for the others.
     """
 
@@ -66,32 +103,15 @@ class LeafEvidence:
     lengths: Float[Array, "h1 w1 4 4 4 4"]
     members: Float[Array, "h4 w4 k"]
 
-    @classmethod
-    def from_features(
-        cls, features: Float[Array, "h w d"], slots: Int[Array, "h w"], num_slots: int
-    ) -> "LeafEvidence":
-        """From the features of a grid and the leaf of each patch."""
-        h, w, d = features.shape
-        units = numerics.normalize_rows(features.reshape(h * w, d))
-        prototypes = leaf_prototypes(units, slots.reshape(h * w), num_slots)
-        products = numerics.matmul(units, prototypes.T).reshape(h, w, num_slots)
-        lengths = _window_products(with_margin(units.reshape(h, w, d)))
-        members = jax.nn.one_hot(slots, num_slots, dtype=units.dtype)
-        return cls(with_margin(products), lengths, with_margin(members))
-
-    def cosines(self, rows: Taps, columns: Taps) -> Float[Array, "H W k"]:
-        """v_i . u_j at pixels in rows and columns."""
-        # Squared length: the same weights twice, first along rows, then columns.
+    def in_rows(self, rows: Taps, share_rows: Taps) -> "RowEvidence":
+        """What it says in some rows of pixels, at any column."""
         pairs = rows.weights[:, :, None] * rows.weights[:, None, :]
-        squares = _einsum("yab,ywabcd->ywcd", pairs, self.lengths[rows.first + MARGIN])
-        pairs = columns.weights[:, :, None] * columns.weights[:, None, :]
-        squares = _einsum("xcd,yxcd->yx", pairs, squares[:, columns.first + MARGIN])
-        products = read_taps(self.products, rows, columns)
-        return products * numerics.inverse_sqrt(squares)[:, :, None]
-
-    def shares(self, rows: Taps, columns: Taps) -> Float[Array, "H W k"]:
-        """The interpolated share of each leaf among the patches around a pixel."""
-        return read_taps(self.members, rows, columns)
+        lengths = _einsum("yab,ywabcd->ywcd", pairs, self.lengths[rows.first + MARGIN])
+        return RowEvidence(
+            read_along(self.products, rows, 0),
+            lengths,
+            read_along(self.members, share_rows, 0),
+        )
 
     def window_cosines(
         self, rows: Taps, columns: Taps, weights: Float[Array, "H W 4 4"]
@@ -107,6 +127,34 @@ class LeafEvidence:
     ) -> Float[Array, "H W k"]:
         """The share of each leaf among four by four patches weighted as given."""
         return read_windows(self.members, rows, columns, weights)
+
+
+@pytree_dataclass
+class RowEvidence:
+    """`LeafEvidence` interpolated along the columns of the grid.
+
+    Attributes:
+      products: of the leaves, in rows of pixels.
+      lengths: ``[H, w + 1, 4, 4]``, of the pairs of columns in every window.
+      members: shares of the leaves.
+    """
+
+    products: Float[Array, "H w4 k"]
+    lengths: Float[Array, "H w1 4 4"]
+    members: Float[Array, "H w4 k"]
+
+    def cosines(self, columns: Taps) -> Float[Array, "H W k"]:
+        """v_i . u_j at pixels in columns."""
+        # Squared length: the same weights twice, along rows before, here columns.
+        pairs = columns.weights[:, :, None] * columns.weights[:, None, :]
+        windows = self.lengths[:, columns.first + MARGIN]
+        squares = _einsum("xcd,yxcd->yx", pairs, windows)
+        products = read_along(self.products, columns, 1)
+        return products * numerics.inverse_sqrt(squares)[:, :, None]
+
+    def shares(self, columns: Taps) -> Float[Array, "H W k"]:
+        """The interpolated share of each leaf among the patches around a pixel."""
+        return read_along(self.members, columns, 1)
 
 
 def joint_weights(
@@ -148,7 +196,7 @@ def joint_weights(
     return flat.reshape(squares.shape)
 
 
-def log_probabilities(
+def leaf_logits(
     cosines: Float[Array, "H W k"],
     shares: Float[Array, "H W k"],
     num_leaves: Int[Array, ""],
@@ -156,7 +204,7 @@ def log_probabilities(
     temperature: float,
     locality: float,
 ) -> Float[Array, "H W k"]:
-    """The logarithm of p_ij, with a prior on the leaves that are near.
+    """Log p_ij, up to a number for each pixel, with a prior on near leaves.
 
     p_ij is proportional to ``exp(v_i . u_j / temperature) * share_ij ** locality``; the
     paper's formula is that of locality 0.
@@ -175,7 +223,7 @@ def log_probabilities(
         logits = logits + locality * jnp.log(jnp.maximum(shares, 0) + _FAR)
     present = jnp.arange(cosines.shape[-1]) < num_leaves
     lowest = jnp.finfo(cosines.dtype).min / 4
-    return jax.nn.log_softmax(jnp.where(present, logits, lowest), axis=-1)
+    return jnp.where(present, logits, lowest)
 
 
 def _window_products(
@@ -185,21 +233,16 @@ def _window_products(
     rows, columns, _ = padded.shape
     h, w = rows - NUM_TAPS + 1, columns - NUM_TAPS + 1
 
-    def shifted(down: int, right: int) -> Float[Array, "h4 w4"]:
-        """Every feature times the one so many patches below and to the right of it.
-
-        Products over the edge wrap around; no window holds such a pair.
-        """
-        other = jnp.roll(padded, (-down, -right), axis=(0, 1))
-        return jnp.sum(padded * other, axis=-1)
-
-    reach = range(-NUM_TAPS + 1, NUM_TAPS)
-    maps = {
-        (down, right): shifted(down, right)
-        for down in range(NUM_TAPS)
-        for right in reach
-        if (down, right) >= (0, 0)
-    }
+    # Every row times those up to three below it, then the diagonals of interest.
+    maps = {}
+    for down in range(NUM_TAPS):
+        below = jnp.roll(padded, -down, axis=0)
+        products = _einsum("rcd,rxd->rcx", padded, below)
+        for right in range(-NUM_TAPS + 1, NUM_TAPS):
+            if (down, right) >= (0, 0):
+                # Products over the edge wrap around; no window holds such a pair.
+                beside = (np.arange(columns) + right) % columns
+                maps[down, right] = products[:, np.arange(columns), beside]
 
     def pair(a: int, other_a: int, b: int, other_b: int) -> Float[Array, "h1 w1"]:
         if (other_a - a, other_b - b) < (0, 0):  # the product is symmetric

@@ -1,22 +1,21 @@
 """A soft foreground on the patch grid as a mask of pixels."""
 
-import functools
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from uhseg_jax.entry import entry_point
-from uhseg_jax.interpolation import Taps, read_taps, with_margin
+from uhseg_jax.interpolation import bilinear_cells
 from uhseg_jax.refinement.config import Refinement
+from uhseg_jax.refinement.label_columns import WIDTH
 from uhseg_jax.refinement.labels import resize_labels
-from uhseg_jax.refinement.pixel_grid import PixelGrid, padded_taps, working_copy
+from uhseg_jax.refinement.pixel_grid import PixelGrid, capacity, working_copy
 from uhseg_jax.refinement.refiners import run_refiners
 from uhseg_jax.types import Array, Bool, Float, UInt8
 
 __all__ = ["refine_foreground"]
 
 _MIN_PROBABILITY = 1e-5
+_ABSENT = np.finfo(np.float32).min / 4  # the logarithm of no label
 
 
 @entry_point
@@ -37,34 +36,33 @@ def refine_foreground(
         trees and have no influence.
     """
     size = image.shape[:2]
-    coarse = jnp.asarray(probability, jnp.float32)
+    coarse = np.asarray(probability, np.float32)
     if refinement.refiners is None:
-        inside = np.asarray(coarse) > 0.5
+        inside = coarse > 0.5
         return resize_labels(inside.astype(np.int32), size).astype(bool)
-    if refinement.refiners:
-        working = working_copy(image, refinement.max_megapixels)
-        pixels = PixelGrid.of(working, coarse.shape, kernel="bilinear")
-        refined = _refined(coarse, pixels, refinement=refinement)
-        coarse = refined[: working.shape[0], : working.shape[1]]
-        if working.shape == image.shape:
-            return np.asarray(coarse) > 0.5
-    fine = _interpolated(coarse, *padded_taps(coarse.shape, size, "bilinear"))
-    return np.asarray(fine)[: size[0], : size[1]] > 0.5
+    if not refinement.refiners:
+        return _enlarged(coarse, size) > 0.5
+    working = working_copy(image, refinement.max_megapixels)
+    height, width = working.shape[:2]
+    length = capacity(height * width, round(refinement.max_megapixels * 1e6))
+    foreground = np.zeros(length, np.float32)
+    foreground[: height * width] = _enlarged(coarse, (height, width)).ravel()
+    p = np.stack([1 - foreground, foreground], axis=1)
+    logits = np.full((length, WIDTH), _ABSENT, np.float32)
+    logits[:, :2] = np.log(np.clip(p, _MIN_PROBABILITY, 1))
+    pixels = PixelGrid.of(working, length)
+    (refined,) = run_refiners(refinement.refiners, [jnp.asarray(logits)], pixels, 2)
+    found = np.asarray(refined)[: height * width, 1].reshape(height, width)
+    return (found if working.shape == image.shape else _enlarged(found, size)) > 0.5
 
 
-@jax.jit
-def _interpolated(
-    probability: Float[Array, "h w"], rows: Taps, columns: Taps
-) -> Float[Array, "H W"]:
-    return read_taps(with_margin(probability[:, :, None]), rows, columns)[:, :, 0]
-
-
-@functools.partial(jax.jit, static_argnames="refinement")
-def _refined(
-    probability: Float[Array, "h w"], pixels: PixelGrid, *, refinement: Refinement
-) -> Float[Array, "H W"]:
-    """The probability of foreground after the refiners."""
-    foreground = _interpolated(probability, pixels.rows, pixels.columns)
-    p = jnp.stack([1 - foreground, foreground], axis=-1)
-    log_p = jnp.log(jnp.clip(p, _MIN_PROBABILITY, 1))
-    return run_refiners(refinement.refiners or (), log_p, pixels, 2)[:, :, 1]
+def _enlarged(
+    values: Float[np.ndarray, "h w"], size: tuple[int, ...]
+) -> Float[np.ndarray, "H W"]:
+    """Values interpolated bilinearly."""
+    rows, columns = (
+        [(cells, weights.astype(np.float32)) for cells, weights in bilinear_cells(*x)]
+        for x in zip(values.shape, size, strict=True)
+    )
+    tall = sum(weights[:, None] * values[cells] for cells, weights in rows)
+    return sum(weights * tall[:, cells] for cells, weights in columns)

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -9,27 +10,25 @@ import numpy as np
 
 from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.interpolation import Taps, read_taps, with_margin
+from uhseg_jax.images import resize
+from uhseg_jax.interpolation import Taps
 from uhseg_jax.refinement.components import absorb_small_components
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.refinement.evidence import (
     LeafEvidence,
+    PatchUnits,
+    RowEvidence,
     joint_weights,
-    log_probabilities,
+    leaf_logits,
 )
+from uhseg_jax.refinement.label_columns import WIDTH, best_label, columns_of
 from uhseg_jax.refinement.labels import divide_into_pieces, relabel, resize_labels
-from uhseg_jax.refinement.pixel_grid import (
-    PixelGrid,
-    map_bands,
-    padded_taps,
-    working_copy,
-)
+from uhseg_jax.refinement.pixel_grid import PixelGrid, capacity, working_copy
 from uhseg_jax.refinement.refiners import run_refiners
+from uhseg_jax.refinement.tiles import Span, best_at_size, spans, write
 from uhseg_jax.types import Array, Float, Int, Integer, UInt8
 
 __all__ = ["clean", "refine"]
-
-_MIN_SLOTS = 8
 
 
 @entry_point
@@ -100,55 +99,93 @@ def _refined_slots(
     refinement: Refinement,
 ) -> Integer[np.ndarray, "H W"]:
     """The slot of the best leaf at every pixel."""
-    num_leaves = np.asarray(int(slots.max()) + 1, np.int32)
-    num_slots = max(_MIN_SLOTS, 1 << int(num_leaves - 1).bit_length())
-    evidence = _evidence(jnp.asarray(features), slots, num_slots=num_slots)
-    height, width = image.shape[:2]
+    num_leaves = int(slots.max()) + 1
+    patches = _patches(jnp.asarray(features))
+    starts = columns_of(num_leaves)
+    evidence = [_evidence(patches, slots - np.int32(x)) for x in starts]
     if not refinement.refiners:
-        pixels = PixelGrid.of(image, slots.shape, kernel=refinement.kernel)
-        best = _best_by_evidence(evidence, pixels, num_leaves, refinement=refinement)
-        return np.asarray(best)[:height, :width]
+        best = np.empty(image.shape[:2], np.int32)
+        for rows, columns, logits in _tiles(evidence, image, num_leaves, refinement):
+            write(best, rows, columns, best_label(logits))
+        return best
     working = working_copy(image, refinement.max_megapixels)
-    pixels = PixelGrid.of(working, slots.shape, kernel=refinement.kernel)
-    p = _refined_probabilities(evidence, pixels, num_leaves, refinement=refinement)
+    height, width = working.shape[:2]
+    length = capacity(height * width, round(refinement.max_megapixels * 1e6))
+    flat = [np.zeros((length, WIDTH), np.float32) for _ in starts]
+    seen = [_as_image(x, working.shape) for x in flat]
+    for rows, columns, logits in _tiles(evidence, working, num_leaves, refinement):
+        for whole, tile in zip(seen, logits, strict=True):
+            write(whole, rows, columns, tile)
+    pixels = PixelGrid.of(working, length)
+    given = [jnp.asarray(x) for x in flat]
+    p = run_refiners(refinement.refiners, given, pixels, num_leaves)
     if working.shape == image.shape:
-        best = jnp.argmax(p, -1)
-    else:
-        p = p[: working.shape[0], : working.shape[1]]
-        best = _best_by_interpolation(
-            p, *padded_taps(p.shape[:2], (height, width), "bilinear")
-        )
-    return np.asarray(best)[:height, :width]
+        return np.asarray(best_label(p))[: height * width].reshape(height, width)
+    return best_at_size([_as_image(x, working.shape) for x in p], image.shape[:2])
 
 
-@functools.partial(jax.jit, static_argnames="num_slots")
-def _evidence(features: Array, slots: Array, *, num_slots: int) -> LeafEvidence:
-    return LeafEvidence.from_features(features.astype(jnp.float32), slots, num_slots)
+@jax.jit
+def _patches(features: Float[Array, "h w d"]) -> PatchUnits:
+    return PatchUnits.of(features.astype(jnp.float32))
 
 
-def _log_probabilities(
-    evidence: LeafEvidence,
-    pixels: PixelGrid,
-    num_leaves: Int[Array, ""],
+@jax.jit
+def _evidence(patches: PatchUnits, slots: Int[Array, "h w"]) -> LeafEvidence:
+    return patches.evidence(slots, WIDTH)
+
+
+def _tiles(
+    evidence: list[LeafEvidence],
+    image: UInt8[np.ndarray, "H W 3"],
+    num_leaves: int,
     refinement: Refinement,
-) -> Float[Array, "H W k"]:
-    """Log p_ij at the pixels."""
-    if refinement.kernel == "joint":
-        weights = joint_weights(
-            pixels.rows,
-            pixels.columns,
-            pixels.colors,
-            pixels.cell_colors,
-            color_sigma=refinement.color_sigma,
-        )
-        cosines = evidence.window_cosines(pixels.rows, pixels.columns, weights)
-        shares = evidence.window_shares(pixels.rows, pixels.columns, weights)
-    else:
-        cosines = evidence.cosines(pixels.rows, pixels.columns)
-        shares = evidence.shares(pixels.share_rows, pixels.share_columns)
-    return log_probabilities(
-        cosines,
-        shares,
+) -> Iterator[tuple[Span, Span, list[Float[Array, "T T c"]]]]:
+    """The logits of all leaves at the pixels, one tile after the other."""
+    grid = evidence[0].lengths.shape[0] - 1, evidence[0].lengths.shape[1] - 1
+    joint = refinement.kernel == "joint"
+    of_features = "gaussian" if joint else refinement.kernel
+    of_leaves = "bilinear" if refinement.kernel == "bicubic" else of_features
+    height, width = image.shape[:2]
+    left = [np.asarray(num_leaves - x, np.int32) for x in columns_of(num_leaves)]
+    cells = resize(image, grid) if joint else None
+    for rows in spans(grid[0], height, of_features, of_leaves):
+        bands = [] if joint else [_band(x, *rows.taps) for x in evidence]
+        for columns in spans(grid[1], width, of_features, of_leaves):
+            if joint:
+                near = np.ix_(rows.places, columns.places)
+                taps = rows.taps[0], columns.taps[0]
+                logits = [
+                    _joint_logits(
+                        x, *taps, image[near], cells, n, refinement=refinement
+                    )
+                    for x, n in zip(evidence, left, strict=True)
+                ]
+            else:
+                logits = [
+                    _logits(x, *columns.taps, n, refinement=refinement)
+                    for x, n in zip(bands, left, strict=True)
+                ]
+            yield rows, columns, logits
+
+
+@jax.jit
+def _band(evidence: LeafEvidence, rows: Taps, share_rows: Taps) -> RowEvidence:
+    return evidence.in_rows(rows, share_rows)
+
+
+@functools.partial(jax.jit, static_argnames="refinement")
+def _logits(
+    band: RowEvidence,
+    columns: Taps,
+    share_columns: Taps,
+    num_leaves: Int[Array, ""],
+    *,
+    refinement: Refinement,
+) -> Float[Array, "T T c"]:
+    """Log p_ij in a tile, up to a number for each pixel."""
+    return leaf_logits(
+        band.cosines(columns),
+        band.shares(share_columns),
         num_leaves,
         temperature=refinement.temperature,
         locality=refinement.locality,
@@ -156,41 +193,31 @@ def _log_probabilities(
 
 
 @functools.partial(jax.jit, static_argnames="refinement")
-def _best_by_evidence(
+def _joint_logits(
     evidence: LeafEvidence,
-    pixels: PixelGrid,
+    rows: Taps,
+    columns: Taps,
+    colors: UInt8[Array, "T T 3"],
+    cell_colors: UInt8[Array, "h w 3"],
     num_leaves: Int[Array, ""],
     *,
     refinement: Refinement,
-) -> Int[Array, "H W"]:
-    """The likeliest leaf at every pixel."""
-
-    def band_fn(band: PixelGrid) -> Int[Array, "rows W"]:
-        log_p = _log_probabilities(evidence, band, num_leaves, refinement)
-        return jnp.argmax(log_p, axis=-1)
-
-    return pixels.in_bands(band_fn)
-
-
-@jax.jit
-def _best_by_interpolation(
-    probabilities: Float[Array, "h w k"], rows: Taps, columns: Taps
-) -> Int[Array, "H W"]:
-    """The likeliest leaf at each pixel, of probabilities on a coarser grid."""
-    table = with_margin(probabilities)
-    return map_bands(
-        lambda band: jnp.argmax(read_taps(table, band, columns), axis=-1), rows
+) -> Float[Array, "T T c"]:
+    """As `_logits`, with weights that follow the colours."""
+    sigma = refinement.color_sigma
+    weights = joint_weights(rows, columns, colors, cell_colors, color_sigma=sigma)
+    return leaf_logits(
+        evidence.window_cosines(rows, columns, weights),
+        evidence.window_shares(rows, columns, weights),
+        num_leaves,
+        temperature=refinement.temperature,
+        locality=refinement.locality,
     )
 
 
-@functools.partial(jax.jit, static_argnames="refinement")
-def _refined_probabilities(
-    evidence: LeafEvidence,
-    pixels: PixelGrid,
-    num_leaves: Int[Array, ""],
-    *,
-    refinement: Refinement,
-) -> Float[Array, "H W k"]:
-    """The probabilities of the leaves after the refiners."""
-    log_p = _log_probabilities(evidence, pixels, num_leaves, refinement)
-    return run_refiners(refinement.refiners or (), log_p, pixels, num_leaves)
+def _as_image(
+    values: Float[Array | np.ndarray, "n c"], shape: tuple[int, ...]
+) -> Float[np.ndarray, "H W c"]:
+    """The pixels that there are, in rows; of numpy's arrays a view."""
+    height, width = shape[:2]
+    return np.asarray(values)[: height * width].reshape(height, width, -1)

@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from uhseg_jax.refinement.dense_crf import DenseCRF
+from uhseg_jax.refinement.label_columns import Columns, columns_of, softmax
 from uhseg_jax.refinement.pamr import Pamr
 from uhseg_jax.refinement.pixel_grid import PixelGrid
 from uhseg_jax.registry import Registry, suggest
@@ -37,14 +40,16 @@ class Refiner(Protocol):
         """What it is, with its source, for help texts: a noun phrase."""
         ...
 
-    def __call__(
-        self, log_p: Float[Array, "H W k"], pixels: PixelGrid
-    ) -> Float[Array, "H W k"]:
-        """Probabilities of the labels from others; pure, so that it jits.
+    def __call__(self, logits: Columns, pixels: PixelGrid) -> Columns:
+        """Probabilities of the labels from others.
 
         Args:
-          log_p: logarithms, very low but finite for slots that hold no label.
+          logits: logarithms of the probabilities, up to a number for each pixel; very
+            low but finite for columns that hold no label.
           pixels: the colours, and which pixels are in the image.
+
+        Returns:
+          Columns of the same widths.
         """
         ...
 
@@ -96,23 +101,32 @@ def parse_refiners(
 
 
 def run_refiners(
-    refiners: tuple[Refiner, ...],
-    log_p: Float[Array, "H W k"],
-    pixels: PixelGrid,
-    num_labels: Int[Array, ""] | int,
-) -> Float[Array, "H W k"]:
+    refiners: tuple[Refiner, ...], logits: Columns, pixels: PixelGrid, num_labels: int
+) -> Columns:
     """Probabilities after the refiners, one after the other.
 
     Args:
       refiners: what to run, in this order.
-      log_p: logarithms of the probabilities before.
+      logits: logarithms of the probabilities before, up to a number for each pixel.
       pixels: the pixels that they are of.
-      num_labels: slots from there on hold no label.
+      num_labels: columns from there on hold no label.
     """
-    p = jnp.exp(log_p)
-    present = jnp.arange(log_p.shape[-1]) < num_labels
+    p: Columns = ()
     for index, refiner in enumerate(refiners):
         if index:
-            log_p = jnp.where(present, jnp.log(jnp.maximum(p, _MIN_PROBABILITY)), log_p)
-        p = refiner(log_p, pixels)
-    return p
+            starts = columns_of(num_labels)
+            logits = [
+                _limited(own, x, np.int32(num_labels - start))
+                for own, x, start in zip(p, logits, starts, strict=True)
+            ]
+        p = refiner(logits, pixels)
+    return p or softmax(logits)
+
+
+@jax.jit
+def _limited(
+    p: Float[Array, "n c"], logits: Float[Array, "n c"], num_labels: Int[Array, ""]
+) -> Float[Array, "n c"]:
+    """Logarithms of limited probabilities; columns without a label stay as they are."""
+    present = jnp.arange(p.shape[1])[None] < num_labels
+    return jnp.where(present, jnp.log(jnp.maximum(p, _MIN_PROBABILITY)), logits)

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import hashlib
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from uhseg_jax.export.png_files import is_whole
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError
-from uhseg_jax.methods.method import Collection, Fitted, PreparedImage
+from uhseg_jax.methods.method import Collection, Fitted
 from uhseg_jax.metrics import states
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scorer, Scoring
@@ -133,7 +132,7 @@ class Evaluation:
         done = len(hosts.share().of(len(self._source))) - len(waiting)
         stages: Stages[int, _Item, Any] = Stages(
             read=lambda index: _Item(index, self._source[index]),
-            prepare=self._prepare_item,
+            prepare=lambda item: self._fitted.prepare(item.example.image),
             segment=self._segment_items,
             finish=self._score_item,
             size=lambda item: item.size,
@@ -148,35 +147,14 @@ class Evaluation:
                 self._on_image("scores", done, self._scorer.compute(total))
         return total
 
-    def _prepare_item(self, item: "_Item") -> "_Item":
-        try:
-            prepared = self._fitted.prepare(item.example.image)
-        except (ImageError, ImageMemoryError) as error:
-            return dataclasses.replace(item, failure=error)
-        return dataclasses.replace(item, prepared=prepared)
-
-    def _segment_items(self, items: Sequence["_Item"]) -> Iterator["_Item"]:
-        """Segments a batch, up to the first image that cannot be."""
-        good = [*itertools.takewhile(lambda x: x.failure is None, items)]
-        begun: Iterator[Segmentation] = iter(())
-        if good:
-            begun = self._fitted.segment(
-                [x.index for x in good],
-                [x.example.image for x in good],
-                [x.prepared for x in good],
-            )
-        return self._results(items, begun)
-
-    def _results(
-        self, items: Sequence["_Item"], begun: Iterator[Segmentation]
+    def _segment_items(
+        self, items: Sequence["_Item"], prepared: Sequence[Any]
     ) -> Iterator["_Item"]:
-        for item in items:
-            try:
-                if item.failure is not None:
-                    raise item.failure
-                yield dataclasses.replace(item, prepared=None, found=next(begun))
-            except (ImageError, ImageMemoryError) as error:
-                raise type(error)(f"{item.example.name}: {error}") from error
+        indices = [x.index for x in items]
+        begun = self._fitted.segment(
+            indices, [x.example.image for x in items], prepared
+        )
+        return (_found(item, begun) for item in items)
 
     def _score_item(self, item: "_Item") -> tuple["_Item", Any, dict[str, float]]:
         assert item.found is not None
@@ -247,15 +225,11 @@ class _Item:
     Attributes:
       index: of the example.
       example: the image with its ground truth.
-      prepared: what the method found in the pixels before it sees features.
-      failure: why it cannot be segmented.
       found: what the method found.
     """
 
     index: int
     example: Example
-    prepared: PreparedImage | None = None
-    failure: Exception | None = None
     found: Segmentation | None = None
 
     @property
@@ -263,3 +237,11 @@ class _Item:
         """Bytes of its arrays, nearly."""
         # Labels, of a result and of superpixels, have four bytes, pixels three.
         return 4 * self.example.image.nbytes + self.example.labels.nbytes
+
+
+def _found(item: _Item, begun: Iterator[Segmentation]) -> _Item:
+    """The item with what was found in it, which is the next."""
+    try:
+        return dataclasses.replace(item, found=next(begun))
+    except (ImageError, ImageMemoryError) as error:
+        raise type(error)(f"{item.example.name}: {error}") from error

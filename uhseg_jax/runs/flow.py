@@ -22,6 +22,7 @@ __all__ = ["Stages", "in_flow"]
 Key = TypeVar("Key")
 Item = TypeVar("Item")
 Done = TypeVar("Done")
+Segment = Callable[[Sequence[Item], Sequence[Callable[[], Any]]], Iterator[Item]]
 
 _BUDGET = 2**30  # bytes of all items on their way, beyond which no other is read
 _MOST_THREADS = 16
@@ -33,16 +34,17 @@ class Stages(Generic[Key, Item, Done]):
 
     Attributes:
       read: gives the item of a key; in one thread, in order.
-      prepare: the item with what the host finds in it; in several threads.
-      segment: hands a batch to the devices and returns; what is returned waits for the
+      prepare: what the host finds in an item first; in several threads.
+      segment: given a batch, and for each item a function that waits for what was
+        prepared, hands it to the devices and returns; what is returned waits for the
         results and gives the items in order. In the calling thread.
       finish: what is made of the result; in several threads.
       size: bytes of an item, while it is on its way.
     """
 
     read: Callable[[Key], Item]
-    prepare: Callable[[Item], Item]
-    segment: Callable[[Sequence[Item]], Iterator[Item]]
+    prepare: Callable[[Item], Any]
+    segment: Segment[Item]
     finish: Callable[[Item], Done]
     size: Callable[[Item], int]
 
@@ -108,7 +110,7 @@ def in_flow(
 
 
 def _segmented(
-    segment: Callable[[Sequence[Item]], Iterator[Item]],
+    segment: Segment[Item],
     reader: "_Reader[Any, Item]",
     batch_size: int,
 ) -> Iterator[Item | None]:
@@ -118,12 +120,14 @@ def _segmented(
     """
     before: Iterator[Item] = iter(())
     while True:
-        batch: list[Item] = []
+        batch: list[tuple[Item, Future[Any]]] = []
         begun: Iterator[Item] = iter(())
         failure: Exception | None = None
         try:
             batch = reader.batch(batch_size)
-            begun = segment(batch) if batch else begun
+            if batch:
+                items, prepared = zip(*batch, strict=True)
+                begun = segment(items, [x.result for x in prepared])
         except Exception as error:
             failure = error  # of those behind
         is_idle = not batch
@@ -158,7 +162,7 @@ class _Reader(Generic[Key, Item]):
     ):
         self._stages, self._pool, self._most = stages, pool, most
         self._changed = threading.Condition()
-        self._ready: collections.deque[Future[Item]] = collections.deque()
+        self._ready: collections.deque[tuple[Item, Future[Any]]] = collections.deque()
         self._sizes: collections.deque[int] = collections.deque()  # of all on their way
         self._is_stopped = False
         thread = ThreadPoolExecutor(1, "uhseg-read")
@@ -166,11 +170,11 @@ class _Reader(Generic[Key, Item]):
         self._reading.add_done_callback(lambda _: self._notify())
         thread.shutdown(wait=False)
 
-    def batch(self, count: int) -> list[Item]:
+    def batch(self, count: int) -> list[tuple[Item, Future[Any]]]:
         """The next items; fewer at the end or where there is no room, or even none."""
-        batch: list[Item] = []
-        while len(batch) < count and (future := self._take()) is not None:
-            batch.append(future.result())
+        batch: list[tuple[Item, Future[Any]]] = []
+        while len(batch) < count and (taken := self._take()) is not None:
+            batch.append(taken)
         return batch
 
     @property
@@ -191,7 +195,7 @@ class _Reader(Generic[Key, Item]):
             self._is_stopped = True
         self._notify()
 
-    def _take(self) -> "Future[Item] | None":
+    def _take(self) -> tuple[Item, Future[Any]] | None:
         with self._changed:
             self._changed.wait_for(
                 lambda: self._ready or self._reading.done() or not self._has_room()
@@ -226,7 +230,7 @@ class _Reader(Generic[Key, Item]):
                     if self._is_stopped:
                         return
                     self._sizes.append(self._stages.size(item))
-                    self._ready.append(self._pool.submit(prepare, item))
+                    self._ready.append((item, self._pool.submit(prepare, item)))
                     self._changed.notify_all()
                 del item  # not kept while there is no room
 

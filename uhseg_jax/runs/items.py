@@ -2,7 +2,7 @@
 
 import dataclasses
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,6 @@ from uhseg_jax.types import UInt8
 
 __all__ = [
     "Item",
-    "prepare_item",
     "read_item",
     "render_item",
     "segment_items",
@@ -42,7 +41,6 @@ class Item:
       image: where it is read from, and what its results are called.
       pixels: the image, decoded; None if it cannot be had.
       provenance: what its result is made of; None with ``pixels``.
-      prepared: what the method found in the pixels before it sees features.
       result: what was found in it; None until that is known.
       was_there: whether an earlier run found it.
       failure: a sentence on why there is no result; empty if there is one.
@@ -52,7 +50,6 @@ class Item:
     image: RunImage
     pixels: UInt8[np.ndarray, "H W 3"] | None = None
     provenance: export.Provenance | None = None
-    prepared: PreparedImage | None = None
     result: export.Result | None = None
     was_there: bool = False
     failure: str = ""
@@ -70,7 +67,11 @@ class Item:
 
     def failed(self, sentence: str) -> "Item":
         """The item without a result."""
-        return dataclasses.replace(self, prepared=None, result=None, failure=sentence)
+        return dataclasses.replace(self, result=None, failure=sentence)
+
+
+# With what waits for what the method finds in its pixels; None: nothing was asked.
+_Waiting = tuple[Item, Callable[[], PreparedImage | None] | None]
 
 
 def read_item(
@@ -118,54 +119,50 @@ def _obstacle(image: RunImage, claim: Claim, formats: Sequence[str]) -> str:
     return ""
 
 
-def prepare_item(fitted: Fitted, item: Item) -> Item:
-    """Lets the method look at the pixels, if the image is to be segmented."""
-    if not item.is_waiting or item.pixels is None:
-        return item
-    try:
-        return dataclasses.replace(item, prepared=fitted.prepare(item.pixels))
-    except (ImageError, ImageMemoryError) as error:
-        return item.failed(_named(item, error))
-
-
-def segment_items(fitted: Fitted, items: Sequence[Item]) -> Iterator[Item]:
+def segment_items(
+    fitted: Fitted,
+    items: Sequence[Item],
+    prepared: Sequence[Callable[[], PreparedImage | None]] | None = None,
+) -> Iterator[Item]:
     """Segments the images of a batch that are to be; keeps the order.
 
     They are with the devices when this returns.
+
+    Args:
+      fitted: what segments them.
+      items: of the batch.
+      prepared: as for `Fitted.segment`, of each item.
     """
-    waiting = [x for x in items if x.is_waiting]
+    given: Sequence[Callable[[], PreparedImage | None] | None]
+    given = prepared or [None] * len(items)
+    waiting = [pair for pair in zip(items, given, strict=True) if pair[0].is_waiting]
     done = _segmented(fitted, waiting, _begun(fitted, waiting))
     return (next(done) if x.is_waiting else x for x in items)
 
 
-def _begun(fitted: Fitted, items: Sequence[Item]) -> Iterator[Segmentation]:
-    if not items:
+def _begun(fitted: Fitted, waiting: Sequence[_Waiting]) -> Iterator[Segmentation]:
+    if not waiting:
         return iter(())
-    return fitted.segment(
-        [x.index for x in items], [x.pixels for x in items], [x.prepared for x in items]
-    )
+    items, given = zip(*waiting, strict=True)
+    prepared = None if None in given else given
+    return fitted.segment([x.index for x in items], [x.pixels for x in items], prepared)
 
 
 def _segmented(
-    fitted: Fitted, items: Sequence[Item], begun: Iterator[Segmentation]
+    fitted: Fitted, waiting: Sequence[_Waiting], begun: Iterator[Segmentation]
 ) -> Iterator[Item]:
-    while items:
+    while waiting:
         try:
             for found in begun:
-                item, *items = items
-                result = _result_of(item, found)
-                yield dataclasses.replace(item, prepared=None, result=result)
+                (item, _), *waiting = waiting
+                yield dataclasses.replace(item, result=_result_of(item, found))
         except (ImageError, ImageMemoryError) as error:
-            item, *items = items
-            yield item.failed(_named(item, error))
-            begun = _begun(fitted, items)
-
-
-def _named(item: Item, error: Exception) -> str:
-    """What went wrong, with the title of the image."""
-    title, sentence = item.image.title, str(error)
-    # What could not be read by a pass before is named; pixels have no name.
-    return sentence if title in sentence else f"{title}: {sentence}"
+            (item, _), *waiting = waiting
+            title, sentence = item.image.title, str(error)
+            # What could not be read by a pass before is named; pixels have no name.
+            named = sentence if title in sentence else f"{title}: {sentence}"
+            yield item.failed(named)
+            begun = _begun(fitted, waiting)
 
 
 def _result_of(item: Item, found: Segmentation) -> export.Result:

@@ -6,10 +6,16 @@ import dataclasses
 import functools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from uhseg_jax import export
 from uhseg_jax.export.png_files import is_own
-from uhseg_jax.methods.method import Collection, Fitted, kept_files
+from uhseg_jax.methods.method import (
+    Collection,
+    Fitted,
+    PreparedImage,
+    kept_files,
+)
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs import hosts
 from uhseg_jax.runs.claims import Claim, claim, require
@@ -17,7 +23,6 @@ from uhseg_jax.runs.flow import Stages, in_flow
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.items import (
     Item,
-    prepare_item,
     read_item,
     render_item,
     segment_items,
@@ -268,10 +273,19 @@ def _in_flow(
     fitted: Fitted | None = None,
 ) -> contextlib.closing[Generator[tuple[Item, export.Rendered | None], None, None]]:
     """Images with what is to be written of them; segmented, where a method is given."""
+
+    def prepare(item: Item) -> PreparedImage | None:
+        if fitted is None or item.pixels is None or not item.is_waiting:
+            return None
+        return fitted.prepare(item.pixels)
+
+    def segment(items: Sequence[Item], prepared: Sequence[Any]) -> Iterator[Item]:
+        return iter(items) if fitted is None else segment_items(fitted, items, prepared)
+
     stages = Stages(
         read=read,
-        prepare=functools.partial(prepare_item, fitted) if fitted else lambda x: x,
-        segment=functools.partial(segment_items, fitted) if fitted else iter,
+        prepare=prepare,
+        segment=segment,
         finish=functools.partial(render_item, writer),
         size=lambda item: item.size,
     )

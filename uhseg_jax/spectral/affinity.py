@@ -14,11 +14,11 @@ import jax.numpy as jnp
 
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import numerics
+from uhseg_jax.spectral.principal import max_cosine_distance, principal_coordinates
 from uhseg_jax.types import Array, Bool, Float, Int, Scalar
 
-__all__ = ["Affinity", "CosineAffinity", "DenseAffinity", "max_cosine_distance"]
+__all__ = ["Affinity", "CosineAffinity", "DenseAffinity"]
 
-_TILE = 512  # rows of the cosine matrix that exist at a time
 _SAME = 16  # machine epsilons within which weights and distances are called equal
 
 
@@ -48,8 +48,11 @@ class Affinity(Protocol):
         """Summed weights between the m groups of vertices, with zero diagonal."""
         ...
 
-    def range_basis(self) -> Float[Array, "n p"] | None:
-        """Columns that span the range of W up to its diagonal; None: no such basis."""
+    def range_basis(self, q: int) -> Float[Array, "n p"] | None:
+        """Columns that all but span the q leading eigenvectors of W; None: none known.
+
+        ``W`` may stand between diagonal matrices, and its own diagonal does not count.
+        """
         ...
 
 
@@ -90,9 +93,9 @@ class DenseAffinity:
         condensed = numerics.matmul(groups.T, self.matmat(groups))
         return _without_diagonal((condensed + condensed.T) / 2)
 
-    def range_basis(self) -> None:
-        """A dense matrix has no smaller basis than the whole space."""
-        return
+    def range_basis(self, q: int) -> None:
+        """Nothing is known of a matrix."""
+        del q
 
 
 @pytree_dataclass
@@ -106,10 +109,12 @@ class CosineAffinity:
 
     Attributes:
       features: ``[n, d]``, unit rows.
+      principal: ``[n, p]``, their components in the p directions of most of them.
       max_distance: ``[]``, the largest cosine distance r.
     """
 
     features: Float[Array, "n d"]
+    principal: Float[Array, "n p"]
     max_distance: Scalar
 
     @classmethod
@@ -120,7 +125,8 @@ class CosineAffinity:
         every other.
         """
         unit = numerics.normalize_rows(features)
-        return cls(unit, max_cosine_distance(unit))
+        principal = principal_coordinates(unit)
+        return cls(unit, principal, max_cosine_distance(unit, principal))
 
     @property
     def num_vertices(self) -> int:
@@ -162,23 +168,15 @@ class CosineAffinity:
         # Cancellation where 1 - 1/r < 0 may leave -1e-7 for two groups at distance r.
         return _without_diagonal(jnp.maximum(condensed, 0))
 
-    def range_basis(self) -> Float[Array, "n p"]:
-        """The columns [1, F]; W + I maps into their span."""
-        ones = jnp.ones((self.num_vertices, 1), self.features.dtype)
-        return jnp.concatenate([ones, self.features], axis=1)
+    def range_basis(self, q: int) -> Float[Array, "n p"]:
+        """The columns [1, F]; W + I maps into their span.
 
-
-def max_cosine_distance(unit: Float[Array, "n d"]) -> Scalar:
-    """Largest ``1 - cos`` over all pairs of unit rows, clipped below at 0.
-
-    Exact, in O(n^2 d) time and O(n tile) memory.
-    """
-
-    def smallest_cosine(row: Float[Array, " d"]) -> Scalar:
-        return jnp.min(numerics.matmul(unit, row))
-
-    smallest = jax.lax.map(smallest_cosine, unit, batch_size=_TILE)
-    return jnp.maximum(1 - jnp.min(smallest), 0)
+        Of F the principal components, if they are twice as many as vectors are sought.
+        """
+        enough = 2 * q <= self.principal.shape[1]
+        rows = self.principal if enough else self.features
+        ones = jnp.ones((self.num_vertices, 1), rows.dtype)
+        return jnp.concatenate([ones, rows], axis=1)
 
 
 def _without_diagonal(x: Float[Array, "m m"]) -> Float[Array, "m m"]:

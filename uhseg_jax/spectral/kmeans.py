@@ -116,6 +116,7 @@ def k_means_plus_plus(
     seed (static) the one that lowers the sum of squared distances most is taken (their
     section 4, "greedy").
     """
+    n = points.shape[0]
     first_key, loop_key = jax.random.split(key)
     first = jax.random.categorical(first_key, jnp.where(mask, 0.0, -jnp.inf))
     norms = jnp.sum(points * points, axis=1)
@@ -138,15 +139,23 @@ def k_means_plus_plus(
         seeds, nearest = state
         free = mask & (nearest > floor)
         logits = jnp.where(free, jnp.log(jnp.where(free, nearest, 1)), -jnp.inf)
-        draw_key = jax.random.fold_in(loop_key, i)
-        if num_draws == 1:
-            drawn = jax.random.categorical(draw_key, logits)
-        else:
+        if noise is None:
+            draw_key = jax.random.fold_in(loop_key, i)
             drawn = jax.random.categorical(draw_key, logits, shape=(num_draws,))
             drawn = best_of(drawn, nearest)
+        else:
+            drawn = _first_least(-noise[i] - logits)
         drawn = jnp.where(jnp.any(free), drawn, seeds[0]).astype(jnp.int32)
         nearest = jnp.minimum(nearest, squared_distances(drawn))
         return seeds.at[i].set(drawn), nearest
+
+    # What a draw adds to the logits, for all of them at once: one at a time they would
+    # take most of the time.
+    noise = None
+    if num_draws == 1:
+        noise = jax.vmap(
+            lambda i: jax.random.gumbel(jax.random.fold_in(loop_key, i), (n,))
+        )(jnp.arange(k))
 
     first = first.astype(jnp.int32)
     seeds = jnp.full((k,), first)
@@ -185,14 +194,14 @@ def _lloyd(
     """Alternates nearest centroids and means until no point moves."""
     k = seeds.shape[0]
     takes_part = jnp.arange(k) < num_clusters
+    transposed = points.T
 
     def nearest_fn(centroids: Float[Array, "k d"]) -> Int[Array, " n"]:
         # |x|^2 is the same for every centroid and left out.
-        scores = jnp.sum(centroids * centroids, axis=1)[None, :] - 2 * numerics.matmul(
-            points, centroids.T
-        )
-        scores = jnp.where(takes_part[None, :], scores, jnp.inf)
-        return jnp.where(mask, jnp.argmin(scores, axis=1), 0).astype(jnp.int32)
+        norms = jnp.sum(centroids * centroids, axis=1)[:, None]
+        scores = norms - 2 * numerics.matmul(centroids, transposed)
+        scores = jnp.where(takes_part[:, None], scores, jnp.inf)
+        return jnp.where(mask, _first_least(scores), 0)
 
     def init_fn() -> _LloydState:
         return _LloydState(
@@ -225,3 +234,11 @@ def _lloyd(
     return KMeansOutput(
         state.assignment, state.centroids, inertia, state.iterations, ~state.moved
     )
+
+
+def _first_least(x: Float[Array, "*s"]) -> Int[Array, "*t"]:
+    """Where each column is least first; two reductions, as `argmin` has no SIMD."""
+    index = jnp.arange(x.shape[0], dtype=jnp.int32)
+    index = jnp.expand_dims(index, tuple(range(1, x.ndim)))
+    is_least = x == jnp.min(x, axis=0, keepdims=True)
+    return jnp.min(jnp.where(is_least, index, x.shape[0] - 1), axis=0)

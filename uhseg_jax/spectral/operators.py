@@ -89,9 +89,9 @@ class AdjacencyOperator:
         """The product M x."""
         return self.scale * self.affinity.matmat(self.scale * x)
 
-    def range_basis(self) -> Float[Array, "n p"] | None:
-        """Columns that span the range of M up to its diagonal; None: no such basis."""
-        basis = self.affinity.range_basis()
+    def range_basis(self, q: int) -> Float[Array, "n p"] | None:
+        """Columns that all but span the q leading eigenvectors; None: none known."""
+        basis = self.affinity.range_basis(q)
         return None if basis is None else self.scale * basis
 
     def dense(self) -> MatrixOperator:

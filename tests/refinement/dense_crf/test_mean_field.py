@@ -1,7 +1,6 @@
 """Mean field against dense kernels in float64, and against pydensecrf."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +10,12 @@ import scipy.special
 
 from uhseg_jax.refinement import dense_crf
 from uhseg_jax.refinement.dense_crf import PRESETS, DenseCRF, permutohedral
+from uhseg_jax.refinement.label_columns import WIDTH
 from uhseg_jax.refinement.pixel_grid import PixelGrid
 
 SHAPE = (6, 7)
 K = 3
 CONFIG = DenseCRF(1.5, 2.0, 5.0, 20.0, 3.0, 3)
-
-_mean_field = jax.jit(dense_crf.mean_field, static_argnums=2)
 
 
 def _image(seed, shape=SHAPE):
@@ -35,7 +33,7 @@ def _unary(seed, k=K):
 def _run(unary, image, config=CONFIG, mask=None):
     mask = np.ones(image.shape[:2], bool) if mask is None else mask
     arrays = (jnp.asarray(unary), jnp.asarray(image), config)
-    return np.asarray(_mean_field(*arrays, mask=jnp.asarray(mask)))
+    return np.asarray(dense_crf.mean_field(*arrays, mask=jnp.asarray(mask)))
 
 
 def _dense_mean_field(unary, kernels, iterations=CONFIG.iterations):
@@ -51,7 +49,6 @@ def _dense_mean_field(unary, kernels, iterations=CONFIG.iterations):
     return marginals.reshape(unary.shape)
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2))
 def _filtered_identity(points, low, high, mask):
     lattice = permutohedral.build_lattice(points, low, high, mask=mask)
     eye = jnp.eye(len(points), dtype=jnp.float32)
@@ -170,20 +167,23 @@ def test_one_pixel_and_one_label_are_certain():
     np.testing.assert_array_equal(found, np.ones((1, 1, 1), np.float32))
 
 
-@pytest.mark.slow
-def test_the_refiner_maps_over_images_as_a_loop_does_in_bytes_as_in_floats():
-    images = np.round(np.stack([_image(13), _image(14)]))
-    unaries = np.stack([_unary(15), _unary(16)])
-    masks = np.ones(images.shape[:3], bool)
-    masks[1, 4:] = False
-    loop = [_run(*x[:2], mask=x[2]) for x in zip(unaries, images, masks, strict=True)]
-    grid = PixelGrid.of(np.zeros((1, 1, 3), np.uint8), (1, 1), kernel="bilinear")
+def test_labels_beyond_the_columns_of_an_array_count_alike():
+    image, unary = np.round(_image(13)), _unary(14, k=2 * WIDTH + 1)
+    found = _run(unary, image)
+    expected = _dense_mean_field(unary, _kernels(_lattice_matrix, image))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_array_equal(_run(unary, image.astype(np.uint8)), found)
 
-    def refined(log_p, colors, inside):
-        return CONFIG(log_p, dataclasses.replace(grid, colors=colors, inside=inside))
 
-    mapped = jax.jit(jax.vmap(refined))(-unaries, images.astype(np.uint8), masks)
-    np.testing.assert_allclose(mapped, np.stack(loop), atol=1e-6)
+def test_the_refiner_is_mean_field_whatever_is_behind_the_pixels():
+    image, unary = _image(15).astype(np.uint8), _unary(16, k=WIDTH)
+    pixels = PixelGrid.of(image, 50)
+    beyond = np.full((50 - 42, WIDTH), 7, np.float32)
+    logits = np.concatenate([-unary.reshape(-1, WIDTH), beyond])
+    (found,) = CONFIG([jnp.asarray(logits)], pixels)
+    expected = _run(unary, image).reshape(-1, WIDTH)
+    np.testing.assert_allclose(found[:42], expected, atol=1e-6)
+    np.testing.assert_array_equal(found[42:], 0)
 
 
 def _real_image(name, shape):

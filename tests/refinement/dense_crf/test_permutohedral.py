@@ -12,8 +12,8 @@ from uhseg_jax.refinement.dense_crf import permutohedral, vertices
 HIGH = (4.0, 3.0, 5.0)
 N = 40
 
-_build = jax.jit(permutohedral.build_lattice, static_argnums=(1, 2))
-_filter = jax.jit(permutohedral.filter_values)
+_build = permutohedral.build_lattice
+_filter = permutohedral.filter_values
 
 
 def _points(seed, spread=1.0):
@@ -150,29 +150,27 @@ def test_all_points_in_one_place_share_one_simplex():
     np.testing.assert_allclose(filtered, expected, rtol=1e-5)
 
 
-def test_tables_hold_points_that_share_no_vertex(monkeypatch):
-    # All the vertices there can be, in many blocks; columns in groups of two.
-    monkeypatch.setattr(permutohedral, "_BLOCK", 16)
-    monkeypatch.setattr(permutohedral, "_MAX_VALUES", 200)
+def test_tables_hold_points_that_share_no_vertex():
+    # All the vertices there can be.
     grid = np.stack(np.meshgrid(np.arange(6), np.arange(5)), -1).reshape(-1, 2) * 10.0
-    points = jnp.asarray(grid, jnp.float32)
     values = np.random.default_rng(3).random((30, 3)).astype(np.float32)
-
-    @jax.jit
-    def run(points, values):
-        lattice = permutohedral.build_lattice(points, (0.0, 0.0), (50.0, 40.0))
-        return lattice.num_vertices, permutohedral.filter_values(lattice, values)
-
-    num_vertices, filtered = run(points, jnp.asarray(values))
-    assert int(num_vertices) == 3 * 30
+    lattice = _build(grid.astype(np.float32), (0.0, 0.0), (50.0, 40.0))
+    assert int(lattice.num_vertices) == 3 * 30
+    filtered = _filter(lattice, jnp.asarray(values))
     expected, _ = _dictionary_filter(grid, values)
     np.testing.assert_allclose(filtered, expected, atol=1e-4)
+
+
+def test_no_points_are_filtered_to_nothing():
+    lattice = _lattice(_points(7), np.zeros(N, bool))
+    assert int(lattice.num_vertices) == 0
+    np.testing.assert_array_equal(_filter(lattice, jnp.ones((N, N))), 0)
 
 
 @pytest.mark.parametrize("widths", [(7.5, 5.6, 85.0, 85.0, 85.0), (500.0, 375.0)])
 def test_keys_of_vertices_are_exact(widths):
     d = len(widths)
-    box = vertices.VertexKeys([0.0] * d, widths)
+    box = vertices.VertexKeys.around([0.0] * d, widths)
     rng = np.random.default_rng(4)
     points = rng.random((2000, d)) * widths
     points[: 2**d] = np.array(np.meshgrid(*[(0, w) for w in widths])).reshape(d, -1).T
@@ -194,4 +192,4 @@ def test_keys_of_vertices_are_exact(widths):
 
 def test_more_vertices_than_keys_are_refused():
     with pytest.raises(ValueError, match=r"fewer than 2\^32 .* raise the standard"):
-        vertices.VertexKeys([0.0] * 5, [10.0, 10.0, 1000.0, 1000.0, 1000.0])
+        vertices.VertexKeys.around([0.0] * 5, [10.0, 10.0, 1000.0, 1000.0, 1000.0])

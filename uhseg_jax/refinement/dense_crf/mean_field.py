@@ -8,15 +8,17 @@ normalisation are pydensecrf's, and so are the marginals, up to round-off.
 """
 
 import dataclasses
-import functools
 from typing import Annotated, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.refinement.dense_crf import permutohedral
+from uhseg_jax.refinement.label_columns import WIDTH, Columns, columns_of, softmax
 from uhseg_jax.refinement.pixel_grid import PixelGrid
-from uhseg_jax.types import Array, Bool, Float, UInt8
+from uhseg_jax.types import Array, Bool, Float, Int, UInt8
 from uhseg_jax.validators import POSITIVE, Validated, integer, real
 
 __all__ = ["PRESETS", "DenseCRF", "mean_field"]
@@ -52,11 +54,10 @@ class DenseCRF(Validated):
     bilateral_weight: Annotated[float, _WEIGHT] = 4.0
     iterations: Annotated[int, integer(0)] = 10
 
-    def __call__(
-        self, log_p: Float[Array, "H W k"], pixels: PixelGrid
-    ) -> Float[Array, "H W k"]:
+    def __call__(self, logits: Columns, pixels: PixelGrid) -> list[Float[Array, "n c"]]:
         """Marginals, with the log-probabilities as unary terms."""
-        return mean_field(-log_p, pixels.colors, self, mask=pixels.inside)
+        size = int(pixels.height), int(pixels.width)
+        return _marginals(self, logits, pixels.colors, pixels.inside(), size)
 
 
 PRESETS = {
@@ -69,21 +70,21 @@ in pydensecrf's README."""
 
 
 def mean_field(
-    unary: Float[Array, "H W k"],
-    image: UInt8[Array, "H W 3"] | Float[Array, "H W 3"],
+    unary: Float[Array | np.ndarray, "H W k"],
+    image: UInt8[Array | np.ndarray, "H W 3"] | Float[Array | np.ndarray, "H W 3"],
     config: DenseCRF,
     *,
-    mask: Bool[Array, "H W"] | None = None,
+    mask: Bool[Array | np.ndarray, "H W"] | None = None,
 ) -> Float[Array, "H W k"]:
     """Marginals of the labels of every pixel (Algorithm 1, Potts model).
 
-    Under `jax.vmap` images are gone through one after the other.
+    Not to be traced: the lattices' sizes depend on the colours.
 
     Args:
       unary: float32 ``[H, W, k]``, what every label costs a pixel: minus its log
         probability. A label at infinity is none: its marginal is 0.
       image: ``[H, W, 3]``, colours from 0 to 255; others are moved to these ends.
-      config: the constants (static).
+      config: the constants.
       mask: True where there is a pixel; everywhere if None. The rest has no influence.
 
     Returns:
@@ -93,55 +94,110 @@ def mean_field(
       ValueError: the standard deviations are so small, and the image so large, that
         the lattice's vertices cannot be numbered in 32 bits.
     """
-    mask = jnp.ones(unary.shape[:2], bool) if mask is None else mask
-    run = jax.custom_batching.sequential_vmap(functools.partial(_mean_field, config))
-    return run(unary, image, mask)
-
-
-def _mean_field(
-    config: DenseCRF,
-    unary: Float[Array, "H W k"],
-    image: UInt8[Array, "H W 3"] | Float[Array, "H W 3"],
-    mask: Bool[Array, "H W"],
-) -> Float[Array, "H W k"]:
     height, width, k = unary.shape
-    there = mask.reshape(-1, 1)
-    logits = jnp.where(there, -unary.reshape(-1, k), 0)
-    y, x = (a.reshape(-1) for a in jnp.indices((height, width), jnp.float32))
-    colors = jnp.where(mask[:, :, None], image.astype(jnp.float32), 0).reshape(-1, 3)
-    features = [x, y, *colors.T]
-    ends = [width - 1, height - 1, 255, 255, 255]
+    n = height * width
+    inside = jnp.ones((n,), bool) if mask is None else jnp.asarray(mask).reshape(n)
+    logits = -jnp.asarray(unary).reshape(n, k)
+    padding = ((0, 0), (0, -k % WIDTH))
+    logits = jnp.pad(logits, padding, constant_values=-jnp.inf)
+    parts = [logits[:, first : first + WIDTH] for first in columns_of(k)]
+    colors = jnp.asarray(image).reshape(n, 3)
+    found = _marginals(config, parts, colors, inside, (height, width))
+    return jnp.concatenate(found, axis=1)[:, :k].reshape(unary.shape)
 
-    def kernel(sigmas: list[float]) -> tuple[permutohedral.Lattice, Array]:
-        """The lattice, and the square root of what normalises the kernel."""
-        scaled = [a / s for a, s in zip(features, sigmas, strict=False)]
-        high = [end / s for end, s in zip(ends, sigmas, strict=False)]
-        lattice = permutohedral.build_lattice(
-            jnp.stack(scaled, axis=1), [0.0] * len(high), high, mask=mask.reshape(-1)
-        )
-        ones = jnp.ones((height * width, 1), logits.dtype)
-        degrees = permutohedral.filter_values(lattice, ones)
-        # Pixels that are not there have degree zero.
-        return lattice, jnp.where(there, jax.lax.rsqrt(jnp.where(there, degrees, 1)), 0)
 
-    place = [config.bilateral_sigma_xy] * 2
+@pytree_dataclass
+class _Kernel:
+    """One term of the pairwise energy.
+
+    Attributes:
+      weight: cost of different labels at no distance.
+      lattice: filters values by the kernel.
+      scale: the square root of what normalises it; 0 for pixels that are not there.
+    """
+
+    weight: Float[Array, ""]
+    lattice: permutohedral.Lattice
+    scale: Float[Array, "n 1"]
+
+
+def _marginals(
+    config: DenseCRF,
+    logits: Columns,
+    colors: UInt8[Array, "n 3"] | Float[Array, "n 3"],
+    inside: Bool[Array, " n"],
+    size: tuple[int, int],
+) -> list[Float[Array, "n c"]]:
+    """As `mean_field`, for pixels row by row of an image of (height, width)."""
+    place, color = [config.bilateral_sigma_xy] * 2, [config.bilateral_sigma_rgb] * 3
     terms = (
         (config.gaussian_weight, [config.gaussian_sigma] * 2),
-        (config.bilateral_weight, [*place, *[config.bilateral_sigma_rgb] * 3]),
+        (config.bilateral_weight, [*place, *color]),
     )
     kernels = [
-        (weight, *kernel(sigmas))
+        _kernel(weight, sigmas, colors, inside, size)
         for weight, sigmas in terms
         if weight and config.iterations
     ]
-
-    def body_fn(_: Array, marginals: Float[Array, "n k"]) -> Float[Array, "n k"]:
+    logits = [_inside(x, inside) for x in logits]
+    marginals = softmax(logits)
+    for _ in range(config.iterations if kernels else 0):
         energies = logits
-        for weight, lattice, scale in kernels:
-            filtered = permutohedral.filter_values(lattice, scale * marginals)
-            energies = energies + weight * scale * filtered
-        return jax.nn.softmax(energies)
+        for kernel in kernels:
+            energies = [
+                _with_messages(kernel, x, p)
+                for x, p in zip(energies, marginals, strict=True)
+            ]
+        marginals = softmax(energies)
+    return [_inside(p, inside) for p in marginals]
 
-    iterations = config.iterations if kernels else 0
-    marginals = jax.lax.fori_loop(0, iterations, body_fn, jax.nn.softmax(logits))
-    return jnp.where(there, marginals, 0).reshape(height, width, k)
+
+def _kernel(
+    weight: float,
+    sigmas: list[float],
+    colors: Array,
+    inside: Bool[Array, " n"],
+    size: tuple[int, int],
+) -> _Kernel:
+    height, width = size
+    ends = [width - 1, height - 1, 255, 255, 255]
+    points = _points(colors, np.int32(width), np.asarray(sigmas, np.float32))
+    high = [end / s for end, s in zip(ends, sigmas, strict=False)]
+    lattice = permutohedral.build_lattice(points, [0.0] * len(high), high, mask=inside)
+    scale = _scale(lattice, inside)
+    return _Kernel(jnp.asarray(weight, jnp.float32), lattice, scale)
+
+
+@jax.jit
+def _points(
+    colors: Array, width: Int[Array, ""], sigmas: Float[Array, " d"]
+) -> Float[Array, "n d"]:
+    """Places and, where there are more than two sigmas, colours of the pixels."""
+    index = jnp.arange(colors.shape[0], dtype=jnp.int32)[:, None]
+    parts = [index % width, index // width, colors]
+    features = jnp.concatenate([x.astype(jnp.float32) for x in parts], axis=1)
+    return features[:, : sigmas.size] / sigmas[None]
+
+
+@jax.jit
+def _scale(
+    lattice: permutohedral.Lattice, inside: Bool[Array, " n"]
+) -> Float[Array, "n 1"]:
+    there = inside[:, None]
+    degrees = permutohedral.filter_values(lattice, there.astype(jnp.float32))
+    return jnp.where(there, jax.lax.rsqrt(jnp.where(there, degrees, 1)), 0)
+
+
+@jax.jit
+def _with_messages(
+    kernel: _Kernel, energies: Float[Array, "n c"], marginals: Float[Array, "n c"]
+) -> Float[Array, "n c"]:
+    """The energies with the messages of one term."""
+    filtered = permutohedral.filter_values(kernel.lattice, kernel.scale * marginals)
+    return energies + kernel.weight * kernel.scale * filtered
+
+
+@jax.jit
+def _inside(x: Float[Array, "n c"], inside: Bool[Array, " n"]) -> Float[Array, "n c"]:
+    """Zeros for pixels that are not there."""
+    return jnp.where(inside[:, None], x, 0)

@@ -8,57 +8,28 @@ point reads its value back from its vertices. Together about
 ``exp(-|f_i - f_j|^2 / 2)``, up to one factor for all pairs, in time linear in the
 number of points.
 
-Shapes are static, the number of vertices is not. Every table has a row for every vertex
-that there can be (d + 1 of its own for every point), so none overflows; a filter works
-on the shortest of a few beginnings of the tables that holds the vertices there are.
+Sorting is done by numpy, which is several times faster at it than XLA on processors;
+the rest are programs. Their shapes follow from the number of points and from that of
+the vertices, rounded up to a multiple of half as many as there are points.
 """
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from uhseg_jax.pytrees import pytree_dataclass
-from uhseg_jax.refinement.dense_crf.vertices import (
-    NO_KEY,
-    VertexKeys,
-    corners_of,
-    stack,
-)
+from uhseg_jax.refinement.dense_crf.vertices import NO_KEY, VertexKeys, corners_of
 from uhseg_jax.types import Array, Bool, Float, Int
 
 __all__ = ["Lattice", "build_lattice", "filter_values"]
 
-# Rows of a table that one step of a loop computes.
+# Runs of points that one step of a loop adds up.
 _BLOCK = 16384
 # Points that one row of the splat adds up; a vertex of more points has more rows.
 _FAN_IN = 4
-# Values of vertices that a filter holds at once; of more, some columns after others.
-_MAX_VALUES = 2**24
-
-T = TypeVar("T")
-
-
-class _Block(NamedTuple):
-    """Some consecutive rows of every table."""
-
-    start: Int[Array, ""]
-    size: int
-
-    @property
-    def rows(self) -> Int[Array, " size"]:
-        """Their numbers."""
-        return self.start + jnp.arange(self.size, dtype=jnp.int32)
-
-    def read(self, table: Array) -> Array:
-        """Their part of a table that has them on its last axis."""
-        return jax.lax.dynamic_slice_in_dim(table, self.start, self.size, -1)
-
-    def write(self, values: Array, part: Array) -> Array:
-        """Puts their part into an array that has them on its first axis."""
-        return jax.lax.dynamic_update_slice_in_dim(values, part, self.start, 0)
 
 
 @pytree_dataclass
@@ -66,7 +37,8 @@ class Lattice:
     """The lattice around ``n`` points of ``d`` dimensions.
 
     ``v`` rows stand for vertices: row 0 for none (it stays zero: absent neighbours are
-    read there), the next `num_vertices` for those there are, in order of their keys.
+    read there), the next for those there are, in order of their keys; the rest is
+    padding.
 
     Attributes:
       vertices: int32 ``[d + 1, n]``, rows of the vertices of every point's simplex.
@@ -76,7 +48,8 @@ class Lattice:
       shares: float32 ``[f, v]``, their weights on it; zero where there is no more.
       more_members: int32 ``[f, e]``, the other points around vertices, in runs.
       more_shares: float32 ``[f, e]``, their weights.
-      more_vertices: int32 ``[e]``, the vertex of every run.
+      more_vertices: int32 ``[e]``, the vertex of every run; beyond the last row for
+        padding.
       neighbours: int32 ``[d + 1, 2, v]``, vertices one step ahead and one back along
         every direction; 0 where there is none.
       num_vertices: int32 ``[]``.
@@ -96,18 +69,18 @@ class Lattice:
 
 
 def build_lattice(
-    points: Float[Array, "n d"],
+    points: Float[Array | np.ndarray, "n d"],
     low: Sequence[float],
     high: Sequence[float],
     *,
-    mask: Bool[Array, " n"] | None = None,
+    mask: Bool[Array | np.ndarray, " n"] | None = None,
 ) -> Lattice:
     """The lattice around some points.
 
     Args:
       points: ``[n, d]``, in standard deviations of the kernel.
-      low: lower bound of every dimension (static); points beyond are moved to it.
-      high: upper bound of every dimension (static).
+      low: lower bound of every dimension; points beyond are moved to it.
+      high: upper bound of every dimension.
       mask: True where there is a point; everywhere if None.
 
     Raises:
@@ -115,131 +88,113 @@ def build_lattice(
         numbered in 32 bits.
     """
     n, d = points.shape
-    box = VertexKeys(low, high)
-    ends = (jnp.asarray(x, points.dtype)[None] for x in (low, high))
-    points = jnp.clip(points, *ends)
-    keys, weights = corners_of(box, points)
-    if mask is not None:
-        keys = jnp.where(mask[None], keys, NO_KEY)
-        weights = jnp.where(mask[None], weights, 0)
+    box = VertexKeys.around(low, high)
+    mask = np.ones(n, bool) if mask is None else mask
+    keys, weights = (np.array(x) for x in _corners(box, points))
+    # Not in the program, which would compute every corner many times (`stack`).
+    out = ~np.asarray(mask)
+    keys[:, out], weights[:, out] = NO_KEY, 0
+    keys, order = _sorted(keys.ravel())
     # An incidence is a point and one of its vertices; here they are sorted by vertex.
-    total = n * (d + 1)
-    positions = jnp.arange(total, dtype=jnp.int32)
-    keys, order = jax.lax.sort((keys.reshape(-1), positions), num_keys=1)
-    points_there, shares = order % n, weights.reshape(-1)[order]
-    there = keys != NO_KEY
-    num_there = jnp.sum(there, dtype=jnp.int32)
-    first = there & jnp.concatenate([jnp.ones((1,), bool), keys[1:] != keys[:-1]])
-    rows = jnp.where(there, jnp.cumsum(first, dtype=jnp.int32), 0)
-    num_vertices = jnp.max(rows)
+    first = np.ones(keys.size, bool)
+    np.not_equal(keys[1:], keys[:-1], out=first[1:])
+    starts = np.flatnonzero(first)
+    counts = np.diff(starts, append=keys.size)
+    num_rows = _round_up(len(starts) + 1, -(-n // 2))
 
-    num_rows = _round_up(total + 1)
-    starts = _write(jnp.full((num_rows,), num_there), first, rows, positions)
-    starts = starts.at[0].set(0)
-    vertex_keys = _write(jnp.full((num_rows,), NO_KEY), first, rows, keys)
-    counts = jnp.concatenate([starts[1:], num_there[None]]) - starts
+    vertices = np.zeros(weights.size, np.int32)
+    vertices[order] = np.cumsum(first, dtype=np.int32)
+    vertex_keys = np.full(num_rows, NO_KEY, np.uint32)
+    vertex_keys[1 : len(starts) + 1] = keys[starts]
 
-    ranks = positions - starts[rows]
-    begins = there & (ranks >= _FAN_IN) & (ranks % _FAN_IN == 0)
-    runs = jnp.cumsum(begins, dtype=jnp.int32)
-    more = jnp.zeros((_round_up(total // _FAN_IN + 1),), jnp.int32)
-    more_starts, more_counts, more_vertices = (
-        _write(table, begins, runs - 1, x)
-        for table, x in (
-            (more, positions),
-            (more, counts[rows] - ranks),
-            (more + num_rows, rows),  # beyond the last: sorted, and read by none
-        )
+    # Runs of the points that are not among the first few.
+    runs = -(-np.maximum(counts - _FAN_IN, 0) // _FAN_IN)
+    owners = np.repeat(np.arange(len(starts), dtype=np.int32), runs)
+    begun = _FAN_IN * (1 + np.arange(len(owners)) - (np.cumsum(runs) - runs)[owners])
+    num_runs = _round_up(weights.size // _FAN_IN + 1, _BLOCK)
+    more_vertices = np.full(num_runs, num_rows, np.int32)
+    more_vertices[: len(owners)] = owners + 1
+
+    incidences = order % n, weights.ravel()[order]
+    members, shares = _table(incidences, starts, counts, 1, num_rows)
+    more = _table(
+        incidences, starts[owners] + begun, counts[owners] - begun, 0, num_runs
     )
-
-    def table(
-        values: Array, starts: Int[Array, " rows"], counts: Int[Array, " rows"]
-    ) -> Array:
-        """The first few values from every start, zeros after the count."""
-        return stack(
-            [
-                jnp.where(i < counts, values[jnp.where(i < counts, starts + i, 0)], 0)
-                for i in range(_FAN_IN)
-            ]
-        )
-
-    return Lattice(
-        vertices=jnp.zeros((total,), jnp.int32).at[order].set(rows).reshape(d + 1, n),
-        barycentric=weights,
-        members=table(points_there, starts, counts),
-        shares=table(shares, starts, counts),
-        more_members=table(points_there, more_starts, more_counts),
-        more_shares=table(shares, more_starts, more_counts),
-        more_vertices=more_vertices,
-        neighbours=_neighbours(box, vertex_keys, num_vertices),
-        num_vertices=num_vertices,
-        num_runs=runs[-1],
-    )
+    arrays = {
+        "vertices": vertices.reshape(d + 1, n),
+        "barycentric": weights,
+        "members": members,
+        "shares": shares,
+        "more_members": more[0],
+        "more_shares": more[1],
+        "more_vertices": more_vertices,
+        "neighbours": _neighbours(box, vertex_keys),
+        "num_vertices": np.int32(len(starts)),
+        "num_runs": np.int32(len(owners)),
+    }
+    return Lattice(**jax.device_put(arrays))
 
 
+@jax.jit
+def _corners(box: VertexKeys, points: Float[Array, "n d"]) -> tuple[Array, Array]:
+    """Keys and weights of every point's vertices."""
+    return corners_of(box, jnp.clip(points, box.low[None], box.high[None]))
+
+
+def _sorted(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The keys that there are, ascending, and where they were."""
+    both = keys.astype(np.uint64) << np.uint64(32)
+    both |= np.arange(keys.size, dtype=np.uint64)
+    both.sort()
+    keys = (both >> np.uint64(32)).astype(np.uint32)
+    there = slice(int(np.searchsorted(keys, NO_KEY)))
+    return keys[there], both[there].astype(np.uint32).astype(np.int32)
+
+
+def _table(
+    incidences: tuple[np.ndarray, np.ndarray],
+    starts: np.ndarray,
+    counts: np.ndarray,
+    first: int,
+    num_rows: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first few points and weights from every start, zeros after the count.
+
+    Those of the first start are row ``first`` of ``num_rows``.
+    """
+    points = np.zeros((_FAN_IN, num_rows), np.int32)
+    shares = np.zeros((_FAN_IN, num_rows), np.float32)
+    for i in range(_FAN_IN):
+        there = np.flatnonzero(counts > i)
+        place = starts[there] + i
+        points[i, there + first] = incidences[0][place]
+        shares[i, there + first] = incidences[1][place]
+    return points, shares
+
+
+@jax.jit
 def filter_values(lattice: Lattice, values: Float[Array, "n k"]) -> Float[Array, "n k"]:
     """Splats, blurs and slices ``k`` values of every point.
 
     A point's own value is among those that it reads. The scale is pydensecrf's.
     """
-    num_rows = lattice.members.shape[1]
-    sizes = [num_rows]
-    sizes += [_round_up(num_rows // x) for x in (4, 16) if num_rows // x > _BLOCK]
-    fitting = jnp.sum(
-        jnp.asarray(sizes, jnp.int32) > lattice.num_vertices, dtype=jnp.int32
-    )
-    branches = [functools.partial(_filter_in_groups, size) for size in sizes]
-    return jax.lax.switch(fitting - 1, branches, lattice, values)
+    rows = _weighted(values, lattice.members, lattice.shares)
 
+    def more_fn(i: Array, rows: Float[Array, "v k"]) -> Float[Array, "v k"]:
+        block = (
+            jax.lax.dynamic_slice_in_dim(x, i * _BLOCK, _BLOCK, -1)
+            for x in (lattice.more_members, lattice.more_shares, lattice.more_vertices)
+        )
+        members, shares, vertices = block
+        sums = _weighted(values, members, shares)
+        return rows.at[vertices].add(sums, indices_are_sorted=True, mode="drop")
 
-def _filter_in_groups(
-    size: int, lattice: Lattice, values: Float[Array, "n k"]
-) -> Float[Array, "n k"]:
-    """As `_filter`, some columns after others where memory wants it."""
-    n, k = values.shape
-    num_groups = min(k, -(-size * k // _MAX_VALUES))
-    if num_groups < 2:
-        return _filter(size, lattice, values)
-    width = -(-k // num_groups)
-    padded = jnp.pad(values, [(0, 0), (0, num_groups * width - k)])
-    groups = jnp.swapaxes(padded.reshape(n, num_groups, width), 0, 1)
-    filtered = jax.lax.map(functools.partial(_filter, size, lattice), groups)
-    return jnp.swapaxes(filtered, 0, 1).reshape(n, -1)[:, :k]
-
-
-def _filter(
-    size: int, lattice: Lattice, values: Float[Array, "n k"]
-) -> Float[Array, "n k"]:
-    """As `filter_values`, for a lattice of fewer than ``size`` vertices."""
-
-    def first_fn(block: _Block, rows: Float[Array, "rows k"]) -> Float[Array, "rows k"]:
-        table = (block.read(x) for x in (lattice.members, lattice.shares))
-        return block.write(rows, _weighted(values, *table))
-
-    def more_fn(block: _Block, rows: Float[Array, "rows k"]) -> Float[Array, "rows k"]:
-        table = (block.read(x) for x in (lattice.more_members, lattice.more_shares))
-        vertices = block.read(lattice.more_vertices)
-        sums = _weighted(values, *table)
-        return rows.at[vertices].add(sums, indices_are_sorted=True)
-
-    def blur_fn(
-        near: Int[Array, "2 v"],
-        rows: Float[Array, "rows k"],
-        block: _Block,
-        blurred: Float[Array, "rows k"],
-    ) -> Float[Array, "rows k"]:
-        ahead, back = block.read(near)
-        own = jax.lax.dynamic_slice_in_dim(rows, block.start, block.size)
-        return block.write(blurred, own + 0.5 * (rows[ahead] + rows[back]))
-
-    used = lattice.num_vertices + 1
-    num_runs = lattice.more_vertices.shape[0]
-    rows, spare = (jnp.zeros((size, values.shape[1]), values.dtype) for _ in range(2))
-    rows = _for_blocks(used, size, first_fn, rows)
-    rows = _for_blocks(lattice.num_runs, num_runs, more_fn, rows)
-    for near in lattice.neighbours:
-        blur = functools.partial(blur_fn, near, rows)
-        rows, spare = _for_blocks(used, size, blur, spare), rows
+    num_blocks = (lattice.num_runs + _BLOCK - 1) // _BLOCK
+    rows = jax.lax.fori_loop(0, num_blocks, more_fn, rows)
+    for ahead, back in lattice.neighbours:
+        beside = _read(rows, ahead) + _read(rows, back)
+        # One direction after the other: fused, a row would be computed many times.
+        rows = jax.lax.optimization_barrier(rows + 0.5 * beside)
     corners = lattice.barycentric.shape[0]
     weights = lattice.barycentric / (1 + 2.0 ** (1 - corners))
     return _weighted(rows, lattice.vertices, weights)
@@ -251,59 +206,41 @@ def _weighted(
     weights: Float[Array, "f r"],
 ) -> Float[Array, "r k"]:
     """Sums of f values each, with weights."""
-    terms = [w[:, None] * values[i] for i, w in zip(positions, weights, strict=True)]
+    terms = [
+        w[:, None] * _read(values, i) for i, w in zip(positions, weights, strict=True)
+    ]
     return functools.reduce(jnp.add, terms)
 
 
-def _neighbours(
-    box: VertexKeys, keys: Array, num_vertices: Int[Array, ""]
-) -> Int[Array, "corners 2 v"]:
+def _read(values: Float[Array, "n k"], rows: Int[Array, " r"]) -> Float[Array, "r k"]:
+    """Rows that are there: checking every index takes longer than reading."""
+    return values.at[rows].get(mode="promise_in_bounds", wrap_negative_indices=False)
+
+
+@jax.jit
+def _neighbours(box: VertexKeys, keys: Array) -> Int[Array, "corners 2 v"]:
     """Rows one step ahead of and behind every vertex, from the keys of the rows."""
-    d = len(box.lows)
+    d = box.least.shape[0]
     (num_rows,) = keys.shape
     sorted_keys = keys[1:]
-    directions = jnp.arange(d + 1, dtype=jnp.int32)[:, None]
+    coordinates = box.unpack(keys)
+    own = jnp.arange(num_rows, dtype=jnp.int32)
 
-    def body_fn(block: _Block, found: Array) -> Array:
-        own = block.read(keys)
-        coordinates = [x[None] for x in box.unpack(own)]
+    def along(direction: Int[Array, ""]) -> Int[Array, "2 v"]:
         wanted = box.pack(
-            [x + jnp.where(directions == i, -d, 1) for i, x in enumerate(coordinates)]
+            [x + jnp.where(direction == i, -d, 1) for i, x in enumerate(coordinates)]
         )
         place = jnp.searchsorted(sorted_keys, wanted).astype(jnp.int32)
-        hit = (own != NO_KEY)[None] & (wanted != NO_KEY)
+        hit = (keys != NO_KEY) & (wanted != NO_KEY)
         hit = hit & (sorted_keys[place] == wanted)
-        ahead = jnp.where(hit, place + 1, num_rows)
-        behind = jnp.broadcast_to(block.rows, ahead.shape)
-        found = found.at[directions, 1, ahead].set(behind, mode="drop")
-        rows = jnp.where(hit, place + 1, 0)[:, None]
-        return jax.lax.dynamic_update_slice_in_dim(found, rows, block.start, axis=2)
+        ahead = jnp.where(hit, place + 1, 0)
+        target = jnp.where(hit, place + 1, num_rows)
+        back = jnp.zeros((num_rows,), jnp.int32).at[target].set(own, mode="drop")
+        return jnp.stack([ahead, back])
 
-    found = jnp.zeros((d + 1, 2, num_rows), jnp.int32)
-    return _for_blocks(num_vertices + 1, num_rows, body_fn, found)
+    return jax.lax.map(along, jnp.arange(d + 1, dtype=jnp.int32))
 
 
-def _for_blocks(
-    count: Int[Array, ""], num_rows: int, body_fn: Callable[[_Block, T], T], init: T
-) -> T:
-    """Goes through the blocks of ``num_rows`` rows that hold the first ``count``."""
-    size = min(_BLOCK, num_rows)
-    return jax.lax.fori_loop(
-        0,
-        (count + size - 1) // size,
-        lambda i, state: body_fn(_Block(i * size, size), state),
-        init,
-    )
-
-
-def _round_up(rows: int) -> int:
-    """The same rows, filled up to whole blocks."""
-    size = min(_BLOCK, rows)
-    return -(-rows // size) * size
-
-
-def _write(
-    table: Array, chosen: Bool[Array, " n"], rows: Int[Array, " n"], values: Array
-) -> Array:
-    """Writes the chosen values to their rows; no two have the same."""
-    return table.at[jnp.where(chosen, rows, table.shape[0])].set(values, mode="drop")
+def _round_up(rows: int, step: int) -> int:
+    """The same rows, filled up to whole steps."""
+    return -(-rows // step) * step

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.types import Array, Float, Int
+from uhseg_jax.pytrees import pytree_dataclass
+from uhseg_jax.types import Array, Float, Int, Integer
 
 __all__ = ["NO_KEY", "VertexKeys", "corners_of", "stack"]
 
@@ -18,6 +19,7 @@ __all__ = ["NO_KEY", "VertexKeys", "corners_of", "stack"]
 NO_KEY = np.uint32(0xFFFFFFFF)
 
 
+@pytree_dataclass
 class VertexKeys:
     """Numbers in 32 bits, the keys, for the vertices near a box of points.
 
@@ -26,56 +28,75 @@ class VertexKeys:
     less a share of the coordinates after it; with that share added back it has only as
     many values as that dimension is wide. Early dimensions make the leading digits.
 
-    Raises:
-      ValueError: there are too many vertices near the box.
+    Attributes:
+      low, high: bounds of the points.
+      least: int32, the least value of every digit.
+      sizes: uint32, how many values it has.
     """
 
-    def __init__(self, low: Sequence[float], high: Sequence[float]):
+    low: Float[Array | np.ndarray, " d"]
+    high: Float[Array | np.ndarray, " d"]
+    least: Int[Array | np.ndarray, " d"]
+    sizes: Integer[Array | np.ndarray, " d"]
+
+    @classmethod
+    def around(cls, low: Sequence[float], high: Sequence[float]) -> "VertexKeys":
+        """Those for points between two bounds.
+
+        Raises:
+          ValueError: there are too many vertices near the box.
+        """
         d = len(low)
         # A vertex is less than d + 1 from the points of its simplex in a coordinate,
         # and so is its share; the rest is the remainder and rounding.
         margin = 4
-        self.lows: list[int] = []
-        self.sizes: list[int] = []
+        lows, sizes = [], []
         for j, scale in enumerate(_scales(d).tolist(), 1):
             least, most = (-j * scale * x[j - 1] / (d + 1) for x in (high, low))
-            self.lows.append(math.floor(least) - margin)
-            self.sizes.append(math.ceil(most) + margin - self.lows[-1] + 1)
-        if (d + 1) * math.prod(self.sizes) >= int(NO_KEY):
+            lows.append(math.floor(least) - margin)
+            sizes.append(math.ceil(most) + margin - lows[-1] + 1)
+        if (d + 1) * math.prod(sizes) >= int(NO_KEY):
             widths = (f"{b - a:.4g}" for a, b in zip(low, high, strict=True))
             raise ValueError(
                 "expected points whose lattice has fewer than 2^32 vertices, but these "
                 f"range over {', '.join(widths)} standard deviations; raise the "
                 "standard deviations, or filter a smaller image."
             )
+        return cls(
+            low=np.asarray(low, np.float32),
+            high=np.asarray(high, np.float32),
+            least=np.asarray(lows, np.int32),
+            sizes=np.asarray(sizes, np.uint32),
+        )
 
     def pack(self, coordinates: Sequence[Int[Array, "..."]]) -> Array:
         """The key of a vertex; `NO_KEY` if it is not near the box."""
-        d = len(self.lows)
+        d = self.least.shape[0]
         remainder = coordinates[0] % (d + 1)
         key = remainder.astype(jnp.uint32)
-        radix = d + 1
+        radix = jnp.uint32(d + 1)
+        sizes = jnp.asarray(self.sizes)
         inside = jnp.ones(remainder.shape, bool)
         tail = jnp.zeros_like(remainder)
         for j in range(d, 0, -1):
             digit = (coordinates[j] - remainder) // (d + 1)
-            digit = digit + tail // ((j + 1) * (d + 1)) - self.lows[j - 1]
-            inside = inside & (digit >= 0) & (digit < self.sizes[j - 1])
-            key = key + digit.astype(jnp.uint32) * np.uint32(radix)
-            radix *= self.sizes[j - 1]
+            digit = digit + tail // ((j + 1) * (d + 1)) - self.least[j - 1]
+            inside = inside & (digit >= 0) & (digit.astype(jnp.uint32) < sizes[j - 1])
+            key = key + digit.astype(jnp.uint32) * radix
+            radix = radix * sizes[j - 1]
             tail = tail + coordinates[j]
         return jnp.where(inside, key, NO_KEY)
 
     def unpack(self, key: Array) -> list[Int[Array, "..."]]:
         """The d + 1 coordinates of a vertex."""
-        d = len(self.lows)
+        d = self.least.shape[0]
         remainder = (key % np.uint32(d + 1)).astype(jnp.int32)
         key = key // np.uint32(d + 1)
         tail = jnp.zeros_like(remainder)
         coordinates = []
         for j in range(d, 0, -1):
-            size = np.uint32(self.sizes[j - 1])
-            digit = (key % size).astype(jnp.int32) + self.lows[j - 1]
+            size = self.sizes[j - 1]
+            digit = (key % size).astype(jnp.int32) + self.least[j - 1]
             key = key // size
             digit = digit - tail // ((j + 1) * (d + 1))
             coordinates.append(digit * (d + 1) + remainder)

@@ -20,4 +20,5 @@ def solve_dense(operator: Operator, q: int) -> EigenOutput:
     absent = jnp.where(whole.mask, 0.0, ABSENT).astype(whole.matrix.dtype)
     whole = dataclasses.replace(whole, matrix=whole.matrix + jnp.diag(absent))
     values, vectors = jnp.linalg.eigh(whole.matrix)
-    return EigenOutput.measured(whole, values[::-1][:q], vectors[:, ::-1][:, :q])
+    values, vectors = values[::-1][:q], vectors[:, ::-1][:, :q]
+    return EigenOutput.measured(values, vectors, whole.matmat(vectors))

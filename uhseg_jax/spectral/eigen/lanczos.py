@@ -77,4 +77,5 @@ def solve_lanczos(
     values, coordinates = values[::-1][:q], coordinates[:, ::-1][:, :q]
     found = is_present(values)
     vectors = jnp.where(found[None, :], numerics.matmul(basis.T, coordinates), 0)
-    return EigenOutput.measured(operator, jnp.where(found, values, 0), vectors)
+    values = jnp.where(found, values, 0)
+    return EigenOutput.measured(values, vectors, operator.matmat(vectors))

@@ -3,7 +3,6 @@
 import jax.numpy as jnp
 
 from uhseg_jax.pytrees import pytree_dataclass
-from uhseg_jax.spectral.operators import Operator
 from uhseg_jax.types import Array, Bool, Float
 
 __all__ = ["ABSENT", "EigenOutput", "is_present"]
@@ -35,15 +34,19 @@ class EigenOutput:
     @classmethod
     def measured(
         cls,
-        operator: Operator,
         values: Float[Array, " q"],
         vectors: Float[Array, "n q"],
+        products: Float[Array, "n q"],
     ) -> "EigenOutput":
         """Pairs with their residuals, each vector with a sign of its own.
 
         The sign makes the sum of cubes positive: it does not depend on the solver.
+
+        Args:
+          values: eigenvalues, largest first.
+          vectors: orthonormal columns.
+          products: of the operator with them.
         """
+        residuals = jnp.linalg.norm(products - vectors * values[None, :], axis=0)
         skewness = jnp.sum(vectors**3, axis=0, keepdims=True)
-        vectors = jnp.where(skewness < 0, -vectors, vectors)
-        residuals = operator.matmat(vectors) - vectors * values[None, :]
-        return cls(values, vectors, jnp.linalg.norm(residuals, axis=0))
+        return cls(values, jnp.where(skewness < 0, -vectors, vectors), residuals)
