@@ -48,6 +48,29 @@ def refines(fine, coarse):
 
 
 @few
+@given(
+    region_trees(max_splits=12),
+    st.floats(0, 1.25, width=32, allow_subnormal=False),
+    st.integers(1, 12),
+)
+def test_the_host_says_the_same_as_a_device(tree, cost, number):
+    device = on_device(tree)
+    for name in ("is_leaf", "contains", "entry_ranks"):
+        here, there = (getattr(x, name)() for x in (tree, device))
+        assert isinstance(here, np.ndarray)
+        assert here.dtype == there.dtype
+        np.testing.assert_array_equal(here, there)
+    costs = tree.costs[: int(tree.num_nodes)].tolist()
+    criteria = [{"cost": x} for x in (cost, *costs[:3])]
+    criteria += [{"num_regions": number}, {"depth": number}]
+    for criterion in criteria:
+        here, there = (visible_nodes(x, **criterion) for x in (tree, device))
+        assert isinstance(here, np.ndarray)
+        assert here.dtype == there.dtype
+        np.testing.assert_array_equal(here, there)
+
+
+@few
 @given(region_trees())
 def test_leaves_partition_and_children_partition_their_parent(tree):
     masks = tree.masks()

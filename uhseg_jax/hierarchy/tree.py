@@ -17,7 +17,7 @@ import numpy as np
 
 from uhseg_jax.entry import entry_point
 from uhseg_jax.files import atomic_write
-from uhseg_jax.hierarchy import cuts, pruning, tree_file
+from uhseg_jax.hierarchy import cuts, host_cuts, pruning, tree_file
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT, Nodes
 from uhseg_jax.hierarchy.tree_file import TreeFileError
 from uhseg_jax.pytrees import pytree_dataclass
@@ -119,10 +119,14 @@ class RegionTree:
 
     def is_leaf(self) -> Bool[IntArray, " n"]:
         """True for the nodes without children; False for inner nodes and padding."""
+        if _is_on_host(self):
+            return host_cuts.is_leaf(np.asarray(self.parents), int(self.num_nodes))
         return on_nodes(self, cuts.is_leaf)
 
     def contains(self) -> Bool[IntArray, "n n"]:
         """``[i, j]``: node i is node j or one of its ancestors."""
+        if _is_on_host(self):
+            return host_cuts.ancestry(np.asarray(self.parents))
         return on_nodes(self, _contains)
 
     def masks(self) -> Bool[np.ndarray, "num_nodes h w"]:
@@ -132,9 +136,13 @@ class RegionTree:
 
     def areas(self) -> Int[np.ndarray, " n"]:
         """Number of cells of every node; 0 for padding."""
-        contains = np.asarray(self.contains()).astype(np.int64)
+        _require_single(self)
+        parents = np.asarray(self.parents)
         labels = np.asarray(self.labels).ravel()
-        return contains @ np.bincount(labels, minlength=len(contains))
+        areas = np.bincount(labels, minlength=parents.size)
+        for node in range(int(self.num_nodes) - 1, ROOT, -1):  # children come first
+            areas[parents[node]] += areas[node]
+        return areas
 
     def entry_ranks(self) -> Int[IntArray, " n"]:
         """When each node enters as splits are opened from low to high cost.
@@ -143,6 +151,9 @@ class RegionTree:
         second at 2, and so on: the order in which `cut(num_regions=...)` refines.
         Padding never enters and holds ``n``.
         """
+        if _is_on_host(self):
+            arrays = np.asarray(self.parents), np.asarray(self.costs)
+            return host_cuts.entry_ranks(*arrays, int(self.num_nodes))
         ranks = on_nodes(self, cuts.entry_ranks)
         return ranks.clip(max=self.parents.shape[0])
 
@@ -265,6 +276,15 @@ def visible_nodes(tree: RegionTree, **criterion: Any) -> Int[IntArray, " n"]:
     """
     n = tree.parents.shape[0]
     kind, bound = cuts.resolve_criterion("cut", criterion, num_nodes=n)
+    if _is_on_host(tree) and not isinstance(bound, jax.core.Tracer):
+        return host_cuts.visible_nodes(
+            np.asarray(tree.parents),
+            np.asarray(tree.depths),
+            np.asarray(tree.costs),
+            int(tree.num_nodes),
+            bound,
+            kind,
+        )
     return on_nodes(tree, cuts.visible_nodes, bound, kind=kind)
 
 
@@ -319,6 +339,12 @@ def _require_single(tree: RegionTree) -> None:
             f"expected one tree, but this is a batch of {len(tree)}; index it "
             "(trees[0]) or map over it (jax.vmap)."
         )
+
+
+def _is_on_host(tree: RegionTree) -> bool:
+    """Whether all arrays of a tree are numpy, for which no program is compiled."""
+    _require_single(tree)
+    return all(isinstance(x, (np.ndarray, np.generic)) for x in jax.tree.leaves(tree))
 
 
 def _contains(nodes: Nodes) -> Bool[Array, "n n"]:

@@ -125,7 +125,7 @@ def test_every_stage_is_transformers(name, size, record_property):
             block.rotated_query,
             block.rotated_key,
             heads=spec.heads,
-            precision=jax.lax.Precision.HIGHEST,
+            dtype=jnp.float32,
         )
         assert_parity(attention, whole, blocks=index, report=report)
         assert_parity(

@@ -162,13 +162,12 @@ def test_attention_rules_agree_and_match_the_definition():
     weights /= weights.sum(axis=-1, keepdims=True)
     expected = np.einsum("bhqk,bkhc->bqhc", weights, split[2]).reshape(b, n, -1)
     query, key, value = (jnp.asarray(x, jnp.float32) for x in (query, key, value))
-    highest = jax.lax.Precision.HIGHEST
     for rule in ("chunked", "whole", "fused"):
-        found = attend(query, key, value, heads=heads, rule=rule, precision=highest)
+        found = attend(query, key, value, heads=heads, rule=rule, dtype=jnp.float32)
         assert_close(found, expected, ulps=32)
-    found = class_attention(query, key, heads=heads, precision=highest)
+    found = class_attention(query, key, heads=heads, dtype=jnp.float32)
     assert_close(found, weights[:, :, 0], ulps=32)
-    found = attention_weights(query, key, heads=heads, precision=highest)
+    found = attention_weights(query, key, heads=heads, dtype=jnp.float32)
     assert_close(found, weights, ulps=32)
 
 
@@ -176,9 +175,7 @@ def test_attention_rules_agree_and_match_the_definition():
 def test_attention_survives_huge_logits(rule):
     query = jnp.full((1, 5, 4), 1e4, jnp.float32)
     value = jnp.arange(20, dtype=jnp.float32).reshape(1, 5, 4)
-    found = attend(
-        query, query, value, heads=2, rule=rule, precision=jax.lax.Precision.HIGHEST
-    )
+    found = attend(query, query, value, heads=2, rule=rule, dtype=jnp.float32)
     mean = np.broadcast_to(value.mean(1, keepdims=True), value.shape)
     assert_close(found, mean, ulps=8)
 

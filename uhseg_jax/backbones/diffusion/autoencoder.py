@@ -19,8 +19,8 @@ from uhseg_jax.backbones.diffusion.layers import (
     group_norm,
 )
 from uhseg_jax.backbones.diffusion.spec import AutoencoderSpec
+from uhseg_jax.backbones.products import dense
 from uhseg_jax.backbones.vit.attention import AttentionRule, attend
-from uhseg_jax.backbones.vit.layers import dense, matmul_precision
 from uhseg_jax.types import Array, Float, UInt8
 
 
@@ -151,7 +151,7 @@ class GridAttention(nn.Module):
             heads=1,
             # Flash attention has no heads of 512 channels.
             rule="whole" if self.rule == "fused" else self.rule,
-            precision=matmul_precision(self.dtype),
+            dtype=self.dtype,
         )
         mixed = dense(channels, "to_out_0", dtype=self.dtype)(mixed)
         return x + mixed.astype(jnp.float32).reshape(x.shape)

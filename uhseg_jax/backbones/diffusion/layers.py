@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from uhseg_jax.backbones.vit.layers import dense, matmul_precision
+from uhseg_jax.backbones.products import activation_dtype, dense, matmul_precision
 from uhseg_jax.types import Array, Float
 
 # Of the slowest sine of an embedding of time, over two pi.
@@ -37,9 +37,9 @@ def conv(
         kernel_size=(size, size),
         strides=(stride, stride),
         padding=(around, around),
-        dtype=dtype,
+        dtype=activation_dtype(dtype),
         param_dtype=jnp.float32,
-        precision=matmul_precision(dtype),
+        precision=matmul_precision(activation_dtype(dtype)),
         name=name,
     )
 

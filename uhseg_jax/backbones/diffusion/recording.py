@@ -6,12 +6,13 @@ ever held of them is their mean, and a layer's mean is added to those before it 
 lies.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from uhseg_jax.backbones.diffusion.spec import UNetSpec
+from uhseg_jax.backbones.products import product
 from uhseg_jax.backbones.vit.attention import AttentionRule, attend
 from uhseg_jax.types import Array, Float, Int
 
@@ -72,7 +73,7 @@ def attend_recorded(
     grid: tuple[int, int],
     heads: int,
     rule: AttentionRule,
-    precision: jax.lax.Precision,
+    dtype: Any,
 ) -> tuple[Float[Array, "b n d"], AttentionSums | None]:
     """Self-attention that adds its map to the sum of its resolution.
 
@@ -85,13 +86,13 @@ def attend_recorded(
       heads: number of heads.
       rule: how attention is evaluated without a map (`vit.attention.attend`). A map is
         made head by head; in slabs of rows if ``"chunked"``.
-      precision: of the matrix products.
+      dtype: of the operands of the matrix products.
 
     Returns:
       Mixed values, in the dtype of ``value``, and the sums with this layer.
     """
     if sums is None:
-        mixed = attend(query, key, value, heads=heads, rule=rule, precision=precision)
+        mixed = attend(query, key, value, heads=heads, rule=rule, dtype=dtype)
         return mixed, None
     before, n = sums[grid], query.shape[1]
     mixed, total = attend_and_add(
@@ -101,7 +102,7 @@ def attend_recorded(
         before.total,
         heads=heads,
         rows=_rows(n) if rule == "chunked" else n,
-        precision=precision,
+        dtype=dtype,
     )
     return mixed, {**sums, grid: AttentionSum(total, before.num_maps + 1)}
 
@@ -114,7 +115,7 @@ def attend_and_add(
     *,
     heads: int,
     rows: int,
-    precision: jax.lax.Precision,
+    dtype: Any,
 ) -> tuple[Float[Array, "b n d"], Float[Array, "b n n"]]:
     """Multi-head self-attention whose map is added to others.
 
@@ -125,7 +126,7 @@ def attend_and_add(
       total: what the map is added to.
       heads: number of heads.
       rows: of the map that are made at a time; they divide n.
-      precision: of the matrix products.
+      dtype: of the operands of the matrix products.
 
     Returns:
       Mixed values, in the dtype of ``value``, and ``total`` with the mean of the heads'
@@ -136,7 +137,8 @@ def attend_and_add(
     scale = (width // heads) ** -0.5
 
     def by_head(tokens: Array) -> Array:
-        return tokens.reshape(batch, n, heads, -1).transpose(0, 2, 1, 3)
+        tokens = tokens.astype(dtype).reshape(batch, n, heads, -1)
+        return tokens.transpose(0, 2, 1, 3)
 
     keys, values = by_head(key), by_head(value)
     # One after the other: the slabs of all images.
@@ -151,22 +153,10 @@ def attend_and_add(
             mean: Array, tensors: tuple[Array, Array, Array]
         ) -> tuple[Array, Array]:
             queries, keys, values = tensors
-            logits = jnp.einsum(
-                "qc,kc->qk",
-                queries,
-                keys,
-                precision=precision,
-                preferred_element_type=jnp.float32,
-            )
+            logits = product("qc,kc->qk", queries, keys, dtype=dtype)
             weights = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
             inverse = 1.0 / jnp.sum(weights, axis=-1, keepdims=True)
-            mixed = jnp.einsum(
-                "qk,kc->qc",
-                weights.astype(values.dtype),
-                values,
-                precision=precision,
-                preferred_element_type=jnp.float32,
-            )
+            mixed = product("qk,kc->qc", weights, values, dtype=dtype)
             return mean + weights * (inverse / heads), mixed * inverse
 
         mean, mixed = jax.lax.scan(

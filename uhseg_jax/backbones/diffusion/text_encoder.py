@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from uhseg_jax.backbones.diffusion.spec import TextEncoderSpec
-from uhseg_jax.backbones.vit.layers import Mlp, dense, layer_norm, matmul_precision
+from uhseg_jax.backbones.products import dense, product
+from uhseg_jax.backbones.vit.layers import Mlp, layer_norm
 from uhseg_jax.types import Array, Float, Integer
 
 # Every text encoder of CLIP and OpenCLIP widens by it in its MLPs.
@@ -164,18 +165,14 @@ class CausalAttention(nn.Module):
             dense(width, name, dtype=self.dtype)(x).reshape(split)
             for name in ("q_proj", "k_proj", "v_proj")
         )
-        precision = matmul_precision(self.dtype)
         # At 77 tokens whole attention matrices are small.
-        logits = jnp.einsum(
+        logits = product(
             "bqhc,bkhc->bhqk",
             query / math.sqrt(split[-1]),
             key,
-            precision=precision,
-            preferred_element_type=jnp.float32,
+            dtype=self.dtype,
         )
         past = jnp.tril(jnp.ones((1, 1, length, length), bool))
         weights = jax.nn.softmax(jnp.where(past, logits, -jnp.inf), axis=-1)
-        mixed = jnp.einsum(
-            "bhqk,bkhc->bqhc", weights.astype(value.dtype), value, precision=precision
-        )
+        mixed = product("bhqk,bkhc->bqhc", weights, value, dtype=self.dtype)
         return dense(width, "out_proj", dtype=self.dtype)(mixed.reshape(x.shape))

@@ -13,8 +13,9 @@ import jax.numpy as jnp
 
 from uhseg_jax.backbones.diffusion.layers import conv, group_norm
 from uhseg_jax.backbones.diffusion.recording import AttentionSums, attend_recorded
+from uhseg_jax.backbones.products import Dense, dense, product
 from uhseg_jax.backbones.vit.attention import AttentionRule
-from uhseg_jax.backbones.vit.layers import dense, layer_norm, matmul_precision
+from uhseg_jax.backbones.vit.layers import layer_norm
 from uhseg_jax.types import Array, Float
 
 # Both are constants of the architecture, not fields of any model.
@@ -35,7 +36,7 @@ class _Attention(nn.Module):
         """Queries of the tokens, keys and values of the source."""
         width = x.shape[-1]
 
-        def projection(name: str) -> nn.Dense:
+        def projection(name: str) -> Dense:
             return dense(width, name, dtype=self.dtype, bias=False)
 
         return (
@@ -73,7 +74,7 @@ class SelfAttention(_Attention):
             grid=grid,
             heads=self.heads,
             rule=self.rule,
-            precision=matmul_precision(self.dtype),
+            dtype=self.dtype,
         )
         return self.output(mixed), sums
 
@@ -87,24 +88,20 @@ class CrossAttention(_Attention):
     ) -> Float[Array, "b n d"]:
         """Maps the cells."""
         query, key, value = self.project(x, context)
-        precision = matmul_precision(self.dtype)
 
         def by_head(tokens: Array) -> Array:
             return tokens.reshape(*tokens.shape[:2], self.heads, -1)
 
         scale = 1.0 / math.sqrt(x.shape[-1] // self.heads)
         # A text is short: all weights of all heads are no larger than the cells.
-        logits = jnp.einsum(
+        logits = product(
             "bqhc,bkhc->bhqk",
             by_head(query * scale),
             by_head(key),
-            precision=precision,
-            preferred_element_type=jnp.float32,
+            dtype=self.dtype,
         )
-        weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
-        mixed = jnp.einsum(
-            "bhqk,bkhc->bqhc", weights, by_head(value), precision=precision
-        )
+        weights = jax.nn.softmax(logits, axis=-1)
+        mixed = product("bhqk,bkhc->bqhc", weights, by_head(value), dtype=self.dtype)
         return self.output(mixed.reshape(x.shape))
 
 

@@ -11,13 +11,14 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+from uhseg_jax.backbones.products import matmul_precision, product
 from uhseg_jax.types import Array, Float
 
 AttentionRule = Literal["chunked", "whole", "fused"]
 
 # Rows of the attention matrix made at a time: with a few thousand keys the slab stays
-# in the cache between the two products. 128 to 512 measured within 10 % of one another.
-_CHUNK = 256
+# in the cache between the two products, which are slower the fewer rows they have.
+_CHUNK = 768
 
 
 def default_attention() -> AttentionRule:
@@ -32,7 +33,7 @@ def attend(
     *,
     heads: int,
     rule: AttentionRule,
-    precision: jax.lax.Precision,
+    dtype: Any,
 ) -> Float[Array, "b n d"]:
     """Multi-head attention of every token to every token.
 
@@ -46,7 +47,7 @@ def attend(
         `jax.nn.dot_product_attention`; ``"fused"`` has that function use cuDNN's flash
         attention where it exists, which is on GPUs and for 16-bit tokens, and is
         ``"whole"`` elsewhere. All take the softmax in float32.
-      precision: of the matrix products.
+      dtype: of the operands of the matrix products.
 
     Returns:
       Mixed values, in the dtype of ``value``.
@@ -57,15 +58,13 @@ def attend(
     batch, n, width = query.shape
     if rule in ("whole", "fused"):
         split = (batch, n, heads, width // heads)
-        flash = rule == "fused" and _has_flash_attention(value.dtype)
-        with jax.default_matmul_precision(precision.name.lower()):
+        flash = rule == "fused" and _has_flash_attention(dtype)
+        with jax.default_matmul_precision(matmul_precision(dtype).name.lower()):
             mixed = jax.nn.dot_product_attention(
-                query.reshape(split),
-                key.reshape(split),
-                value.reshape(split),
+                *(x.astype(dtype).reshape(split) for x in (query, key, value)),
                 implementation="cudnn" if flash else None,
             )
-        return mixed.reshape(query.shape)
+        return mixed.reshape(query.shape).astype(value.dtype)
     if rule != "chunked":
         raise ValueError(
             f"Unknown attention rule {rule!r}; expected 'chunked', 'whole' or 'fused'."
@@ -75,37 +74,28 @@ def attend(
     scale = 1.0 / math.sqrt(width // heads)
 
     def by_head(tokens: Array) -> Array:
-        tokens = tokens.reshape(batch, n, heads, -1)
+        tokens = tokens.astype(dtype).reshape(batch, n, heads, -1)
         return tokens.transpose(0, 2, 1, 3).reshape(batch * heads, n, -1)
 
     def one_head(tensors: tuple[Array, Array, Array]) -> Array:
         queries, keys, values = tensors
 
         def one_slab(slab: Array) -> Array:
-            logits = jnp.einsum(
-                "qc,kc->qk",
-                slab,
-                keys,
-                precision=precision,
-                preferred_element_type=jnp.float32,
-            )
+            logits = product("qc,kc->qk", slab, keys, dtype=dtype)
             logits = logits - jnp.max(logits, axis=-1, keepdims=True)
-            weights = jnp.exp(logits)
-            mixed = jnp.einsum(
-                "qk,kc->qc",
-                weights.astype(values.dtype),
-                values,
-                precision=precision,
-                preferred_element_type=jnp.float32,
-            )
+            # Without the barrier the exponential is taken twice: for the product, and
+            # again for the sum.
+            weights = jax.lax.optimization_barrier(jnp.exp(logits).astype(dtype))
+            total = jnp.sum(weights.astype(jnp.float32), axis=-1, keepdims=True)
             # Dividing after the product touches d columns instead of n.
-            return mixed / jnp.sum(weights, axis=-1, keepdims=True)
+            return product("qk,kc->qc", weights, values, dtype=dtype) / total
 
-        padded = jnp.pad(queries * scale, ((0, slabs * rows - n), (0, 0)))
+        padded = jnp.pad(queries, ((0, slabs * rows - n), (0, 0)))
         mixed = jax.lax.map(one_slab, padded.reshape(slabs, rows, -1))
         return mixed.reshape(slabs * rows, -1)[:n]
 
-    mixed = jax.lax.map(one_head, (by_head(query), by_head(key), by_head(value)))
+    tokens = by_head(query * scale), by_head(key), by_head(value)
+    mixed = jax.lax.map(one_head, tokens)
     mixed = mixed.reshape(batch, heads, n, -1).transpose(0, 2, 1, 3)
     return mixed.reshape(batch, n, width).astype(value.dtype)
 
@@ -119,7 +109,7 @@ def attention_weights(
     key: Float[Array, "b n d"],
     *,
     heads: int,
-    precision: jax.lax.Precision,
+    dtype: Any,
 ) -> Float[Array, "b heads n n"]:
     """The whole attention matrix: what every token takes from every token, per head.
 
@@ -127,7 +117,7 @@ def attention_weights(
       query: queries as they enter the attention, the heads side by side.
       key: keys, likewise.
       heads: number of heads.
-      precision: of the matrix product.
+      dtype: of the operands of the matrix product.
 
     Returns:
       float32, the raw softmax; every row sums to one over all tokens, the class token
@@ -135,12 +125,11 @@ def attention_weights(
       840 x 840.
     """
     batch, n, width = key.shape
-    logits = jnp.einsum(
+    logits = product(
         "bqhc,bkhc->bhqk",
         query.reshape(batch, n, heads, -1) / math.sqrt(width // heads),
         key.reshape(batch, n, heads, -1),
-        precision=precision,
-        preferred_element_type=jnp.float32,
+        dtype=dtype,
     )
     return jax.nn.softmax(logits, axis=-1)
 
@@ -150,7 +139,7 @@ def class_attention(
     key: Float[Array, "b n d"],
     *,
     heads: int,
-    precision: jax.lax.Precision,
+    dtype: Any,
 ) -> Float[Array, "b heads n"]:
     """Attention of the first token to all tokens, per head.
 
@@ -158,17 +147,16 @@ def class_attention(
       query: queries, the heads side by side in the channels.
       key: keys, likewise.
       heads: number of heads.
-      precision: of the matrix product.
+      dtype: of the operands of the matrix product.
 
     Returns:
       float32 weights that sum to one over the tokens.
     """
     batch, n, width = key.shape
-    logits = jnp.einsum(
+    logits = product(
         "bhc,bnhc->bhn",
         query[:, 0].reshape(batch, heads, -1) / math.sqrt(width // heads),
         key.reshape(batch, n, heads, -1),
-        precision=precision,
-        preferred_element_type=jnp.float32,
+        dtype=dtype,
     )
     return jax.nn.softmax(logits, axis=-1)

@@ -11,7 +11,6 @@ import numpy as np
 from uhseg_jax.backbones.backbone import Backbone
 from uhseg_jax.backbones.requests import PATCH_FACETS
 from uhseg_jax.backbones.vit.attention import attention_weights
-from uhseg_jax.backbones.vit.layers import matmul_precision
 from uhseg_jax.backbones.vit.model import ViT, ViTOutput
 from uhseg_jax.backbones.vit.spec import ViTSpec, check_image_size
 from uhseg_jax.entry import entry_point
@@ -129,7 +128,7 @@ def compute_features(
                 block.rotated_query,
                 block.rotated_key,
                 heads=module.spec.heads,
-                precision=matmul_precision(module.dtype),
+                dtype=module.dtype,
             )
         if request.facet == "class_token" and request.normed:
             return out.class_token

@@ -2,28 +2,22 @@
 
 Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021); LayerScale from Touvron et
 al., "Going deeper with Image Transformers" (2021); SwiGLU from Shazeer, "GLU Variants
-Improve Transformer" (2020). Products run in the dtype of the model; parameters, norms,
-softmax, rotations and the residual stream are float32. Names of submodules are names in
-the parameter tree, so they are part of every checkpoint.
+Improve Transformer" (2020). Products take their operands in the dtype of the model
+(`products`); parameters, norms, softmax, rotations and the residual stream are float32.
+Names of submodules are names in the parameter tree, so they are part of every
+checkpoint.
 """
 
 from typing import Any, NamedTuple
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
+from uhseg_jax.backbones.products import dense, product
 from uhseg_jax.backbones.vit.attention import AttentionRule, attend, class_attention
 from uhseg_jax.backbones.vit.rotary import rotate_patches
 from uhseg_jax.backbones.vit.spec import MlpRule, ViTSpec
 from uhseg_jax.types import Array, Float
-
-
-def matmul_precision(dtype: Any) -> jax.lax.Precision:
-    """Full precision for float32, which accelerators would round to TF32."""
-    if jnp.dtype(dtype) == jnp.float32:
-        return jax.lax.Precision.HIGHEST
-    return jax.lax.Precision.DEFAULT
 
 
 def layer_norm(epsilon: float, name: str) -> nn.LayerNorm:
@@ -34,20 +28,37 @@ def layer_norm(epsilon: float, name: str) -> nn.LayerNorm:
     )
 
 
-def dense(features: int, name: str, *, dtype: Any, bias: bool = True) -> nn.Dense:
-    """A linear layer that computes in one dtype and keeps float32 parameters."""
-    return nn.Dense(
-        features,
-        use_bias=bias,
-        dtype=dtype,
-        param_dtype=jnp.float32,
-        precision=matmul_precision(dtype),
-        name=name,
-    )
+class PatchEmbedding(nn.Module):
+    """One linear layer over the pixels of a patch."""
+
+    patch: int
+    features: int
+    dtype: Any
+    use_bias: bool
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "b H W 3"]) -> Float[Array, "b h w d"]:
+        """Maps each patch, to float32."""
+        batch, height, width, channels = images.shape
+        side, features = self.patch, self.features
+        kernel = self.param(
+            "kernel",
+            nn.initializers.lecun_normal(),
+            (side, side, channels, features),
+            jnp.float32,
+        )
+        grid = (height // side, width // side)
+        pixels = images.reshape(batch, grid[0], side, grid[1], side, channels)
+        # A convolution with such strides measured slower than this product on CPUs.
+        patches = product("bhywxc,yxcd->bhwd", pixels, kernel, dtype=self.dtype)
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros, (features,), jnp.float32)
+            patches = patches + bias[None, None, None, :]
+        return patches
 
 
 class AttentionOutput(NamedTuple):
-    """What self-attention made of n tokens, in the dtype of the model.
+    """What self-attention made of n tokens, in `products.activation_dtype`.
 
     Attributes:
       output: the residual branch.
@@ -98,14 +109,13 @@ class SelfAttention(nn.Module):
         if sin_cos is not None:
             rotated_query = rotate_patches(query, sin_cos, heads=heads)
             rotated_key = rotate_patches(key, sin_cos, heads=heads)
-        precision = matmul_precision(self.dtype)
         mixed = attend(
             rotated_query,
             rotated_key,
             value,
             heads=heads,
             rule=self.rule,
-            precision=precision,
+            dtype=self.dtype,
         )
         return AttentionOutput(
             output=dense(width, "output", dtype=self.dtype)(mixed),
@@ -115,7 +125,7 @@ class SelfAttention(nn.Module):
             rotated_query=rotated_query,
             rotated_key=rotated_key,
             class_attention=class_attention(
-                rotated_query, rotated_key, heads=heads, precision=precision
+                rotated_query, rotated_key, heads=heads, dtype=self.dtype
             ),
         )
 

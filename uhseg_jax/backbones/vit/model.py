@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from uhseg_jax.backbones.vit.attention import AttentionRule
-from uhseg_jax.backbones.vit.layers import Block, layer_norm, matmul_precision
+from uhseg_jax.backbones.vit.layers import Block, PatchEmbedding, layer_norm
 from uhseg_jax.backbones.vit.positions import resize_positions
 from uhseg_jax.backbones.vit.rotary import rotary_sin_cos
 from uhseg_jax.backbones.vit.spec import ViTSpec, check_image_size
@@ -43,9 +43,9 @@ class BlockOutput(NamedTuple):
       class_attention: attention of the class token to the patches, per head. It sums to
         less than one over them: the class token and the registers have the rest.
       rotated_query: queries of all n tokens as they enter the attention, after the
-        rotation where there is one, in the dtype of the model. With ``rotated_key``
-        all that `attention.attention_weights` needs; the matrix itself is made only
-        where a request is for it.
+        rotation where there is one, in `products.activation_dtype`. With
+        ``rotated_key`` all that `attention.attention_weights` needs; the matrix itself
+        is made only where a request is for it.
       rotated_key: keys, likewise.
     """
 
@@ -164,18 +164,9 @@ class ViT(nn.Module):
         spec = self.spec
         batch, width = images.shape[0], spec.width
         normal = nn.initializers.normal(0.02)
-        patches = nn.Conv(
-            width,
-            kernel_size=(spec.patch, spec.patch),
-            strides=(spec.patch, spec.patch),
-            padding="VALID",
-            use_bias=spec.patch_bias,
-            dtype=self.dtype,
-            param_dtype=jnp.float32,
-            precision=matmul_precision(self.dtype),
-            name="patch_embed",
+        patches = PatchEmbedding(
+            spec.patch, width, self.dtype, spec.patch_bias, name="patch_embed"
         )(images)
-        patches = patches.astype(jnp.float32)
         if spec.resampling:
             positions = self.param(
                 "positions", normal, (spec.native_grid, spec.native_grid, width)

@@ -1,0 +1,105 @@
+"""The functions of `cuts` for trees in numpy arrays: the same results, no compilation.
+
+A tree of some hundred nodes takes less time here than a compiled program takes to be
+called, let alone to be compiled.
+"""
+
+import heapq
+
+import numpy as np
+
+from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
+from uhseg_jax.types import Bool, Float, Int
+
+__all__ = ["ancestry", "entry_ranks", "is_leaf", "visible_nodes"]
+
+
+def is_leaf(parents: Int[np.ndarray, " n"], num_nodes: int) -> Bool[np.ndarray, " n"]:
+    """As `cuts.is_leaf`."""
+    is_node = np.arange(parents.size) < num_nodes
+    return is_node & (_num_children(parents) == 0)
+
+
+def ancestry(parents: Int[np.ndarray, " n"]) -> Bool[np.ndarray, "n n"]:
+    """As `cuts.ancestry`."""
+    above = np.eye(parents.size, dtype=bool)
+    for node, parent in enumerate(parents.tolist()):
+        if parent != NO_PARENT:
+            above[node] |= above[parent]
+    return np.ascontiguousarray(above.T)
+
+
+def entry_ranks(
+    parents: Int[np.ndarray, " n"], costs: Float[np.ndarray, " n"], num_nodes: int
+) -> Int[np.ndarray, " n"]:
+    """As `cuts.entry_ranks`."""
+    ranks = np.full(parents.size, parents.size, np.int32)
+    if num_nodes == 0:
+        return ranks
+    children: list[list[int]] = [[] for _ in range(parents.size)]
+    for node, parent in enumerate(parents.tolist()):
+        if parent != NO_PARENT:
+            children[parent].append(node)
+    split_costs = _split_costs(parents, costs).tolist()
+    ranks[ROOT] = 0
+    waiting = [(split_costs[ROOT], ROOT)] if children[ROOT] else []
+    opened = 0
+    while waiting:
+        _, node = heapq.heappop(waiting)
+        opened += 1
+        ranks[children[node]] = opened
+        for child in children[node]:
+            if children[child]:
+                heapq.heappush(waiting, (split_costs[child], child))
+    return ranks
+
+
+def visible_nodes(
+    parents: Int[np.ndarray, " n"],
+    depths: Int[np.ndarray, " n"],
+    costs: Float[np.ndarray, " n"],
+    num_nodes: int,
+    bound: int | float,
+    kind: str,
+) -> Int[np.ndarray, " n"]:
+    """As `cuts.visible_nodes`."""
+    has_children = _num_children(parents) > 0
+    if kind == "cost":
+        divides = _split_costs(parents, costs) < np.float32(bound)
+    elif kind == "depth":
+        divides = depths < bound
+    else:
+        ranks = entry_ranks(parents, costs, num_nodes)
+        n = parents.size
+        # After r splits, the nodes of rank <= r have entered and r of them are divided.
+        entered = np.bincount(ranks, minlength=n + 1)[:n]
+        regions = np.cumsum(entered) - np.arange(n)
+        opened = np.full(n, n)
+        np.minimum.at(
+            opened, parents[parents != NO_PARENT], ranks[parents != NO_PARENT]
+        )
+        divides = (opened < n) & (regions[np.minimum(opened, n - 1)] <= bound)
+    divides &= has_children
+    seen_as = np.arange(parents.size, dtype=np.int32)
+    whole = np.zeros(parents.size, bool)  # no more divided, nor is what lies below
+    for node, parent in enumerate(parents.tolist()):
+        if parent != NO_PARENT and whole[parent]:
+            seen_as[node] = seen_as[parent]
+        whole[node] = (parent != NO_PARENT and whole[parent]) or not divides[node]
+    return seen_as
+
+
+def _num_children(parents: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    return np.bincount(parents[parents != NO_PARENT], minlength=parents.size)
+
+
+def _split_costs(
+    parents: Int[np.ndarray, " n"], costs: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """As `cuts.split_costs`, float32, and summed in the same order."""
+    total = np.zeros(parents.size, np.float32)
+    is_child = parents != NO_PARENT
+    np.add.at(total, parents[is_child], costs[is_child].astype(np.float32))
+    count = _num_children(parents)
+    mean = total / np.maximum(count, 1).astype(np.float32)
+    return np.where(count > 0, mean, np.float32(np.inf))
