@@ -3,43 +3,70 @@
 While the weights of a model are read and an image is decoded, the programs that they
 will go through can be compiled already: their shapes are known. A jitted function finds
 what another thread compiled of it for arguments of the same shapes.
+
+The threads are two at most, and do one thing after the other in the order it was begun.
+When the process ends, what has not begun is dropped; what is being compiled is waited
+for, since the compiler does not bear that the interpreter goes while it works.
 """
 
 import atexit
-import concurrent.futures
+import collections
 import contextlib
-import functools
+import dataclasses
 import threading
-from collections.abc import Callable, Hashable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Hashable
+from concurrent import futures
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import jax
-import jax.export
 import numpy as np
 
-from uhseg_jax import traced
-from uhseg_jax.cache import programs_folder
 from uhseg_jax.entry import own_settings
 
 __all__ = ["Arguments", "Program", "begin", "is_compiling"]
 
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
-# Positional and by name; `jax.ShapeDtypeStruct` in place of arrays.
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+# Those that are no constants; `jax.ShapeDtypeStruct` in place of arrays.
+Arguments = tuple[Any, ...]
 
-_MOST = 4  # programs that are held; what JAX holds is bounded in `entry`
-_threads: set[threading.Thread] = set()  # those that compile
+_MOST_THREADS = 2
+_MOST_KEYS = 64  # that a program remembers
+_lock = threading.Lock()
+_queue: collections.deque[Callable[[], object]] = collections.deque()
+_threads: set[threading.Thread] = set()  # those at work
+_ends = threading.Event()  # the process
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Work:
+    """What is compiled ahead.
+
+    Attributes:
+      statics: the constants of the program.
+      signature: will be that of its arguments.
+      shapes: will be those of what it returns.
+      done: ends when it is compiled, or will not be.
+    """
+
+    statics: dict[str, Any]
+    signature: "futures.Future[Hashable]"
+    shapes: "futures.Future[Any]"
+    done: "futures.Future[None]"
+
+    def stop(self, error: BaseException) -> None:
+        """Tells those that wait that nothing comes, where it has not come."""
+        for future in (self.signature, self.shapes):
+            if not future.done():
+                future.set_exception(error)
 
 
 class Program(Generic[Parameters, Returned]):
     """A jitted function that can be compiled before it is called.
 
-    A call waits for the threads that compile it. What goes wrong in them is forgotten:
-    the call then compiles by itself, and raises what there is to raise.
-
-    What was compiled ahead is traced once for all processes (`traced`).
+    A call waits for the thread that compiles what it needs, and for no other. If that
+    thread has not come to it, the call compiles by itself; so it does if something goes
+    wrong in the thread, and raises what there is to raise.
 
     Attributes:
       jitted: the function; arguments by name are static.
@@ -47,99 +74,122 @@ class Program(Generic[Parameters, Returned]):
 
     def __init__(self, jitted: Callable[Parameters, Returned]) -> None:
         self.jitted: Any = jitted
-        self._begun: dict[Hashable, concurrent.futures.Future[Any]] = {}
-        self._waited_for: list[threading.Thread] = []
-        self._compiled: dict[Hashable, Callable[..., Any]] = {}  # by signature
+        self._lock = threading.Lock()
+        self._unfinished: list[_Work] = []
+        self._shapes: dict[Hashable, futures.Future[Any]] = {}  # by key
 
     def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Returned:
         """What the function returns, compiled now where it is not yet."""
-        while self._waited_for:
-            self._waited_for[-1].join()  # which an interrupt ends
-            self._waited_for.pop()
-        returned: Returned
-        if self._compiled and _are_on_default_device(args):
-            compiled = self._compiled.get(_signature(args, kwargs))
-            if compiled is not None:
-                returned = compiled(*args)
-                return returned
-        returned = self.jitted(*args, **kwargs)
+        if self._unfinished:
+            self._wait(args, kwargs)
+        returned: Returned = self.jitted(*args, **kwargs)
         return returned
 
     def compile_soon(
-        self, key: Hashable, arguments: Callable[[], Arguments]
-    ) -> "concurrent.futures.Future[Any]":
+        self,
+        key: Hashable,
+        arguments: Callable[[], Arguments],
+        statics: dict[str, Any],
+    ) -> "futures.Future[Any]":
         """Begins to compile for some arguments, once for each key.
 
         Args:
           key: says which arguments these are.
-          arguments: makes them, in the thread.
+          arguments: makes those that are no constants, in the thread.
+          statics: the constants.
 
         Returns:
           The shapes of what the program will return, when they are known; or the
           exception that kept them from being known.
         """
-        if key in self._begun:
-            return self._begun[key]
-        found: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        self._begun[key] = found
         device = _default_device()
-
-        def work() -> None:
-            try:
-                with own_settings(), jax.default_device(device):
-                    args, statics = arguments()
-                    folder = programs_folder() if device is None else None
-                    if folder and (
-                        exported := self._exported_in(folder, args, statics)
-                    ):
-                        found.set_result(_shapes(exported))
-                        compiled = jax.jit(exported.call).lower(*args).compile()
-                        self._compiled[_signature(args, statics)] = compiled
-                        for oldest in [*self._compiled][:-_MOST]:
-                            del self._compiled[oldest]
-                    else:
-                        tracing = self.jitted.trace(*args, **statics)
-                        found.set_result(tracing.out_info)
-                        tracing.lower().compile()
-            except Exception as error:
-                if not found.done():
-                    found.set_exception(error)
-
-        self._waited_for.append(begin(work))
-        return found
-
-    def _exported_in(
-        self, folder: Path, args: tuple[Any, ...], statics: dict[str, Any]
-    ) -> jax.export.Exported | None:
-        """The traced function of a folder, put there if need be; None if it cannot."""
+        with self._lock:
+            if key in self._shapes:
+                return self._shapes[key]
+            work = _Work(statics, *(futures.Future() for _ in range(3)))
+            self._shapes[key] = work.shapes
+            self._unfinished.append(work)
+            for oldest in [*self._shapes][:-_MOST_KEYS]:
+                del self._shapes[oldest]
         try:
-            name = traced.file_name(self.jitted.__wrapped__, args, statics)
-            found = traced.load(folder / name)
-            if found is None:
-                function = functools.partial(self.jitted.__wrapped__, **statics)
-                found = jax.export.export(jax.jit(function))(*args)
-                traced.save(folder / name, found)
-        except Exception:  # it is then traced as without a folder
-            return None
-        return found
+            begin(lambda: self._compile(work, arguments, device))
+        except RuntimeError as error:  # no thread can be started
+            with self._lock:
+                self._shapes.pop(key, None)
+            self._finish(work, error)
+        return work.shapes
 
-
-def begin(work: Callable[[], object]) -> threading.Thread:
-    """Does in a thread what compiles something, and forgets what goes wrong in it."""
-
-    def run() -> None:
+    def _compile(
+        self, work: _Work, arguments: Callable[[], Arguments], device: Any
+    ) -> None:
+        """What a thread does: it traces, tells the shapes, and compiles."""
+        error: BaseException = futures.CancelledError()
+        if not work.done.set_running_or_notify_cancel():
+            return
         try:
-            with contextlib.suppress(Exception):
-                work()
+            with own_settings(), jax.default_device(device):
+                args = arguments()
+                work.signature.set_result(_signature(args))
+                if _ends.is_set():
+                    return
+                tracing = self.jitted.trace(*args, **work.statics)
+                work.shapes.set_result(tracing.out_info)
+                if not _ends.is_set():
+                    tracing.lower().compile()
+        except Exception as found:
+            error = found
         finally:
-            _threads.discard(threading.current_thread())
+            self._finish(work, error)
 
-    # A daemon, so that commands may leave at any time. Otherwise `_finish` waits: the
-    # compiler does not bear that the interpreter goes while it works.
-    thread = threading.Thread(target=run, name="uhseg-compile", daemon=True)
-    _threads.add(thread)
-    thread.start()
-    return thread
+    def _finish(self, work: _Work, error: BaseException) -> None:
+        with self._lock, contextlib.suppress(ValueError):
+            self._unfinished.remove(work)
+        work.stop(error)
+        if not work.done.done():
+            work.done.set_result(None)
+
+    def _wait(self, args: tuple[Any, ...], statics: dict[str, Any]) -> None:
+        """Waits, as long as nobody interrupts, for what serves a call."""
+        with self._lock:
+            works = [x for x in self._unfinished if x.statics == statics]
+        for work in works:
+            if work.done.cancel():
+                self._finish(work, futures.CancelledError())
+                continue
+            futures.wait([work.signature])
+            if work.signature.exception() or work.signature.result() != _signature(
+                args
+            ):
+                continue
+            futures.wait([work.done])
+
+
+def begin(work: Callable[[], object]) -> None:
+    """Does something in one of the threads, and forgets what goes wrong in it.
+
+    Args:
+      work: is done after what was begun before, for which it may wait.
+
+    Raises:
+      RuntimeError: no thread can be started.
+    """
+    with _lock:
+        if len(_threads) < _MOST_THREADS:
+            # A daemon, so that commands may leave at any time; otherwise `_finish`
+            # waits.
+            thread = threading.Thread(
+                target=_run, name="uhseg-compile", args=(work,), daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError:
+                if not _threads:
+                    raise
+                _queue.append(work)
+            else:
+                _threads.add(thread)
+        else:
+            _queue.append(work)
 
 
 def is_compiling() -> bool:
@@ -147,20 +197,21 @@ def is_compiling() -> bool:
     return bool(_threads)
 
 
-def _signature(args: Any, statics: Mapping[str, Any]) -> Hashable:
-    """What one program serves."""
+def _run(work: Callable[[], object] | None) -> None:
+    while work is not None:
+        with contextlib.suppress(Exception):
+            work()
+        with _lock:
+            work = _queue.popleft() if _queue else None
+            if work is None:
+                _threads.discard(threading.current_thread())
+
+
+def _signature(args: tuple[Any, ...]) -> Hashable:
+    """What one program serves, besides its constants."""
     leaves, structure = jax.tree.flatten(args)
-    shapes = tuple(
-        (np.shape(x), getattr(x, "dtype", type(x)), getattr(x, "weak_type", False))
-        for x in leaves
-    )
-    return structure, shapes, tuple(sorted(statics.items(), key=lambda x: x[0]))
-
-
-def _shapes(exported: jax.export.Exported) -> Any:
-    """What a traced function returns, as shapes."""
-    shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in exported.out_avals]
-    return jax.tree.unflatten(exported.out_tree, shapes)
+    shapes = tuple((np.shape(x), getattr(x, "dtype", type(x))) for x in leaves)
+    return structure, shapes
 
 
 def _default_device() -> Any:
@@ -168,17 +219,10 @@ def _default_device() -> Any:
     return getattr(jax.config, "jax_default_device")  # noqa: B009
 
 
-def _are_on_default_device(args: Any) -> bool:
-    """Whether a program for the default device of the process serves these arrays."""
-    if _default_device() is not None:
-        return False
-    arrays = [x for x in jax.tree.leaves(args) if isinstance(x, jax.Array)]
-    if any(isinstance(x, jax.core.Tracer) for x in arrays):
-        return False
-    return {d for x in arrays for d in x.devices()} <= {jax.devices()[0]}
-
-
 @atexit.register
 def _finish() -> None:
+    _ends.set()
+    with _lock:
+        _queue.clear()
     for thread in tuple(_threads):
         thread.join()

@@ -15,20 +15,15 @@ import platformdirs
 
 from uhseg_jax.files import expand_home
 
-__all__ = [
-    "checkpoint_directory",
-    "keep_programs",
-    "keep_programs_quietly",
-    "programs_folder",
-]
+__all__ = ["checkpoint_directory", "keep_programs", "keep_programs_quietly"]
 
 _FOLDER = "UHSEG_CACHE"
 _SWITCH = "UHSEG_KEEP_PROGRAMS"  # "0": compiled programs are not kept
 _DIRECTORY = "jax_compilation_cache_dir"
+_LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
+_JAX_SECONDS = 1.0  # where nobody has chosen
 _SECONDS = 0.05  # compilations that took less are not worth a file
 _MOST_BYTES = 2**30  # of compiled programs; far more than those of one version are
-
-_OURS: dict[str, Path] = {}  # folders that `keep_programs` chose
 
 
 def checkpoint_directory(directory: str | os.PathLike[str] | None = None) -> Path:
@@ -63,7 +58,10 @@ def keep_programs_quietly() -> None:
 def keep_programs() -> str:
     """Lets later processes load what this one compiles, from the cache folder.
 
-    A folder that the user has given JAX (``JAX_COMPILATION_CACHE_DIR``) stays. Nothing
+    It sets JAX for the whole process: what else the process compiles is kept there too.
+    A folder that the user has given JAX (``JAX_COMPILATION_CACHE_DIR``) stays, and so
+    does the time that a compilation must take to be kept
+    (``JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS``). Nothing
     is kept with ``UHSEG_KEEP_PROGRAMS=0``, or where JAX's own cache is switched off
     (``JAX_ENABLE_COMPILATION_CACHE=0``).
 
@@ -87,27 +85,23 @@ def keep_programs() -> str:
             f"{folder}: compiled programs cannot be kept there "
             f"({error.strerror or error}), so the next run compiles them again."
         )
-    _forget_oldest(folder)
-    _OURS[str(folder)] = folder
+    _forget_oldest(folder.parent)
     jax.config.update(_DIRECTORY, str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", _SECONDS)
+    is_chosen = _LEAST_SECONDS.upper() in os.environ
+    if not is_chosen and values[_LEAST_SECONDS] == _JAX_SECONDS:
+        jax.config.update(_LEAST_SECONDS, _SECONDS)
     return ""
-
-
-def programs_folder() -> Path | None:
-    """Where programs are kept; None if nowhere, or in a folder of the user's choice."""
-    folder = jax.config.values[_DIRECTORY]
-    is_on = jax.config.values["jax_enable_compilation_cache"]
-    return _OURS.get(folder) if is_on else None
 
 
 def _forget_oldest(folder: Path) -> None:
     """Deletes the programs written first, until half of what may be kept is left.
 
+    Those for other kinds of processors count, which have folders of their own.
+
     JAX does as much only with the help of a package that it does not bring.
     """
     with contextlib.suppress(OSError):  # another process may be at it
-        files = [(x.stat(), x) for x in folder.iterdir()]
+        files = [(x.stat(), x) for x in folder.glob("*/*")]
         files = [(found, x) for found, x in files if stat.S_ISREG(found.st_mode)]
         total = sum(found.st_size for found, _ in files)
         if total <= _MOST_BYTES:

@@ -7,6 +7,7 @@ JAX's settings.
 import contextlib
 import functools
 import gc
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -28,6 +29,7 @@ _RISKED = 1.3  # times so many, where the process has nearly all without program
 _MAPS_OF_A_CALL = 2_000  # twice what the largest programs of one image take
 _CHUNK = 2**16  # bytes
 _calls_before_counting = 0
+_counting = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -80,8 +82,17 @@ def forget_programs_if_many() -> None:
     The programs that refine an image of a new size take about a thousand. Those still
     needed are compiled again, or loaded from the cache of the commands. Where too many
     maps are of something else, programs are given some room all the same, or every call
-    would forget those of the call before.
+    would forget those of the call before. While one thread counts, others go on.
     """
+    if not _counting.acquire(blocking=False):
+        return
+    try:
+        _forget_if_many()
+    finally:
+        _counting.release()
+
+
+def _forget_if_many() -> None:
     global _calls_before_counting
     _calls_before_counting -= 1
     if _calls_before_counting > 0:  # counting takes up to 50 ms

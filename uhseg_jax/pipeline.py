@@ -326,13 +326,15 @@ def _compile_soon(
         features = answers.result()
         _, rows, columns, _ = features.shape
         prepared = method.prepare(_ANY_IMAGE, (rows, columns), config)
-        graph = prepared and jax.tree.map(lambda x: x[None], prepared.graph)
-        statics = {"segment_fn": method.segment, "config": config, "mesh": None}
-        return (features, graph), statics
+        graph = None
+        if prepared is not None:
+            graph = jax.tree.map(lambda x: x[None], prepared.graph)
+        return features, graph
 
     if isinstance(method, ImageMethod):
         key = (backbone.module, method.name, config)
-        trees = jitted_trees.compile_soon(key, arguments)
+        statics = {"segment_fn": method.segment, "config": config, "mesh": None}
+        trees = jitted_trees.compile_soon(key, arguments, statics)
         _warm_nodes_soon(trees)
 
 
@@ -358,4 +360,5 @@ def _warm_nodes_soon(trees: Any) -> None:
         tree.areas()
         tree.entry_ranks()
 
-    begin(work)
+    with contextlib.suppress(RuntimeError):  # no thread can be started
+        begin(work)

@@ -1,11 +1,9 @@
 """Frozen dataclasses that are pytrees."""
 
-import contextlib
 import dataclasses
 from typing import Any, TypeVar, dataclass_transform
 
 import jax
-import jax.export
 
 __all__ = ["pytree_dataclass"]
 
@@ -48,12 +46,4 @@ def pytree_dataclass(cls: type[T]) -> type[T]:
         return tree
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
-    if not static:  # traced programs may be written down (`traced`)
-        with contextlib.suppress(ValueError):  # there is one of that name
-            jax.export.register_pytree_node_serialization(
-                cls,
-                serialized_name=f"{cls.__module__}.{cls.__qualname__}",
-                serialize_auxdata=lambda structure: b"",
-                deserialize_auxdata=lambda data: (),
-            )
     return cls

@@ -1,9 +1,9 @@
 """A backbone: a model with its weights, whatever its family, and what it answers."""
 
-import concurrent.futures
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -177,7 +177,7 @@ class Extractor:
             mesh=self.mesh,
         )
 
-    def compile_soon(self) -> "concurrent.futures.Future[Any]":
+    def compile_soon(self) -> "Future[Any]":
         """Begins to compile for one image after the other, in a thread.
 
         The parameters of the backbone may be shapes alone.
@@ -190,11 +190,11 @@ class Extractor:
 
         def arguments() -> Arguments:
             pixels = jax.ShapeDtypeStruct((1, *size, 3), np.uint8)
-            statics = {"family": backbone.family, "module": backbone.module}
-            statics |= {"request": request, "mesh": None}
-            return (self.inputs, pixels), statics
+            return self.inputs, pixels
 
-        return _answers.compile_soon((backbone.module, request), arguments)
+        statics = {"family": backbone.family, "module": backbone.module}
+        statics |= {"request": request, "mesh": None}
+        return _answers.compile_soon((backbone.module, request), arguments, statics)
 
     @functools.cached_property
     def resolved(self) -> Request:

@@ -72,6 +72,7 @@ def can_answer(spec: Spec, request: Request) -> bool:
     return True
 
 
+@entry_point
 def abstract_backbone(name: str, *, dtype: str = AUTO) -> Backbone:
     """A backbone with shapes in place of its parameters, as it was published.
 
@@ -80,6 +81,9 @@ def abstract_backbone(name: str, *, dtype: str = AUTO) -> Backbone:
     Args:
       name: a variant of `variants.VARIANTS`.
       dtype: see `load_backbone`.
+
+    Raises:
+      ValueError: no such variant or dtype.
     """
     spec = get_variant(name).spec
     family = family_of(spec)

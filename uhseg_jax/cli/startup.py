@@ -56,8 +56,11 @@ def run_command(
 
     status = exit_status(work)
     terminal.tell_of_losses()
-    if status == interrupts.STATUS or ahead.is_compiling():
-        interrupts.leave(status)  # threads at work need not be waited for
+    # Threads at work need not be waited for; other processes of a cluster do wait until
+    # this one takes leave of them.
+    is_compiling = ahead.is_compiling() and not jax.distributed.is_initialized()
+    if status == interrupts.STATUS or is_compiling:
+        interrupts.leave(status)
     sys.exit(status)
 
 
