@@ -57,6 +57,18 @@ def _few_compiled_programs() -> Iterator[None]:
         gc.collect()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _float32() -> Iterator[None]:
+    """Backbones compute in float32 where nothing is said, on every processor.
+
+    Tests compare with references in float32; those of other dtypes name them.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        # By name: the package is imported when its annotations can be checked.
+        patch.setattr("uhseg_jax.backbones.dtypes.instructions", lambda: "")
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real images and ground truth; tests skip where it is absent."""

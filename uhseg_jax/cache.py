@@ -14,6 +14,7 @@ import jax
 import platformdirs
 
 from uhseg_jax.files import expand_home
+from uhseg_jax.processor import instructions
 
 __all__ = ["checkpoint_directory", "keep_programs", "keep_programs_quietly"]
 
@@ -119,10 +120,5 @@ def _processor() -> str:
     JAX does not tell processors apart, and code compiled for one may not run on another
     that shares the folder.
     """
-    try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-        features = next(x for x in lines if x.startswith(("flags", "Features")))
-    except (OSError, StopIteration):
-        features = platform.processor()
-    described = f"{platform.machine()} {features}"
+    described = f"{platform.machine()} {instructions()}"
     return hashlib.sha256(described.encode()).hexdigest()[:12]

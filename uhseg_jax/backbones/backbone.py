@@ -30,9 +30,11 @@ class Family(Protocol):
 
     Attributes:
       naming: how checkpoints of the family name their arrays.
+      has_convolutions: whether convolutions take a good part of a forward.
     """
 
     naming: Naming
+    has_convolutions: bool
 
     def module(self, spec: Any, *, dtype: Any, attention: AttentionRule) -> Any:
         """The Flax module without parameters.

@@ -87,9 +87,8 @@ def abstract_backbone(name: str, *, dtype: str = AUTO) -> Backbone:
     """
     spec = get_variant(name).spec
     family = family_of(spec)
-    module = family.module(
-        spec, dtype=resolve_dtype(dtype), attention=default_attention()
-    )
+    resolved = resolve_dtype(dtype, has_convolutions=family.has_convolutions)
+    module = family.module(spec, dtype=resolved, attention=default_attention())
     return Backbone(name, module, family.abstract_params(spec), "", family)
 
 
@@ -127,8 +126,8 @@ def load_backbone(
       ValueError: no such variant or dtype.
       WeightsError: the weights could not be fetched, converted, kept or verified.
     """
-    get_variant(name)
-    resolved = resolve_dtype(dtype)
+    family = family_of(get_variant(name).spec)
+    resolved = resolve_dtype(dtype, has_convolutions=family.has_convolutions)
     return _load(name, checkpoint_directory(checkpoint_dir), resolved)
 
 

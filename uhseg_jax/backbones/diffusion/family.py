@@ -25,6 +25,7 @@ class DiffusionModels:
     """See `backbone.Family`."""
 
     naming = DIFFUSION_NAMING
+    has_convolutions = True
 
     def module(
         self, spec: DiffusionSpec, *, dtype: Any, attention: AttentionRule
