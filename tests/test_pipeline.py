@@ -1,6 +1,7 @@
 """Methods that see the pixels of an image beside its features."""
 
 import dataclasses
+import functools
 
 import block_method
 import jax
@@ -102,7 +103,8 @@ def test_images_that_cannot_be_prepared_fail_alone(segmenter):
     images = photos(5)
     images[0][0, 0], images[2][0, 0] = DAMAGED, HUGE
     items = [Item(i, RunImage(x, f"{i}", f"{i}.jpg"), x) for i, x in enumerate(images)]
-    found = list(segment_items(segmenter, items))
+    prepared = [functools.partial(segmenter.prepare, x) for x in images]
+    found = list(segment_items(segmenter, items, prepared))
     failures = [x.failure for x in found]
     assert failures[1] == failures[3] == failures[4] == ""
     assert failures[0] == "0.jpg: the first pixel is damaged; mend it."

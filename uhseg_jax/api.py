@@ -54,8 +54,8 @@ def segment(
         with all parameters; None for the method's own.
       grid: keep the labels on the patch grid instead of the image's size.
       checkpoint_dir: where converted weights are kept; None for the user's cache.
-      dtype: of the backbone's products: "float32", "bfloat16", or "auto" for the faster
-        one here.
+      dtype: of the backbone's products: "float32", "bfloat16", or "auto": bfloat16 on
+        accelerators, float32 on CPUs.
 
     Returns:
       A tree with numpy arrays; labels ``[H, W]``, or ``[h, w]`` with ``grid``.

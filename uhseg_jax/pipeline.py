@@ -3,11 +3,12 @@
 This is where a method is compiled; a backbone's forward is (`backbones.Extractor`).
 """
 
+import collections
 import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -153,7 +154,7 @@ class Segmenter:
         step = 1 if self.mesh is None else self.mesh.size
         if prepared is None:
             prepared = [functools.partial(self.prepare, x) for x in images]
-        begun, failure = [], None
+        begun, failure = collections.deque[Any](), None
         for start in range(0, len(images), step):
             batch = images[start : start + step]
             features = self.features(batch)
@@ -165,10 +166,14 @@ class Segmenter:
         return self._results(begun, failure)
 
     def _results(
-        self, begun: Iterable[Any], failure: Exception | None
+        self, begun: collections.deque[Any], failure: Exception | None
     ) -> Iterator[Segmentation]:
-        """Waits for what the devices were given, and raises what stopped that."""
-        for batch, features, prepared, trees in begun:
+        """Waits for what the devices were given, and raises what stopped that.
+
+        Images are let go together with those that go to the devices with them.
+        """
+        while begun:
+            batch, features, prepared, trees = begun.popleft()
             found = jax.device_get(trees)
             for i, own in enumerate(prepared):
                 one, image = found[i], batch[i]

@@ -105,7 +105,12 @@ def test_the_page_shows_the_regions_nearest_to_each_centroid(tmp_path, monkeypat
         flat_result([1, 1, 1], f"{i}.jpg", distances=row)
         for i, row in enumerate(distances)
     ]
+    drawn = []
+    monkeypatch.setattr(
+        categories_page, "thumbnail", lambda *x: drawn.append(x) or thumbnail(*x)
+    )
     page = page_of(tmp_path, *results, count=1)
+    assert len(drawn) < distances.size  # those that are too far are not drawn
     # Of equal distances the first.
     nearest = np.argsort(distances.ravel(), kind="stable")[:3] // 3
     assert re.findall(r'title="(\d).jpg"', page) == [str(i) for i in nearest]

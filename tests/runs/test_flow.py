@@ -1,15 +1,17 @@
+import dataclasses
 import threading
 import time
+import weakref
 
 import pytest
 
 from uhseg_jax.runs import flow as module
-from uhseg_jax.runs.flow import Stages, in_flow
+from uhseg_jax.runs.flow import Stages, drained, in_flow
 
 
 def segment(items, prepared):
     """What the devices make of numbers that were prepared: the same."""
-    return iter([wait() for wait in prepared])
+    return drained([wait() for wait in prepared])
 
 
 def stages(**given):
@@ -74,22 +76,33 @@ def test_batches_are_bounded_in_items_and_in_bytes(monkeypatch, sizes, batches):
     assert seen == batches
 
 
-def test_items_on_their_way_are_within_the_budget_and_one(monkeypatch):
+@dataclasses.dataclass(eq=False)
+class Sized:
+    """Counts towards the budget for as long as anyone has it."""
+
+    size: int
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_items_in_memory_are_within_the_budget_and_one(monkeypatch, batch_size):
     monkeypatch.setattr(module, "_BUDGET", 10)
-    lock, alive, most = threading.Lock(), 0, 0
+    alive, most = weakref.WeakSet(), []
 
     def read(size):
-        nonlocal alive, most
-        with lock:
-            alive += size
-            most = max(most, alive)
-        return size
+        one = Sized(size)
+        alive.add(one)
+        most.append(sum(x.size for x in alive))
+        return one
 
-    for size in in_flow(stages(read=read), [4, 3, 2] * 10, 2, threads=3):
-        with lock:
-            alive -= size
-    assert alive == 0
-    assert 9 <= most < 10 + 4
+    def same(item):
+        return item
+
+    ways = {"read": read, "prepare": same, "finish": same, "size": lambda x: x.size}
+    for one in in_flow(stages(**ways), [4, 3, 2] * 10, batch_size, threads=3):
+        time.sleep(0.002)  # as long as it is here, it is on its way
+        del one
+    assert not alive
+    assert 9 <= max(most) < 10 + 4
 
 
 def test_a_batch_is_with_the_devices_before_the_results_of_the_one_before_are_fetched():
@@ -122,17 +135,25 @@ def test_no_more_is_read_ahead_than_the_threads_need():
     results.close()
 
 
-@pytest.mark.parametrize("stage", ["read", "prepare", "segment", "finish"])
-def test_an_error_comes_after_what_came_before_and_ends_the_threads(stage):
+@pytest.mark.parametrize(
+    ("stage", "batch_size", "count"),
+    [
+        *(("read", 1, 6), ("read", 4, 6), ("finish", 1, 6), ("finish", 4, 6)),
+        *(("prepare", 1, 6), ("prepare", 4, 4), ("segment", 1, 6), ("segment", 4, 4)),
+    ],
+)
+def test_an_error_comes_after_what_came_before_and_ends_the_threads(
+    stage, batch_size, count
+):
     def fail(item, *prepared):
-        if item in (3, (3,)):
+        if item == 6 or (prepared and 6 in item):
             raise KeyError(item)
         return iter(item) if prepared else item
 
     before, found = set(threading.enumerate()), []
     with pytest.raises(KeyError):
-        found.extend(in_flow(stages(**{stage: fail}), range(9), 1, threads=2))
-    assert found == [0, 1, 2]
+        found.extend(in_flow(stages(**{stage: fail}), range(9), batch_size, threads=2))
+    assert found == [*range(count)]
     join(before)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import functools
 import os
 
 import numpy as np
@@ -123,6 +124,7 @@ def test_an_image_whose_regions_do_not_fit_into_the_memory_fails_alone(monkeypat
 
     monkeypatch.setattr(Segmenter, "refine", fail)
     items = [Item(i, RunImage(x, f"{i}", f"{i}.jpg"), x) for i, x in enumerate(images)]
-    found = list(segment_items(segmenter, items))
+    prepared = [functools.partial(segmenter.prepare, x) for x in images]
+    found = list(segment_items(segmenter, items, prepared))
     assert [x.result is not None for x in found] == [True, False, True]
     assert found[1].failure.startswith("1.jpg: the regions of an image of 13 x 8 pix")

@@ -118,7 +118,7 @@ def load_backbone(
       name: a variant of `variants.VARIANTS`.
       checkpoint_dir: folder of converted weights; None for ``UHSEG_CACHE`` or the
         user's cache.
-      dtype: of products: "float32", "bfloat16", or "auto" for the faster one here.
+      dtype: of products: "float32", "bfloat16", or "auto" (`default_dtype`).
 
     Returns:
       The backbone, its parameters on the default device.

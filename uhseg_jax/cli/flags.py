@@ -71,8 +71,8 @@ _SHARED: list[Flag] = [
     ("string", "checkpoint_dir", None,
      "Folder of converted weights; UHSEG_CACHE or else the user's cache by default."),
     ("enum", "dtype", backbones.AUTO,
-     "In which the backbone computes its products; auto: bfloat16 where the device "
-     "multiplies it faster. Everything else is float32.",
+     "In which the backbone computes its products; auto: bfloat16 on "
+     "accelerators, float32 on CPUs. Everything else is float32.",
      {"enum_values": list(backbones.DTYPES)}),
     ("bool", "distributed", False,
      "One of several processes that share the images (jax.distributed); a cluster's "

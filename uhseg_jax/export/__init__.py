@@ -51,7 +51,7 @@ DEFAULT_FORMATS = ("npz", "png", "coco", "html")
 
 @dataclasses.dataclass(frozen=True)
 class Rendered:
-    """What formats made of a result; it can be pickled.
+    """What formats made of a result.
 
     Attributes:
       name: of the result.
@@ -63,7 +63,7 @@ class Rendered:
 
 
 def render(result: Result, formats: Iterable[str], options: ExportOptions) -> Rendered:
-    """What `Writer.put` writes of a result; any process can make it.
+    """What `Writer.put` writes of a result; in any thread.
 
     Args:
       result: of one image.

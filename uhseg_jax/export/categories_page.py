@@ -4,12 +4,13 @@ Every category is a row of crops of its regions, those nearest to its centroid f
 what lies outside a region is dimmed. The page works without scripts.
 """
 
+import bisect
 import contextlib
 import dataclasses
-import heapq
+import functools
 import html
 import importlib.resources
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from uhseg_jax.export.exporter import ExportOptions, Result, category_names
 from uhseg_jax.export.panels import jpeg_url, shrink
 from uhseg_jax.types import Bool, UInt8
 
-__all__ = ["open_categories_page", "region_crops", "thumbnail"]
+__all__ = ["open_categories_page", "thumbnail"]
 
 _MAX_CROPS = 40  # of a category
 _LONGEST = 144  # pixels of the long side of a crop
@@ -57,61 +58,35 @@ def open_categories_page(
         file.write(tail)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Crop:
-    """A region of an image.
-
-    Attributes:
-      category: its number, from 1.
-      distance: to the centroid of the category.
-      url: its thumbnail; None where the image has enough of them that are nearer.
-    """
-
-    category: int
-    distance: float
-    url: str | None
-
-
-@dataclasses.dataclass(frozen=True)
-class _Crops:
-    """The regions of an image that have categories, by category and node."""
-
-    title: str
-    crops: tuple[_Crop, ...]
-
-
-def region_crops(result: Result) -> _Crops:
-    """What the page may show of an image: the nearest regions of every category.
-
-    Without distances, the regions that come first count as the nearest.
-    """
-    if result.categories is None:
-        return _Crops(result.title, ())
-    labels, contains = np.asarray(result.tree.labels), result.tree.contains()
-    crops = []
-    for number in np.unique(result.categories[result.categories > 0]).tolist():
-        nodes = np.flatnonzero(result.categories == number)
-        distances = np.zeros(nodes.size)
-        if result.distances is not None:
-            distances = np.asarray(result.distances, float)[nodes]
-        nearest = set(np.argsort(distances, kind="stable")[:_MAX_CROPS].tolist())
-        for index, (node, distance) in enumerate(zip(nodes, distances, strict=True)):
-            url = None
-            if index in nearest:
-                inside = np.asarray(contains[node])[labels]
-                box = tuple(
-                    slice(found[0], found[-1] + 1)
-                    for found in (np.flatnonzero(inside.any(a)) for a in (1, 0))
-                )
-                url = thumbnail(result.pixels[box], inside[box])
-            crops.append(_Crop(number, float(distance), url))
-    return _Crops(result.title, tuple(crops))
+def _region(result: Result, contains: Bool[np.ndarray, " n"]) -> str:
+    """A thumbnail of the region with these leaves."""
+    inside = contains[np.asarray(result.tree.labels)]
+    box = tuple(
+        slice(found[0], found[-1] + 1)
+        for found in (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
+    )
+    return thumbnail(result.pixels[box], inside[box])
 
 
 def thumbnail(crop: UInt8[np.ndarray, "h w 3"], inside: Bool[np.ndarray, "h w"]) -> str:
     """The box of a region as a small JPEG in a URL, dimmed outside the region."""
     dimmed = (crop * np.where(inside, 1, _DIMMED)[..., None]).astype(np.uint8)
     return jpeg_url(shrink(dimmed, _LONGEST), quality=_QUALITY)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Crop:
+    """A region on the page.
+
+    Attributes:
+      distance: to the centroid of the category.
+      title: of its image.
+      url: its thumbnail.
+    """
+
+    distance: float
+    title: str
+    url: str
 
 
 @dataclasses.dataclass
@@ -122,32 +97,28 @@ class _Category:
       name: what it is called in its heading.
       num_regions: how many of its regions were added.
       num_images: how many images show it.
-      nearest: heap of (minus the distance, minus the number, title, thumbnail) of the
-        regions nearest to the centroid, the farthest of them first.
+      nearest: the regions nearest to the centroid, of equal ones the first.
     """
 
     name: str
     num_regions: int = 0
     num_images: int = 0
-    nearest: list[tuple[float, int, str, str]] = dataclasses.field(default_factory=list)
+    nearest: list[_Crop] = dataclasses.field(default_factory=list)
 
-    def add(self, crop: _Crop, title: str) -> None:
-        """Counts a region, and keeps it while it is among the nearest."""
+    def add(self, distance: float, title: str, show: Callable[[], str]) -> None:
+        """Counts a region, and keeps what ``show`` gives if it is among the nearest."""
         self.num_regions += 1
-        if crop.url is None:
-            return
-        heapq.heappush(
-            self.nearest, (-crop.distance, -self.num_regions, title, crop.url)
-        )
-        if len(self.nearest) > _MAX_CROPS:
-            heapq.heappop(self.nearest)
+        if len(self.nearest) < _MAX_CROPS or distance < self.nearest[-1].distance:
+            crop = _Crop(distance, title, show())
+            bisect.insort(self.nearest, crop, key=lambda x: x.distance)
+            del self.nearest[_MAX_CROPS:]
 
     def section(self, color: str) -> str:
         """The category in HTML."""
         figures = "\n".join(
-            f'<img loading="lazy" alt="{html.escape(title)}" '
-            f'title="{html.escape(title)}" src="{url}">'
-            for *_, title, url in sorted(self.nearest, reverse=True)
+            f'<img loading="lazy" alt="{html.escape(x.title)}" '
+            f'title="{html.escape(x.title)}" src="{x.url}">'
+            for x in self.nearest
         )
         hidden = self.num_regions - len(self.nearest)
         rest = f'<p class="quiet">and {hidden} more</p>\n' if hidden else ""
@@ -172,14 +143,27 @@ class _CategoriesWriter:
         del result
         return False
 
-    def put(self, name: str, content: _Crops) -> None:
-        """Counts the regions of an image and keeps crops of the nearest ones."""
+    def put(self, name: str, content: Result) -> None:
+        """Counts the regions of an image, and draws those that are near enough.
+
+        Without distances, the regions that come first count as the nearest.
+        """
         del name
         self._num_images += 1
-        for number in {crop.category for crop in content.crops}:
-            self.categories[number - 1].num_images += 1
-        for crop in content.crops:
-            self.categories[crop.category - 1].add(crop, content.title)
+        if content.categories is None:
+            return
+        distances = np.zeros(content.categories.size)
+        if content.distances is not None:
+            distances = np.asarray(content.distances, float)
+        contains = np.asarray(content.tree.contains())
+        for number in np.unique(content.categories[content.categories > 0]).tolist():
+            category = self.categories[number - 1]
+            category.num_images += 1
+            nodes = np.flatnonzero(content.categories == number)
+            # The nearest first, so that none is drawn that another takes the place of.
+            for node in nodes[np.argsort(distances[nodes], kind="stable")]:
+                show = functools.partial(_region, content, contains[node])
+                category.add(float(distances[node]), content.title, show)
 
     def summary(self) -> str:
         """How many categories, regions and images there are."""

@@ -1,6 +1,6 @@
 """What a format is: what it makes of a result, and how that becomes files.
 
-The two are apart, so that results can be rendered by other processes: `Exporter.render`
+The two are apart, so that results can be rendered in any thread: `Exporter.render`
 touches no file, and whoever opened a format puts what was rendered in its place.
 
 The files of an image are known by a mark in them, so that those of users are never
@@ -186,10 +186,10 @@ class Exporter:
       name: what it is called on command lines.
       summary: what its file holds, for help texts: a noun phrase.
       file: of a run, or with "{name}" in place of a result's name.
-      render: makes of a result what the writer puts in place, which can be pickled: the
-        bytes of its file, or its part of the file of the run. It depends on its
-        arguments alone, and raises ValueError, with the name of the image, where the
-        format cannot hold the result.
+      render: makes of a result, in any thread, what the writer puts in place: the bytes
+        of its file, or its part of the file of the run. It depends on its arguments
+        alone, and raises ValueError, with the name of the image, where the format
+        cannot hold the result.
       open: gives a writer of files at a destination. A file of a run appears under its
         name when the block ends without an exception, and not before.
       has_mark: whether a regular file carries the mark of this format; None where its

@@ -8,7 +8,7 @@ from PIL import Image
 
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import resize
-from uhseg_jax.types import Bool, Int, UInt8
+from uhseg_jax.types import Bool, Int, Integer, UInt8
 
 __all__ = ["boundaries", "fit", "jpeg_url", "require_same_size", "shrink"]
 
@@ -74,7 +74,7 @@ def jpeg_url(image: UInt8[np.ndarray, "h w 3"], *, quality: int) -> str:
 
 
 def boundaries(
-    labels: Int[np.ndarray, "h w"], *, thickness: int = 1
+    labels: Integer[np.ndarray, "h w"], *, thickness: int = 1
 ) -> Bool[np.ndarray, "h w"]:
     """Marks pixels from which another region begins within ``thickness`` pixels.
 

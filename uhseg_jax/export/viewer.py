@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from uhseg_jax.export.categories_page import open_categories_page, region_crops
+from uhseg_jax.export.categories_page import open_categories_page
 from uhseg_jax.export.colors import hex_colors, node_colors
 from uhseg_jax.export.exporter import ExportOptions, Opened, Result, for_the_run
 from uhseg_jax.export.panels import fit, jpeg_url, shrink
@@ -127,7 +127,7 @@ def _runs(labels: Int[np.ndarray, "h w"]) -> list[int]:
 def _render(result: Result, options: ExportOptions) -> Any:
     if options.num_categories is None:
         return page_entry(result)
-    return region_crops(result)
+    return result  # the page draws few of its regions, and knows which
 
 
 def _open(path: Path, options: ExportOptions) -> Opened:

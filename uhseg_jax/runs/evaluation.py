@@ -24,7 +24,7 @@ from uhseg_jax.protocols.gallery import (
 )
 from uhseg_jax.runs import hosts, score_files
 from uhseg_jax.runs.claims import Claim
-from uhseg_jax.runs.flow import Stages, in_flow
+from uhseg_jax.runs.flow import Stages, drained, in_flow
 from uhseg_jax.runs.journal import Entry, Journal, read_journals
 from uhseg_jax.runs.record import naming_the_file
 
@@ -154,7 +154,7 @@ class Evaluation:
         begun = self._fitted.segment(
             indices, [x.example.image for x in items], prepared
         )
-        return (_found(item, begun) for item in items)
+        return (_found(item, begun) for item in drained(items))
 
     def _score_item(self, item: "_Item") -> tuple["_Item", Any, dict[str, float]]:
         assert item.found is not None

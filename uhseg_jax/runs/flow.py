@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from uhseg_jax.entry import own_settings
 
-__all__ = ["Stages", "in_flow"]
+__all__ = ["Stages", "drained", "in_flow"]
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
@@ -37,7 +37,8 @@ class Stages(Generic[Key, Item, Done]):
       prepare: what the host finds in an item first; in several threads.
       segment: given a batch, and for each item a function that waits for what was
         prepared, hands it to the devices and returns; what is returned waits for the
-        results and gives the items in order. In the calling thread.
+        results and gives the items in order, keeping none (`drained`). In the calling
+        thread.
       finish: what is made of the result; in several threads.
       size: bytes of an item, while it is on its way.
     """
@@ -59,7 +60,8 @@ def in_flow(
     """What becomes of every key, in order, while those behind are on their way.
 
     Two batches are with the devices at most. No key is read while all items on their
-    way have more than a gigabyte, so one item may be larger, and a batch ends early.
+    way have a gigabyte or more, so one item may be larger, and a batch ends early. An
+    item is on its way until the one after it is asked for.
 
     Args:
       stages: of the way.
@@ -68,7 +70,8 @@ def in_flow(
       threads: that prepare and finish; None: one for each processor.
 
     Raises:
-      Exception: what a stage raised, after the items before came out.
+      Exception: what a stage raised, after the items before came out; where preparing
+        or segmenting raised, after the batches before.
     """
     threads = threads or min(_MOST_THREADS, _processors())
     most = batch_size + threads  # that wait for their next stage
@@ -77,10 +80,9 @@ def in_flow(
     finish = own_settings()(stages.finish)
     finishing: collections.deque[Future[Done]] = collections.deque()
 
-    def first() -> Done:
-        done = finishing.popleft().result()
+    def first() -> Iterator[Done]:
+        yield finishing.popleft().result()
         reader.release()
-        return done
 
     failure: Exception | None = None
     segmented = _segmented(stages.segment, reader, batch_size)
@@ -96,11 +98,12 @@ def in_flow(
             if item is not None:
                 finishing.append(pool.submit(finish, item))
             elif finishing:
-                yield first()  # to make room
+                yield from first()  # to make room
+            del item  # not kept once it has come out
             while finishing and (len(finishing) > most or finishing[0].done()):
-                yield first()
+                yield from first()
         while finishing:
-            yield first()
+            yield from first()
         if failure is not None:
             raise failure
     finally:
@@ -118,29 +121,41 @@ def _segmented(
 
     A batch is with the devices before the results of the one before are waited for.
     """
-    before: Iterator[Item] = iter(())
+    before: Iterator[Item] | None = None
     while True:
-        batch: list[tuple[Item, Future[Any]]] = []
-        begun: Iterator[Item] = iter(())
+        begun: Iterator[Item] | None = None
         failure: Exception | None = None
         try:
-            batch = reader.batch(batch_size)
-            if batch:
-                items, prepared = zip(*batch, strict=True)
-                begun = segment(items, [x.result for x in prepared])
+            begun = _begun(segment, reader.batch(batch_size))
         except Exception as error:
             failure = error  # of those behind
-        is_idle = not batch
-        for item in before:
-            is_idle = False
-            yield item
+        if before is not None:
+            yield from before
         if failure is not None:
             raise failure
-        if is_idle:
-            if reader.is_done:
+        if before is None and begun is None:
+            if reader.is_done():
                 return
             yield None
         before = begun
+
+
+def _begun(
+    segment: Segment[Item], batch: Sequence[tuple[Item, Future[Any]]]
+) -> Iterator[Item] | None:
+    """The items of a batch, which is with the devices; None of none."""
+    if not batch:
+        return None
+    items, prepared = zip(*batch, strict=True)
+    return segment(items, [x.result for x in prepared])
+
+
+def drained(items: Iterable[Item]) -> Iterator[Item]:
+    """The items, of which those that were given are not kept."""
+    waiting = collections.deque(items)
+    del items
+    while waiting:
+        yield waiting.popleft()
 
 
 class _Reader(Generic[Key, Item]):
@@ -177,11 +192,13 @@ class _Reader(Generic[Key, Item]):
             batch.append(taken)
         return batch
 
-    @property
     def is_done(self) -> bool:
-        """Whether all items were taken."""
+        """Whether all items were taken; raises what reading the next one raised."""
         with self._changed:
-            return self._reading.done() and not self._ready
+            if self._ready or not self._reading.done():
+                return False
+        self._reading.result()
+        return True
 
     def release(self) -> None:
         """Makes room: the item that was read first is no more."""
@@ -200,12 +217,10 @@ class _Reader(Generic[Key, Item]):
             self._changed.wait_for(
                 lambda: self._ready or self._reading.done() or not self._has_room()
             )
-            if self._ready:
-                self._changed.notify_all()
-                return self._ready.popleft()
-        if self._reading.done():
-            self._reading.result()  # raises what reading raised
-        return None
+            if not self._ready:
+                return None
+            self._changed.notify_all()
+            return self._ready.popleft()
 
     def _notify(self) -> None:
         with self._changed:

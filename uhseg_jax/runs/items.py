@@ -13,6 +13,7 @@ from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError
 from uhseg_jax.methods.method import Fitted, PreparedImage
 from uhseg_jax.runs.claims import Claim
+from uhseg_jax.runs.flow import drained
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.record import RunError, unwritable
 from uhseg_jax.types import UInt8
@@ -70,8 +71,8 @@ class Item:
         return dataclasses.replace(self, result=None, failure=sentence)
 
 
-# With what waits for what the method finds in its pixels; None: nothing was asked.
-_Waiting = tuple[Item, Callable[[], PreparedImage | None] | None]
+# With what waits for what the method finds in its pixels.
+_Waiting = tuple[Item, Callable[[], PreparedImage | None]]
 
 
 def read_item(
@@ -122,9 +123,9 @@ def _obstacle(image: RunImage, claim: Claim, formats: Sequence[str]) -> str:
 def segment_items(
     fitted: Fitted,
     items: Sequence[Item],
-    prepared: Sequence[Callable[[], PreparedImage | None]] | None = None,
+    prepared: Sequence[Callable[[], PreparedImage | None]],
 ) -> Iterator[Item]:
-    """Segments the images of a batch that are to be; keeps the order.
+    """Segments the images of a batch that are to be; keeps the order, and no item.
 
     They are with the devices when this returns.
 
@@ -133,18 +134,16 @@ def segment_items(
       items: of the batch.
       prepared: as for `Fitted.segment`, of each item.
     """
-    given: Sequence[Callable[[], PreparedImage | None] | None]
-    given = prepared or [None] * len(items)
-    waiting = [pair for pair in zip(items, given, strict=True) if pair[0].is_waiting]
+    pairs = zip(items, prepared, strict=True)
+    waiting = [pair for pair in pairs if pair[0].is_waiting]
     done = _segmented(fitted, waiting, _begun(fitted, waiting))
-    return (next(done) if x.is_waiting else x for x in items)
+    return (next(done) if x.is_waiting else x for x in drained(items))
 
 
 def _begun(fitted: Fitted, waiting: Sequence[_Waiting]) -> Iterator[Segmentation]:
     if not waiting:
         return iter(())
-    items, given = zip(*waiting, strict=True)
-    prepared = None if None in given else given
+    items, prepared = zip(*waiting, strict=True)
     return fitted.segment([x.index for x in items], [x.pixels for x in items], prepared)
 
 

@@ -19,7 +19,7 @@ from uhseg_jax.methods.method import (
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs import hosts
 from uhseg_jax.runs.claims import Claim, claim, require
-from uhseg_jax.runs.flow import Stages, in_flow
+from uhseg_jax.runs.flow import Stages, drained, in_flow
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.items import (
     Item,
@@ -41,6 +41,8 @@ __all__ = [
     "segment_images",
     "settings_of",
 ]
+
+_Finished = tuple[Item, export.Rendered | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,7 +194,13 @@ def segment_images(
         wanted = share.of(len(images))
         with (
             export.open_formats(own, claimed, options) as writer,
-            _in_flow(read, wanted, writer, batch_size, fitted) as flow,
+            _in_flow(
+                read,
+                wanted,
+                functools.partial(render_item, writer),
+                batch_size,
+                fitted,
+            ) as flow,
         ):
             for item, rendered in flow:
                 written = write_item(writer, item, rendered)
@@ -242,10 +250,16 @@ def join_results(
         read_item, images, claim=claimed, formats=formats, anew=False
     )
     output = claimed.output
-    missing, failures = [], []
+    missing: list[str] = []
+    failures = []
+
+    def finish(item: Item) -> _Finished:
+        # Nothing is written where one is missing.
+        return (item, None) if missing else render_item(writer, item)
+
     with (
         export.open_formats(formats, claimed, export.ExportOptions()) as writer,
-        _in_flow(read, range(len(images)), writer) as flow,
+        _in_flow(read, range(len(images)), finish) as flow,
     ):
         for item, rendered in flow:
             if item.is_waiting:
@@ -268,10 +282,10 @@ def join_results(
 def _in_flow(
     read: Callable[[int], Item],
     indices: Iterable[int],
-    writer: export.Writer,
+    finish: Callable[[Item], _Finished],
     batch_size: int = 1,
     fitted: Fitted | None = None,
-) -> contextlib.closing[Generator[tuple[Item, export.Rendered | None], None, None]]:
+) -> contextlib.closing[Generator[_Finished, None, None]]:
     """Images with what is to be written of them; segmented, where a method is given."""
 
     def prepare(item: Item) -> PreparedImage | None:
@@ -280,13 +294,15 @@ def _in_flow(
         return fitted.prepare(item.pixels)
 
     def segment(items: Sequence[Item], prepared: Sequence[Any]) -> Iterator[Item]:
-        return iter(items) if fitted is None else segment_items(fitted, items, prepared)
+        if fitted is None:
+            return drained(items)
+        return segment_items(fitted, items, prepared)
 
     stages = Stages(
         read=read,
         prepare=prepare,
         segment=segment,
-        finish=functools.partial(render_item, writer),
+        finish=finish,
         size=lambda item: item.size,
     )
     return contextlib.closing(in_flow(stages, indices, batch_size))
