@@ -90,12 +90,27 @@ def test_the_programs_written_first_are_forgotten(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "_MOST_BYTES", 100)
     cache.keep_programs()
     (folder,) = (tmp_path / "compiled").iterdir()
+    other = folder.parent / "another_processor"
+    other.mkdir()
     for age in range(12):
-        (folder / f"{age}").write_bytes(b"0" * 10)
-        os.utime(folder / f"{age}", (age, age))
+        path = (folder, other)[age % 2] / f"{age}"
+        path.write_bytes(b"0" * 10)
+        os.utime(path, (age, age))
     jax.config.update("jax_compilation_cache_dir", None)
     cache.keep_programs()
-    assert sorted(int(x.name) for x in folder.iterdir()) == [7, 8, 9, 10, 11]
+    kept = folder.parent.glob("*/*")
+    assert sorted(int(x.name) for x in kept) == [7, 8, 9, 10, 11]
+
+
+def test_the_users_least_time_stays(tmp_path, monkeypatch):
+    name = "jax_persistent_cache_min_compile_time_secs"
+    monkeypatch.setenv("UHSEG_CACHE", str(tmp_path))
+    monkeypatch.delenv(name.upper(), raising=False)
+    for theirs, wanted in ((0.3, 0.3), (1.0, 0.05)):
+        jax.config.update(name, theirs)
+        jax.config.update("jax_compilation_cache_dir", None)
+        cache.keep_programs()
+        assert jax.config.values[name] == wanted
 
 
 @pytest.mark.slow

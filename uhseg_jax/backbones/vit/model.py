@@ -14,7 +14,12 @@ import jax
 import jax.numpy as jnp
 
 from uhseg_jax.backbones.vit.attention import AttentionRule
-from uhseg_jax.backbones.vit.layers import Block, PatchEmbedding, layer_norm
+from uhseg_jax.backbones.vit.layers import (
+    AttentionOutput,
+    Block,
+    PatchEmbedding,
+    layer_norm,
+)
 from uhseg_jax.backbones.vit.positions import resize_positions
 from uhseg_jax.backbones.vit.rotary import rotary_sin_cos
 from uhseg_jax.backbones.vit.spec import ViTSpec, check_image_size
@@ -133,9 +138,7 @@ class ViT(nn.Module):
 
         blocks = []
         for index in range(spec.depth):
-            x, attended = Block(
-                spec, self.dtype, self.attention, name=_BLOCK.format(index)
-            )(x, sin_cos)
+            x, attended = self._block(_BLOCK.format(index), x, sin_cos)
             to_patches = attended.class_attention[:, :, prefix:]
             blocks.append(
                 BlockOutput(
@@ -158,6 +161,17 @@ class ViT(nn.Module):
             class_token=normed[:, 0],
             registers=normed[:, 1:],
         )
+
+    def _block(
+        self, name: str, x: Array, sin_cos: Array | None
+    ) -> tuple[Array, AttentionOutput]:
+        """One block; of those that are alike only the first is traced."""
+        own = (self.spec, self.dtype, self.attention)
+        if self.is_initializing():
+            made: tuple[Array, AttentionOutput] = Block(*own, name=name)(x, sin_cos)
+            return made
+        params = self.variables["params"][name]
+        return _apply_block(params, x, sin_cos, block=Block(*own, parent=None))
 
     def _embed(self, images: Array, grid: tuple[int, int]) -> Array:
         """Class token, registers and patches, first and last with learned positions."""
@@ -188,6 +202,16 @@ class ViT(nn.Module):
             ],
             axis=1,
         )
+
+
+# Inlined, so that the program is that of blocks one after the other.
+@functools.partial(jax.jit, static_argnames="block", inline=True)
+def _apply_block(
+    params: Any, x: Array, sin_cos: Array | None, *, block: Block
+) -> tuple[Array, AttentionOutput]:
+    applied: Any = block.apply({"params": params}, x, sin_cos)
+    x, attended = applied
+    return x, attended
 
 
 def abstract_params(spec: ViTSpec) -> dict[str, Any]:
