@@ -10,7 +10,7 @@ import pytest
 
 from uhseg_jax import entry
 from uhseg_jax.backbones import family_of, get_variant
-from uhseg_jax.refinement import dense_crf
+from uhseg_jax.methods import recursive_spectral
 
 
 @entry.entry_point
@@ -41,12 +41,13 @@ def test_parameters_are_float32_whatever_the_setting(name):
 
 
 def test_pure_functions_work_in_programs_of_double_precision():
-    def marginals(unary, image):
-        return dense_crf.mean_field(unary, image, dense_crf.PRESETS["cutler"])
+    def costs(features):
+        config = recursive_spectral.Config(num_superpixels=4, max_depth=2)
+        return recursive_spectral.segment(features, config).tree.costs
 
-    with jax.enable_x64(True):
-        unary, image = jnp.zeros((6, 7, 3), jnp.float32), jnp.zeros((6, 7, 3), np.uint8)
-        assert jax.eval_shape(marginals, unary, image).dtype == np.float32
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        features = jnp.zeros((3, 4, 5), jnp.float32)
+        assert jax.eval_shape(costs, features).dtype == np.float32
 
 
 def test_programs_are_forgotten_before_they_take_all_maps(monkeypatch):
