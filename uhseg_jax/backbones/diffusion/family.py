@@ -25,6 +25,7 @@ class DiffusionModels:
     """See `backbone.Family`."""
 
     naming = DIFFUSION_NAMING
+    is_batched = False
 
     def module(
         self, spec: DiffusionSpec, *, dtype: Any, attention: AttentionRule

@@ -39,6 +39,7 @@ class VisionTransformers:
     """See `backbone.Family`."""
 
     naming = VIT_NAMING
+    is_batched = True
 
     def module(self, spec: ViTSpec, *, dtype: Any, attention: AttentionRule) -> ViT:
         """The Flax module."""
