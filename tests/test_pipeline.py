@@ -12,14 +12,23 @@ from PIL import Image
 from small_runs import photographs_with_masks
 
 import uhseg_jax
+from uhseg_jax import batches
+from uhseg_jax.backbones import (
+    AttentionRequest,
+    Extractor,
+    PatchRequest,
+    abstract_backbone,
+    load_backbone,
+)
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.images import ImageError
-from uhseg_jax.methods import METHODS
-from uhseg_jax.pipeline import jitted_trees
+from uhseg_jax.methods import METHODS, region_merging
+from uhseg_jax.pipeline import Segmenter, jitted_trees
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.runs.evaluate import evaluate
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.items import Item, segment_items
+from uhseg_jax.superpixels import SuperpixelConfig
 
 PLAIN = Refinement(refiners=None)
 
@@ -90,6 +99,81 @@ def test_neighbours_and_a_mesh_change_nothing_and_one_program_serves_all(segment
     assert_same(dataclasses.replace(segmenter, mesh=mesh)(images), single)
     costs = [np.unique(x.tree.costs) for x in single]
     assert not np.array_equal(costs[0], costs[1])  # their pixels count
+
+
+SMALL = {
+    "blocks": (block_method.METHOD, block_method.Config()),
+    "region_merging": (
+        METHODS["region_merging"],
+        region_merging.Config(
+            request=PatchRequest(grid=6, blocks=(-3, -1)),
+            superpixels=SuperpixelConfig(count=24, contrast_scales=(1.5,)),
+            num_condensed=12,
+            max_regions=8,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_images_that_go_together_have_the_trees_of_each_alone(monkeypatch, name):
+    method, config = SMALL[name]
+    backbone = load_backbone("dinov2_test", dtype="float32")
+    alone = Segmenter(backbone, method, config, PLAIN)
+    images = photos(6)
+    wanted = alone(images)
+    monkeypatch.setattr(batches, "images_at_once", lambda: 4)
+    together = dataclasses.replace(alone)
+    assert len(together.features(images[:1])) == 4
+    assert len(together.features(images)) == 8
+    found = together(images)
+    programs = jitted_trees.jitted._cache_size()
+    # In other places of a group, beside others or copies, to the last bit.
+    assert_same(together(images[:1]), found[:1])
+    assert_same(together(images[:3]), found[:3])
+    assert_same(together(images[3:]), found[3:])
+    assert_same(together(images[5:]), found[5:])
+    assert jitted_trees.jitted._cache_size() == programs
+    if name == "blocks":
+        mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
+        shared = dataclasses.replace(together, mesh=mesh)
+        assert_same(shared(images[:3]), found[:3])
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one.tree.labels, other.tree.labels)
+        np.testing.assert_array_equal(one.tree.parents, other.tree.parents)
+        np.testing.assert_allclose(one.tree.costs, other.tree.costs, rtol=1e-4)
+
+
+def test_an_image_that_stops_a_group_leaves_those_before_it(monkeypatch, segmenter):
+    images = photos(6)
+    monkeypatch.setattr(batches, "images_at_once", lambda: 4)
+    together = dataclasses.replace(segmenter)
+    wanted = together(images)
+    images[2][0, 0] = DAMAGED
+    found = together.segment(range(6), images)
+    assert_same([next(found), next(found)], wanted[:2])
+    with pytest.raises(ImageError):
+        next(found)
+
+
+def test_diffusion_models_take_one_image_at_a_time(monkeypatch):
+    monkeypatch.setattr(batches, "images_at_once", lambda: 4)
+    groups = [
+        Extractor(abstract_backbone(name, dtype="float32"), AttentionRequest()).group
+        for name in ("dinov2_test", "sd_test")
+    ]
+    assert groups == [4, 1]
+
+
+def test_what_is_compiled_ahead_is_for_groups(monkeypatch, registered):
+    monkeypatch.setattr(batches, "images_at_once", lambda: 4)
+    made = Segmenter.create(method="blocks", model="dinov2_test")
+    *_, ahead = jitted_trees._shapes.values()
+    (found,) = jax.tree.leaves(ahead.result().tree.labels)
+    (image,) = photos(1)
+    features = made.features([image])
+    assert found.shape == made.trees(features, [made.prepare(image)]).tree.labels.shape
+    assert found.shape[0] == 4
 
 
 @pytest.mark.slow

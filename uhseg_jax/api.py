@@ -108,6 +108,7 @@ def segment_features(
 
     Returns:
       A tree on the grid ``[h, w]``; for a batch, a batched tree (index or iterate).
+      Arrays may be of any size, so those of a batch are taken one after the other.
 
     Raises:
       ValueError: features of another shape, not finite, or such as the method cannot

@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from uhseg_jax import backbones, methods
 from uhseg_jax.ahead import Arguments, Program, begin
 from uhseg_jax.backbones.requests import grid_shape
-from uhseg_jax.batches import map_images
+from uhseg_jax.batches import filled, map_images
 from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
@@ -61,8 +61,9 @@ class GridTree:
 class Segmenter:
     """A backbone, a method and a refinement, ready for many images.
 
-    A tree never depends on its neighbours in a batch or on the number of devices: each
-    image goes through the same program by itself.
+    A tree never depends on its neighbours in a batch, on how many they are or on the
+    number of devices: every image goes through the same program, on CPUs by itself, on
+    accelerators in a group of always the same number (`batches`).
 
     Attributes:
       backbone: the model with its weights.
@@ -149,9 +150,9 @@ class Segmenter:
         * ImageMemoryError: the next image is too large for the memory.
         """
         del indices
-        # Each device takes one image at a time, so that one program serves batches of
+        # Each device takes one group at a time, so that one program serves batches of
         # any size.
-        step = 1 if self.mesh is None else self.mesh.size
+        step = self._extractor.step
         if prepared is None:
             prepared = [functools.partial(self.prepare, x) for x in images]
         begun, failure = collections.deque[Any](), None
@@ -197,7 +198,8 @@ class Segmenter:
     def features(self, images: Sequence[Pixels]) -> Float[Array, "b h w d"]:
         """What the method asks of the backbone, for every image of a batch.
 
-        With a mesh, the last image is repeated until the devices divide the batch.
+        The last image is repeated until the devices, and the groups of images that go
+        through a program together, divide the batch.
         """
         return self._extractor(images)
 
@@ -227,18 +229,19 @@ class Segmenter:
         """The method alone: a batched tree.
 
         Args:
-          features: of a batch.
+          features: of a batch that is filled up, as `features` gives it.
           prepared: the first images of the batch, one at least, as `prepare` gives
             them; the last is repeated for features that are left over.
         """
         graphs = [None if x is None else x.graph for x in prepared]
-        graphs += graphs[-1:] * (len(features) - len(graphs))
+        graphs = filled(graphs, len(features))
         return jitted_trees(
             features,
             jax.tree.map(lambda *x: np.stack(x), *graphs),
             segment_fn=self.method.segment,
             config=self.config,
             mesh=self.mesh,
+            at_once=self._extractor.group,
         )
 
     def refine(
@@ -291,7 +294,7 @@ def _too_large(image: Pixels, advice: str) -> Iterator[None]:
 
 
 @Program
-@functools.partial(jax.jit, static_argnames=("segment_fn", "config", "mesh"))
+@functools.partial(jax.jit, static_argnames=("segment_fn", "config", "mesh", "at_once"))
 def jitted_trees(
     features: Array,
     graphs: Any = None,
@@ -299,6 +302,7 @@ def jitted_trees(
     segment_fn: Callable[..., Any],
     config: Any,
     mesh: Mesh | None = None,
+    at_once: int = 1,
 ) -> GridTree:
     """Batched trees of features ``[b, h, w, d]``; compiled once for each config."""
 
@@ -308,7 +312,7 @@ def jitted_trees(
         output = segment_fn(features, config, graph)
         return GridTree(output.tree, None if graph is None else output.leaves)
 
-    return map_images(tree_fn, (), (features, graphs), mesh=mesh)
+    return map_images(tree_fn, (), (features, graphs), mesh=mesh, at_once=at_once)
 
 
 # Of this size, so that it is divided in no time.
@@ -318,14 +322,15 @@ _ANY_IMAGE = np.zeros((16, 16, 3), np.uint8)
 def _compile_soon(
     backbone: backbones.Backbone, method: methods.Method, config: Any
 ) -> None:
-    """Begins to compile what single images go through, in threads.
+    """Begins to compile, in threads, what the smallest batches go through.
 
     Args:
       backbone: with its parameters or, before they are read, their shapes.
       method: whose program comes after the backbone's.
       config: that of the method.
     """
-    answers = backbones.Extractor(backbone, config.request).compile_soon()
+    extractor = backbones.Extractor(backbone, config.request)
+    answers, at_once = extractor.compile_soon(), extractor.group
 
     def arguments() -> Arguments:
         features = answers.result()
@@ -333,12 +338,13 @@ def _compile_soon(
         prepared = method.prepare(_ANY_IMAGE, (rows, columns), config)
         graph = None
         if prepared is not None:
-            graph = jax.tree.map(lambda x: x[None], prepared.graph)
+            graph = jax.tree.map(lambda x: np.stack([x] * at_once), prepared.graph)
         return features, graph
 
     if isinstance(method, ImageMethod):
-        key = (backbone.module, method.name, config)
+        key = (backbone.module, method.name, config, at_once)
         statics = {"segment_fn": method.segment, "config": config, "mesh": None}
+        statics |= {"at_once": at_once}
         trees = jitted_trees.compile_soon(key, arguments, statics)
         _warm_nodes_soon(trees)
 

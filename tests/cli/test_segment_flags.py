@@ -2,16 +2,17 @@
 
 import re
 
+import jax
 import pytest
 from segment_command import (
     segment,
 )
 
-from uhseg_jax import methods
+from uhseg_jax import batches, methods
 from uhseg_jax.cli.flags import refinement_of
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.cli.segment import main
-from uhseg_jax.cli.segment_flags import config_of, parse
+from uhseg_jax.cli.segment_flags import batch_size_of, config_of, parse
 from uhseg_jax.refinement.config import Refinement
 
 
@@ -115,3 +116,15 @@ def test_help_shows_every_flag(capsys):
     for name in parse(["uhseg-segment"]):
         assert re.search(rf"--(\[no\])?{name}:", said)
     assert len(list(parse(["uhseg-segment"]))) > 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "images", "devices", "size"),
+    [([], 8, 4, 32), ([], 1, 4, 4), (["--batch_size=2"], 8, 1, 2)],
+)
+def test_every_device_has_a_group_unless_the_flag_says_otherwise(
+    monkeypatch, arguments, images, devices, size
+):
+    monkeypatch.setattr(batches, "images_at_once", lambda: images)
+    monkeypatch.setattr(jax, "local_device_count", lambda: devices)
+    assert batch_size_of(parse(["uhseg-segment", *arguments])) == size

@@ -11,12 +11,13 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from uhseg_jax import batches
 from uhseg_jax.ahead import Arguments, Program
 from uhseg_jax.backbones.requests import Request
 from uhseg_jax.backbones.variant import Spec
 from uhseg_jax.backbones.vit.attention import AttentionRule
 from uhseg_jax.backbones.weights.convert import Naming
-from uhseg_jax.batches import map_images, on_all_devices
+from uhseg_jax.batches import filled, map_images, num_devices, on_all_devices
 from uhseg_jax.entry import entry_point
 from uhseg_jax.images import resize
 from uhseg_jax.types import Array, Pixels, UInt8
@@ -31,10 +32,13 @@ class Family(Protocol):
     Attributes:
       naming: how checkpoints of the family name their arrays.
       has_convolutions: whether convolutions take a good part of a forward.
+      is_batched: whether images may go through the model together; not where the memory
+        is for one at a time.
     """
 
     naming: Naming
     has_convolutions: bool
+    is_batched: bool
 
     def module(self, spec: Any, *, dtype: Any, attention: AttentionRule) -> Any:
         """The Flax module without parameters.
@@ -141,7 +145,7 @@ class Backbone:
         Raises:
           ValueError: the model cannot answer the request.
         """
-        answers = Extractor(self, request)([image])
+        answers = Extractor(self, request, at_once=1)([image])
         return jax.tree.map(lambda x: x[0], answers)
 
 
@@ -153,50 +157,65 @@ class Extractor:
       backbone: the model with its weights.
       request: what it answers.
       mesh: devices that share the images of a batch; None for the default device.
+      at_once: images that go through the model together, on each device; None:
+        `batches.images_at_once`, or 1 for a family that takes one at a time.
     """
 
     backbone: Backbone
     request: Request
     mesh: Mesh | None = None
+    at_once: int | None = None
 
     @entry_point
     def __call__(self, images: Sequence[Pixels]) -> Any:
-        """The answers for several images of any sizes, one after the other.
+        """The answers for several images of any sizes.
 
-        With a mesh, the last image is repeated until the devices divide the batch.
+        The last image is repeated until `step` divides the batch.
         """
         family = self.backbone.family
         size = family.image_size(self.backbone.spec, self.resolved)
         pixels = [resize(image, size) for image in images]
-        devices = 1 if self.mesh is None else self.mesh.size
-        pixels += pixels[-1:] * (-len(pixels) % devices)
         return _answers(
             self.inputs,
-            np.stack(pixels),
+            np.stack(filled(pixels, self.step)),
             family=family,
             module=self.backbone.module,
             request=self.resolved,
             mesh=self.mesh,
+            at_once=self.group,
         )
 
     def compile_soon(self) -> "Future[Any]":
-        """Begins to compile for one image after the other, in a thread.
+        """Begins to compile, in a thread, for the smallest batches there are.
 
         The parameters of the backbone may be shapes alone.
 
         Returns:
           The shapes of the answers; see `ahead.Program.compile_soon`.
         """
-        backbone, request = self.backbone, self.resolved
+        backbone, request, group = self.backbone, self.resolved, self.group
         size = backbone.family.image_size(backbone.spec, request)
 
         def arguments() -> Arguments:
-            pixels = jax.ShapeDtypeStruct((1, *size, 3), np.uint8)
+            pixels = jax.ShapeDtypeStruct((group, *size, 3), np.uint8)
             return self.inputs, pixels
 
         statics = {"family": backbone.family, "module": backbone.module}
-        statics |= {"request": request, "mesh": None}
-        return _answers.compile_soon((backbone.module, request), arguments, statics)
+        statics |= {"request": request, "mesh": None, "at_once": group}
+        key = (backbone.module, request, group)
+        return _answers.compile_soon(key, arguments, statics)
+
+    @functools.cached_property
+    def group(self) -> int:
+        """How many images go through the model together, on each device."""
+        if self.at_once is not None:
+            return self.at_once
+        return batches.images_at_once() if self.backbone.family.is_batched else 1
+
+    @property
+    def step(self) -> int:
+        """How many images go through the model together, on all devices."""
+        return self.group * num_devices(self.mesh)
 
     @functools.cached_property
     def resolved(self) -> Request:
@@ -211,7 +230,9 @@ class Extractor:
 
 
 @Program
-@functools.partial(jax.jit, static_argnames=("family", "module", "request", "mesh"))
+@functools.partial(
+    jax.jit, static_argnames=("family", "module", "request", "mesh", "at_once")
+)
 def _answers(
     inputs: Any,
     pixels: UInt8[Array, "b H W 3"],
@@ -220,8 +241,9 @@ def _answers(
     module: Any,
     request: Request,
     mesh: Mesh | None,
+    at_once: int,
 ) -> Any:
     def answer_fn(inputs: Any, image: Array) -> Any:
         return family.answer(module, inputs, image, request)
 
-    return map_images(answer_fn, inputs, pixels, mesh=mesh)
+    return map_images(answer_fn, inputs, pixels, mesh=mesh, at_once=at_once)

@@ -140,7 +140,10 @@ def _rate(plan: Plan, rate: float) -> Record:
 
 
 def _forward(plan: Plan, batch: int, rate: float) -> Record:
-    """A batch of images through the backbone, beside torch's on the device."""
+    """A batch of images through the backbone, beside torch's on the device.
+
+    Rates count the images of the batch, not the copies that fill up a group.
+    """
     side = plan.grid * plan.spec.patch
     ours = f"ours, {plan.dtype}"
     calls: Calls = {ours: our_forward(plan.model, side, dtype=plan.dtype, batch=batch)}
@@ -210,7 +213,10 @@ def _decompositions(plan: Plan, batch: int) -> tuple[Calls, tuple[str, ...]]:
 
 
 def _stages(plan: Plan) -> Record:
-    """The stages of one image apart, of both methods; some are the host's."""
+    """The stages of one image apart, of both methods; some are the host's.
+
+    Those of the device take as long as a whole group of images (`batches`).
+    """
     timings: dict[str, Timing] = {}
     facts: dict[str, Any] = {}
     for name in plan.configs:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 
 import jax
 
+from uhseg_jax import batches
 from uhseg_jax.cli import flags, startup, terminal
 from uhseg_jax.cli.evaluate_flags import parse
 from uhseg_jax.cli.evaluate_sources import experiment_of, source_of
@@ -77,7 +78,7 @@ def _run(argv: Sequence[str]) -> int:
             source,
             flags.output_of(values),
             scoring=scoring,
-            batch_size=jax.local_device_count(),
+            batch_size=batches.images_at_once() * jax.local_device_count(),
             overwrite=values.overwrite,
             on_image=on_image,
             on_note=bar.err,

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 
+from uhseg_jax import batches
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.overrides import UsageError, override
 from uhseg_jax.export import DEFAULT_FORMATS, EXPORTERS, formats_help
@@ -38,8 +39,9 @@ _FLAGS: list[flags.Flag] = [
      "Segment again what is done, and replace results of other settings and files of "
      "the same names that no run wrote."),
     ("integer", "batch_size", None,
-     "Images that are on the devices at once; results do not depend on it. 1 on a CPU "
-     "and 8 on accelerators by default, and at least one for every device.",
+     "Images that are on the devices at once; results do not depend on it. By default "
+     "1 for every CPU device and 8 for every accelerator, which takes so many through "
+     "a program together and fills smaller batches up.",
      {"lower_bound": 1}),
     ("list", "bands", None,
      "Numbers of the three bands of the image files that are red, green and blue, such "
@@ -138,8 +140,8 @@ def decoding_of(values: flags.Flags) -> Decoding:
 
 def batch_size_of(values: flags.Flags) -> int:
     """How many images are on the devices at once."""
-    default = 1 if jax.default_backend() == "cpu" else 8
-    return max(values.batch_size or default, jax.local_device_count())
+    devices = jax.local_device_count()
+    return max(values.batch_size or batches.images_at_once() * devices, devices)
 
 
 def config_of(values: flags.Flags) -> Any:

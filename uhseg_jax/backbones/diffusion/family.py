@@ -26,6 +26,7 @@ class DiffusionModels:
 
     naming = DIFFUSION_NAMING
     has_convolutions = True
+    is_batched = False
 
     def module(
         self, spec: DiffusionSpec, *, dtype: Any, attention: AttentionRule

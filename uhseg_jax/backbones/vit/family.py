@@ -40,6 +40,7 @@ class VisionTransformers:
 
     naming = VIT_NAMING
     has_convolutions = False
+    is_batched = True
 
     def module(self, spec: ViTSpec, *, dtype: Any, attention: AttentionRule) -> ViT:
         """The Flax module."""
