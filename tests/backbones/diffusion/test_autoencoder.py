@@ -169,5 +169,6 @@ def test_half_precision_stays_near_full_precision():
     full = encode(params, images)[0]
     assert half.dtype == jnp.float32
     error = float(jnp.linalg.norm(half - full) / jnp.linalg.norm(full))
-    # Eleven residual blocks, each with some roundings of 2^-9.
-    assert 2.0**-12 < error < 8 * np.sqrt(11) * 2.0**-9
+    # Eleven residual blocks, each with some roundings of 2^-9 on accelerators; on CPUs
+    # convolutions are not rounded, the attention's products are.
+    assert 2.0**-17 < error < 8 * np.sqrt(11) * 2.0**-9
