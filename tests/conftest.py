@@ -15,8 +15,13 @@ if not os.environ.get("UHSEG_TEST_OPTIMISED"):
         f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
     )
 
+import hypothesis
 import jax
 import pytest
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # A shell that starts the suite in the background has it ignore interrupts, and the
 # processes that tests interrupt would inherit that.
