@@ -79,10 +79,10 @@ def forget_programs_if_many() -> None:
     """Frees compiled programs before they take all memory maps of the process.
 
     Linux lets a process map 65,530 pieces of memory, and beyond the compiler crashes.
-    The programs of a first image take about a thousand. Those still
-    needed are compiled again, or loaded from the cache of the commands. Where too many
-    maps are of something else, programs are given some room all the same, or every call
-    would forget those of the call before. While one thread counts, others go on.
+    The programs of a first image take about a thousand. Those still needed are compiled
+    again, or loaded from the cache folder. Where too many maps are of something else,
+    programs are given some room all the same, or every call would forget those of the
+    call before. While one thread counts, others go on.
     """
     if not _counting.acquire(blocking=False):
         return

@@ -42,9 +42,9 @@ def default_dtype(*, has_convolutions: bool = False) -> Any:
     """The dtype that "auto" stands for here.
 
     bfloat16 on accelerators, and on CPUs with instructions for its products
-    (AVX512-BF16, AMX), where a forward of a ViT-S/14 on 37 x 37 patches took 0.65 times
-    the processor time of float32. float32 on other CPUs, and on all of them for models
-    whose time goes into convolutions, which bfloat16 makes slower there.
+    (AVX512-BF16, AMX; docs/performance.md times the first). float32 on other CPUs, and
+    on all of them for models whose time goes into convolutions, which bfloat16 does not
+    make faster there.
 
     Args:
       has_convolutions: whether convolutions take a good part of a forward.

@@ -37,7 +37,6 @@ __all__ = [
     "image_files",
     "open_formats",
     "read_result",
-    "render",
     "result_files",
 ]
 
@@ -60,28 +59,6 @@ class Rendered:
 
     name: str
     contents: Mapping[str, Any]
-
-
-def render(result: Result, formats: Iterable[str], options: ExportOptions) -> Rendered:
-    """What `Writer.put` writes of a result; in any thread.
-
-    Args:
-      result: of one image.
-      formats: names in `EXPORTERS`.
-      options: what the formats of the run have in common.
-
-    Raises:
-      ValueError: a format cannot hold the result; the message names the image.
-    """
-    wanted = set(formats)
-    return Rendered(
-        result.name,
-        {
-            name: exporter.render(result, options)
-            for name, exporter in EXPORTERS.items()
-            if name in wanted
-        },
-    )
 
 
 @contextlib.contextmanager
@@ -120,7 +97,7 @@ class Writer:
 
         Args:
           result: of one image.
-          keep: as for `missing`.
+          keep: as for `render`.
 
         Raises:
           ValueError: a format cannot hold the result; the message names the image, and
@@ -134,28 +111,19 @@ class Writer:
 
         Args:
           result: of one image.
-          keep: as for `missing`.
+          keep: whether a file of this image stays that is there, whole, and made of the
+            same with the same options.
 
         Raises:
           ValueError: a format cannot hold the result; the message names the image.
           OSError: a file that is there cannot be read.
         """
-        formats = self.missing(result, keep=keep)
-        return render(result, formats, self._options)
-
-    def missing(self, result: Result, *, keep: bool = False) -> tuple[str, ...]:
-        """The formats that a result is still to be rendered in.
-
-        Args:
-          result: of one image.
-          keep: whether a file of this image stays that is there, whole, and made of the
-            same with the same options.
-        """
-        return tuple(
-            name
+        contents = {
+            name: EXPORTERS[name].render(result, self._options)
             for name, writer in self._writers.items()
             if not (keep and writer.is_there(result))
-        )
+        }
+        return Rendered(result.name, contents)
 
     def put(self, rendered: Rendered) -> None:
         """Writes what was rendered of a result, with the options of this writer.
