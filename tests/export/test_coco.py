@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from trees import quadrants, random_tree, region_trees
 
-from uhseg_jax.export import ExportOptions, Folder, open_formats
 from uhseg_jax import run_lengths
+from uhseg_jax.export import ExportOptions, Folder, open_formats
 from uhseg_jax.export.coco import annotations_of, open_coco
 from uhseg_jax.export.polygons import polygons
 
