@@ -58,7 +58,7 @@ def test_regions_of_people_have_no_classes_to_match():
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"protocol": "greedy"}, "protocol must be 'best_region', 'hungarian' or"),
+        ({"protocol": "greedy"}, "protocol must be 'best_region', 'instances', "),
         ({"crop": 0}, "crop must be an integer of at least 1 or None"),
         ({"protocol": "hungarian", "num_regions": -1}, "num_regions must be"),
         ({"num_regions": 4}, "'best_region' takes no num_regions, .* 'hungarian' only"),
