@@ -61,12 +61,11 @@ class FlattenedSource(_View):
           depth: the deepest level that remains, 0 for the top.
         """
         self._classes = source.taxonomy.flat(depth=depth)
-        has_background = bool(np.any(source.taxonomy.cases == Case.BACKGROUND))
         rows = [
             (name, index, Case.FOREGROUND, 0)
             for index, name in enumerate(self._classes.names)
         ]
-        if has_background:  # the first class
+        if source.taxonomy.has_background:  # the first class
             rows[0] = (*rows[0][:2], Case.BACKGROUND, 0)
         rows.append(("ignored", len(rows), Case.IGNORE, 0))
         super().__init__(source, Taxonomy.from_rows(rows), mark=f"depth {depth}")
