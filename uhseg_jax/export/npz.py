@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from uhseg_jax.export.exporter import ExportOptions, Provenance, Result, for_each_image
+from uhseg_jax.export.exporter import (
+    ExportOptions,
+    ImageFile,
+    Provenance,
+    Result,
+    for_each_image,
+)
 from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import UInt8
@@ -88,7 +94,7 @@ def _is_good(path: Path, result: Result, options: ExportOptions) -> bool:
     return path.is_file()  # the result was read from there
 
 
-def _render(result: Result, options: ExportOptions) -> bytes:
+def _render(result: Result, options: ExportOptions) -> list[bytes]:
     del options
     more: dict[str, np.ndarray] = {}
     if result.categories is not None:
@@ -99,7 +105,7 @@ def _render(result: Result, options: ExportOptions) -> bytes:
     made_of = {}
     if result.provenance is not None:
         made_of = {x: np.array(getattr(result.provenance, x)) for x in _MADE_OF}
-    return tree_file.encode(
+    content = tree_file.encode(
         **made_of,
         labels=np.asarray(result.tree.labels, np.int32),
         parents=np.asarray(result.tree.parents, np.int32)[:count],
@@ -107,13 +113,12 @@ def _render(result: Result, options: ExportOptions) -> bytes:
         costs=np.asarray(result.tree.costs, np.float32)[:count],
         **{name: x[:count] for name, x in more.items()},
     )
+    return [content]
 
 
 NPZ = for_each_image(
     "npz",
     "the tree; without it nothing is skipped later",
-    ".npz",
+    [ImageFile(".npz", _is_good, _has_mark)],
     _render,
-    _is_good,
-    _has_mark,
 )

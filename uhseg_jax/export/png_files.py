@@ -18,6 +18,7 @@ from PIL import Image, PngImagePlugin
 from uhseg_jax.export.exporter import (
     Exporter,
     ExportOptions,
+    ImageFile,
     Result,
     for_each_image,
 )
@@ -73,13 +74,14 @@ def png_format(
         made_of = result.provenance
         return note(options) + (f" of {made_of.short()}" if made_of else "")
 
-    def render(result: Result, options: ExportOptions) -> bytes:
-        return _encoded(draw(result, options), note_on(result, options))
+    def render(result: Result, options: ExportOptions) -> list[bytes]:
+        return [_encoded(draw(result, options), note_on(result, options))]
 
     def is_good(path: Path, result: Result, options: ExportOptions) -> bool:
         return is_whole(path, note_on(result, options))
 
-    return for_each_image(name, summary, suffix, render, is_good, is_own)
+    file = ImageFile(suffix, is_good, is_own)
+    return for_each_image(name, summary, [file], render)
 
 
 def _encoded(image: Drawing, note: str | None) -> bytes:

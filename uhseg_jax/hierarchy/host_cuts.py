@@ -11,7 +11,7 @@ import numpy as np
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
 from uhseg_jax.types import Bool, Float, Int
 
-__all__ = ["ancestry", "entry_ranks", "is_leaf", "visible_nodes"]
+__all__ = ["ancestry", "entry_ranks", "is_leaf", "split_costs", "visible_nodes"]
 
 
 def is_leaf(parents: Int[np.ndarray, " n"], num_nodes: int) -> Bool[np.ndarray, " n"]:
@@ -40,9 +40,9 @@ def entry_ranks(
     for node, parent in enumerate(parents.tolist()):
         if parent != NO_PARENT:
             children[parent].append(node)
-    split_costs = _split_costs(parents, costs).tolist()
+    opening = split_costs(parents, costs).tolist()
     ranks[ROOT] = 0
-    waiting = [(split_costs[ROOT], ROOT)] if children[ROOT] else []
+    waiting = [(opening[ROOT], ROOT)] if children[ROOT] else []
     opened = 0
     while waiting:
         _, node = heapq.heappop(waiting)
@@ -50,7 +50,7 @@ def entry_ranks(
         ranks[children[node]] = opened
         for child in children[node]:
             if children[child]:
-                heapq.heappush(waiting, (split_costs[child], child))
+                heapq.heappush(waiting, (opening[child], child))
     return ranks
 
 
@@ -65,7 +65,7 @@ def visible_nodes(
     """As `cuts.visible_nodes`."""
     has_children = _num_children(parents) > 0
     if kind == "cost":
-        divides = _split_costs(parents, costs) < np.float32(bound)
+        divides = split_costs(parents, costs) < np.float32(bound)
     elif kind == "depth":
         divides = depths < bound
     else:
@@ -93,7 +93,7 @@ def _num_children(parents: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     return np.bincount(parents[parents != NO_PARENT], minlength=parents.size)
 
 
-def _split_costs(
+def split_costs(
     parents: Int[np.ndarray, " n"], costs: Float[np.ndarray, " n"]
 ) -> Float[np.ndarray, " n"]:
     """As `cuts.split_costs`, float32, and summed in the same order."""
