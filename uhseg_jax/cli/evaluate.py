@@ -80,6 +80,7 @@ def _run(argv: Sequence[str]) -> int:
             scoring=scoring,
             batch_size=batches.images_at_once() * jax.local_device_count(),
             overwrite=values.overwrite,
+            drawings=values.drawings,
             on_image=on_image,
             on_note=bar.err,
         )
