@@ -17,6 +17,7 @@ from uhseg_jax.datasets.source import DatasetError, Example, Source
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import states
+from uhseg_jax.metrics.curves import Curve
 from uhseg_jax.metrics.matching import ImageMatchingState, match_image
 from uhseg_jax.protocols.protocol import ALL_LEAVES, Protocol
 from uhseg_jax.protocols.resolutions import (
@@ -110,6 +111,11 @@ class MatchedScorer:
             **{name: found["full"][name] for name in ("images", "skipped")},
             "mean_leaves": float(states.ratio(full.segments, full.matching.images)),
         }
+
+    def curves(self, state: dict[str, MatchedScores]) -> dict[str, Curve]:
+        """None."""
+        del state
+        return {}
 
     def _segments(self, tree: RegionTree) -> Int[np.ndarray, "h w"]:
         if self._num_regions is None:
