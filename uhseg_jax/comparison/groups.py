@@ -127,10 +127,7 @@ def _require_same(first: Evaluated, other: Evaluated) -> None:
 
 
 def _of_scoring(first: Evaluated, other: Evaluated) -> str:
-    scorings = [x.settings.get("scoring") for x in (first, other)]
-    theirs, ours = (
-        {k: v for k, v in (x if isinstance(x, dict) else {}).items()} for x in scorings
-    )
+    theirs, ours = (dict(x.settings.get("scoring") or {}) for x in (first, other))
     said = [
         f"its {name} is {json.dumps(ours.get(name))} and that of the other "
         f"{json.dumps(theirs.get(name))}"

@@ -4,12 +4,14 @@ The same panels are drawn together as PNG and one by one as SVG. The SVG has no
 background, and its ink is that of the page around it.
 """
 
+import contextlib
 import dataclasses
 import io
 import math
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,6 +43,10 @@ _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _COLUMNS = 3
 _SIZE = (4.4, 3.5)  # inches of a panel
 _INK = "#222226"  # in SVG that of the page
+_INKED = (
+    *("text.color", "axes.edgecolor", "axes.labelcolor"),
+    *("xtick.color", "ytick.color"),
+)
 _F_LINES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _AROUND = 0.15  # opacity of bands
 
@@ -54,12 +60,14 @@ class Panel:
       draw: draws it on axes.
       size: width and height in inches.
       labels: of the evaluations in it.
+      key: tells it from the others of a page.
     """
 
     title: str
     draw: Callable[["Axes"], None]
     size: tuple[float, float] = _SIZE
     labels: tuple[str, ...] = ()
+    key: str = ""
 
 
 def color_of(label: str, labels: Sequence[str]) -> str:
@@ -98,7 +106,12 @@ def _budget_panel(group: Group, name: str, labels: Sequence[str]) -> Panel:
         axes.set_xlabel(f"{unit} at most")
 
     members = tuple(x.label for x in group.members if name in x.budgets())
-    return Panel(f"{title_of(name)} by number of {unit}", draw, labels=members)
+    return Panel(
+        f"{title_of(name)} by number of {unit}",
+        draw,
+        labels=members,
+        key=f"{group.title} {name}",
+    )
 
 
 def _budget_line(
@@ -150,7 +163,10 @@ def _recall_panel(group: Group, name: str, labels: Sequence[str]) -> Panel:
 
     title = f"{axis_names.y_name} and {axis_names.x_name}: {title_of(name)}"
     return Panel(
-        title[0].upper() + title[1:], draw, labels=tuple(x.label for x in members)
+        title[0].upper() + title[1:],
+        draw,
+        labels=tuple(x.label for x in members),
+        key=f"{group.title} {name}",
     )
 
 
@@ -164,9 +180,7 @@ def _lines_of_equal_f(axes: "Axes") -> None:
         )  # fmt: skip
 
 
-def difference_panel(
-    group: Group, rows: Sequence[Row], labels: Sequence[str]
-) -> Panel:
+def difference_panel(group: Group, rows: Sequence[Row], labels: Sequence[str]) -> Panel:
     """By how much scores are above those of the first, with their intervals.
 
     Args:
@@ -202,16 +216,17 @@ def difference_panel(
         draw,
         (7.2, height),
         labels=tuple(x.label for x in group.others),
+        key=f"{group.title} differences",
     )
 
 
 def _short(label: str) -> str:
-    """A label that fits under axes; mathematics of matplotlib is none here."""
-    text = plain(label).replace("$", r"\$")
+    """A label that fits under axes."""
+    text = plain(label)
     return text if len(text) <= 40 else f"...{text[-37:]}"
 
 
-def _style(label: str, labels: Sequence[str]) -> dict[str, str | float]:
+def _style(label: str, labels: Sequence[str]) -> dict[str, Any]:
     color, mark = color_of(label, labels), _MARKS[labels.index(label) % len(_MARKS)]
     return {"color": color, "marker": mark, "markersize": 4.0, "linewidth": 1.6}
 
@@ -239,9 +254,8 @@ def png(panels: Sequence[tuple[str, Panel]], labels: Sequence[str]) -> bytes:
             one.set_axis_off()
         shown = [x for x in labels if any(x in panel.labels for _, panel in panels)]
         figure.legend(
-            handles=[
-                Line2D([], [], label=_short(x), **_style(x, labels)) for x in shown
-            ],
+            [Line2D([], [], **_style(x, labels)) for x in shown],
+            [_short(x) for x in shown],
             loc="outside lower center",
             ncols=min(len(shown), 4),
             frameon=False,
@@ -253,7 +267,7 @@ def png(panels: Sequence[tuple[str, Panel]], labels: Sequence[str]) -> bytes:
 
 def svg(panel: Panel) -> str:
     """A panel as an SVG element, without a heading, in the ink of what is around it."""
-    with _settings(salt=panel.title):
+    with _settings(salt=panel.key):
         figure = _figure(panel.size)
         panel.draw(figure.subplots())
         file = io.StringIO()
@@ -265,8 +279,12 @@ def svg(panel: Panel) -> str:
         )
     text = file.getvalue()
     text = text[text.index("<svg") :].replace(_INK, "currentColor")
-    # The page gives it a name and a size.
-    return re.sub(r'\s(width|height|version)="[^"]*"', "", text, count=3)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    # Names would be those of other figures of the page as well.
+    used = set(re.findall(r"#([\w-]+)", text))
+    text = re.sub(r' id="([^"]*)"', lambda x: x[0] if x[1] in used else "", text)
+    opening, rest = text.split(">", 1)
+    return re.sub(r'\s(width|height|version)="[^"]*"', "", opening) + ">" + rest
 
 
 def _figure(size: tuple[float, float]) -> "Figure":
@@ -275,20 +293,23 @@ def _figure(size: tuple[float, float]) -> "Figure":
     return Figure(figsize=size, layout="constrained")
 
 
-def _settings(salt: str = "") -> "Iterator[None]":
+@contextlib.contextmanager
+def _settings(salt: str = "") -> Iterator[None]:
+    """Our own settings of matplotlib, whatever those of the process are."""
     import matplotlib
 
-    ink = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
-    return matplotlib.rc_context(
-        {
-            **dict.fromkeys(ink, _INK),
-            "axes.grid": True,
-            "axes.spines.right": False,
-            "axes.spines.top": False,
-            "font.size": 9,
-            "grid.alpha": 0.25,
-            "grid.color": _INK,
-            "svg.fonttype": "none",
-            "svg.hashsalt": salt,
-        }
-    )
+    values: dict[Any, Any] = {
+        **dict.fromkeys(_INKED, _INK),
+        "axes.grid": True,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "font.size": 9,
+        "grid.alpha": 0.25,
+        "grid.color": _INK,
+        "svg.fonttype": "none",
+        "svg.hashsalt": salt,
+        "text.parse_math": False,
+    }
+    with matplotlib.rc_context(values), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its fonts lack letters of some names
+        yield

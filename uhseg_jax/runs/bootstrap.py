@@ -49,7 +49,9 @@ class Resampled:
         return ours == theirs and counts[0] == counts[1]
 
 
-def weights(num_images: int, count: int = NUM_RESAMPLES) -> Iterator[Int[np.ndarray, " n"]]:
+def weights(
+    num_images: int, count: int = NUM_RESAMPLES
+) -> Iterator[Int[np.ndarray, " n"]]:
     """How often each image is drawn, one resample after the other.
 
     Args:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from uhseg_jax.datasets.source import Example, Source
+from uhseg_jax.export.png_files import is_whole
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.methods.method import Fitted
 from uhseg_jax.protocols import Scorer
@@ -25,7 +26,6 @@ from uhseg_jax.protocols.sheets import (
     mark_of,
     sheet_name,
 )
-from uhseg_jax.export.png_files import is_whole
 from uhseg_jax.runs import score_files
 from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.journal import Entry
