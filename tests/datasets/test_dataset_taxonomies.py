@@ -17,6 +17,7 @@ PUBLISHED = {
     "cityscapes": (19, 7, 26),
     "cityscapes27": (27, 7, 34),
     "coco": (81, 13, 93),
+    "coco_object": (81, 81, 81),
     "coco_stuff": (171, 27, 198),
     "coco_stuff27": (171, 27, 198),
     "coco_stuff182": (182, 27, 209),
@@ -27,11 +28,14 @@ PUBLISHED = {
     "mapillary2": (120, 8, 145),  # and four ignored
     "part_image_net": (41, 12, 52),
     "part_image_net158": (599, 12, 768),
+    "pascal_context": (60, 60, 60),
+    "pascal_context59": (59, 59, 59),
     "pascal_part": (198, 21, 214),
     "pascal_part_objects": (214, 21, 214),
     "potsdam": (6, 6, 6),
     "vaihingen": (6, 6, 6),
     "voc2012": (21, 21, 21),
+    "voc2012_objects": (21, 21, 21),
 }
 
 
@@ -110,6 +114,24 @@ def test_cityscapes_and_ade20k_number_classes_as_their_ids():
     assert flat.encode(np.arange(34)).tolist() == [-1] * 7 + list(range(27))
     flat = builder(DATASETS["ade20k"]).read_taxonomy().flat()
     assert flat.encode(np.arange(151)).tolist() == list(range(-1, 150))
+
+
+def test_all_but_the_objects_is_background_in_their_order():
+    voc = builder(DATASETS["voc2012_objects"]).read_taxonomy(view="objects.txt").flat()
+    assert voc.encode(np.array([0, 255, 1, 20])).tolist() == [0, 0, 1, 20]
+    context = builder(DATASETS["pascal_context"])
+    flat = context.read_taxonomy().flat()
+    assert flat.encode(np.arange(60)).tolist() == list(range(60))
+    assert flat.names[1:] == tuple(sorted(flat.names[1:]))
+    others = context.read_taxonomy(view="classes59.txt").flat()
+    assert others.names == flat.names[1:]
+    assert others.encode(np.arange(60)).tolist() == list(range(-1, 59))
+    coco = builder(DATASETS["coco_object"])
+    flat = coco.read_taxonomy(view="objects.txt").flat()
+    found = flat.encode(np.array([*range(182), 255]))
+    objects = np.flatnonzero(coco.read_taxonomy().flat().lookup[:91] >= 0)
+    np.testing.assert_array_equal(found[objects], np.arange(1, 81))
+    assert np.count_nonzero(found) == 80
 
 
 @pytest.mark.shared

@@ -164,3 +164,22 @@ def test_boundaries_are_matched_once_for_every_cut(monkeypatch):
     cuts = [found.tree.cut(num_regions=k) for k in scales.NUM_REGIONS]
     cuts += [found.tree.cut(cost=c) for c in scales.COSTS]
     assert len(matched) <= len({np.asarray(x).tobytes() for x in cuts})
+
+
+def test_curves_of_boundaries_are_those_of_the_scales():
+    people = random_tree(7, num_splits=3).labels[None]
+    example = dataclasses.replace(Objects()[0], annotations=people)
+    scorer = AnnotatorScorer()
+    state, _ = scorer.score(result(0), example)
+    curves = scorer.curves(state)
+    assert list(curves) == ["full/boundaries", "full/boundaries_by_cost"]
+    curve = curves["full/boundaries"]
+    recall, precision = state.boundaries.curve()
+    assert (curve.x, curve.y) == (tuple(recall), tuple(precision))
+    assert (curve.x_name, curve.y_name) == ("recall", "precision")
+    assert {type(x) for x in curve.x} == {float}
+    scorer = Scoring(boundaries=True).scorer(Objects())
+    state, _ = scorer.score(result(0), Objects()[0])
+    assert list(scorer.curves(state)) == ["full/boundaries"]
+    scorer = Scoring().scorer(Objects())
+    assert scorer.curves(scorer.empty()) == {}

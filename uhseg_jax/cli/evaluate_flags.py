@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.protocols import PROTOCOLS, Scoring
+from uhseg_jax.protocols.matched import BACKGROUNDS
 
 __all__ = ["parse"]
 
 _OVERRIDE = re.compile(r"^--?config\.", re.DOTALL)
 # What configs say for themselves; boundaries may be added.
-_SCORING = ("protocol", "crop", "num_regions", "num_seeds")
+_SCORING = ("protocol", "crop", "num_regions", "background", "num_seeds")
 _FOR_FOLDERS = ("images", "masks", "taxonomy", "model", "method", "preset", *_SCORING)
 _FOR_CONFIGS = ("data_dir", "manual_dir")
 _AS_OVERRIDE = {x: x for x in ("model", "method", "preset", *_SCORING)}
@@ -46,6 +47,10 @@ _FLAGS: list[flags.Flag] = [
     ("integer", "num_regions", None,
      "With --protocol=hungarian: cut trees to at most so many segments; their leaves "
      "by default.", {"lower_bound": 1}),
+    ("enum", "background", Scoring.background,
+     "With --protocol=hungarian: class matches the background as every class; rest "
+     "gives it all segments that no object gets, as DiffCut is scored on images that "
+     "are mostly background.", {"enum_values": list(BACKGROUNDS)}),
     ("integer", "num_seeds", None,
      "Average over runs with so many consecutive seeds of the method.",
      {"lower_bound": 1}),

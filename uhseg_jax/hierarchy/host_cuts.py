@@ -16,6 +16,7 @@ __all__ = [
     "entry_ranks",
     "is_leaf",
     "opening_bounds",
+    "split_costs",
     "visible_nodes",
 ]
 
@@ -46,9 +47,9 @@ def entry_ranks(
     for node, parent in enumerate(parents.tolist()):
         if parent != NO_PARENT:
             children[parent].append(node)
-    split_costs = _split_costs(parents, costs).tolist()
+    opening = split_costs(parents, costs).tolist()
     ranks[ROOT] = 0
-    waiting = [(split_costs[ROOT], ROOT)] if children[ROOT] else []
+    waiting = [(opening[ROOT], ROOT)] if children[ROOT] else []
     opened = 0
     while waiting:
         _, node = heapq.heappop(waiting)
@@ -56,7 +57,7 @@ def entry_ranks(
         ranks[children[node]] = opened
         for child in children[node]:
             if children[child]:
-                heapq.heappush(waiting, (split_costs[child], child))
+                heapq.heappush(waiting, (opening[child], child))
     return ranks
 
 
@@ -88,7 +89,7 @@ def opening_bounds(
 ) -> np.ndarray:
     """As `cuts.opening_bounds`."""
     if kind == "cost":
-        bounds = _split_costs(parents, costs)
+        bounds = split_costs(parents, costs)
         for node, parent in enumerate(parents.tolist()):
             if parent != NO_PARENT:
                 bounds[node] = np.maximum(bounds[node], bounds[parent])
@@ -113,7 +114,7 @@ def _num_children(parents: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     return np.bincount(parents[parents != NO_PARENT], minlength=parents.size)
 
 
-def _split_costs(
+def split_costs(
     parents: Int[np.ndarray, " n"], costs: Float[np.ndarray, " n"]
 ) -> Float[np.ndarray, " n"]:
     """As `cuts.split_costs`, float32, and summed in the same order."""

@@ -14,6 +14,7 @@ import numpy as np
 from uhseg_jax.metrics import states
 from uhseg_jax.metrics.boundary_matching import boundary_map, match_boundaries
 from uhseg_jax.metrics.contingency import require_same_size
+from uhseg_jax.metrics.curves import Curve
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Bool, Float, Int, Integer
 
@@ -162,6 +163,11 @@ class BoundaryState(states.Additive):
             _share(self.matched_human, self.human),
             _share(self.matched_machine, self.machine),
         )
+
+    def recall_and_precision(self) -> Curve:
+        """The same as a curve, from coarse to fine."""
+        recall, precision = (tuple(map(float, x)) for x in self.curve())
+        return Curve(recall, precision, "recall", "precision")
 
     def f_measures(self) -> Float[np.ndarray, " t"]:
         """F of the whole set at every scale, in [0, 1]."""

@@ -11,6 +11,7 @@ from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.metrics import boundary, regions, states
 from uhseg_jax.metrics.boundary import BoundaryState
+from uhseg_jax.metrics.curves import Curve
 from uhseg_jax.metrics.regions import RegionState
 from uhseg_jax.metrics.scales import COSTS, NUM_REGIONS, by_number, cut_stack
 from uhseg_jax.pytrees import pytree_dataclass
@@ -123,4 +124,11 @@ class AnnotatorScorer:
             "skipped": 0,
             "mean_nodes": float(states.ratio(state.nodes, images)),
             "mean_leaves": float(states.ratio(state.leaves, images)),
+        }
+
+    def curves(self, state: AnnotatorScores) -> dict[str, Curve]:
+        """Recall and precision of boundaries over the scales of both kinds."""
+        return {
+            "full/boundaries": state.boundaries.recall_and_precision(),
+            "full/boundaries_by_cost": state.boundaries_by_cost.recall_and_precision(),
         }

@@ -11,6 +11,7 @@ from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import average_recall, boundary
 from uhseg_jax.metrics.average_recall import AverageRecallState
 from uhseg_jax.metrics.boundary import BoundaryState
+from uhseg_jax.metrics.curves import Curve
 from uhseg_jax.metrics.instances import InstanceState, nfcovering
 from uhseg_jax.metrics.overlap import OverlapState
 from uhseg_jax.metrics.overlap import score_image as score_flat
@@ -125,6 +126,13 @@ class ClassScorer:
             if name not in _COUNTS
         }
         return flat | {name: computed["full"][name] for name in _COUNTS}
+
+    def curves(self, state: dict[str, Scores]) -> dict[str, Curve]:
+        """Recall and precision of boundaries over the scales, where they are scored."""
+        boundaries = state["full"].boundaries
+        if boundaries is None:
+            return {}
+        return {"full/boundaries": boundaries.recall_and_precision()}
 
     def _nothing(self, resolution: str) -> Scores:
         hierarchy = self._hierarchy

@@ -16,6 +16,7 @@ import numpy as np
 from uhseg_jax.datasets.source import Example, Source
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.metrics import states
+from uhseg_jax.metrics.curves import Curve
 from uhseg_jax.metrics.matching import DatasetMatchingState
 from uhseg_jax.protocols.protocol import ALL_LEAVES, Protocol
 from uhseg_jax.protocols.resolutions import encode_labels
@@ -149,6 +150,11 @@ class CollectionScorer:
             "mean_regions": float(states.ratio(state.regions, seen)),
             "categories": int((state.shown[1:] > 0).sum()),
         }
+
+    def curves(self, state: CollectionScores) -> dict[str, Curve]:
+        """None."""
+        del state
+        return {}
 
 
 COLLECTION = Protocol(

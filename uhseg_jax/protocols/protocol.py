@@ -7,6 +7,7 @@ from typing import Any
 
 from uhseg_jax.datasets.source import Example
 from uhseg_jax.hierarchy.segmentation import Segmentation
+from uhseg_jax.metrics.curves import Curve
 
 __all__ = ["ALL_LEAVES", "Protocol", "Scorer"]
 
@@ -47,6 +48,10 @@ class Scorer(typing.Protocol):
 
     def compute(self, state: Any) -> dict[str, float]:
         """The keys of ``metrics.json``, in fractions of 1 unless said otherwise."""
+        ...
+
+    def curves(self, state: Any) -> dict[str, Curve]:
+        """The curves of a set, by names as those of the scores; there may be none."""
         ...
 
 

@@ -93,7 +93,7 @@ def all_succeed(action: Callable[[], object], *, name: str) -> None:
     if failure is not None:
         raise failure
     if np.any(failed):
-        first = int(np.flatnonzero(failed)[0])
+        first = int(np.flatnonzero(np.concatenate(failed))[0])
         raise HostsError(f"{name}: process {first} failed; see its message.")
 
 
@@ -119,21 +119,30 @@ def first_then_others(action: Callable[[], object], *, name: str) -> None:
         all_succeed(action if is_mine else lambda: None, name=name)
 
 
-def gather(words: Int[np.ndarray, " w"]) -> Int[np.ndarray, "processes w"]:
+def gather(words: Int[np.ndarray, " w"]) -> list[Int[np.ndarray, " _"]]:
     """The int32 vectors of all processes, in the order of their numbers.
 
-    Waits until all are there, be it for days: shares of images are unequal.
+    They may be of any lengths. Waits until all are there, be it for days: shares of
+    images are unequal.
 
     Raises:
       HostsError: another process ended.
     """
     if count() == 1:
-        return words[None]
+        return [words]
     try:
         _wait_for_all()
-        return np.asarray(multihost_utils.process_allgather(words))
+        # Those that travel together are of one length.
+        lengths = _all_of(np.asarray([words.size], np.int32))[:, 0]
+        padded = np.pad(words, (0, int(lengths.max()) - words.size))
+        gathered = _all_of(padded)
     except RuntimeError as error:
         raise HostsError(f"another process cannot be reached ({error}).") from error
+    return [x[:length] for x, length in zip(gathered, lengths, strict=True)]
+
+
+def _all_of(words: Int[np.ndarray, " w"]) -> Int[np.ndarray, "processes w"]:
+    return np.asarray(multihost_utils.process_allgather(words))
 
 
 def _wait_for_all() -> None:
