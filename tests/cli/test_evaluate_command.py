@@ -51,7 +51,7 @@ def test_the_command_scores_a_folder(tmp_path, capsys):
         (["--config=x.py", "--preset=paper"], 2, "--preset; say --config.preset="),
         (["--config=x.py", "--crop=9"], 2, "--crop; say --config.crop=VALUE"),
         (["--images=a", "--masks=b", "--crop=0"], 2, "crop=0"),
-        (["--images=a", "--masks=b", "--protocol=greedy"], 2, "best_region|hungarian"),
+        (["--images=a", "--masks=b", "--protocol=greedy"], 2, "best_region|instances"),
         (["--images=a", "--masks=b", "--num_regions=3"], 2, "'hungarian'"),
         (["--images=a", "--masks=b", "--background=rest"], 2, "'hungarian'"),
         (["--config=x.py", "--images=a", "--masks=b"], 2, "with --images, --masks"),
