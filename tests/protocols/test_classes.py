@@ -155,11 +155,11 @@ def test_scales_are_numbers_of_regions_and_costs():
 def test_boundaries_are_matched_once_for_every_cut(monkeypatch):
     people = random_tree(7, num_splits=3).labels[None]
     example = dataclasses.replace(Objects()[0], annotations=people)
-    matched, match = [], boundary.match_boundaries
+    matched, count = [], boundary.count_matches
     monkeypatch.setattr(
         boundary,
-        "match_boundaries",
-        lambda *args: matched.append(args) or match(*args),
+        "count_matches",
+        lambda maps, *args: matched.extend(maps) or count(maps, *args),
     )
     found = result(0)
     AnnotatorScorer().score(found, example)
