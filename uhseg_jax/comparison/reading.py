@@ -5,7 +5,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,17 +111,12 @@ def read_evaluation(folder: Path) -> Evaluated:
             f"{' and no '.join(missing or ['run.json'])}; the command that made them "
             "adds what is missing. Of several seeds, name the folder of one."
         )
-    path = folder
-    try:
-        path, scores = paths[0], _scores(paths[0])
-        path, (images, rows) = paths[1], _table(paths[1])
-        path, resampled = paths[2], bootstrap.read(paths[2])
-        path, (ranked_by, curves) = paths[3], _curves(paths[3])
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        raise RunError(
-            f"{path}: expected what uhseg-evaluate writes, but the file is another "
-            f"({error!r}); the command that made it writes it again."
-        ) from error
+    scores, (images, rows), resampled, (ranked_by, curves) = (
+        _read(path, read)
+        for path, read in zip(
+            paths, (_scores, _table, bootstrap.read, _curves), strict=True
+        )
+    )
     expected = record.settings.get("examples", len(images))
     for path, count in ((paths[1], len(images)), (paths[2], resampled.images)):
         if count != expected:
@@ -141,6 +136,16 @@ def read_evaluation(folder: Path) -> Evaluated:
         curves=curves,
         sheets=dict(score_files.sheets_in(folder)),
     )
+
+
+def _read(path: Path, read: Callable[[Path], Any]) -> Any:
+    try:
+        return read(path)
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        raise RunError(
+            f"{path}: expected what uhseg-evaluate writes, but the file is another "
+            f"({error!r}); the command that made it writes it again."
+        ) from error
 
 
 def _scores(path: Path) -> dict[str, float]:
