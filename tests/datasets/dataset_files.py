@@ -118,6 +118,19 @@ def voc2012(root: Path) -> Truth:
     return {name: truth[name] for name in ("2007_000002", "2007_000001")}
 
 
+def pascal_context(root: Path) -> Truth:
+    folder = root / "VOCdevkit" / "VOC2010"
+    truth = {"2008_000002": some_ids([0, 59, 1]), "2008_000003": some_ids([36])}
+    for name, ids in truth.items():
+        image(folder / "JPEGImages" / f"{name}.jpg")
+        mask(folder / "SegmentationClassContext" / f"{name}.png", ids)
+    image(folder / "JPEGImages" / "2007_000027.jpg")  # without a map
+    lists = folder / "ImageSets" / "SegmentationContext"
+    lists.mkdir(parents=True)
+    (lists / "val.txt").write_text("2008_000002\n2008_000003\n")
+    return truth
+
+
 def bsds500(root: Path) -> Truth:
     folder = root / "BSR" / "BSDS500" / "data"
     maps = [some_ids([1, 2, 300], np.uint16), some_ids([1, 1, 2, 2], np.uint16)]
@@ -218,6 +231,7 @@ WRITERS: dict[str, Callable[[Path], Truth]] = {
                 coco,
                 kitti_step,
                 part_image_net158,
+                pascal_context,
                 pascal_part,
                 voc2012,
             ),

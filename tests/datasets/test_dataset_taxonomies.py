@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from uhseg_jax.datasets import DATASETS
+from uhseg_jax.datasets.registry import Entry
 from uhseg_jax.taxonomy import Taxonomy
 
 # Classes (with the background), classes at the top level, nodes of the hierarchy.
@@ -17,6 +18,7 @@ PUBLISHED = {
     "cityscapes": (19, 7, 26),
     "cityscapes27": (27, 7, 34),
     "coco": (81, 13, 93),
+    "coco_object": (81, 81, 81),
     "coco_stuff": (171, 27, 198),
     "coco_stuff27": (171, 27, 198),
     "coco_stuff182": (182, 27, 209),
@@ -27,12 +29,17 @@ PUBLISHED = {
     "mapillary2": (120, 8, 145),  # and four ignored
     "part_image_net": (41, 12, 52),
     "part_image_net158": (599, 12, 768),
+    "pascal_context": (60, 60, 60),
+    "pascal_context59": (59, 59, 59),
     "pascal_part": (198, 21, 214),
     "pascal_part_objects": (214, 21, 214),
     "potsdam": (6, 6, 6),
     "vaihingen": (6, 6, 6),
     "voc2012": (21, 21, 21),
+    "voc2012_objects": (21, 21, 21),
 }
+
+PREPARED = sorted(x.name for x in DATASETS.values() if isinstance(x, Entry))
 
 
 def builder(entry):
@@ -49,7 +56,7 @@ def data(shared):
     return shared / "data"
 
 
-@pytest.mark.parametrize("name", [name for name in DATASETS if name != "bsds500"])
+@pytest.mark.parametrize("name", [name for name in PREPARED if name != "bsds500"])
 def test_as_many_classes_as_published(name):
     entry = DATASETS[name]
     taxonomy = builder(entry).read_taxonomy(view=entry.view)
@@ -58,7 +65,7 @@ def test_as_many_classes_as_published(name):
     assert found == PUBLISHED[name]
 
 
-@pytest.mark.parametrize("name", sorted(DATASETS))
+@pytest.mark.parametrize("name", PREPARED)
 def test_every_view_knows_all_ids_of_its_builder(name):
     entry = DATASETS[name]
     cls = builder(entry)
@@ -110,6 +117,24 @@ def test_cityscapes_and_ade20k_number_classes_as_their_ids():
     assert flat.encode(np.arange(34)).tolist() == [-1] * 7 + list(range(27))
     flat = builder(DATASETS["ade20k"]).read_taxonomy().flat()
     assert flat.encode(np.arange(151)).tolist() == list(range(-1, 150))
+
+
+def test_all_but_the_objects_is_background_in_their_order():
+    voc = builder(DATASETS["voc2012_objects"]).read_taxonomy(view="objects.txt").flat()
+    assert voc.encode(np.array([0, 255, 1, 20])).tolist() == [0, 0, 1, 20]
+    context = builder(DATASETS["pascal_context"])
+    flat = context.read_taxonomy().flat()
+    assert flat.encode(np.arange(60)).tolist() == list(range(60))
+    assert flat.names[1:] == tuple(sorted(flat.names[1:]))
+    others = context.read_taxonomy(view="classes59.txt").flat()
+    assert others.names == flat.names[1:]
+    assert others.encode(np.arange(60)).tolist() == list(range(-1, 59))
+    coco = builder(DATASETS["coco_object"])
+    flat = coco.read_taxonomy(view="objects.txt").flat()
+    found = flat.encode(np.array([*range(182), 255]))
+    objects = np.flatnonzero(coco.read_taxonomy().flat().lookup[:91] >= 0)
+    np.testing.assert_array_equal(found[objects], np.arange(1, 81))
+    assert np.count_nonzero(found) == 80
 
 
 @pytest.mark.shared

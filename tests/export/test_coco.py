@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from trees import quadrants, random_tree, region_trees
 
+from uhseg_jax import run_lengths
 from uhseg_jax.export import ExportOptions, Folder, open_formats
-from uhseg_jax.export import coco as coco_module
 from uhseg_jax.export.coco import annotations_of, open_coco
 from uhseg_jax.export.polygons import polygons
 
@@ -42,7 +42,7 @@ def _open(path):
 def test_pycocotools_gives_every_mask_back(tmp_path_factory, tree, at_once):
     path = tmp_path_factory.getbasetemp() / "coco.json"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(coco_module, "_PIXELS_AT_ONCE", at_once)
+        patch.setattr(run_lengths, "_PIXELS_AT_ONCE", at_once)
         document = _write(path, tree)
     api = _open(path)
     masks = tree.masks()

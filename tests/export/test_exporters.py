@@ -16,6 +16,7 @@ from uhseg_jax.export.png_files import is_own, note_of, save_png
 
 TREES, CATEGORIES = ExportOptions(levels=(2, 3)), ExportOptions(num_categories=3)
 EVERYTHING = tuple(EXPORTERS)
+UCM = ("png", "npz", "mat")  # endings of the files of a contour map
 MADE_OF = Provenance(settings="0" * 64, source="1" * 64)
 
 
@@ -55,9 +56,9 @@ def test_trees_of_jax_arrays_are_written_alike(tmp_path, name):
     tree = random_tree(4, padding=2)
     for folder, one in (("host", tree), ("device", on_device(tree))):
         write(tmp_path / folder, result(tree=one), formats=[name])
-    (file,) = EXPORTERS[name].files(["sub/a"])
-    host, device = ((tmp_path / x / file).read_bytes() for x in ("host", "device"))
-    assert host == device
+    for file in EXPORTERS[name].files(["sub/a"]):
+        host, device = ((tmp_path / x / file).read_bytes() for x in ("host", "device"))
+        assert host == device
 
 
 @pytest.mark.parametrize("options", [TREES, CATEGORIES], ids=["trees", "categories"])
@@ -109,7 +110,7 @@ def test_files_of_the_same_options_and_the_same_source_stay(tmp_path):
 
     first = dataclasses.replace(result(), provenance=MADE_OF)
     write(tmp_path, first)
-    maps = {"a.labels.png", "a.colors.png"}
+    maps = {"a.labels.png", "a.colors.png", *(f"a.ucm.{x}" for x in UCM)}
     assert kept(first) == {"a.npz", "a.png", *maps}
     assert kept(first, ExportOptions(levels=(5,))) == {"a.npz", *maps}
     note = f"levels 5 of {MADE_OF.short()}"
@@ -121,12 +122,22 @@ def test_files_of_the_same_options_and_the_same_source_stay(tmp_path):
         content = path.read_bytes()
         for bad in (content[:-20] + b"?" + content[-19:], content[:-30]):
             path.write_bytes(bad)
-            assert is_own(path)
+            assert any(x.is_own(path) for x in EXPORTERS.values())
             kept(dataclasses.replace(first, provenance=other))
             assert path.read_bytes() == content
     backdate(tmp_path)
     write(tmp_path, first)
     assert all(x.stat().st_mtime_ns > 10 for x in tmp_path.rglob("*.*"))
+
+
+def test_drawings_are_what_a_run_drew_of_one_image_and_not_its_tree(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.ucm.mat").write_text("a user's")
+    assert list(export.drawings(tmp_path, "sub/a")) == []
+    write(tmp_path, result(), result(name="sub/b"))
+    found = {x.name for x in export.drawings(tmp_path, "sub/a")}
+    maps = {"a.labels.png", "a.colors.png"}
+    assert found == {"a.png", *maps, *(f"a.ucm.{x}" for x in UCM)}
 
 
 @pytest.mark.parametrize("options", [TREES, CATEGORIES], ids=["trees", "categories"])
@@ -164,11 +175,18 @@ def test_a_result_is_read_back_from_its_npz(tmp_path, options):
         assert again is None or (again.tree.labels == wanted.tree.labels).all()
 
 
-@pytest.mark.parametrize("name", [x for x in EXPORTERS if EXPORTERS[x].per_image])
-def test_a_format_knows_its_own_files_and_no_others(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        (name, str(file))
+        for name, exporter in EXPORTERS.items()
+        if exporter.per_image
+        for file in exporter.files(["sub/a"])
+    ],
+)
+def test_a_format_knows_its_own_files_and_no_others(tmp_path, name, file):
     exporter = EXPORTERS[name]
     write(tmp_path, dataclasses.replace(result(), provenance=MADE_OF), formats=[name])
-    (file,) = exporter.files(["sub/a"])
     path = tmp_path / file
     assert exporter.is_own(path)
     content = path.read_bytes()
@@ -191,9 +209,10 @@ def test_a_format_knows_its_own_files_and_no_others(tmp_path, name):
 
 
 def test_overlays_and_label_maps_are_known_again_and_images_are_not(tmp_path):
-    write(tmp_path, result(), formats=["png", "labels", "colors"])
+    write(tmp_path, result(), formats=["png", "labels", "colors", "ucm"])
     drawn = [tmp_path / x for x in export.image_files("sub/a")]
     notes = ["levels 2,3", "labels as grey values", "labels in colours"]
+    notes += ["contours of strength 1 - cost"]
     assert [note_of(x) for x in drawn] == notes
     pixels = np.zeros((4, 4, 3), np.uint8)
     save_png(tmp_path / "new" / "plain.png", pixels)

@@ -1,6 +1,7 @@
 """Segments matched with classes in every image, against the protocol in plain numpy.
 
-The reference follows DiffSeg's evaluation in its words, with loops and float64.
+The references follow the evaluations of DiffSeg and DiffCut in their words, with loops
+and float64.
 """
 
 import numpy as np
@@ -22,14 +23,30 @@ TAXONOMY = Taxonomy.parse(
 )
 
 
+def shared_pixels(segments, classes, num_classes):
+    table = np.zeros((num_classes, max(num_classes, segments.max() + 1)))
+    for segment, label in zip(segments.ravel(), classes.ravel(), strict=True):
+        if 0 <= label < num_classes:
+            table[label, segment] += 1
+    return table
+
+
+def with_the_rest_united(segments, classes):
+    """DiffCut's many-to-one matching; the background is the last class."""
+    table = shared_pixels(segments, classes, 5)
+    _, columns = linear_sum_assignment(table, maximize=True)
+    assigned = {columns[label] for label in range(5) if (classes == label).any()}
+    united = segments.copy()
+    for segment in set(segments.ravel()) - assigned:
+        united[segments == segment] = segments.max() + 1
+    return united
+
+
 def reference(pairs):
     """mIoU and pixel accuracy of pairs (segments, class indices, -1 for none)."""
     tp, fp, fn = np.zeros(6), np.zeros(6), np.zeros(6)
     for segments, classes in pairs:
-        table = np.zeros((6, max(6, segments.max() + 1)))
-        for segment, label in zip(segments.ravel(), classes.ravel(), strict=True):
-            if label >= 0:
-                table[label, segment] += 1
+        table = shared_pixels(segments, classes, 6)
         rows, columns = linear_sum_assignment(table, maximize=True)
         for row, column in zip(rows, columns, strict=True):
             tp[row] += table[row, column]
@@ -95,6 +112,33 @@ def test_scores_are_those_of_the_protocol(num_splits):
         assert metrics[f"{resolution}/hungarian_pacc"] == pytest.approx(pacc, abs=1e-12)
     assert (metrics["images"], metrics["skipped"]) == (4, 0)
     assert metrics["mean_leaves"] == np.mean(counts)
+
+
+@pytest.mark.parametrize("num_splits", [1, 3, 12])
+def test_the_background_gets_the_segments_that_no_object_gets(num_splits):
+    # Ids 10 and 255 are background: the first flat class here, DiffCut's last.
+    lines = "".join(f"{x} = {10 * i}\n" for i, x in enumerate(NAMES[1:], start=2))
+    rest = "background = 10 background\nvoid = 255 background\n"
+    rng = np.random.default_rng(num_splits)
+    chosen, pairs = [], []
+    for index in range(6):
+        tree = random_tree(index, num_splits=num_splits)
+        image = example(rng, (24, 32), num_classes=(6, 2, 1)[index % 3])
+        chosen.append(((tree, tree), image))
+        _, segments = np.unique(tree.labels, return_inverse=True)
+        labels = np.where(image.labels == 255, 10, image.labels.astype(int))
+        classes = (labels // 10 - 2) % 6
+        segments = segments.reshape(classes.shape)
+        pairs.append((with_the_rest_united(segments, classes), classes))
+    scorer = MatchedScorer(Taxonomy.parse(rest + lines), background="rest")
+    metrics = scored(scorer, chosen)
+    miou, pacc = reference(pairs)
+    assert metrics["full/hungarian_miou"] == pytest.approx(miou, abs=1e-12)
+    assert metrics["full/hungarian_pacc"] == pytest.approx(pacc, abs=1e-12)
+    plain = scored(MatchedScorer(Taxonomy.parse(rest + lines)), chosen)
+    assert plain["mean_leaves"] == metrics["mean_leaves"]
+    if num_splits == 12:
+        assert plain["full/hungarian_pacc"] < metrics["full/hungarian_pacc"]
 
 
 def test_the_true_segments_score_one_and_ids_say_nothing():

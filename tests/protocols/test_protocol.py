@@ -55,12 +55,19 @@ def test_regions_of_people_have_no_classes_to_match():
         Scoring("hungarian").scorer(Blank(annotated=True))
 
 
+def test_what_is_left_over_needs_a_background_to_go_to():
+    with pytest.raises(DatasetError, match=r"blank: expected a background that gets"):
+        Scoring("hungarian", background="rest").scorer(Blank(annotated=False))
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"protocol": "greedy"}, "protocol must be 'best_region', 'hungarian' or"),
+        ({"protocol": "greedy"}, "protocol must be 'best_region', 'instances', "),
         ({"crop": 0}, "crop must be an integer of at least 1 or None"),
         ({"protocol": "hungarian", "num_regions": -1}, "num_regions must be"),
+        ({"protocol": "hungarian", "background": "all"}, "background must be 'class'"),
+        ({"background": "rest"}, "'best_region' takes no background"),
         ({"num_regions": 4}, "'best_region' takes no num_regions, .* 'hungarian' only"),
         (
             {"protocol": "hungarian", "boundaries": True},

@@ -1,7 +1,8 @@
-"""The datasets by name: which builder, and which of its label hierarchies."""
+"""The datasets by name: which builder and label hierarchy, or where objects lie."""
 
 import dataclasses
 
+from uhseg_jax.datasets.instances import INSTANCE_DATASETS, InstanceDataset
 from uhseg_jax.registry import Registry
 
 __all__ = ["DATASETS", "Entry"]
@@ -9,7 +10,7 @@ __all__ = ["DATASETS", "Entry"]
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A dataset.
+    """A dataset that a builder prepares.
 
     Attributes:
       name: what it is loaded by.
@@ -26,7 +27,7 @@ class Entry:
     depth: int | None = None
 
 
-DATASETS = Registry(
+DATASETS: Registry[Entry | InstanceDataset] = Registry(
     "dataset",
     [
         Entry("ade20k", "ade20k", "Ade20k"),
@@ -35,6 +36,7 @@ DATASETS = Registry(
         Entry("cityscapes", "cityscapes", "Cityscapes"),
         Entry("cityscapes27", "cityscapes", "Cityscapes", "all_27.txt"),
         Entry("coco", "coco", "Coco"),
+        Entry("coco_object", "coco_stuff", "CocoStuff", "objects.txt"),
         Entry("coco_stuff", "coco_stuff", "CocoStuff"),
         Entry("coco_stuff27", "coco_stuff", "CocoStuff", depth=0),
         Entry("coco_stuff182", "coco_stuff", "CocoStuff", "all_182.txt"),
@@ -45,10 +47,14 @@ DATASETS = Registry(
         Entry("mapillary2", "mapillary", "Mapillary20"),
         Entry("part_image_net", "part_image_net", "PartImageNet"),
         Entry("part_image_net158", "part_image_net", "PartImageNet158"),
+        Entry("pascal_context", "pascal_context", "PascalContext"),
+        Entry("pascal_context59", "pascal_context", "PascalContext", "classes59.txt"),
         Entry("pascal_part", "pascal_part", "PascalPart"),
         Entry("pascal_part_objects", "pascal_part", "PascalPart", "objects.txt"),
         Entry("potsdam", "isprs", "Potsdam"),
         Entry("vaihingen", "isprs", "Vaihingen"),
         Entry("voc2012", "voc2012", "Voc2012"),
+        Entry("voc2012_objects", "voc2012", "Voc2012", "objects.txt"),
+        *INSTANCE_DATASETS,
     ],
 )

@@ -7,11 +7,12 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from uhseg_jax.datasets.objects import Objects
 from uhseg_jax.images import ImageError
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Integer, UInt8
 
-__all__ = ["DatasetError", "Example", "Source", "reading", "stop_at"]
+__all__ = ["DatasetError", "Example", "Source", "objects_of", "reading", "stop_at"]
 
 _NAMED = 16  # problems that a message names; the rest are counted
 
@@ -85,6 +86,9 @@ class Example:
       instances: where single objects are told apart, ``[H, W]``: ids from 1, 0 where
         there is none, -1 where a pixel does not count (COCO,
         Cityscapes, KITTI-STEP, Pascal-Part).
+      objects: where the dataset lists its objects, masks that may overlap (COCO's
+        instances, LVIS, SA-1B); `objects_of` makes them of ``instances`` where
+        it does not.
     """
 
     name: str
@@ -92,6 +96,26 @@ class Example:
     labels: Integer[np.ndarray, "H W"]
     annotations: Integer[np.ndarray, "a H W"] | None = None
     instances: Integer[np.ndarray, "H W"] | None = None
+    objects: Objects | None = None
+
+
+def objects_of(example: Example, *, taxonomy: Taxonomy | None = None) -> Objects | None:
+    """The objects of an example; None where its dataset does not tell any apart.
+
+    Those that the dataset lists are returned; else they are made of its map of
+    instances, if it has one.
+
+    Args:
+      example: the image with its ground truth.
+      taxonomy: of its labels, if parts shall be objects too where they are only in the
+        labels (`Objects.from_map`; Pascal-Part).
+    """
+    if example.objects is not None or example.instances is None:
+        return example.objects
+    labels = None if taxonomy is None else example.labels
+    return Objects.from_map(
+        example.instances, example.name, labels=labels, taxonomy=taxonomy
+    )
 
 
 @runtime_checkable

@@ -61,12 +61,11 @@ class FlattenedSource(_View):
           depth: the deepest level that remains, 0 for the top.
         """
         self._classes = source.taxonomy.flat(depth=depth)
-        has_background = bool(np.any(source.taxonomy.cases == Case.BACKGROUND))
         rows = [
             (name, index, Case.FOREGROUND, 0)
             for index, name in enumerate(self._classes.names)
         ]
-        if has_background:  # the first class
+        if source.taxonomy.has_background:  # the first class
             rows[0] = (*rows[0][:2], Case.BACKGROUND, 0)
         rows.append(("ignored", len(rows), Case.IGNORE, 0))
         super().__init__(source, Taxonomy.from_rows(rows), mark=f"depth {depth}")
@@ -89,8 +88,9 @@ class CroppedSource(_View):
     The square is as long as the shorter side and lies in the middle; of an odd rest the
     larger half is below or to the right of it. Images are sampled by bilinear
     interpolation without antialiasing and rounded to integers (the release keeps
-    fractions); labels, instances and annotations take the nearest pixel, so ids stay
-    what they are.
+    fractions); labels, instances, annotations and the masks of objects take the nearest
+    pixel, so ids stay what they are. Objects outside of the square go, and the areas of
+    the others are numbers of pixels.
     """
 
     def __init__(self, source: Source, *, side: int):
@@ -107,7 +107,8 @@ class CroppedSource(_View):
         super().__init__(source, source.taxonomy, mark=f"crop {self._side}")
 
     def _see(self, example: Example) -> Example:
-        people, objects = example.annotations, example.instances
+        people, instances = example.annotations, example.instances
+        objects = example.objects
         return dataclasses.replace(
             example,
             image=_sampled(_middle(example.image), self._side),
@@ -115,7 +116,8 @@ class CroppedSource(_View):
             annotations=None
             if people is None
             else np.stack([*map(self._nearest, people)]),
-            instances=None if objects is None else self._nearest(objects),
+            instances=None if instances is None else self._nearest(instances),
+            objects=None if objects is None else objects.changed(self._nearest),
         )
 
     def _nearest(self, ids: Integer[np.ndarray, "H W"]) -> Integer[np.ndarray, "s s"]:

@@ -19,7 +19,9 @@ from uhseg_jax.export.exporter import (
 from uhseg_jax.export.labels import COLORS, LABELS
 from uhseg_jax.export.npz import NPZ, read_result
 from uhseg_jax.export.overlay import PNG
+from uhseg_jax.export.ucm import UCM
 from uhseg_jax.export.viewer import HTML
+from uhseg_jax.images import IMAGE_SUFFIXES
 from uhseg_jax.registry import Registry
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Rendered",
     "Result",
     "Writer",
+    "drawings",
     "formats_help",
     "image_files",
     "open_formats",
@@ -40,7 +43,7 @@ __all__ = [
     "result_files",
 ]
 
-EXPORTERS = Registry("format", [PNG, LABELS, COLORS, NPZ, COCO, POLYGONS, HTML])
+EXPORTERS = Registry("format", [PNG, LABELS, COLORS, UCM, NPZ, COCO, POLYGONS, HTML])
 """In the order in which a result is written: its npz after its other files, since a
 later run that finds the npz counts the image as done. What else is missing or damaged
 is made from it."""
@@ -143,8 +146,16 @@ def result_files(formats: Iterable[str], names: Collection[str]) -> Iterator[Pat
 
 def image_files(name: str) -> Iterator[Path]:
     """The files of a result that are images themselves, below the output folder."""
-    for exporter in (PNG, LABELS, COLORS):
-        yield from exporter.files([name])
+    for exporter in filter(lambda x: x.per_image, EXPORTERS.values()):
+        yield from (x for x in exporter.files([name]) if x.suffix in IMAGE_SUFFIXES)
+
+
+def drawings(output: Path, name: str) -> Iterator[Path]:
+    """The files of a result in a folder that a run drew from its tree, not the tree."""
+    for exporter in EXPORTERS.values():
+        if exporter.per_image and exporter is not NPZ:
+            files = (output / x for x in exporter.files([name]))
+            yield from filter(exporter.is_own, files)
 
 
 def formats_help() -> str:

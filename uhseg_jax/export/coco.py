@@ -30,12 +30,12 @@ import numpy as np
 from uhseg_jax.export.exporter import ExportOptions, Result, category_names, for_the_run
 from uhseg_jax.export.polygons import polygons
 from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree
-from uhseg_jax.types import Bool, Int
+from uhseg_jax.run_lengths import compress, counts_of, runs_of
+from uhseg_jax.types import Int
 
 __all__ = ["COCO", "POLYGONS", "annotations_of", "open_coco"]
 
 _DESCRIPTION = "Regions found by uhseg_jax"
-_PIXELS_AT_ONCE = 2**22  # of a label map, when its runs are sought
 
 
 @contextlib.contextmanager
@@ -166,17 +166,15 @@ def _annotations(
     from pycocotools import mask as coco_mask
 
     height, width = (int(x) for x in tree.labels.shape)
-    run_labels, run_lengths = _runs(np.asarray(tree.labels))
+    run_labels, run_lengths = runs_of(np.asarray(tree.labels))
     contains = np.asarray(tree.contains())
     parents, depths = np.asarray(tree.parents), np.asarray(tree.depths)
     costs = np.asarray(tree.costs, np.float32)
     written = category_ids[: int(tree.num_nodes)] > 0
     indices = np.cumsum(written) - 1
     for node in np.flatnonzero(written).tolist():
-        counts = _rle_counts(contains[node][run_labels], run_lengths)
-        rle = coco_mask.frPyObjects(
-            {"size": [height, width], "counts": counts}, height, width
-        )
+        counts = counts_of(contains[node][run_labels], run_lengths)
+        rle = compress(counts, (height, width))
         parent = int(parents[node])
         has_parent = parent != NO_PARENT and bool(written[parent])
         segmentation: Any = {
@@ -207,35 +205,6 @@ def _annotations(
 def _fields(**values: Any) -> str:
     """The inside of a JSON object."""
     return json.dumps(values, allow_nan=False)[1:-1]
-
-
-def _runs(
-    labels: Int[np.ndarray, "h w"],
-) -> tuple[Int[np.ndarray, " r"], Int[np.ndarray, " r"]]:
-    """Labels and lengths of the runs of a label map, down its columns, as COCO counts.
-
-    All masks of a tree are unions of these runs, so pixels are passed over once and not
-    once for every node.
-    """
-    height, width = labels.shape
-    columns = max(1, _PIXELS_AT_ONCE // height)
-    found, starts = [], []
-    for left in range(0, width, columns):
-        part = labels[:, left : left + columns].ravel(order="F")
-        begins = np.flatnonzero(np.concatenate([[True], part[1:] != part[:-1]]))
-        found.append(part[begins])
-        starts.append(begins + left * height)
-    ends = np.concatenate([*starts, [labels.size]])
-    return np.concatenate(found), np.diff(ends)
-
-
-def _rle_counts(
-    inside: Bool[np.ndarray, " r"], lengths: Int[np.ndarray, " r"]
-) -> list[int]:
-    """Lengths of the alternating runs of a mask, the first one outside (perhaps 0)."""
-    begins = np.flatnonzero(np.concatenate([[True], inside[1:] != inside[:-1]]))
-    counts = np.add.reduceat(lengths, begins).tolist()
-    return [0, *counts] if inside[0] else counts
 
 
 COCO = for_the_run(

@@ -11,7 +11,7 @@ them: whoever has them written remembers what was.
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -28,6 +28,7 @@ __all__ = [
     "Exporter",
     "FileWriter",
     "Folder",
+    "ImageFile",
     "IsOwn",
     "Opened",
     "Provenance",
@@ -90,6 +91,10 @@ class Result:
     def __post_init__(self) -> None:
         require_same_size(self.pixels, self.tree, self.title)
 
+    def note(self, how: str) -> str:
+        """How a file of this result is made, and of what, for its mark."""
+        return how + (f" of {self.provenance.short()}" if self.provenance else "")
+
     def category_map(self) -> Int[np.ndarray, "H W"]:
         """The category of every pixel, 0 where there is none."""
         labels = np.asarray(self.tree.labels)
@@ -117,7 +122,7 @@ class FileWriter(Protocol):
     """Takes what a format rendered of the results of a run, in their order."""
 
     def is_there(self, result: Result) -> bool:
-        """Whether a result has its file: whole, and of the same with the same options.
+        """Whether a result has its files: whole, of the same with the same options.
 
         Never where there is one file for the run, for that is written anew.
         """
@@ -184,12 +189,13 @@ class Exporter:
 
     Attributes:
       name: what it is called on command lines.
-      summary: what its file holds, for help texts: a noun phrase.
-      file: of a run, or with "{name}" in place of a result's name.
+      summary: what its files hold, for help texts: a noun phrase.
+      patterns: names of its files: of a run, or with "{name}" in place of a result's
+        name.
       render: makes of a result, in any thread, what the writer puts in place: the bytes
-        of its file, or its part of the file of the run. It depends on its arguments
-        alone, and raises ValueError, with the name of the image, where the format
-        cannot hold the result.
+        of its files, in the order of the patterns, or its part of the file of the run.
+        It depends on its arguments alone, and raises ValueError, with the name of the
+        image, where the format cannot hold the result.
       open: gives a writer of files at a destination. A file of a run appears under its
         name when the block ends without an exception, and not before.
       has_mark: whether a regular file carries the mark of this format; None where its
@@ -198,75 +204,94 @@ class Exporter:
 
     name: str
     summary: str
-    file: str
+    patterns: tuple[str, ...]
     render: Render
     open: Open
     has_mark: IsOwn | None = None
 
     @property
     def per_image(self) -> bool:
-        """Whether there is a file for each image, and not one for the run."""
-        return "{name}" in self.file
+        """Whether there are files for each image, and not one for the run."""
+        return "{name}" in self.patterns[0]
 
     def files(self, names: Iterable[str]) -> Iterator[Path]:
         """The files, below the output folder, of a run over images of these names."""
-        if not self.per_image:
-            yield Path(self.file)
-            return
-        for name in names:
-            yield Path(self.file.replace("{name}", name))
+        for name in names if self.per_image else ("",):
+            yield from (Path(x.replace("{name}", name)) for x in self.patterns)
 
     def is_own(self, path: Path) -> bool:
         """Whether a file is there that carries the mark of this format."""
         return self.has_mark is not None and path.is_file() and self.has_mark(path)
 
 
+@dataclasses.dataclass(frozen=True)
+class ImageFile:
+    """One of the files that a format has for each image.
+
+    Attributes:
+      suffix: what its name ends in, after the name of a result.
+      is_good: whether one that is there may stay (`FileWriter.is_there`).
+      has_mark: whether a regular file carries the mark of such files.
+    """
+
+    suffix: str
+    is_good: IsGood
+    has_mark: IsOwn
+
+
 def for_each_image(
     name: str,
     summary: str,
-    suffix: str,
-    render: Callable[[Result, ExportOptions], bytes],
-    is_good: IsGood,
-    has_mark: IsOwn,
+    files: Sequence[ImageFile],
+    render: Callable[[Result, ExportOptions], Sequence[bytes]],
 ) -> Exporter:
-    """A format of one file for each image.
+    """A format of files for each image, written together.
 
     Args:
       name: what the format is called on command lines.
-      summary: what its file holds, for help texts: a noun phrase.
-      suffix: what its files end in, after the name of a result.
-      render: the bytes of the file.
-      is_good: whether a file that is there may stay (`FileWriter.is_there`).
-      has_mark: as `Exporter.has_mark`.
+      summary: what its files hold, for help texts: a noun phrase.
+      files: of an image, in the order in which they are written.
+      render: the bytes of each of them.
     """
     exporter: Exporter
 
     def open_files(destination: Destination, options: ExportOptions) -> Opened:
-        writer = _Files(exporter, destination, options, is_good)
+        writer = _Files(exporter, files, destination, options)
         return contextlib.nullcontext(writer)
 
-    exporter = Exporter(name, summary, "{name}" + suffix, render, open_files, has_mark)
+    def has_mark(path: Path) -> bool:
+        return any(
+            path.name.endswith(file.suffix) and file.has_mark(path) for file in files
+        )
+
+    patterns = tuple("{name}" + file.suffix for file in files)
+    exporter = Exporter(name, summary, patterns, render, open_files, has_mark)
     return exporter
 
 
 @dataclasses.dataclass(frozen=True)
 class _Files:
-    """The writer of a format of one file for each image."""
+    """The writer of a format of files for each image."""
 
     exporter: Exporter
+    kinds: Sequence[ImageFile]
     destination: Destination
     options: ExportOptions
-    is_good: IsGood
 
     def is_there(self, result: Result) -> bool:
-        (file,) = self.exporter.files([result.name])
-        return self.is_good(self.destination.output / file, result, self.options)
+        files = self.exporter.files([result.name])
+        return all(
+            kind.is_good(self.destination.output / file, result, self.options)
+            for kind, file in zip(self.kinds, files, strict=True)
+        )
 
-    def put(self, name: str, content: bytes) -> None:
-        (file,) = self.exporter.files([name])
-        is_own = self.exporter.is_own
-        with self.destination.write(file.as_posix(), is_own) as aside:
-            aside.write_bytes(content)
+    def put(self, name: str, content: Sequence[bytes]) -> None:
+        with contextlib.ExitStack() as stack:
+            for file, written in zip(self.exporter.files([name]), content, strict=True):
+                aside = stack.enter_context(
+                    self.destination.write(file.as_posix(), self.exporter.is_own)
+                )
+                aside.write_bytes(written)
 
 
 def for_the_run(
@@ -289,7 +314,7 @@ def for_the_run(
         with destination.write(file) as aside, open_file(aside, options) as writer:
             yield writer
 
-    return Exporter(name, summary, file, render, open_whole)
+    return Exporter(name, summary, (file,), render, open_whole)
 
 
 def category_names(count: int) -> list[str]:

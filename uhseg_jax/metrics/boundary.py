@@ -12,11 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from uhseg_jax.metrics import states
-from uhseg_jax.metrics.boundary_matching import boundary_map, match_boundaries
+from uhseg_jax.metrics.boundary_matching import (
+    boundary_map,
+    boundary_maps,
+    count_matches,
+)
 from uhseg_jax.metrics.contingency import require_same_size
 from uhseg_jax.metrics.curves import Curve
 from uhseg_jax.pytrees import pytree_dataclass
-from uhseg_jax.types import Bool, Float, Int, Integer
+from uhseg_jax.types import Float, Int, Integer
 
 __all__ = ["MAX_DISTANCE", "BoundaryState", "ImageBoundary", "score_stack"]
 
@@ -85,34 +89,11 @@ def score_stack(
         )
     for annotation in annotations:
         require_same_size(segmentations.shape[1:], annotation.shape)
-    humans = [boundary_map(x) for x in annotations]
+    humans = np.stack([boundary_map(x) for x in annotations])
     radius = max_distance * float(np.hypot(*segmentations.shape[1:]))
-    seen: dict[bytes, tuple[int, int, int]] = {}
-    counts = []
-    for labels in segmentations:
-        machine = boundary_map(labels)
-        key = np.packbits(machine).tobytes()
-        if key not in seen:
-            seen[key] = _count_matches(machine, humans, radius)
-        counts.append(seen[key])
-    recalled, precise, pixels = np.array(counts, np.int64).T
-    return ImageBoundary(
-        recalled, sum(int(human.sum()) for human in humans), precise, pixels
-    )
-
-
-def _count_matches(
-    machine: Bool[np.ndarray, "h w"],
-    humans: Sequence[Bool[np.ndarray, "h w"]],
-    radius: float,
-) -> tuple[int, int, int]:
-    """Human pixels matched, machine pixels matched to any human, machine pixels."""
-    recalled, precise = 0, np.zeros_like(machine)
-    for human in humans:
-        matched_machine, matched_human = match_boundaries(machine, human, radius)
-        recalled += int(matched_human.sum())
-        precise |= matched_machine
-    return recalled, int(precise.sum()), int(machine.sum())
+    maps, scale = boundary_maps(segmentations)
+    recalled, precise, pixels = count_matches(maps, humans, radius)[scale].T
+    return ImageBoundary(recalled, int(humans.sum()), precise, pixels)
 
 
 @pytree_dataclass

@@ -3,7 +3,9 @@
 Two protocols, both with scipy's solver, whose choice among ties is part of them:
 
 * per image, on pixel counts: Tian et al., "Diffuse, Attend, and Segment", CVPR 2024
-  (DiffSeg's evaluation, `hungarian_matching` of its release);
+  (DiffSeg's evaluation, `hungarian_matching` of its release), and where most of an
+  image is background that of Couairon et al., "DiffCut", NeurIPS 2024
+  (``eval_diffcut.py`` of its release, "many-to-one matching for background");
 * once for the whole data set, on IoU: Van Gansbeke et al., "Unsupervised Semantic
   Segmentation by Contrasting Object Mask Proposals", ICCV 2021 (MaskContrast).
 """
@@ -28,7 +30,8 @@ class ImageMatching:
 
     Attributes:
       segments: ``[c]``, the segment that each class got: a position in the sorted list
-        of the image's segments, or beyond its end for a class that got none.
+        of the image's segments, or beyond its end for a class that got none and for
+        the background that got the rest.
       tally: of the classes with their segments.
     """
 
@@ -50,6 +53,7 @@ def match_image(
     classes: Integer[np.ndarray, "_ _"],
     *,
     num_classes: int,
+    background: int | None = None,
 ) -> ImageMatching:
     """Gives every class one segment of the image, to the most shared pixels.
 
@@ -60,12 +64,18 @@ def match_image(
       segmentation: segment of every pixel, any ids from 0.
       classes: class index of every pixel, negative where it does not count.
       num_classes: number of classes.
+      background: the class that gets all segments which no other class present gets,
+        united to one before the matching; None to match it as every other class.
 
     Raises:
       ValueError: the sizes differ, or a class index is too large.
     """
     # Numbered by order of id: ties among segments depend on it.
     segments = compact(segmentation)
+    order = np.arange(num_classes)
+    if background is not None:
+        order = np.append(np.delete(order, background), background)  # DiffCut's
+        segments = _unite_rest(segments, classes, objects=order[:-1])
     table = contingency_table(
         classes,
         segments,
@@ -73,14 +83,38 @@ def match_image(
         num_columns=max(num_classes, int(segments.max(initial=-1)) + 1),
     )
     # Classes in rows, empty columns for missing segments: the release's matrix.
-    rows, chosen = linear_sum_assignment(table, maximize=True)
-    shared = table[rows, chosen]
+    chosen = np.empty(num_classes, np.int64)
+    chosen[order] = linear_sum_assignment(table[order], maximize=True)[1]
+    shared = table[np.arange(num_classes), chosen]
     return ImageMatching(
-        segments=np.asarray(chosen),
+        segments=chosen,
         tally=Tally(
             shared, table.sum(axis=0)[chosen] - shared, table.sum(axis=1) - shared
         ),
     )
+
+
+def _unite_rest(
+    segments: Int[np.ndarray, "h w"],
+    classes: Integer[np.ndarray, "_ _"],
+    *,
+    objects: Int[np.ndarray, " n"],
+) -> Int[np.ndarray, "h w"]:
+    """Segments of which those that no class of objects gets are one, the last.
+
+    Matched are the pixels of objects alone, so a class present takes the segment that
+    holds most of it, however little of the segment it is.
+    """
+    count = int(segments.max(initial=-1)) + 1
+    table = contingency_table(
+        classes,
+        segments,
+        num_rows=objects.size + 1,
+        num_columns=max(objects.size, count),
+    )[objects]
+    _, chosen = linear_sum_assignment(table, maximize=True)
+    taken = chosen[table.any(axis=1)]
+    return np.where(np.isin(segments, taken), segments, count)
 
 
 @pytree_dataclass

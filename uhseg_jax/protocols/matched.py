@@ -5,6 +5,11 @@ The protocol of zero-shot segmenters (Tian et al., "Diffuse, Attend, and Segment
 region for every class (`classes`) it is no upper bound that finer trees raise:
 spare segments are false positives of absent classes. Never set the two side by side.
 
+Where most of an image is background (PascalVOC2012, Pascal-Context, COCO-Object) the
+background may get all segments that no object gets, as in Couairon et al., "DiffCut",
+NeurIPS 2024. The ground truth thus says which segments are united, so these scores
+stand beside none of the plain matching, either.
+
 Which absent class a spare segment falls to is a tie that scipy's solver settles by the
 order of the classes and of the segments. Accuracy does not depend on it but mIoU does,
 much where images are few, so a taxonomy must list the classes in the order of the
@@ -29,7 +34,9 @@ from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Int
 
-__all__ = ["HUNGARIAN", "MatchedScorer", "MatchedScores"]
+__all__ = ["BACKGROUNDS", "HUNGARIAN", "MatchedScorer", "MatchedScores"]
+
+BACKGROUNDS = ("class", "rest")  # what the background is to the matching
 
 
 @pytree_dataclass
@@ -51,14 +58,24 @@ class MatchedScorer:
     Args:
       taxonomy: of the labels; its flat classes are matched.
       num_regions: cut every tree to at most so many regions; None for its leaves.
+      background: "class" to match the background as every class, "rest" to give it
+        what no other class gets.
     """
 
     # Not the mIoU: every spare segment lowers that of its image, so it would rank by
     # the number of segments.
     ranked_by = "full/hungarian_pacc"
 
-    def __init__(self, taxonomy: Taxonomy, *, num_regions: int | None = None):
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        *,
+        num_regions: int | None = None,
+        background: str = BACKGROUNDS[0],
+    ):
         self._classes = taxonomy.flat()
+        # The first of the flat classes, if there is one.
+        self._background = 0 if background == "rest" else None
         self._num_regions = num_regions
         self.levels = (num_regions or ALL_LEAVES,)
 
@@ -82,7 +99,12 @@ class MatchedScorer:
         pairs = at_both_resolutions(result, encode_labels(example, self._classes))
         for resolution, (tree, truth) in pairs.items():
             segments = self._segments(tree)
-            found = match_image(segments, truth, num_classes=self._classes.num_classes)
+            found = match_image(
+                segments,
+                truth,
+                num_classes=self._classes.num_classes,
+                background=self._background,
+            )
             count = np.unique(segments).size
             scores[resolution] = MatchedScores(
                 scores[resolution].matching.update(found),
@@ -123,18 +145,29 @@ class MatchedScorer:
         return np.asarray(tree.cut(num_regions=self._num_regions))
 
 
-def _scorer(source: Source, *, num_regions: int | None) -> MatchedScorer:
+def _scorer(
+    source: Source, *, num_regions: int | None, background: str
+) -> MatchedScorer:
     """The scorer of a dataset; looks at its first example.
 
     Raises:
-      DatasetError: it has the regions of several people and no classes.
+      DatasetError: it has the regions of several people and no classes, or no
+        background that could get the rest.
     """
     if len(source) and source[0].annotations is not None:
         raise DatasetError(
             f"{source.name}: expected classes to match segments with, but it holds the "
             "regions of several people; score it by the protocol 'best_region'."
         )
-    return MatchedScorer(source.taxonomy, num_regions=num_regions)
+    if background == "rest" and not source.taxonomy.has_background:
+        raise DatasetError(
+            f"{source.name}: expected a background that gets the segments left over "
+            "(background=rest), but all of its classes are foreground; leave "
+            "background out, or mark ids as background in the taxonomy."
+        )
+    return MatchedScorer(
+        source.taxonomy, num_regions=num_regions, background=background
+    )
 
 
 HUNGARIAN = Protocol(
@@ -142,5 +175,5 @@ HUNGARIAN = Protocol(
     "the regions of one flat segmentation are matched one to one with the classes of "
     "the image, as zero-shot segmenters are scored",
     _scorer,
-    options=("num_regions",),
+    options=("num_regions", "background"),
 )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from uhseg_jax.datasets.source import Source
 from uhseg_jax.datasets.views import CroppedSource
-from uhseg_jax.protocols import classes, collection, matched
+from uhseg_jax.protocols import classes, collection, instances, matched
 from uhseg_jax.protocols.protocol import Scorer
 from uhseg_jax.registry import Registry
 from uhseg_jax.validators import Validated, integer, one_of, optional
@@ -13,7 +13,13 @@ from uhseg_jax.validators import Validated, integer, one_of, optional
 __all__ = ["PROTOCOLS", "Scoring"]
 
 PROTOCOLS = Registry(
-    "protocol", [classes.BEST_REGION, matched.HUNGARIAN, collection.COLLECTION]
+    "protocol",
+    [
+        classes.BEST_REGION,
+        instances.INSTANCES,
+        matched.HUNGARIAN,
+        collection.COLLECTION,
+    ],
 )
 
 
@@ -27,6 +33,8 @@ class Scoring(Validated):
         the images as they are.
       num_regions: with "hungarian", cut trees to at most so many regions; None for
         their leaves.
+      background: with "hungarian", what the background is: "class", matched as every
+        class, or "rest", which gets all segments that no object gets (DiffCut).
       boundaries: with "best_region", score those between classes too, as BSDS does;
         slow.
       num_seeds: runs of the method with consecutive seeds, whose scores are averaged.
@@ -39,6 +47,7 @@ class Scoring(Validated):
     protocol: Annotated[str, one_of(*PROTOCOLS)] = "best_region"
     crop: Annotated[int | None, optional(integer(1))] = None
     num_regions: Annotated[int | None, optional(integer(1))] = None
+    background: Annotated[str, one_of(*matched.BACKGROUNDS)] = matched.BACKGROUNDS[0]
     boundaries: Annotated[bool, one_of(False, True)] = False
     num_seeds: Annotated[int, integer(1)] = 1
 

@@ -29,7 +29,17 @@ from uhseg_jax.types import UInt8
 __all__ = ["Decoding", "FoundImages", "RunImage", "demo_run_image", "find_run_images"]
 
 # Files of the run as a whole, where no folder for results can be; case aside.
-_RESERVED = {RECORD, LOCK} | {x.file for x in EXPORTERS.values() if not x.per_image}
+_RESERVED = {RECORD, LOCK}.union(
+    *(x.patterns for x in EXPORTERS.values() if not x.per_image)
+)
+
+# What files of results end in beside the one suffix of an image: ".labels" and others.
+_ENDINGS = {
+    Path(pattern.replace("{name}", "a")).stem[1:]
+    for exporter in EXPORTERS.values()
+    if exporter.per_image
+    for pattern in exporter.patterns
+} - {""}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,8 +215,8 @@ def _name(path: Path, relative: Path) -> str:
     is_ambiguous = (
         relative.suffix.lower() not in images.IMAGE_SUFFIXES
         or _stems(path.parent)[path.stem.casefold()] > 1
-        # These endings are those of whole file names and of label maps.
-        or stem.lower().endswith((*images.IMAGE_SUFFIXES, ".labels", ".colors"))
+        # The first are of whole file names, the others of label maps and their like.
+        or stem.lower().endswith((*images.IMAGE_SUFFIXES, *_ENDINGS))
     )
     return relative.as_posix() if is_ambiguous else stem
 

@@ -337,5 +337,4 @@ def _replaced_by(
     yield from (x for x in kept_files(output) if x.parent.parent.name in digests)
     if record is not None and not record.is_of(settings):
         for image in images:
-            drawings = (output / x for x in export.image_files(image.name))
-            yield from filter(is_own, drawings)
+            yield from export.drawings(output, image.name)

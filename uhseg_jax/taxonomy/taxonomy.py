@@ -217,20 +217,20 @@ class Taxonomy:
         """
         shown = self._shown_as(depth)
         heads = self._heads(shown)
-        index = {line: i for i, line in enumerate(heads, start=self._has_background)}
+        index = {line: i for i, line in enumerate(heads, start=self.has_background)}
         lookup = np.full(int(self.ids.max()) + 1, _UNKNOWN, np.int32)
         for line, (raw_id, case) in enumerate(zip(self.ids, self.cases, strict=True)):
             if case == Case.FOREGROUND:
                 lookup[raw_id] = index[shown[line]]
             elif case != Case.NONE:
                 lookup[raw_id] = 0 if case == Case.BACKGROUND else IGNORED
-        names = ("background",) * self._has_background
+        names = ("background",) * self.has_background
         return FlatClasses((*names, *(self.names[line] for line in heads)), lookup)
 
     def hierarchy(self) -> ClassTree:
         """The hierarchy over the classes of `flat`."""
         lines = np.flatnonzero(self._holds_foreground())
-        offset = int(self._has_background)
+        offset = int(self.has_background)
         node = {int(line): i for i, line in enumerate(lines, start=offset)}
         parents = [NO_PARENT] * offset + [
             node.get(int(self.parents[line]), NO_PARENT) for line in lines
@@ -246,7 +246,8 @@ class Taxonomy:
         return ClassTree(names, np.array(parents, np.int32), members)
 
     @property
-    def _has_background(self) -> bool:
+    def has_background(self) -> bool:
+        """Whether ids are background; they are the first of the flat classes."""
         return bool(np.any(self.cases == Case.BACKGROUND))
 
     def _shown_as(self, depth: int | None) -> Int[np.ndarray, " n"]:

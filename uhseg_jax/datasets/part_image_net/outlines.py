@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from uhseg_jax.datasets.source import reading
+from uhseg_jax.run_lengths import decode
 from uhseg_jax.types import Bool, UInt8
 
 __all__ = ["Outlines", "read_outlines"]
@@ -54,9 +54,7 @@ class Outlines:
             outline = coco_mask.frPyObjects(outline, self.height, self.width)
         if isinstance(outline, list):
             outline = coco_mask.merge(outline)
-        with warnings.catch_warnings():  # its arrays lack what NumPy 2 asks of them
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return coco_mask.decode(outline).astype(bool)
+        return decode(outline)
 
 
 def read_outlines(path: Path) -> dict[str, Outlines]:

@@ -1,0 +1,1 @@
+"""Pascal-Context: a class for nearly every pixel of PascalVOC2010."""
