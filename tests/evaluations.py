@@ -65,7 +65,9 @@ def wrote(folder, values, *, names=None, drawn=(0, 2, 4), curves=True, **setting
     for name, value in texts.items():
         (folder / name).write_text(json.dumps(value))
     bootstrap.write(folder / "bootstrap.npz", found)
-    with open(folder / "per_image.csv", "w", newline="", errors="backslashreplace") as f:
+    with open(
+        folder / "per_image.csv", "w", newline="", errors="backslashreplace"
+    ) as f:
         writer = csv.writer(f)
         writer.writerow(["name", "full/covering"])
         writer.writerows(zip(names, values, strict=True))

@@ -1,4 +1,4 @@
-"""Resampled scores against exact standard errors, scipy's bootstrap and many samples."""
+"""Resampled scores against exact errors, scipy's bootstrap and many samples."""
 
 import numpy as np
 import pytest
@@ -74,7 +74,10 @@ def test_errors_of_ratios_are_those_of_many_samples():
     parts, wholes = sample(200)
     found = bootstrap.resample(
         lambda state: {"share": float(states.ratio(state.total, state.count))},
-        [Mean(np.asarray(x), np.asarray(y)) for x, y in zip(parts, wholes, strict=True)],
+        [
+            Mean(np.asarray(x), np.asarray(y))
+            for x, y in zip(parts, wholes, strict=True)
+        ],
     )
     ratios = [x.sum() / y.sum() for x, y in (sample(200) for _ in range(2000))]
     one = estimate(parts.sum() / wholes.sum(), found.scores["share"])

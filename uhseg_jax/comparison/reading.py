@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import itertools
 import json
 import math
 import re
@@ -22,7 +23,8 @@ from uhseg_jax.types import Float
 
 __all__ = ["Evaluated", "read_evaluation"]
 
-_AT = re.compile(r"(.+)_at_(\d+)")
+# Scores of so many regions, or proposals.
+_AT = (re.compile(r"(.+)_at_(\d+)"), re.compile(r"(.+/ar)_(\d+)"))
 _FILES = (
     *(score_files.METRICS, score_files.TABLE),
     *(score_files.BOOTSTRAP, score_files.CURVES),
@@ -63,10 +65,10 @@ class Evaluated:
         return str(self.settings.get("dataset"))
 
     def budgets(self) -> dict[str, dict[int, str]]:
-        """Keys of the scores ``NAME_at_K``, by NAME and K."""
+        """Keys of the scores ``NAME_at_K`` and ``ar_K``, by NAME and K."""
         found: dict[str, dict[int, str]] = {}
-        for key in self.scores:
-            if match := _AT.fullmatch(key):
+        for key, pattern in itertools.product(self.scores, _AT):
+            if match := pattern.fullmatch(key):
                 found.setdefault(match[1], {})[int(match[2])] = key
         return found
 

@@ -51,6 +51,7 @@ _NAMES = {
 _PARTS = (
     (re.compile(r"^ar_(\d+|all)"), r"AR@\1"),
     (re.compile(r"^ap_(\d+)$"), r"AP\1"),
+    (re.compile(r"^objects_(\d+)$"), r"objects at IoU 0.\1"),
     (re.compile(r"_by_cost$"), ", one cost"),
     (re.compile(r"_(small|medium|large)\b"), r", \1 objects"),
     (re.compile(r"^boundary_ap"), "boundary AP"),
