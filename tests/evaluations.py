@@ -1,7 +1,6 @@
 """Folders as an evaluation of a mean leaves them, without evaluating anything."""
 
 import csv
-import dataclasses
 import json
 
 import numpy as np
@@ -9,9 +8,9 @@ from trees import quadrants
 
 from uhseg_jax.datasets.source import Example
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.pytrees import pytree_dataclass
-from uhseg_jax.protocols.sheets import draw_sheet, mark_of, sheet_name
 from uhseg_jax.metrics import states
+from uhseg_jax.protocols.sheets import draw_sheet, mark_of, sheet_name
+from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.runs import bootstrap
 from uhseg_jax.taxonomy import Taxonomy
 
