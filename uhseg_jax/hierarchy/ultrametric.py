@@ -9,6 +9,7 @@ them and the vertices where edges meet.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -97,23 +98,17 @@ class Ultrametric:
         return _components(self.edges > threshold)
 
 
-def of_tree(
-    labels: Int[np.ndarray, "H W"],
-    parents: Int[np.ndarray, " n"],
-    depths: Int[np.ndarray, " n"],
-    costs: Float[np.ndarray, " n"],
-    num_nodes: int,
-    *,
-    scale: str,
-) -> Ultrametric:
-    """The map of a `RegionTree`, from its arrays; see `RegionTree.ultrametric`."""
+def of_tree(tree: Any, scale: str) -> Ultrametric:
+    """The map of one tree; see `RegionTree.ultrametric`."""
     if scale not in SCALES:
         raise ValueError(
             f"unknown scale {scale!r}; expected one of {', '.join(SCALES)}."
             f"{suggest(scale, SCALES)}"
         )
     kind = "cost" if scale == "cost" else "num_regions"
-    bounds = host_cuts.opening_bounds(parents, depths, costs, num_nodes, kind)
+    parents, labels = np.asarray(tree.parents), np.asarray(tree.labels)
+    arrays = parents, np.asarray(tree.depths), np.asarray(tree.costs)
+    bounds = host_cuts.opening_bounds(*arrays, int(tree.num_nodes), kind)
     bounds = bounds.astype(np.float64)  # up to which a node stays whole
     strengths = np.clip(1 - bounds, 0, 1) if scale == "cost" else 1 / (bounds + 1)
     edges = np.zeros([2 * side + 1 for side in labels.shape])
@@ -156,15 +151,13 @@ def _lowest_above(low: Pairs, high: Pairs, parents: Int[np.ndarray, " n"]) -> Pa
 
 def _with_vertices(edges: Float[np.ndarray, "H2 W2"]) -> Float[np.ndarray, "H2 W2"]:
     """A map whose vertices are set to the strongest of the edges around them."""
-    edges[::2, ::2] = 0
-    around = np.pad(edges, 1)
-    edges[::2, ::2] = np.max(
-        [
-            *(around[:-2:2, 1:-1:2], around[2::2, 1:-1:2]),
-            *(around[1:-1:2, :-2:2], around[1:-1:2, 2::2]),
-        ],
-        axis=0,
-    )
+    vertices, across, down = edges[::2, ::2], edges[::2, 1::2], edges[1::2, ::2]
+    vertices[...] = 0
+    for ends, meeting in (
+        *((vertices[:, :-1], across), (vertices[:, 1:], across)),
+        *((vertices[:-1], down), (vertices[1:], down)),
+    ):
+        np.maximum(ends, meeting, out=ends)
     return edges
 
 
