@@ -31,11 +31,13 @@ def test_the_command_scores_a_folder(tmp_path, capsys):
     assert next(scored()) == metrics
     assert "images-0.jsonl: 1 line is damaged" in capsys.readouterr().err
     metrics, settings = scored(
-        "--protocol=hungarian", "--crop=30", "--num_regions=2", "--overwrite"
+        *("--protocol=hungarian", "--crop=30", "--num_regions=2"),
+        *("--background=rest", "--overwrite"),
     )
     assert 0 < metrics["full/hungarian_miou"] <= 1
     assert 1 <= metrics["mean_leaves"] <= 2
-    assert settings["scoring"]["crop"] == 30
+    scoring = settings["scoring"]
+    assert (scoring["crop"], scoring["background"]) == (30, "rest")
 
 
 @pytest.mark.parametrize(
@@ -49,8 +51,9 @@ def test_the_command_scores_a_folder(tmp_path, capsys):
         (["--config=x.py", "--preset=paper"], 2, "--preset; say --config.preset="),
         (["--config=x.py", "--crop=9"], 2, "--crop; say --config.crop=VALUE"),
         (["--images=a", "--masks=b", "--crop=0"], 2, "crop=0"),
-        (["--images=a", "--masks=b", "--protocol=greedy"], 2, "best_region|hungarian"),
+        (["--images=a", "--masks=b", "--protocol=greedy"], 2, "best_region|instances"),
         (["--images=a", "--masks=b", "--num_regions=3"], 2, "'hungarian'"),
+        (["--images=a", "--masks=b", "--background=rest"], 2, "'hungarian'"),
         (["--config=x.py", "--images=a", "--masks=b"], 2, "with --images, --masks"),
         (["--config=x.py", "--taxonomy=t"], 2, "not go with --taxonomy"),
         (["--images=a", "--masks=b", "--data_dir=c"], 2, "not go with --data_dir"),

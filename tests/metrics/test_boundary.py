@@ -7,13 +7,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metric_oracles import class_maps
+from scipy import sparse
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+from scipy.spatial import KDTree
 from skimage.morphology import thin
 from trees import quadrants, random_tree
 
 from uhseg_jax.metrics.boundary import BoundaryState, score_stack
-from uhseg_jax.metrics.boundary_matching import boundary_map, match_boundaries
+from uhseg_jax.metrics.boundary_matching import (
+    boundary_map,
+    boundary_maps,
+    count_matches,
+    match_boundaries,
+)
 from uhseg_jax.metrics.scales import cut_stack
+from uhseg_jax.metrics.thinning import thin as thin_lines
 
 
 def _doubled_grid(labels):
@@ -59,6 +68,49 @@ def test_as_many_pixels_pair_as_can(data, radius):
     for found, pixels in zip(matched, maps, strict=True):
         assert found.sum() == expected
         assert not np.any(found & ~pixels)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.tuples(st.integers(1, 12), st.integers(1, 12)))
+def test_shapes_are_thinned_as_scikit_image_thins_them(data, shape):
+    drawn = data.draw(st.lists(st.booleans(), min_size=144, max_size=144))
+    pixels = np.array(drawn).reshape(12, 12)[: shape[0], : shape[1]]
+    np.testing.assert_array_equal(thin_lines(pixels), thin(pixels))
+    thick = np.kron(pixels, np.ones((3, 4), bool))
+    np.testing.assert_array_equal(thin_lines(thick), thin(thick))
+
+
+def _undivided(first, second, radius):
+    """The assignment of all pixels at once, by the same solver, from a KD tree."""
+    a, b = np.argwhere(first), np.argwhere(second)
+    near = KDTree(a).sparse_distance_matrix(KDTree(b), radius, output_type="ndarray")
+    alone = np.arange(len(a))
+    values = [near["v"] + 1, np.full(len(a), (radius + 2) * (len(a) + 1))]
+    at = [near["i"], alone], [near["j"], len(b) + alone]
+    costs = sparse.coo_matrix(
+        (np.concatenate(values), [np.concatenate(x) for x in at])
+    ).tocsr()
+    rows, columns = min_weight_full_bipartite_matching(costs)
+    paired = columns < len(b)
+    matched = np.zeros_like(first), np.zeros_like(second)
+    matched[0][tuple(a[rows[paired]].T)] = True
+    matched[1][tuple(b[columns[paired]].T)] = True
+    return matched
+
+
+def test_components_that_maps_share_are_matched_as_all_pixels_at_once():
+    """The same pixels, also where several are equally near."""
+    humans = [boundary_map(random_tree(i, height=60, width=80).labels) for i in (1, 2)]
+    tree = random_tree(3, height=60, width=80, num_splits=9)
+    maps, shown = boundary_maps(cut_stack(tree, num_regions=(3, 3, 6, 9, 12)))
+    assert shown.tolist() == [0, 0, 1, 2, 3]
+    counts = count_matches(maps, np.stack(humans), 3.3)
+    for one, count in zip(maps, counts, strict=True):
+        found = [_undivided(one, human, 3.3) for human in humans]
+        for human, expected in zip(humans, found, strict=True):
+            np.testing.assert_array_equal(match_boundaries(one, human, 3.3), expected)
+        mine, theirs = zip(*found, strict=True)
+        assert count.tolist() == [np.sum(theirs), np.any(mine, axis=0).sum(), one.sum()]
 
 
 def test_among_equal_numbers_of_pairs_the_nearest_win():

@@ -8,9 +8,11 @@ import pytest
 from metric_oracles import iou
 from trees import random_tree
 
-from uhseg_jax.datasets.source import Example
+from uhseg_jax.datasets.source import Example, objects_of
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.metrics import average_recall, boundary, regions, scales, states
+from uhseg_jax.metrics import boundary, object_parts, regions, scales, states
+from uhseg_jax.metrics.cut_tables import CutTables
+from uhseg_jax.metrics.objects import BUDGETS, RecallState, match
 from uhseg_jax.protocols import Scorer, Scoring
 from uhseg_jax.protocols.annotators import AnnotatorScorer
 from uhseg_jax.taxonomy import Taxonomy
@@ -68,17 +70,18 @@ def test_objects_are_covered_and_found_where_a_dataset_tells_them_apart():
     for resolution, scores in expected.items():
         found = metrics[f"{resolution}/nfcovering"]
         assert found == pytest.approx(np.mean(scores), abs=1e-11)
-    found = [
-        average_recall.score_image(result(i).tree, source[i].instances)
+    total = states.merge_all(
+        match(result(i).tree.proposals(), objects_of(source[i])).recall()
         for i in range(2)
-    ]
-    total = average_recall.AverageRecallState.empty()
-    for image in found:
-        total = total.update(image)
+    )
+    assert total.taken.shape == RecallState.empty().taken.shape == (4, len(BUDGETS))
     recalls = {f"full/{name}": value for name, value in total.compute().items()}
-    assert {"full/ar_10", "full/ar_all", "full/ar_1000_small"} < set(recalls)
-    ours = {name: x for name, x in metrics.items() if "ar_1" in name or "ar_a" in name}
+    assert {"full/ar_10", "full/ar_at_24", "full/ar_1000_small"} < set(recalls)
+    ours = {name: x for name, x in metrics.items() if name.startswith("full/ar_")}
     assert ours == pytest.approx(recalls, nan_ok=True)
+    same = random_tree(40, num_splits=4)  # whose regions are objects
+    _, row = scorer.score(Segmentation(same, result(0).grid), source[0])
+    assert row["full/ar_1"] < row["full/ar_1000"] == 1
     # An image prepared before its objects were told apart counts elsewhere only.
     old = dataclasses.replace(source[0], instances=None)
     state, row = scorer.score(result(0), old)
@@ -129,7 +132,10 @@ def test_scales_are_numbers_of_regions_and_costs():
         covered = regions.score_tree(found.tree, truths, **cuts)
         stack = scales.cut_stack(found.tree, **cuts)
         matched = boundary.score_stack(stack, truths)
+        maps = scales.cut_maps(found.tree, **cuts)
+        parts = object_parts.score_cuts(CutTables.of(found.tree, truths, maps))
         for image, state in (
+            (parts, object_parts.ObjectPartsState.empty(len(stack))),
             (covered, regions.RegionState.empty(len(stack))),
             (matched, boundary.BoundaryState.empty(len(stack))),
         ):
@@ -148,16 +154,17 @@ def test_scales_are_numbers_of_regions_and_costs():
         stack = found.tree.cut(num_regions=k)[None]
         f_measure = boundary.score_stack(np.asarray(stack), truths).f_measures[0]
         assert metrics[f"full/boundary_f_at_{k}"] == pytest.approx(f_measure)
+        assert metrics[f"full/fop_at_{k}"] == pytest.approx(row[f"full/fop_at_{k}"])
 
 
 def test_boundaries_are_matched_once_for_every_cut(monkeypatch):
     people = random_tree(7, num_splits=3).labels[None]
     example = dataclasses.replace(Objects()[0], annotations=people)
-    matched, match = [], boundary.match_boundaries
+    matched, count = [], boundary.count_matches
     monkeypatch.setattr(
         boundary,
-        "match_boundaries",
-        lambda *args: matched.append(args) or match(*args),
+        "count_matches",
+        lambda maps, *args: matched.extend(maps) or count(maps, *args),
     )
     found = result(0)
     AnnotatorScorer().score(found, example)
@@ -172,7 +179,11 @@ def test_curves_of_boundaries_are_those_of_the_scales():
     scorer = AnnotatorScorer()
     state, _ = scorer.score(result(0), example)
     curves = scorer.curves(state)
-    assert list(curves) == ["full/boundaries", "full/boundaries_by_cost"]
+    series = "", "_by_cost"
+    assert list(curves) == [
+        f"full/{x}{y}" for x in ("boundaries", "fop") for y in series
+    ]
+    assert curves["full/fop"].y == tuple(state.object_parts.curve()[1])
     curve = curves["full/boundaries"]
     recall, precision = state.boundaries.curve()
     assert (curve.x, curve.y) == (tuple(recall), tuple(precision))

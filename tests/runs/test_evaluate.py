@@ -145,7 +145,7 @@ def test_scores_are_those_of_the_metrics_image_by_image(found, whole):
             assert metrics[name if name in metrics else f"{resolution}/{name}"] == value
     assert (metrics["images"], metrics["skipped"]) == (4, 1)
     expected = {"miou", "pacc", "macc", "fiou", "nmcovering"}
-    expected |= {f"nmcovering_at_{n}" for n in (2, 4, 8, 16, 32, 64)}
+    expected |= {f"nmcovering_at_{n}" for n in scales.NUM_REGIONS}
     for resolution in ("grid", "full"):
         assert {
             k.partition("/")[2] for k in metrics if k.startswith(resolution)

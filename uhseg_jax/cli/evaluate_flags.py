@@ -36,6 +36,9 @@ _FLAGS: list[flags.Flag] = [
      "every other id a class. Masks of 0 and 255 alone need one."),
     ("string", "output", "scores", "Folder for the scores."),
     ("bool", "overwrite", False, "Forget what was scored before."),
+    ("integer", "drawings", 200,
+     "Draw so many images at the most, evenly spaced, small, for uhseg-compare.",
+     {"lower_bound": 0}),
     ("enum", "protocol", Scoring.protocol,
      "How trees are scored: "
      + "; ".join(f"{x.name}, {x.summary}" for x in PROTOCOLS.values())
