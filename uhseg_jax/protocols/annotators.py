@@ -17,6 +17,7 @@ from uhseg_jax.metrics.scales import COSTS, NUM_REGIONS, by_number, cut_stack
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.refinement.labels import at_size
 from uhseg_jax.types import Int
+from uhseg_jax.workers import Call, call_here
 
 __all__ = ["AnnotatorScorer", "AnnotatorScores"]
 
@@ -44,10 +45,17 @@ class AnnotatorScores:
 
 
 class AnnotatorScorer:
-    """Scores the cuts of trees against all annotators of an image."""
+    """Scores the cuts of trees against all annotators of an image.
+
+    Attributes:
+      call: see `SlowScorer`.
+    """
 
     levels = (8, 32)
     ranked_by = "full/covering"
+
+    def __init__(self) -> None:
+        self.call: Call = call_here
 
     def empty(self) -> AnnotatorScores:
         """The scores of no image."""
@@ -74,7 +82,8 @@ class AnnotatorScorer:
         tree = at_size(result.tree, people[0].shape)
         # Both series at once: what they have in common is scored once.
         covered = regions.score_tree(tree, people, costs=COSTS)
-        matched = boundary.score_stack(cut_stack(tree, costs=COSTS), people)
+        cuts = cut_stack(tree, costs=COSTS)
+        matched = boundary.score_stack(cuts, people, call=self.call)
         numbers, costs = slice(len(NUM_REGIONS)), slice(len(NUM_REGIONS), None)
         none = self.empty()
         nodes, leaves = int(tree.num_nodes) - 1, int(np.sum(tree.is_leaf()))

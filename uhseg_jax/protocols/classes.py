@@ -29,6 +29,7 @@ from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.refinement.labels import resize_labels
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Int, Integer
+from uhseg_jax.workers import Call, call_here
 
 __all__ = ["BEST_REGION", "ClassScorer", "Scores"]
 
@@ -76,6 +77,9 @@ class ClassScorer:
       instances: score single objects as well, by the leaves that cover them best and,
         at full size, by average recall; images without them are left out there.
       boundaries: score boundaries at full size as well, as BSDS does; slow.
+
+    Attributes:
+      call: see `SlowScorer`.
     """
 
     levels = (8, 32)
@@ -87,6 +91,7 @@ class ClassScorer:
         self._classes = taxonomy.flat()
         self._instances = instances
         self._boundaries = boundaries
+        self.call: Call = call_here
         # Classes without groups are scored once: the hierarchy adds nothing.
         nested = bool((taxonomy.depths > 0).any())
         self._hierarchy = taxonomy.hierarchy() if nested else None
@@ -159,7 +164,8 @@ class ClassScorer:
         nested, edges = nothing.nested, nothing.boundaries
         instances, recall = nothing.instances, nothing.recall
         if edges is not None and not image.is_empty:
-            matched = boundary.score_stack(cut_stack(tree), [_without_void(classes)])
+            truth = [_without_void(classes)]
+            matched = boundary.score_stack(cut_stack(tree), truth, call=self.call)
             edges = edges.update(matched)
             row |= matched.row()
         if self._hierarchy is not None and nested is not None:
