@@ -83,6 +83,25 @@ def quadrants(height: int = 8, width: int = 12) -> RegionTree:
     )
 
 
+def merged_tree(regions: np.ndarray, seed: int) -> RegionTree:
+    """A binary tree over the regions of a map, of random pairs, merged and merged."""
+    rng = np.random.default_rng(seed)
+    numbers, leaves = np.unique(regions, return_inverse=True)
+    # By merge: the leaves first, then unions; turned round, parents come first.
+    waiting, parents = list(range(numbers.size)), [NO_PARENT] * (2 * numbers.size - 1)
+    for union in range(numbers.size, len(parents)):
+        for _ in range(2):
+            parents[waiting.pop(rng.integers(len(waiting)))] = union
+        waiting.append(union)
+    last = len(parents) - 1
+    turned = [NO_PARENT if x < 0 else last - x for x in parents[::-1]]
+    depths: list[int] = []
+    for parent in turned:
+        depths.append(0 if parent < 0 else depths[parent] + 1)
+    costs = [0, *np.sort(rng.random(last)).tolist()]
+    return make_tree(last - leaves.reshape(regions.shape), turned, depths, costs)
+
+
 @st.composite
 def region_trees(draw, *, max_side: int = 20, max_splits: int = 8):
     """Trees of any shape: one node, chains, ties, padding, one row, one column."""

@@ -11,11 +11,16 @@ import numpy as np
 
 from uhseg_jax.types import Bool, Int, Integer
 
-__all__ = ["RLE", "compress", "counts_of", "decode", "encode", "runs_of"]
+__all__ = ["RLE", "compress", "counts_of", "decode", "encode", "expand", "runs_of"]
 
 RLE = dict[str, Any]  # pycocotools': "size", [height, width], and "counts", bytes
 
 _PIXELS_AT_ONCE = 2**22  # of a label map, when its runs are sought
+
+# Digits of compressed counts: five bits each, the least first, and one that says that
+# more follow; the highest bit of the last is the sign.
+_ZERO, _BITS, _DIGIT, _MORE, _SIGN = ord("0"), 5, 0x1F, 0x20, 0x10
+_LONGEST = 8  # digits, far beyond what an image has pixels
 
 
 def runs_of(
@@ -71,3 +76,31 @@ def decode(rle: RLE) -> Bool[np.ndarray, "h w"]:
     with warnings.catch_warnings():  # its arrays lack what NumPy 2 asks of them
         warnings.simplefilter("ignore", DeprecationWarning)
         return coco_mask.decode(rle).astype(bool)
+
+
+def expand(counts: bytes) -> Int[np.ndarray, " r"]:
+    """The lengths of alternating runs that the counts of an `RLE` hold.
+
+    pycocotools reads what is damaged without a word, and past its end.
+
+    Raises:
+      ValueError: these bytes hold none.
+    """
+    digits = np.frombuffer(counts, np.uint8).astype(np.int64) - _ZERO
+    if not digits.size or digits.min() < 0 or digits.max() > _DIGIT | _MORE:
+        raise ValueError("expected run lengths in COCO's letters, from 0 to o.")
+    ends = np.flatnonzero(digits & _MORE == 0)  # the last digit of every number
+    starts = np.concatenate([[0], ends + 1])
+    if starts[-1] != digits.size:
+        raise ValueError("expected run lengths, but the last one breaks off.")
+    starts = starts[:-1]
+    places = np.arange(digits.size) - np.repeat(starts, ends + 1 - starts)
+    if places.max() >= _LONGEST:
+        raise ValueError("expected run lengths, but one has too many digits.")
+    found = np.add.reduceat((digits & _DIGIT) << (_BITS * places), starts)
+    sign = (digits[ends] & _SIGN) > 0
+    found[sign] -= 1 << (_BITS * (places[ends[sign]] + 1))
+    # From the fourth on they are differences to the last but one.
+    for first in (1, 2):
+        found[first::2] = np.cumsum(found[first::2])
+    return found

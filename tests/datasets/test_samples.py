@@ -5,14 +5,18 @@ import json
 import numpy as np
 import pytest
 import scipy.io
+from coco_evaluation import coco_scores
 from metric_oracles import iou
 from PIL import Image
-from trees import make_tree
+from trees import make_tree, merged_tree
 
 from uhseg_jax.datasets import FolderSource, load
 from uhseg_jax.datasets.pairs import read_names
+from uhseg_jax.datasets.source import objects_of
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import read_image
+from uhseg_jax.metrics import states
+from uhseg_jax.metrics.objects import AREAS, BUDGETS
 from uhseg_jax.protocols import Scoring
 
 pytestmark = pytest.mark.shared
@@ -62,6 +66,28 @@ def require_nfcovering(source):
         ]
         assert row["full/nfcovering"] == pytest.approx(np.mean(best), abs=1e-12)
         assert row["full/nfcovering"] == row["grid/nfcovering"]  # a grid of pixels
+
+
+def require_coco_scores(source):
+    """Compares the scores of regions as proposals with those of pycocotools.
+
+    The regions are those of the truth, moved a little, and unions of these.
+    """
+    scorer = Scoring("instances").scorer(source)
+    images, parts = [], [scorer.empty()]
+    for index in range(0, len(source), 3):
+        example = source[index]
+        regions = np.maximum(example.instances, 0) * 1000 + example.labels
+        tree = merged_tree(np.roll(regions, 3, axis=(0, 1)), seed=index)
+        parts.append(scorer.score(Segmentation(tree, tree), example)[0])
+        objects = objects_of(example, taxonomy=source.taxonomy)
+        images.append((objects.image_id, tree.proposals(), objects))
+    found = scorer.compute(states.merge_all(parts))
+    expected = coco_scores(images, areas=AREAS, budgets=BUDGETS)
+    ours = {name[5:]: x for name, x in found.items() if name.startswith("full/")}
+    assert ours == pytest.approx(expected, abs=1e-9, nan_ok=True)
+    assert 0 < ours["ap"] < ours["ar_1000"] < 1
+    assert found["objects"] == sum((~x.crowd).sum() for *_, x in images)
 
 
 ISPRS = {"img_dir": "{}/img_dir", "ann_dir": "{}/ann_dir"}
@@ -122,6 +148,7 @@ def test_images_and_masks_are_those_of_the_files(
         for number, one in enumerate(np.unique(ids[ids >= 1000]), start=1):
             np.testing.assert_array_equal(example.instances == number, ids == one)
         np.testing.assert_array_equal(example.instances < 0, example.labels < 7)
+        require_coco_scores(source)
     if name.startswith("mapillary"):
         flat = source.taxonomy.flat()
         shown = np.unique(flat.encode(source[0].labels))
@@ -166,6 +193,7 @@ def test_coco(prepare, shared):
         stuff = sum(x["area"] for x in segments if x["category_id"] > 91)
         assert np.sum(example.labels == 0) == stuff
     require_nfcovering(source)
+    require_coco_scores(source)
 
 
 def test_bsds500(prepare, shared):
@@ -220,6 +248,7 @@ def test_pascal_part(prepare, shared):
         assert len({*np.concatenate(numbers)}) == sum(x.size for x in numbers)
         np.testing.assert_array_equal(example.instances > 0, example.labels > 0)
     require_nfcovering(source)
+    require_coco_scores(source)
 
 
 def test_a_folder_of_voc(shared):

@@ -16,8 +16,9 @@ from metric_oracles import (
 )
 from trees import make_tree, quadrants, random_tree, region_trees
 
-from uhseg_jax.metrics import overlap, states
+from uhseg_jax.metrics import states
 from uhseg_jax.metrics.overlap import OverlapState, score_image
+from uhseg_jax.metrics.scales import NUM_REGIONS
 
 CLASSES = 5
 score = functools.partial(score_image, num_classes=CLASSES)
@@ -31,10 +32,10 @@ def _images(count, *, seed=0, drop=0.1):
         yield tree, np.where(rng.random(classes.shape) < drop, -1, classes)
 
 
-def _state(images, **kwargs):
+def _state(images):
     state = OverlapState.empty(CLASSES)
     for tree, classes in images:
-        state = state.update(score(tree, classes, **kwargs))
+        state = state.update(score(tree, classes))
     return state
 
 
@@ -53,7 +54,7 @@ def test_an_image_scores_as_its_masks_do(data, tree):
         assert found.matches.nodes[region] == node
     tally = tallies(tree, classes, CLASSES)
     np.testing.assert_array_equal(jax.tree.leaves(found.matches.tally), tally)
-    for budget, at in zip(found.budgets, found.nmcovering_at, strict=True):
+    for budget, at in zip(NUM_REGIONS, found.nmcovering_at, strict=True):
         expected, _ = covering_by_best(tree, classes, first_nodes(tree, budget))
         assert at == pytest.approx(expected, abs=1e-12)
     assert found.num_nodes == int(tree.num_nodes) - 1
@@ -82,7 +83,7 @@ def test_the_scores_of_a_set_are_those_of_the_summed_tallies():
     np.testing.assert_array_equal(np.isnan(state.tally.ious()), ~shown)
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, abs=1e-11), name
-    assert set(found) == {*expected, *(f"nmcovering_at_{n}" for n in overlap.BUDGETS)}
+    assert set(found) == {*expected, *(f"nmcovering_at_{n}" for n in NUM_REGIONS)}
 
 
 @settings(max_examples=30, deadline=None)
@@ -102,9 +103,11 @@ def test_larger_budgets_score_no_less_and_end_at_the_full_score(data, tree):
     classes = data.draw(class_maps(tree.labels.shape, dropped=False))
     # From the first split on: before it, the root stands in, and may cover better.
     first_split = int(np.sum(np.asarray(tree.parents) == 0))
-    budgets = (*range(first_split, 16), max(16, int(tree.num_nodes)))
-    found = score(tree, classes, budgets=budgets)
-    assert np.all(np.diff(found.nmcovering_at) >= 0)
+    found = score(tree, classes)
+    assert np.all(
+        np.diff(found.nmcovering_at[np.array(NUM_REGIONS) >= first_split]) >= 0
+    )
+    assert found.num_nodes <= NUM_REGIONS[-1]
     assert found.nmcovering_at[-1] == found.nmcovering
 
 
@@ -115,10 +118,10 @@ def test_a_split_that_does_not_fit_ends_the_sequence():
         labels, [-1, 0, 0, 0, 1, 1], [0, 1, 1, 1, 2, 2], [0, 0.5, 0.5, 0.5, 0.1, 0.1]
     )
     classes = np.array([[0, 1, 1, 1, 1, 1]])
-    at = score(tree, classes, budgets=tuple(range(6))).nmcovering_at
+    at = score(tree, classes).nmcovering_at[:5]
     root, all_five = (1 / 6 + 5 / 6) / 2, (1 + 2 / 5) / 2
     three = (1 / 2 + 2 / 5) / 2  # node 1 for class 0, node 2 for class 1
-    assert at == pytest.approx([root] * 3 + [three] * 2 + [all_five])
+    assert at == pytest.approx([root] * 2 + [three] * 2 + [all_five])
 
 
 def test_ties_go_to_the_lowest_node_and_a_root_by_itself_is_a_candidate():
@@ -158,6 +161,5 @@ def test_what_does_not_fit_is_named():
         score(quadrants(), np.zeros((4, 6), int))
     with pytest.raises(ValueError, match=r"below 5 for the columns .* found 255"):
         score(quadrants(), np.full((8, 12), 255))  # raw ids
-    for other in (OverlapState.empty(6), OverlapState.empty(5, budgets=(4, 8, 16, 64))):
-        with pytest.raises(ValueError, match="same classes and settings"):
-            OverlapState.empty(5).merge(other)
+    with pytest.raises(ValueError, match="same classes and settings"):
+        OverlapState.empty(5).merge(OverlapState.empty(6))

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metric_oracles import all_candidates, best, class_maps, node_masks
+from metric_oracles import all_candidates, best, class_maps, first_nodes, node_masks
 from trees import quadrants, region_trees
 
 from uhseg_jax.metrics import overlap
+from uhseg_jax.metrics.scales import NUM_REGIONS
 from uhseg_jax.metrics.tree_overlap import TreeOverlapState, score_image
 from uhseg_jax.taxonomy import Taxonomy
 
@@ -35,8 +36,8 @@ def _walk_up(parents, node):
     return path
 
 
-def _oracle(tree, classes, hierarchy):
-    """Both coverings, by masks and paths; and the tallies."""
+def _oracle(tree, classes, hierarchy, nodes):
+    """Both coverings by some nodes, by masks and paths."""
     masks = node_masks(tree, classes >= 0)
     regions = {}
     for node in range(len(hierarchy.names)):
@@ -44,7 +45,7 @@ def _oracle(tree, classes, hierarchy):
         region = np.isin(classes, members)
         if region.any():
             regions[node] = region
-    found = {g: best(masks, r, all_candidates(tree)) for g, r in regions.items()}
+    found = {g: best(masks, r, nodes) for g, r in regions.items()}
     flat, weighted = [], []
     for node, (match, score) in found.items():
         ancestors = _walk_up(hierarchy.parents, node)
@@ -64,9 +65,12 @@ def test_an_image_scores_as_its_masks_do(data, tree):
     if not (classes >= 0).any():
         assert found.is_empty
         return
-    flat, weighted = _oracle(tree, classes, hierarchy)
-    assert found.nmcovering == pytest.approx(flat, abs=1e-12)
-    assert found.nhcovering == pytest.approx(weighted, abs=1e-12)
+    both = np.transpose([found.nmcovering_at, found.nhcovering_at])
+    for k, at in zip(NUM_REGIONS, both, strict=True):
+        nodes = first_nodes(tree, k)
+        assert at == pytest.approx(_oracle(tree, classes, hierarchy, nodes), abs=1e-12)
+    expected = _oracle(tree, classes, hierarchy, all_candidates(tree))
+    assert (found.nmcovering, found.nhcovering) == pytest.approx(expected, abs=1e-12)
     assert found.nhcovering <= found.nmcovering
 
 
@@ -126,4 +130,9 @@ def test_merged_states_are_the_state_of_all():
     assert whole.compute()["skipped"] == 1
     with pytest.raises(ValueError, match="same classes"):
         whole.merge(TreeOverlapState.empty(2))
-    assert set(images[0].row()) == {"tree_nmcovering", "nhcovering"}
+    names = {
+        f"{x}_at_{k}" for x in ("tree_nmcovering", "nhcovering") for k in NUM_REGIONS
+    }
+    assert set(images[0].row()) == {"tree_nmcovering", "nhcovering", *names}
+    row, whole = images[0].row(), empty.update(images[0]).compute()
+    assert row == pytest.approx({name: whole[name] for name in row}, abs=1e-11)

@@ -8,9 +8,10 @@ import pytest
 from metric_oracles import iou
 from trees import random_tree
 
-from uhseg_jax.datasets.source import Example
+from uhseg_jax.datasets.source import Example, objects_of
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.metrics import average_recall, boundary, regions, scales, states
+from uhseg_jax.metrics import boundary, regions, scales, states
+from uhseg_jax.metrics.objects import BUDGETS, RecallState, match
 from uhseg_jax.protocols import Scorer, Scoring
 from uhseg_jax.protocols.annotators import AnnotatorScorer
 from uhseg_jax.taxonomy import Taxonomy
@@ -68,17 +69,18 @@ def test_objects_are_covered_and_found_where_a_dataset_tells_them_apart():
     for resolution, scores in expected.items():
         found = metrics[f"{resolution}/nfcovering"]
         assert found == pytest.approx(np.mean(scores), abs=1e-11)
-    found = [
-        average_recall.score_image(result(i).tree, source[i].instances)
+    total = states.merge_all(
+        match(result(i).tree.proposals(), objects_of(source[i])).recall()
         for i in range(2)
-    ]
-    total = average_recall.AverageRecallState.empty()
-    for image in found:
-        total = total.update(image)
+    )
+    assert total.taken.shape == RecallState.empty().taken.shape == (4, len(BUDGETS))
     recalls = {f"full/{name}": value for name, value in total.compute().items()}
-    assert {"full/ar_10", "full/ar_all", "full/ar_1000_small"} < set(recalls)
-    ours = {name: x for name, x in metrics.items() if "ar_1" in name or "ar_a" in name}
+    assert {"full/ar_10", "full/ar_at_24", "full/ar_1000_small"} < set(recalls)
+    ours = {name: x for name, x in metrics.items() if name.startswith("full/ar_")}
     assert ours == pytest.approx(recalls, nan_ok=True)
+    same = random_tree(40, num_splits=4)  # whose regions are objects
+    _, row = scorer.score(Segmentation(same, result(0).grid), source[0])
+    assert row["full/ar_1"] < row["full/ar_1000"] == 1
     # An image prepared before its objects were told apart counts elsewhere only.
     old = dataclasses.replace(source[0], instances=None)
     state, row = scorer.score(result(0), old)

@@ -63,7 +63,7 @@ def test_what_is_left_over_needs_a_background_to_go_to():
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"protocol": "greedy"}, "protocol must be 'best_region', 'hungarian' or"),
+        ({"protocol": "greedy"}, "protocol must be 'best_region', 'instances', "),
         ({"crop": 0}, "crop must be an integer of at least 1 or None"),
         ({"protocol": "hungarian", "num_regions": -1}, "num_regions must be"),
         ({"protocol": "hungarian", "background": "all"}, "background must be 'class'"),

@@ -10,9 +10,9 @@ from typing import Any
 
 from uhseg_jax.benchmarks.records import Record
 from uhseg_jax.benchmarks.setting import Setting
+from uhseg_jax.comparison.scores import SHOWN
 from uhseg_jax.processes import ProcessError, run_module
 from uhseg_jax.runs import score_files
-from uhseg_jax.runs.compare import SHOWN
 from uhseg_jax.scratch import scratch_folder
 
 __all__ = ["measure_scores"]

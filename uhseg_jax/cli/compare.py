@@ -1,24 +1,31 @@
-"""`uhseg-compare`: evaluations side by side, with standard errors.
+"""`uhseg-compare`: evaluations side by side, with standard errors and differences.
 
-Usage: uhseg-compare FOLDER... [--labels=NAME,...] [--output=NAME]
+Usage: uhseg-compare FOLDER FOLDER... --output=FOLDER [--labels=NAME,...]
 
-Reads the folders that uhseg-evaluate wrote and writes NAME.md, a table of their scores
-with standard errors and, on the same images, differences to the first folder; and
-NAME.png, the scores against the number of regions. Folders of several datasets may be
-mixed: each is compared with the first of its own.
+Reads the folders that uhseg-evaluate wrote and writes a folder with index.html, a page
+to look at: which evaluation is better, by how much and whether that is more than
+chance, curves, and the images on which they differ most. Beside it table.md, table.tex
+and table.csv, curves.png (scores against numbers of regions) and precision_recall.png.
+Differences are to the first folder, on the same images: folders of one dataset that
+were scored otherwise or on other images are refused. Folders of several datasets may be
+mixed: each is compared with the first of its own. `uhseg-evaluate --compare` is the
+same.
 """
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from uhseg_jax.cli import startup, terminal
 from uhseg_jax.cli.overrides import UsageError
-from uhseg_jax.files import atomic_write, expand_home
-from uhseg_jax.runs import compare, curves
+from uhseg_jax.comparison import folder
+from uhseg_jax.comparison.groups import group
+from uhseg_jax.comparison.reading import read_evaluation
+from uhseg_jax.comparison.scores import SHOWN
+from uhseg_jax.comparison.tables import markdown
+from uhseg_jax.files import expand_home
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -28,18 +35,16 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_list(
         "labels",
         [],
-        "what to call the folders, in their order; by default the last part of their "
-        "paths",
+        "what to call the folders, in their order; by default the last parts of their "
+        "paths, as many as it takes to tell them from each other",
         **defined,
     )
     flags.DEFINE_list(
-        "scores", list(compare.SHOWN), "rows of the table, where there are such",
-        **defined,
+        "scores", list(SHOWN), "rows of the tables in Markdown and LaTeX, where there "
+        "are such", **defined,
     )  # fmt: skip
-    flags.DEFINE_string(
-        "output", "comparison", "path of the results without suffix", **defined
-    )
-    flags.DEFINE_bool("overwrite", False, "replace files of these names", **defined)
+    flags.DEFINE_string("output", "comparison", "folder for the comparison", **defined)
+    flags.DEFINE_bool("overwrite", False, "replace files of its names", **defined)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -52,10 +57,11 @@ def main(argv: Sequence[str]) -> int:
       Exit status: 0, 1 if a folder could not be read or a file not be written, 2 for a
       command line that makes no sense, 130 if interrupted.
     """
-    return startup.exit_status(lambda: _run(argv))
+    return startup.exit_status(lambda: compare(argv))
 
 
-def _run(argv: Sequence[str]) -> int:
+def compare(argv: Sequence[str]) -> int:
+    """As `main`, but raises what stops it."""
     values = flags.FlagValues()
     _define(values)
     try:
@@ -66,38 +72,23 @@ def _run(argv: Sequence[str]) -> int:
         terminal.out(f"{__doc__}\nFlags:\n{values.main_module_help()}")
         return 0
     folders = [expand_home(x) for x in named]
-    labels = values.labels or [x.resolve().name for x in folders]
-    if not folders or len(labels) != len(folders):
+    if not folders or (values.labels and len(values.labels) != len(folders)):
         raise UsageError(
             "expected folders that uhseg-evaluate wrote and, if any, one label for "
-            f"each, but got {len(folders)} folders and {len(labels)} labels. See "
-            "uhseg-compare --help."
+            f"each, but got {len(folders)} folders and {len(values.labels)} labels. "
+            "See uhseg-compare --help."
         )
+    if not values.output:
+        raise UsageError("--output expects a folder, but it is empty.")
     output = expand_home(values.output)
-    paths = [output.with_name(f"{output.name}{x}") for x in (".md", ".png")]
-    _require_absent([] if values.overwrite else paths)
-    groups = compare.group(
-        [
-            compare.read_evaluation(folder, label=label)
-            for folder, label in zip(folders, labels, strict=True)
-        ]
+    folder.require_free(output, overwrite=values.overwrite)
+    groups = group([read_evaluation(x) for x in folders], values.labels or None)
+    folder.write(output, folder.rendered(groups, values.scores))
+    terminal.out(
+        f"{markdown(groups, values.scores)}\nOpen {output / folder.PAGE}; the tables "
+        "and plots lie beside it."
     )
-    text = compare.table(groups, values.scores)
-    with atomic_write(paths[0]) as aside:
-        aside.write_text(text, encoding="utf-8")
-    with atomic_write(paths[1]) as aside:
-        curves.draw(aside, groups)
-    terminal.out(f"{text}\nWritten: {' '.join(map(str, paths))}")
     return 0
-
-
-def _require_absent(paths: Sequence[Path]) -> None:
-    for path in paths:
-        if path.exists():
-            raise FileExistsError(
-                f"{path}: the file is there; give another --output, or replace it with "
-                "--overwrite."
-            )
 
 
 def run() -> None:

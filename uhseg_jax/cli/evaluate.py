@@ -2,13 +2,17 @@
 
 Usage: uhseg-evaluate --config=FILE --data_dir=DIR [--manual_dir=DIR] --output=DIR
        uhseg-evaluate --images=DIR --masks=DIR [--names=FILE] --output=DIR
+       uhseg-evaluate --images=DIR --annotations=FILE.json [--names=FILE] --output=DIR
+       uhseg-evaluate --compare DIR DIR... --output=DIR
 
 The first form takes a file of configs/, prepares its dataset from the original files
 in --manual_dir if --data_dir does not hold it yet (--data_dir alone may hold the
 original files too), and scores it. The second scores a folder of images against a
-folder of index PNGs as they lie there. Stopped at any moment, the same command goes on
-where it was. --config.NAME=VALUE replaces what the file says, as in
---config.model=dinov2_vitb14_reg and --config.parameters.seed=3.
+folder of index PNGs as they lie there, the third against the objects that a file in
+COCO's format lists. Stopped at any moment, the same command goes on where it was.
+--config.NAME=VALUE replaces what the file says, as in --config.model=dinov2_vitb14_reg
+and --config.parameters.seed=3. The last sets folders of scores side by side, as
+uhseg-compare does (--compare --help).
 """
 
 import json
@@ -18,14 +22,17 @@ import jax
 
 from uhseg_jax import batches
 from uhseg_jax.cli import flags, startup, terminal
+from uhseg_jax.cli.compare import compare
 from uhseg_jax.cli.evaluate_flags import parse
 from uhseg_jax.cli.evaluate_sources import experiment_of, source_of
 from uhseg_jax.runs import hosts
 from uhseg_jax.runs.evaluate import evaluate, seeded
 
+_COMPARE = "--compare"
 _SHOWN = (
     *("grid/nmcovering", "full/nmcovering", "full/covering_ods", "mean_nodes"),
     *("full/hungarian_miou", "full/hungarian_pacc", "mean_leaves"),
+    *("full/ar_1000", "full/ap"),
 )
 
 
@@ -43,6 +50,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
+    if _COMPARE in argv:
+        return compare([x for x in argv if x != _COMPARE])
     values = parse(argv)
     if values.help:
         terminal.out(f"{__doc__}\nFlags:\n{flags.help_text(values)}")
@@ -80,6 +89,7 @@ def _run(argv: Sequence[str]) -> int:
             scoring=scoring,
             batch_size=batches.images_at_once() * jax.local_device_count(),
             overwrite=values.overwrite,
+            drawings=values.drawings,
             on_image=on_image,
             on_note=bar.err,
         )

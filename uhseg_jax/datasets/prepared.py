@@ -16,6 +16,7 @@ from tqdm import tqdm
 from uhseg_jax.datasets import masks, preparation
 from uhseg_jax.datasets.identity import content_of
 from uhseg_jax.datasets.image_files import decode_image
+from uhseg_jax.datasets.instances import InstanceDataset
 from uhseg_jax.datasets.pairs import read_names, select
 from uhseg_jax.datasets.registry import DATASETS, Entry
 from uhseg_jax.datasets.source import DatasetError, Example, Source, reading
@@ -128,6 +129,9 @@ def load(
 ) -> Source:
     """A dataset by name, prepared first if need be.
 
+    Datasets of objects (`instances`) are read as they lie: their folder is
+    ``manual_dir`` or, without it, ``data_dir``.
+
     Args:
       name: one of `registry.DATASETS`.
       split: the split; by default the one that papers score.
@@ -147,6 +151,10 @@ def load(
         entry = DATASETS.find(name)
     except ValueError as error:
         raise DatasetError(str(error)) from error
+    if isinstance(entry, InstanceDataset):
+        root = manual_dir or data_dir
+        root = None if root is None else expand_home(root)
+        return entry.open(root, split=split, names=names)
     builder = _builder(entry)
     split = builder.DEFAULT_SPLIT if split is None else split
     if isinstance(names, (str, os.PathLike)):

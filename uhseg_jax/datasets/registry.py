@@ -1,7 +1,8 @@
-"""The datasets by name: which builder, and which of its label hierarchies."""
+"""The datasets by name: which builder and label hierarchy, or where objects lie."""
 
 import dataclasses
 
+from uhseg_jax.datasets.instances import INSTANCE_DATASETS, InstanceDataset
 from uhseg_jax.registry import Registry
 
 __all__ = ["DATASETS", "Entry"]
@@ -9,7 +10,7 @@ __all__ = ["DATASETS", "Entry"]
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A dataset.
+    """A dataset that a builder prepares.
 
     Attributes:
       name: what it is loaded by.
@@ -26,7 +27,7 @@ class Entry:
     depth: int | None = None
 
 
-DATASETS = Registry(
+DATASETS: Registry[Entry | InstanceDataset] = Registry(
     "dataset",
     [
         Entry("ade20k", "ade20k", "Ade20k"),
@@ -54,5 +55,6 @@ DATASETS = Registry(
         Entry("vaihingen", "isprs", "Vaihingen"),
         Entry("voc2012", "voc2012", "Voc2012"),
         Entry("voc2012_objects", "voc2012", "Voc2012", "objects.txt"),
+        *INSTANCE_DATASETS,
     ],
 )

@@ -91,6 +91,10 @@ class Result:
     def __post_init__(self) -> None:
         require_same_size(self.pixels, self.tree, self.title)
 
+    def note(self, how: str) -> str:
+        """How a file of this result is made, and of what, for its mark."""
+        return how + (f" of {self.provenance.short()}" if self.provenance else "")
+
     def category_map(self) -> Int[np.ndarray, "H W"]:
         """The category of every pixel, 0 where there is none."""
         labels = np.asarray(self.tree.labels)

@@ -20,7 +20,7 @@ from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import UInt8
 
-__all__ = ["NPZ", "read_result"]
+__all__ = ["NPZ", "begins_with", "read_result"]
 
 _MADE_OF = ("settings", "source")  # the fields of a `Provenance`
 _NAME_AT = 30  # bytes of a zip archive before the name of its first member
@@ -75,18 +75,26 @@ def _beside_the_tree(path: Path) -> dict[str, Any]:
 
 def _has_mark(path: Path) -> bool:
     """Whether a run wrote a file, be it damaged since."""
-    names = [f"{x}.npy" for x in _MADE_OF]
+    if not begins_with(path, _MADE_OF[0]):
+        return False
     try:
-        with open(path, "rb") as file:
-            begin = file.read(_NAME_AT + len(names[0]))
-            if begin[:2] != b"PK" or begin[_NAME_AT:] != names[0].encode():
-                return False
-            with zipfile.ZipFile(file) as archive:
-                return set(names) <= set(archive.namelist())
+        with zipfile.ZipFile(path) as archive:
+            return {f"{x}.npy" for x in _MADE_OF} <= set(archive.namelist())
     except OSError:
         return False
     except Exception:  # a damaged archive fails in many ways
         return True
+
+
+def begins_with(path: Path, name: str) -> bool:
+    """Whether a file is an npz, be it damaged, whose first array has that name."""
+    member = f"{name}.npy".encode()
+    try:
+        with open(path, "rb") as file:
+            begin = file.read(_NAME_AT + len(member))
+    except OSError:
+        return False
+    return begin[:2] == b"PK" and begin[_NAME_AT:] == member
 
 
 def _is_good(path: Path, result: Result, options: ExportOptions) -> bool:

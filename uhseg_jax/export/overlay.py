@@ -13,7 +13,7 @@ from uhseg_jax.export.png_files import png_format
 from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
 from uhseg_jax.types import Int, Integer, UInt8
 
-__all__ = ["PNG", "overlay", "paint_categories"]
+__all__ = ["PNG", "overlay", "paint_categories", "panels"]
 
 _LONGEST, _SHORTEST = 1024, 384  # pixels of a panel's long side
 _NARROWEST = 104  # pixels that the longest caption needs
@@ -54,21 +54,47 @@ def overlay(
     Raises:
       ValueError: the tree has labels of another size, or a level is below 1.
     """
+    drawn = panels(image, tree, levels=levels, truth=truth)
+    return _sheet([x for _, x in drawn], [caption for caption, _ in drawn])
+
+
+def panels(
+    image: UInt8[np.ndarray, "H W 3"],
+    tree: RegionTree,
+    *,
+    levels: Sequence[int],
+    truth: Integer[np.ndarray, "H W"] | None = None,
+    longest: int = _LONGEST,
+    shortest: int = _SHORTEST,
+) -> list[tuple[str, UInt8[np.ndarray, "h w 3"]]]:
+    """The panels of `overlay`, all of one size, each after its caption.
+
+    Args:
+      image: as for `overlay`, as are the next three.
+      tree: its tree.
+      levels: numbers of regions.
+      truth: class of every pixel.
+      longest: pixels that the long side of a panel has at the most.
+      shortest: pixels below which small images are enlarged.
+
+    Raises:
+      ValueError: as `overlay` does.
+    """
     require_same_size(image, tree)
     colors = node_colors(tree)
     leaves = np.flatnonzero(np.bincount(np.asarray(tree.labels).ravel()))
-    sizes = {"longest": _LONGEST, "shortest": _SHORTEST}
+    sizes = {"longest": longest, "shortest": shortest}
     shown, labels = fit(image, np.asarray(tree.labels), **sizes)
-    panels, captions = [shown], ["Image"]
+    drawn = [("Image", shown)]
     if truth is not None:
-        panels.append(_paint_truth(*fit(image, np.asarray(truth, np.int32), **sizes)))
-        captions.append("Ground truth")
+        painted = _paint_truth(*fit(image, np.asarray(truth, np.int32), **sizes))
+        drawn.append(("Ground truth", painted))
     for level in levels:
         seen_as = np.asarray(visible_nodes(tree, num_regions=level))
-        panels.append(_paint(shown, labels, seen_as, colors))
         count = np.unique(seen_as[leaves]).size
-        captions.append("1 region" if count == 1 else f"{count} regions")
-    return _sheet(panels, captions)
+        caption = "1 region" if count == 1 else f"{count} regions"
+        drawn.append((caption, _paint(shown, labels, seen_as, colors)))
+    return drawn
 
 
 def paint_categories(
@@ -140,16 +166,16 @@ def _paint(
 
 
 def _sheet(
-    panels: list[UInt8[np.ndarray, "h w 3"]], captions: list[str]
+    drawn: list[UInt8[np.ndarray, "h w 3"]], captions: list[str]
 ) -> UInt8[np.ndarray, "H W 3"]:
-    height, width = panels[0].shape[:2]
+    height, width = drawn[0].shape[:2]
     cell_width, cell_height = max(width, _NARROWEST), height + _CAPTION
-    columns = _num_columns(len(panels), cell_width, cell_height)
-    rows = -(-len(panels) // columns)
+    columns = _num_columns(len(drawn), cell_width, cell_height)
+    rows = -(-len(drawn) // columns)
     size = (rows * (cell_height + _GAP) + _GAP, columns * (cell_width + _GAP) + _GAP)
     sheet = np.full((*size, 3), _PAPER, np.uint8)
     font = ImageFont.load_default(size=17)
-    for index, (panel, caption) in enumerate(zip(panels, captions, strict=True)):
+    for index, (panel, caption) in enumerate(zip(drawn, captions, strict=True)):
         row, column = divmod(index, columns)
         left = _GAP + column * (cell_width + _GAP)
         top = _GAP + row * (cell_height + _GAP)

@@ -26,7 +26,15 @@ from uhseg_jax.files import atomic_write
 from uhseg_jax.images import open_file
 from uhseg_jax.types import UInt8
 
-__all__ = ["is_own", "is_whole", "note_of", "png_format", "save_png"]
+__all__ = [
+    "encoded",
+    "is_own",
+    "is_whole",
+    "note_of",
+    "png_file",
+    "png_format",
+    "save_png",
+]
 
 _KEYWORD, _OWNER = "Software", "uhseg_jax"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -49,7 +57,7 @@ def save_png(
       note: how it was made; the file then carries the mark. None: no mark.
     """
     with atomic_write(path) as aside:
-        aside.write_bytes(_encoded(image, note))
+        aside.write_bytes(encoded(image, note))
 
 
 def png_format(
@@ -70,21 +78,23 @@ def png_format(
       note: says in few words how that is done.
     """
 
-    def note_on(result: Result, options: ExportOptions) -> str:
-        made_of = result.provenance
-        return note(options) + (f" of {made_of.short()}" if made_of else "")
-
     def render(result: Result, options: ExportOptions) -> list[bytes]:
-        return [_encoded(draw(result, options), note_on(result, options))]
+        return [encoded(draw(result, options), result.note(note(options)))]
+
+    return for_each_image(name, summary, [png_file(suffix, note)], render)
+
+
+def png_file(suffix: str, note: Callable[[ExportOptions], str]) -> ImageFile:
+    """A PNG for each image; arguments as for `png_format`."""
 
     def is_good(path: Path, result: Result, options: ExportOptions) -> bool:
-        return is_whole(path, note_on(result, options))
+        return is_whole(path, result.note(note(options)))
 
-    file = ImageFile(suffix, is_good, is_own)
-    return for_each_image(name, summary, [file], render)
+    return ImageFile(suffix, is_good, is_own)
 
 
-def _encoded(image: Drawing, note: str | None) -> bytes:
+def encoded(image: Drawing, note: str | None) -> bytes:
+    """The bytes of an image as PNG, for arguments as of `save_png`."""
     if not isinstance(image, Image.Image):
         return _encoded_rgb(image, note)
     text = PngImagePlugin.PngInfo()

@@ -11,7 +11,14 @@ import numpy as np
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
 from uhseg_jax.types import Bool, Float, Int
 
-__all__ = ["ancestry", "entry_ranks", "is_leaf", "split_costs", "visible_nodes"]
+__all__ = [
+    "ancestry",
+    "entry_ranks",
+    "is_leaf",
+    "opening_bounds",
+    "split_costs",
+    "visible_nodes",
+]
 
 
 def is_leaf(parents: Int[np.ndarray, " n"], num_nodes: int) -> Bool[np.ndarray, " n"]:
@@ -63,30 +70,44 @@ def visible_nodes(
     kind: str,
 ) -> Int[np.ndarray, " n"]:
     """As `cuts.visible_nodes`."""
-    has_children = _num_children(parents) > 0
+    bounds = opening_bounds(parents, depths, costs, num_nodes, kind)
+    divides = bounds < (np.float32(bound) if kind == "cost" else bound)
+    seen_as = np.arange(parents.size, dtype=np.int32)
+    whole = ~divides  # no more divided, nor is what lies below
+    for node, parent in enumerate(parents.tolist()):
+        if parent != NO_PARENT and whole[parent]:
+            seen_as[node] = seen_as[parent]
+    return seen_as
+
+
+def opening_bounds(
+    parents: Int[np.ndarray, " n"],
+    depths: Int[np.ndarray, " n"],
+    costs: Float[np.ndarray, " n"],
+    num_nodes: int,
+    kind: str,
+) -> np.ndarray:
+    """As `cuts.opening_bounds`."""
     if kind == "cost":
-        divides = split_costs(parents, costs) < np.float32(bound)
-    elif kind == "depth":
-        divides = depths < bound
+        bounds = split_costs(parents, costs)
+        for node, parent in enumerate(parents.tolist()):
+            if parent != NO_PARENT:
+                bounds[node] = np.maximum(bounds[node], bounds[parent])
+        return bounds
+    if kind == "depth":
+        bounds = depths
     else:
-        ranks = entry_ranks(parents, costs, num_nodes)
         n = parents.size
+        ranks = entry_ranks(parents, costs, num_nodes)
         # After r splits, the nodes of rank <= r have entered and r of them are divided.
         entered = np.bincount(ranks, minlength=n + 1)[:n]
         regions = np.cumsum(entered) - np.arange(n)
         opened = np.full(n, n)
-        np.minimum.at(
-            opened, parents[parents != NO_PARENT], ranks[parents != NO_PARENT]
-        )
-        divides = (opened < n) & (regions[np.minimum(opened, n - 1)] <= bound)
-    divides &= has_children
-    seen_as = np.arange(parents.size, dtype=np.int32)
-    whole = np.zeros(parents.size, bool)  # no more divided, nor is what lies below
-    for node, parent in enumerate(parents.tolist()):
-        if parent != NO_PARENT and whole[parent]:
-            seen_as[node] = seen_as[parent]
-        whole[node] = (parent != NO_PARENT and whole[parent]) or not divides[node]
-    return seen_as
+        is_child = parents != NO_PARENT
+        np.minimum.at(opened, parents[is_child], ranks[is_child])
+        bounds = np.where(opened < n, regions[np.minimum(opened, n - 1)] - 1, n)
+    never = np.iinfo(bounds.dtype).max
+    return np.where(_num_children(parents) > 0, bounds, never)
 
 
 def _num_children(parents: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:

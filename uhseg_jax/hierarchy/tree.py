@@ -17,10 +17,11 @@ import numpy as np
 
 from uhseg_jax.entry import entry_point
 from uhseg_jax.files import atomic_write
-from uhseg_jax.hierarchy import cuts, host_cuts, pruning, tree_file
+from uhseg_jax.hierarchy import cuts, host_cuts, pruning, tree_file, ultrametric
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT, Nodes
 from uhseg_jax.hierarchy.proposals import ProposalOptions, Proposals, propose
 from uhseg_jax.hierarchy.tree_file import TreeFileError
+from uhseg_jax.hierarchy.ultrametric import Ultrametric
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Float, Int
 
@@ -206,6 +207,26 @@ class RegionTree:
         )
         nodes, numbers = on_nodes(self, pruning.prune, bound, kind=kind)
         return RegionTree(labels=numbers[self.labels], **vars(nodes))
+
+    def ultrametric(self, scale: str = "cost") -> Ultrametric:
+        """The contours between the regions, with the strengths of the splits.
+
+        Every threshold of the map shows the borders of a cut, so that one image stands
+        for all of them.
+
+        Args:
+          scale: "cost": the strength of a split is 1 less the cost at which cuts open
+            it, so that above ``1 - c`` lie the borders of ``cut(cost=c)``, for any
+            float32 c that is 0 or from 1e-8 to 1. "order": it is 1 over the number of
+            regions of the coarsest cut by number that opens it, so that above
+            ``1 / (k + 1)`` lie the borders of ``cut(num_regions=k)``.
+
+        Raises:
+          ValueError: there is no scale of that name.
+          TypeError: the tree is a batch.
+        """
+        _require_single(self)
+        return ultrametric.of_tree(self, scale)
 
     # -- objects ---------------------------------------------------------------
 

@@ -14,13 +14,12 @@ import numpy as np
 from uhseg_jax.hierarchy.tree import ROOT, RegionTree
 from uhseg_jax.metrics import best_match, states
 from uhseg_jax.metrics.contingency import contingency_table, ious, node_counts
+from uhseg_jax.metrics.scales import NUM_REGIONS, by_number
 from uhseg_jax.metrics.tallies import Tally, mean_over
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Float, Int, Integer
 
-__all__ = ["BUDGETS", "ImageOverlap", "OverlapState", "score_image"]
-
-BUDGETS = (2, 4, 8, 16, 32, 64)
+__all__ = ["ImageOverlap", "OverlapState", "score_image"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,16 +30,14 @@ class ImageOverlap:
       matches: the best node of each of the ``c`` classes.
       nmcovering: mean of the best IoU over the classes present, in [0, 1]; NaN if the
         ground truth is empty.
-      nmcovering_at: ``[len(budgets)]``, the same among the first regions only.
-      budgets: how many regions these are.
+      nmcovering_at: ``[t]``, the same among the first `NUM_REGIONS` only.
       num_nodes: regions of the tree without the root.
       num_leaves: regions of its finest partition.
     """
 
     matches: best_match.BestMatches
     nmcovering: float
-    nmcovering_at: Float[np.ndarray, " budgets"]
-    budgets: tuple[int, ...]
+    nmcovering_at: Float[np.ndarray, " t"]
     num_nodes: int
     num_leaves: int
 
@@ -51,11 +48,10 @@ class ImageOverlap:
 
     def row(self) -> dict[str, float]:
         """The scores of this image alone, flat, for a table of images."""
-        at = zip(self.budgets, self.nmcovering_at, strict=True)
         return {
             "nmcovering": self.nmcovering,
             "pacc": self.matches.tally.accuracy(),
-            **{f"nmcovering_at_{budget}": float(score) for budget, score in at},
+            **by_number("nmcovering", self.nmcovering_at),
             "nodes": self.num_nodes,
             "leaves": self.num_leaves,
         }
@@ -66,7 +62,6 @@ def score_image(
     classes: Integer[np.ndarray, "h w"],
     *,
     num_classes: int,
-    budgets: tuple[int, ...] = BUDGETS,
 ) -> ImageOverlap:
     """Scores one tree against one image's ground truth.
 
@@ -74,7 +69,6 @@ def score_image(
       tree: one tree; its labels are of the ground truth's size.
       classes: class index of every pixel, negative where it does not count.
       num_classes: number of classes, background (one class) included.
-      budgets: numbers of regions for the budgeted scores.
 
     Raises:
       ValueError: the sizes differ, or a class index is too large.
@@ -91,13 +85,12 @@ def score_image(
     matches = best_match.best_matches(counts, areas, chosen)
     overlaps = ious(counts, areas, counts[ROOT])
     ranks = np.asarray(tree.entry_ranks())[: counts.shape[0]]
-    within = [best_match.candidates_within(ranks, budget) for budget in budgets]
+    within = [best_match.candidates_within(ranks, k) for k in NUM_REGIONS]
     at = [mean_over(overlaps[nodes].max(axis=0), present) for nodes in within]
     return ImageOverlap(
         matches=matches,
         nmcovering=mean_over(matches.ious, present),
         nmcovering_at=np.array(at, np.float64),
-        budgets=tuple(budgets),
         num_nodes=counts.shape[0] - 1,
         num_leaves=int(np.sum(tree.is_leaf())),
     )
@@ -110,45 +103,40 @@ class OverlapState(states.Additive):
     Attributes:
       tally: of the classes with their best nodes.
       nmcovering: ``[]``, sum over images, in fixed point (`states`).
-      nmcovering_at: ``[len(budgets)]``, likewise for every budget.
+      nmcovering_at: ``[t]``, likewise for each of `NUM_REGIONS`.
       nodes: ``[]``, regions without the roots, summed over images.
       leaves: ``[]``, leaves, summed over images.
       images: ``[]``, images scored.
       skipped: ``[]``, images whose ground truth is empty; they count nowhere else.
-      budgets: numbers of regions of the budgeted scores.
     """
 
     tally: Tally
     nmcovering: Int[np.ndarray, ""]
-    nmcovering_at: Int[np.ndarray, " budgets"]
+    nmcovering_at: Int[np.ndarray, " t"]
     nodes: Int[np.ndarray, ""]
     leaves: Int[np.ndarray, ""]
     images: Int[np.ndarray, ""]
     skipped: Int[np.ndarray, ""]
-    budgets: tuple[int, ...] = dataclasses.field(metadata={"static": True})
 
     @classmethod
-    def empty(
-        cls, num_classes: int, *, budgets: tuple[int, ...] = BUDGETS
-    ) -> "OverlapState":
+    def empty(cls, num_classes: int) -> "OverlapState":
         """The state of no image."""
         one = np.zeros((), np.int64)
         return cls(
             tally=Tally.empty(num_classes),
             nmcovering=one,
-            nmcovering_at=np.zeros(len(budgets), np.int64),
+            nmcovering_at=np.zeros(len(NUM_REGIONS), np.int64),
             nodes=one,
             leaves=one,
             images=one,
             skipped=one,
-            budgets=tuple(budgets),
         )
 
     def update(self, image: ImageOverlap) -> "OverlapState":
         """The state with one image more."""
-        seen = OverlapState.empty(self.tally.true_positives.size, budgets=image.budgets)
         if image.is_empty:
-            return self.merge(dataclasses.replace(seen, skipped=np.asarray(1)))
+            nothing = OverlapState.empty(self.tally.true_positives.size)
+            return self.merge(dataclasses.replace(nothing, skipped=np.asarray(1)))
         return self.merge(
             OverlapState(
                 tally=image.matches.tally,
@@ -158,7 +146,6 @@ class OverlapState(states.Additive):
                 leaves=np.asarray(image.num_leaves),
                 images=np.asarray(1),
                 skipped=np.asarray(0),
-                budgets=image.budgets,
             )
         )
 
@@ -174,10 +161,7 @@ class OverlapState(states.Additive):
         return {
             **self.tally.scores(),
             "nmcovering": float(states.mean(self.nmcovering, self.images)),
-            **{
-                f"nmcovering_at_{budget}": float(score)
-                for budget, score in zip(self.budgets, at, strict=True)
-            },
+            **by_number("nmcovering", at),
             "images": int(self.images),
             "skipped": int(self.skipped),
             "mean_nodes": float(states.ratio(self.nodes, self.images)),

@@ -11,7 +11,9 @@ import numpy as np
 
 from uhseg_jax.hierarchy.tree import ROOT, RegionTree
 from uhseg_jax.metrics import best_match, states
+from uhseg_jax.metrics.best_match import BestMatches
 from uhseg_jax.metrics.contingency import contingency_table, node_counts
+from uhseg_jax.metrics.scales import NUM_REGIONS, by_number
 from uhseg_jax.metrics.tallies import Tally, mean_over
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.taxonomy import ClassTree
@@ -30,11 +32,15 @@ class ImageTreeOverlap:
         NMCovering(T -> T_gt), in [0, 1]; NaN if the ground truth is empty.
       nhcovering: the same with each IoU weighted by the share of the node's ancestors
         (itself included) whose match is an ancestor of its match, NHCovering.
+      nmcovering_at: ``[t]``, the first among the first `NUM_REGIONS` only.
+      nhcovering_at: ``[t]``, the second, likewise.
     """
 
-    matches: best_match.BestMatches
+    matches: BestMatches
     nmcovering: float
     nhcovering: float
+    nmcovering_at: Float[np.ndarray, " t"]
+    nhcovering_at: Float[np.ndarray, " t"]
 
     @property
     def is_empty(self) -> bool:
@@ -43,7 +49,12 @@ class ImageTreeOverlap:
 
     def row(self) -> dict[str, float]:
         """The scores of this image alone, flat, for a table of images."""
-        return {"tree_nmcovering": self.nmcovering, "nhcovering": self.nhcovering}
+        return {
+            "tree_nmcovering": self.nmcovering,
+            "nhcovering": self.nhcovering,
+            **by_number("tree_nmcovering", self.nmcovering_at),
+            **by_number("nhcovering", self.nhcovering_at),
+        }
 
 
 def score_image(
@@ -67,15 +78,24 @@ def score_image(
     )
     flat_counts, contains = node_counts(tree, table)
     counts = flat_counts @ hierarchy.members.astype(np.int64)
-    matches = best_match.best_matches(
-        counts, flat_counts.sum(axis=1), best_match.candidates(counts.shape[0])
-    )
-    present = counts[ROOT] > 0
-    shares = _shares_of_ancestors(matches.nodes, contains, hierarchy.contains())
+    areas, present = flat_counts.sum(axis=1), counts[ROOT] > 0
+    class_contains = hierarchy.contains()
+
+    def coverings(chosen: Bool[np.ndarray, " n"]) -> tuple[BestMatches, float, float]:
+        matches = best_match.best_matches(counts, areas, chosen)
+        shares = _shares_of_ancestors(matches.nodes, contains, class_contains)
+        return (
+            matches,
+            mean_over(matches.ious, present),
+            mean_over(matches.ious * shares, present),
+        )
+
+    matches, nmcovering, nhcovering = coverings(best_match.candidates(len(counts)))
+    ranks = np.asarray(tree.entry_ranks())[: len(counts)]
+    at = [coverings(best_match.candidates_within(ranks, k))[1:] for k in NUM_REGIONS]
+    nmcovering_at, nhcovering_at = np.array(at).T
     return ImageTreeOverlap(
-        matches=matches,
-        nmcovering=mean_over(matches.ious, present),
-        nhcovering=mean_over(matches.ious * shares, present),
+        matches, nmcovering, nhcovering, nmcovering_at, nhcovering_at
     )
 
 
@@ -103,6 +123,8 @@ class TreeOverlapState(states.Additive):
       tally: of the hierarchy's nodes with their best nodes.
       nmcovering: ``[]``, sum over images, in fixed point (`states`).
       nhcovering: ``[]``, likewise.
+      nmcovering_at: ``[t]``, likewise for each of `NUM_REGIONS`.
+      nhcovering_at: ``[t]``, likewise.
       images: ``[]``, images scored.
       skipped: ``[]``, images whose ground truth is empty; they count nowhere else.
     """
@@ -110,13 +132,16 @@ class TreeOverlapState(states.Additive):
     tally: Tally
     nmcovering: Int[np.ndarray, ""]
     nhcovering: Int[np.ndarray, ""]
+    nmcovering_at: Int[np.ndarray, " t"]
+    nhcovering_at: Int[np.ndarray, " t"]
     images: Int[np.ndarray, ""]
     skipped: Int[np.ndarray, ""]
 
     @classmethod
     def empty(cls, num_nodes: int) -> "TreeOverlapState":
         """The state of no image, for a hierarchy of ``num_nodes`` nodes."""
-        return cls(Tally.empty(num_nodes), *(np.zeros((), np.int64) for _ in range(4)))
+        one, at = np.zeros((), np.int64), np.zeros(len(NUM_REGIONS), np.int64)
+        return cls(Tally.empty(num_nodes), one, one, at, at, one, one)
 
     def update(self, image: ImageTreeOverlap) -> "TreeOverlapState":
         """The state with one image more."""
@@ -128,6 +153,8 @@ class TreeOverlapState(states.Additive):
                 image.matches.tally,
                 states.to_fixed_point(image.nmcovering),
                 states.to_fixed_point(image.nhcovering),
+                states.to_fixed_point(image.nmcovering_at),
+                states.to_fixed_point(image.nhcovering_at),
                 np.asarray(1),
                 np.asarray(0),
             )
@@ -138,12 +165,17 @@ class TreeOverlapState(states.Additive):
 
         ``tree_miou``, ``tree_pacc``, ``tree_macc``, ``tree_fiou`` from the tallies of
         the hierarchy's nodes summed over images; ``tree_nmcovering`` (T -> T_gt) and
-        ``nhcovering``, means over images; ``images`` and ``skipped``.
+        ``nhcovering``, means over images, and both ``_at_N``; ``images`` and
+        ``skipped``.
         """
         return {
             **{f"tree_{name}": score for name, score in self.tally.scores().items()},
             "tree_nmcovering": float(states.mean(self.nmcovering, self.images)),
             "nhcovering": float(states.mean(self.nhcovering, self.images)),
+            **by_number(
+                "tree_nmcovering", states.mean(self.nmcovering_at, self.images)
+            ),
+            **by_number("nhcovering", states.mean(self.nhcovering_at, self.images)),
             "images": int(self.images),
             "skipped": int(self.skipped),
         }

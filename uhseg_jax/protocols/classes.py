@@ -1,18 +1,19 @@
 """Scores against classes, flat and nested, on the patch grid and at full size."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 from scipy import ndimage
 
-from uhseg_jax.datasets.source import Example, Source
+from uhseg_jax.datasets.source import Example, Source, objects_of
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.metrics import average_recall, boundary
-from uhseg_jax.metrics.average_recall import AverageRecallState
+from uhseg_jax.metrics import boundary
 from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.curves import Curve
 from uhseg_jax.metrics.instances import InstanceState, nfcovering
+from uhseg_jax.metrics.objects import MOST_PROPOSALS, RecallState, match
 from uhseg_jax.metrics.overlap import OverlapState
 from uhseg_jax.metrics.overlap import score_image as score_flat
 from uhseg_jax.metrics.scales import NUM_REGIONS, by_number, cut_stack
@@ -44,9 +45,9 @@ class Scores:
     Attributes:
       flat: against the flat view of the taxonomy.
       nested: against its hierarchy; None where the classes are flat.
-      instances: of the leaves, against single objects; None where the dataset does not
-        tell them apart.
-      recall: of the nodes as proposals for objects; None there and on the grid.
+      instances: of the leaves, against single objects; None where the dataset has no
+        map of them.
+      recall: of proposals for objects; None where there are none, and on the grid.
       boundaries: of cuts of the trees against those between classes; None where that
         was not asked for.
     """
@@ -54,7 +55,7 @@ class Scores:
     flat: OverlapState
     nested: TreeOverlapState | None
     instances: InstanceState | None
-    recall: AverageRecallState | None
+    recall: RecallState | None
     boundaries: BoundaryState | None
 
     def compute(self) -> dict[str, float]:
@@ -74,8 +75,10 @@ class ClassScorer:
 
     Args:
       taxonomy: what the ids in the labels are.
-      instances: score single objects as well, by the leaves that cover them best and,
-        at full size, by average recall; images without them are left out there.
+      instances: score single objects as well, by the leaves that cover them best;
+        images without a map of them are left out there.
+      objects: score the recall of objects at full size as well, by proposals; images of
+        which none are known are left out there.
       boundaries: score boundaries at full size as well, as BSDS does; slow.
 
     Attributes:
@@ -86,10 +89,17 @@ class ClassScorer:
     ranked_by = "full/nmcovering"
 
     def __init__(
-        self, taxonomy: Taxonomy, *, instances: bool = False, boundaries: bool = False
+        self,
+        taxonomy: Taxonomy,
+        *,
+        instances: bool = False,
+        objects: bool = False,
+        boundaries: bool = False,
     ):
+        self._taxonomy = taxonomy
         self._classes = taxonomy.flat()
         self._instances = instances
+        self._objects = objects
         self._boundaries = boundaries
         self.call: Call = call_here
         # Classes without groups are scored once: the hierarchy adds nothing.
@@ -112,12 +122,17 @@ class ClassScorer:
         states: dict[str, Scores] = {}
         rows: dict[str, float] = {}
         for resolution, (tree, classes) in at_both_resolutions(result, truth).items():
-            objects = example.instances
-            if objects is not None:
-                objects = resize_labels(objects, classes.shape)
-            states[resolution], row = self._score_at(
-                tree, classes, objects, self._nothing(resolution)
+            instances = example.instances
+            if instances is not None:
+                instances = resize_labels(instances, classes.shape)
+            scores, row = self._score_at(
+                tree, classes, instances, self._nothing(resolution)
             )
+            if scores.recall is not None:
+                recall, recalls = self._recall(tree, example)
+                scores = dataclasses.replace(scores, recall=scores.recall.merge(recall))
+                row |= recalls
+            states[resolution] = scores
             rows |= {f"{resolution}/{name}": value for name, value in row.items()}
         return states, rows
 
@@ -146,7 +161,7 @@ class ClassScorer:
             OverlapState.empty(self._classes.num_classes),
             None if hierarchy is None else TreeOverlapState.empty(len(hierarchy.names)),
             InstanceState.empty() if self._instances else None,
-            AverageRecallState.empty() if self._instances and is_full else None,
+            RecallState.empty() if self._objects and is_full else None,
             BoundaryState.empty(len(NUM_REGIONS))
             if self._boundaries and is_full
             else None,
@@ -162,7 +177,7 @@ class ClassScorer:
         image = score_flat(tree, classes, num_classes=self._classes.num_classes)
         flat, row = nothing.flat.update(image), image.row()
         nested, edges = nothing.nested, nothing.boundaries
-        instances, recall = nothing.instances, nothing.recall
+        instances = nothing.instances
         if edges is not None and not image.is_empty:
             truth = [_without_void(classes)]
             matched = boundary.score_stack(cut_stack(tree), truth, call=self.call)
@@ -176,11 +191,16 @@ class ClassScorer:
             covering = nfcovering(np.asarray(tree.labels), objects)
             instances = instances.update(covering)
             row["nfcovering"] = covering
-        if recall is not None and objects is not None:
-            found = average_recall.score_image(tree, objects)
-            recall = recall.update(found)
-            row |= found.row()
-        return Scores(flat, nested, instances, recall, edges), row
+        return Scores(flat, nested, instances, nothing.recall, edges), row
+
+    def _recall(
+        self, tree: RegionTree, example: Example
+    ) -> tuple[RecallState, dict[str, float]]:
+        objects = objects_of(example, taxonomy=self._taxonomy)
+        if objects is None:
+            return RecallState.empty(), {}
+        recall = match(tree.proposals(MOST_PROPOSALS), objects).recall()
+        return recall, recall.row()
 
 
 def _scorer(source: Source, *, boundaries: bool) -> ClassScorer | AnnotatorScorer:
@@ -188,8 +208,12 @@ def _scorer(source: Source, *, boundaries: bool) -> ClassScorer | AnnotatorScore
     first = source[0] if len(source) else None
     if first is not None and first.annotations is not None:
         return AnnotatorScorer()
-    instances = first is not None and first.instances is not None
-    return ClassScorer(source.taxonomy, instances=instances, boundaries=boundaries)
+    return ClassScorer(
+        source.taxonomy,
+        instances=first is not None and first.instances is not None,
+        objects=first is not None and objects_of(first) is not None,
+        boundaries=boundaries,
+    )
 
 
 BEST_REGION = Protocol(

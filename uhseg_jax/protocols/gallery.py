@@ -25,6 +25,7 @@ __all__ = [
     "drawing_names",
     "is_drawing",
     "note_on",
+    "truth_of",
 ]
 
 _MARK = "evaluation's drawing"
@@ -100,12 +101,12 @@ def draw_beside_truth(
     Raises:
       OSError: the file cannot be written.
     """
-    truth = _truth(example, taxonomy)
+    truth = truth_of(example, taxonomy)
     sheet = overlay(example.image, result.tree, levels=levels, truth=truth)
     save_png(path, sheet, note=note)
 
 
-def _truth(example: Example, taxonomy: Taxonomy) -> Integer[np.ndarray, "H W"]:
+def truth_of(example: Example, taxonomy: Taxonomy) -> Integer[np.ndarray, "H W"]:
     """Class indices, negative where nothing counts; or the regions of one person."""
     if example.annotations is not None:
         return example.labels

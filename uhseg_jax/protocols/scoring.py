@@ -5,7 +5,7 @@ from typing import Annotated
 
 from uhseg_jax.datasets.source import Source
 from uhseg_jax.datasets.views import CroppedSource
-from uhseg_jax.protocols import classes, collection, matched
+from uhseg_jax.protocols import classes, collection, instances, matched
 from uhseg_jax.protocols.protocol import Scorer
 from uhseg_jax.registry import Registry
 from uhseg_jax.validators import Validated, integer, one_of, optional
@@ -13,7 +13,13 @@ from uhseg_jax.validators import Validated, integer, one_of, optional
 __all__ = ["PROTOCOLS", "Scoring"]
 
 PROTOCOLS = Registry(
-    "protocol", [classes.BEST_REGION, matched.HUNGARIAN, collection.COLLECTION]
+    "protocol",
+    [
+        classes.BEST_REGION,
+        instances.INSTANCES,
+        matched.HUNGARIAN,
+        collection.COLLECTION,
+    ],
 )
 
 

@@ -11,6 +11,7 @@ import jax
 from uhseg_jax.datasets.source import Source
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scoring, average_seeds
+from uhseg_jax.protocols.sheets import evenly_spaced
 from uhseg_jax.runs import hosts, score_files
 from uhseg_jax.runs.claims import Claim, claim
 from uhseg_jax.runs.evaluation import Evaluation
@@ -74,15 +75,17 @@ def evaluate(
     scoring: Scoring | None = None,
     batch_size: int = 1,
     overwrite: bool = False,
+    drawings: int = 200,
     on_image: Progress = lambda seed, stage, done, scores: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> dict[str, float]:
     """Scores a method on a dataset.
 
     Stopped at any moment, the same call goes on where it was and ends in the same
-    scores. Writes ``metrics.json``, ``per_image.csv``, ``leave_one_out.csv`` (for every
-    image the scores of all the others, see `runs.compare`) and, in ``images``, the
-    worst and best with their ground truth; where several seeds are averaged, in
+    scores. Writes ``metrics.json``, ``per_image.csv``, ``bootstrap.npz`` (the scores of
+    resampled images, see `runs.bootstrap`), ``curves.json`` (precision against recall)
+    and, in ``images``, the worst and best with their ground truth and, in ``sheets``,
+    small drawings of many, for comparisons; where several seeds are averaged, in
     ``seed-N`` for each. Files of these names that no evaluation wrote are replaced if
     ``overwrite`` says so, and never deleted otherwise. Copies of its files under other
     names are neither read nor deleted.
@@ -99,6 +102,7 @@ def evaluate(
       scoring: how the images are prepared and scored; None for the default.
       batch_size: images that are handed to the devices before a result is fetched.
       overwrite: forget what was scored before.
+      drawings: how many images have a small drawing, at the most; evenly spaced.
       on_image: called after every image of every pass, with this process's scores.
       on_note: called with a sentence on what was found in the folder and passed over.
 
@@ -121,7 +125,12 @@ def evaluate(
     }
     with contextlib.ExitStack() as stack:
         claimed = _claim(
-            stack, output, settings, [*folders.values()], overwrite=overwrite
+            stack,
+            output,
+            settings,
+            [*folders.values()],
+            sheets=evenly_spaced(len(source), drawings),
+            overwrite=overwrite,
         )
         evaluations = {
             seed: Evaluation(
@@ -131,6 +140,7 @@ def evaluate(
                 claimed,
                 seed=seed,
                 scoring=scoring,
+                drawings=drawings,
                 on_image=lambda *progress, seed=seed: on_image(seed, *progress),
                 on_note=on_note,
             )
@@ -156,6 +166,7 @@ def _claim(
     settings: Settings,
     folders: Sequence[Path],
     *,
+    sheets: Sequence[int],
     overwrite: bool,
 ) -> Claim:
     """Claims the output for all processes, until the stack is closed."""
@@ -163,7 +174,9 @@ def _claim(
     claims: list[Claim] = []
 
     def files() -> Iterator[Path]:
-        yield from score_files.files_of(output, folders, processes=hosts.count())
+        yield from score_files.files_of(
+            output, folders, processes=hosts.count(), sheets=sheets
+        )
         if not record.exists():
             yield from score_files.read_by(output, folders)
 

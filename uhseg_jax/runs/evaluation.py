@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from uhseg_jax.datasets.source import Example, Source
-from uhseg_jax.export.png_files import is_whole
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError
@@ -16,15 +15,10 @@ from uhseg_jax.methods.method import Collection, Fitted
 from uhseg_jax.metrics import states
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scorer, Scoring
-from uhseg_jax.protocols.gallery import (
-    choose_extremes,
-    draw_beside_truth,
-    is_drawing,
-    note_on,
-)
 from uhseg_jax.protocols.protocol import SlowScorer
-from uhseg_jax.runs import hosts, score_files
+from uhseg_jax.runs import bootstrap, hosts, score_files
 from uhseg_jax.runs.claims import Claim
+from uhseg_jax.runs.drawings import Drawings
 from uhseg_jax.runs.flow import Stages, drained, host_threads, in_flow
 from uhseg_jax.runs.journal import Entry, Journal, read_journals
 from uhseg_jax.runs.record import RunError, naming_the_file
@@ -44,11 +38,12 @@ class Evaluation:
       claimed: the folder for results of all.
       seed: the seed of this run.
       scoring: how segmentations are scored.
+      drawings: how many small sheets are drawn at the most.
       on_image: called after every image with a stage, how many are done, and scores.
       on_note: called with a sentence on what was passed over.
 
     Attributes:
-      undrawn: a sentence if the worst and best could not be drawn, else empty.
+      undrawn: a sentence if images could not be drawn, else empty.
     """
 
     def __init__(
@@ -60,6 +55,7 @@ class Evaluation:
         *,
         seed: int,
         scoring: Scoring,
+        drawings: int,
         on_image: Callable[[str, int, Mapping[str, float]], None],
         on_note: Callable[[str], None],
     ):
@@ -68,7 +64,9 @@ class Evaluation:
         self._on_image, self._on_note = on_image, on_note
         text = f"{claimed.settings_sha256} seed {seed}"
         self._settings = hashlib.sha256(text.encode()).hexdigest()
+        self._num_sheets = drawings
         self.undrawn = ""
+        self._drawings: Drawings
         self._fitted: Fitted
         self._scorer: Scorer
 
@@ -90,8 +88,7 @@ class Evaluation:
             total = states.merge_all(states.from_words(x, empty) for x in gathered)
             metrics = self._scorer.compute(total)
             hosts.first_alone(lambda: self._write(metrics, total), name="report")
-            if hosts.index() == 0:
-                self._draw()
+            self._draw()
         return metrics
 
     def _prepare(self) -> None:
@@ -108,6 +105,14 @@ class Evaluation:
         )
         categories = self._fitted.num_categories
         self._scorer = self._scoring.scorer(self._source, num_categories=categories)
+        self._drawings = Drawings(
+            self._source,
+            self._folder,
+            self._claim,
+            settings=self._settings,
+            scorer=self._scorer,
+            count=self._num_sheets,
+        )
 
     def _score_share(self, journal: Journal, batch_size: int) -> Any:
         """The state of this process's images, after those are scored that are not."""
@@ -166,6 +171,7 @@ class Evaluation:
 
     def _score_item(self, item: "_Item") -> tuple["_Item", Any, dict[str, float]]:
         assert item.found is not None
+        self._drawings.sheet(item.index, item.example, item.found)
         name = item.example.name
         try:
             return item, *self._scorer.score(item.found, item.example)
@@ -179,57 +185,37 @@ class Evaluation:
 
     def _write(self, metrics: Mapping[str, float], total: Any) -> None:
         entries, empty = self._entries(), self._scorer.empty()
-        left_out = [
-            states.subtract(total, states.from_words(entry.words, empty))
-            for entry in entries
-        ]
-        tables = {
-            score_files.TABLE: [(x.name, x.row) for x in entries],
-            score_files.LEFT_OUT: [
-                (entry.name, self._scorer.compute(others))
-                for entry, others in zip(entries, left_out, strict=True)
-            ],
-        }
-        for name, rows in tables.items():
-            score_files.write_table(self._claim, self._folder / name, rows)
-        path = self._folder / score_files.METRICS
-        score_files.write_scores(self._claim, path, metrics)
+        folder = self._folder
+        rows = [(entry.name, entry.row) for entry in entries]
+        score_files.write_table(self._claim, folder / score_files.TABLE, rows)
+        score_files.write_resampled(
+            self._claim,
+            folder / score_files.BOOTSTRAP,
+            bootstrap.resample(
+                self._scorer.compute,
+                [states.from_words(entry.words, empty) for entry in entries],
+            ),
+        )
+        score_files.write_curves(
+            self._claim,
+            folder / score_files.CURVES,
+            self._scorer.curves(total),
+            ranked_by=self._scorer.ranked_by,
+        )
+        score_files.write_scores(self._claim, folder / score_files.METRICS, metrics)
 
     def _draw(self) -> None:
-        """Draws the worst and the best, except for those that are drawn.
+        """Draws the sheets that are missing of this process's images.
 
-        The scores stand even where it fails.
+        The first process draws the worst and best of all as well.
         """
-        folder = self._folder / score_files.GALLERY
-        entries = {entry.index: entry for entry in self._entries()}
-        rows = {index: entry.row for index, entry in entries.items()}
-        extremes = choose_extremes(rows, ranked_by=self._scorer.ranked_by)
-        try:
-            for name, index in extremes.items():
-                note = note_on(self._settings, entries[index].name, rows[index])
-                self._draw_one(folder / f"{name}.png", index, note)
-        except (OSError, ValueError) as error:
-            self.undrawn = (
-                f"{folder}: the scores are complete and in {self._folder}, but the "
-                f"images could not be drawn ({error}); mend that, and the same command "
-                "draws them."
-            )
-
-    def _draw_one(self, path: Path, index: int, note: str) -> None:
-        if is_whole(path, note):
-            return
-        if obstacle := self._claim.obstacle(path, is_drawing):
-            raise FileExistsError(obstacle)
-        example = self._source[index]
-        (found,) = self._fitted.segment([index], [example.image])
-        draw_beside_truth(
-            path,
-            found,
-            example,
-            self._source.taxonomy,
-            levels=self._scorer.levels,
-            note=note,
-        )
+        entries = self._entries()
+        share = hosts.share().of(len(self._source))
+        ours = [entry for entry in entries if entry.index in share]
+        self._drawings.complete_sheets(ours, self._fitted)
+        if hosts.index() == 0:
+            self._drawings.extremes(entries, self._fitted)
+        self.undrawn = self._drawings.failure
 
 
 @dataclasses.dataclass(frozen=True)

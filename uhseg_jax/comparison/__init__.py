@@ -1,0 +1,1 @@
+"""Evaluations side by side: tables, curves, and the images on which they differ."""

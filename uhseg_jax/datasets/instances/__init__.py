@@ -1,0 +1,5 @@
+"""Datasets of objects that are read as they lie, without preparation."""
+
+from uhseg_jax.datasets.instances.layouts import INSTANCE_DATASETS, InstanceDataset
+
+__all__ = ["INSTANCE_DATASETS", "InstanceDataset"]

@@ -1,0 +1,134 @@
+"""The drawings of an evaluation: small sheets of many images, large ones of a few.
+
+Scores stand without them, so none of this stops an evaluation: what goes wrong is said
+at the end, and the same command draws what is missing.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from uhseg_jax.datasets.source import Example, Source
+from uhseg_jax.export.png_files import is_whole
+from uhseg_jax.hierarchy.segmentation import Segmentation
+from uhseg_jax.methods.method import Fitted
+from uhseg_jax.protocols import Scorer
+from uhseg_jax.protocols.gallery import (
+    choose_extremes,
+    draw_beside_truth,
+    is_drawing,
+    note_on,
+)
+from uhseg_jax.protocols.sheets import (
+    draw_sheet,
+    evenly_spaced,
+    is_sheet,
+    is_sheet_of,
+    mark_of,
+    sheet_name,
+)
+from uhseg_jax.runs import score_files
+from uhseg_jax.runs.claims import Claim
+from uhseg_jax.runs.journal import Entry
+
+__all__ = ["Drawings"]
+
+
+class Drawings:
+    """Draws the images of one evaluation.
+
+    Args:
+      source: the images as they are scored.
+      folder: for the results of the evaluation.
+      claimed: the folder for results of all.
+      settings: digest of all that the scores depend on.
+      scorer: says which levels are drawn and which images are the best.
+      count: how many sheets there are to be at the most.
+
+    Attributes:
+      failure: a sentence if something could not be drawn, else empty.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        folder: Path,
+        claimed: Claim,
+        *,
+        settings: str,
+        scorer: Scorer,
+        count: int,
+    ):
+        self._source, self._folder, self._claim = source, folder, claimed
+        self._settings, self._scorer = settings, scorer
+        self._chosen = frozenset(evenly_spaced(len(source), count))
+        self.failure = ""
+
+    def sheet(self, index: int, example: Example, found: Segmentation) -> None:
+        """Draws the sheet of an image, if it is to have one; in any thread."""
+        if index not in self._chosen:
+            return
+        path = self._folder / score_files.SHEETS / sheet_name(index)
+        try:
+            self._require_free(path, is_sheet(path))
+            draw_sheet(
+                path,
+                found,
+                example,
+                self._source.taxonomy,
+                levels=self._scorer.levels,
+                mark=mark_of(self._settings, example.name),
+            )
+        except (OSError, ValueError) as error:
+            self._fail(error)
+
+    def complete_sheets(self, entries: Iterable[Entry], fitted: Fitted) -> None:
+        """Draws the sheets that are missing of images which are scored."""
+        for entry in entries:
+            if entry.index not in self._chosen or self.failure:
+                continue
+            path = self._folder / score_files.SHEETS / sheet_name(entry.index)
+            if not is_sheet_of(path, mark_of(self._settings, entry.name)):
+                example, found = self._again(entry.index, fitted)
+                self.sheet(entry.index, example, found)
+
+    def extremes(self, entries: Sequence[Entry], fitted: Fitted) -> None:
+        """Draws the worst and the best, except for those that are drawn."""
+        by_index = {entry.index: entry for entry in entries}
+        rows = {index: entry.row for index, entry in by_index.items()}
+        chosen = choose_extremes(rows, ranked_by=self._scorer.ranked_by)
+        try:
+            for name, index in chosen.items():
+                note = note_on(self._settings, by_index[index].name, rows[index])
+                path = self._folder / score_files.GALLERY / f"{name}.png"
+                self._extreme(path, index, note, fitted)
+        except (OSError, ValueError) as error:
+            self._fail(error)
+
+    def _extreme(self, path: Path, index: int, note: str, fitted: Fitted) -> None:
+        if is_whole(path, note):
+            return
+        self._require_free(path, is_drawing(path))
+        example, found = self._again(index, fitted)
+        draw_beside_truth(
+            path,
+            found,
+            example,
+            self._source.taxonomy,
+            levels=self._scorer.levels,
+            note=note,
+        )
+
+    def _again(self, index: int, fitted: Fitted) -> tuple[Example, Segmentation]:
+        example = self._source[index]
+        (found,) = fitted.segment([index], [example.image])
+        return example, found
+
+    def _require_free(self, path: Path, is_own: bool) -> None:
+        if sentence := self._claim.obstacle(path, lambda _: is_own):
+            raise FileExistsError(sentence)
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = self.failure or (
+            f"{self._folder}: the scores are complete and there, but the images could "
+            f"not be drawn ({error}); mend that, and the same command draws them."
+        )
