@@ -15,12 +15,13 @@ Our reading: the square is 512 x 512 as DiffSeg's (the release crops one pixel l
 sees 1024 x 1024 and scores at 128 x 128), and borders are refined before segments are
 united (the release lets PAMR follow). The ground truth says which segments are
 background, so no score of --background=class stands beside these.
-Published by others, mIoU in percent: MaskCut 30.1, DiffSeg 23.2, DiffCut 34.1, DiffCut
+Published by others, mIoU in percent: MaskCut 30.1, DiffSeg 23.2, DiffCut 34.1, the same
 with PAMR 61.7, Falcon with PAMR 61.8. All are from the table of Falcon (ICLR 2026,
-SSD-1B); the papers of MaskCut and DiffSeg do not have this set. That the table keeps to
-the protocol of DiffCut's release is our reading: Falcon's code was not seen. PAMR adds
-7 at the most on the five other sets and 28 here, so the figures with it were hardly
-scored as the others.
+SSD-1B); the papers of MaskCut and DiffSeg do not have this set, and DiffCut's authors
+report 34.1 as theirs, with PAMR as far as we know. That the table keeps to the protocol
+of DiffCut's release is our reading: Falcon's code was not seen. PAMR adds 7 at the most
+on the five other sets and 28 here, so the figures with it were hardly scored as the
+others.
 Not measured by us, who do not have this set; six regions are those of
 voc2012_zero_shot.py.
 """

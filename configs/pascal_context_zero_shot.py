@@ -13,10 +13,11 @@ Our reading: the square is 512 x 512 as DiffSeg's (the release crops one pixel l
 sees 1024 x 1024 and scores at 128 x 128), and borders are refined before segments are
 united (the release lets PAMR follow). The ground truth says which segments are
 background, so no score of --background=class stands beside these.
-Published by others, mIoU in percent: MaskCut 43.4, DiffSeg 48.8, DiffCut 56.5, DiffCut
+Published by others, mIoU in percent: MaskCut 43.4, DiffSeg 48.8, DiffCut 56.5, the same
 with PAMR 58.2, Falcon with PAMR 57.2. All are from the table of Falcon (ICLR 2026,
-SSD-1B); the papers of MaskCut and DiffSeg do not have this set. That the table keeps to
-the protocol of DiffCut's release is our reading: Falcon's code was not seen.
+SSD-1B); the papers of MaskCut and DiffSeg do not have this set, and DiffCut's authors
+report 56.5 as theirs, with PAMR as far as we know. That the table keeps to the protocol
+of DiffCut's release is our reading: Falcon's code was not seen.
 Not measured by us, who do not have this set; six regions are those of
 voc2012_zero_shot.py, and images with more classes will want more.
 """

@@ -13,10 +13,11 @@ Our reading: the square is 512 x 512 as DiffSeg's (the release crops one pixel l
 sees 1024 x 1024 and scores at 128 x 128), and borders are refined before segments are
 united (the release lets PAMR follow). The ground truth says which segments are
 background, so no score of --background=class stands beside these.
-Published by others, mIoU in percent: MaskCut 53.8, DiffSeg 49.8, DiffCut 65.2, DiffCut
+Published by others, mIoU in percent: MaskCut 53.8, DiffSeg 49.8, DiffCut 65.2, the same
 with PAMR 71.7, Falcon with PAMR 78.4. All are from the table of Falcon (ICLR 2026,
-SSD-1B); the papers of MaskCut and DiffSeg do not have this set. That the table keeps to
-the protocol of DiffCut's release is our reading: Falcon's code was not seen.
+SSD-1B); the papers of MaskCut and DiffSeg do not have this set, and DiffCut's authors
+report 65.2 as theirs, with PAMR as far as we know. That the table keeps to the protocol
+of DiffCut's release is our reading: Falcon's code was not seen.
 Six regions are the best number, from 2 to 32, on 80 images of VOC2012 train. The README
 has our score on a part of val.
 """

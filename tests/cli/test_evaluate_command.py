@@ -40,10 +40,54 @@ def test_the_command_scores_a_folder(tmp_path, capsys):
     assert (scoring["crop"], scoring["background"]) == (30, "rest")
 
 
+def test_the_command_scores_objects_by_their_own_protocol(tmp_path, capsys):
+    folder = photographs_with_masks(tmp_path, 2)
+    document = {
+        "images": [
+            {"id": i, "file_name": f"{i:02}.png", "height": 30, "width": 40}
+            for i in range(2)
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 0, "segmentation": [[0, 0, 20, 0, 20, 15, 0, 15]]}
+        ],
+        "categories": [],
+    }
+    path = folder / "objects.json"
+
+    def scored(*flags):
+        path.write_text(json.dumps(document))
+        argv = [f"--images={folder / 'images'}", f"--annotations={path}", *PRESET]
+        argv += ["--min_area=0.001", f"--output={folder / 'out'}", *flags]
+        return main(["uhseg-evaluate", *argv])
+
+    assert scored() == 0, capsys.readouterr().err
+    metrics = json.loads((folder / "out" / "metrics.json").read_text())
+    assert 0 <= metrics["full/ar_1"] <= metrics["full/ar_1000"] <= 1
+    assert metrics["images"] == 2
+    settings = json.loads((folder / "out" / "run.json").read_text())
+    assert settings["scoring"]["protocol"] == "instances"
+    document["annotations"][0]["segmentation"] = [[0, 0, 20, 15]]
+    assert scored("--overwrite") == 1
+    assert "annotation 1: expected polygons of at least" in capsys.readouterr().err
+    document["annotations"][0]["segmentation"] = [[0, 0, 20, 15, 0, 15]]
+    assert scored() == 1  # other objects, in the folder of scores for the first
+    assert scored("--overwrite", "--protocol=best_region") == 0
+    metrics = json.loads((folder / "out" / "metrics.json").read_text())
+    assert 0 < metrics["full/miou"] <= 1
+
+
 @pytest.mark.parametrize(
     ("argv", "status", "words"),
     [
-        ([], 2, "--config, or --images and --masks"),
+        ([], 2, "--config, or --images and --masks together, or --images and --annot"),
+        (["--annotations=a.json"], 2, "or --images and --annotations"),
+        (["--images=nowhere", "--annotations=a.json"], 1, "nowhere: expected a folder"),
+        (["--images=.", "--annotations=a.json"], 1, "a.json: expected a JSON file"),
+        (
+            ["--images=a", "--annotations=b", "--masks=c"],
+            *(2, "--annotations does not go with --masks or --taxonomy"),
+        ),
+        (["--config=x.py", "--annotations=a.json"], 2, "not go with --annotations"),
         (["--images=nowhere", "--masks=nowhere"], 1, "nowhere"),
         (["--colour=red"], 2, "colour"),
         (["--config=nowhere.py"], 1, "nowhere.py: expected a config file"),

@@ -13,7 +13,10 @@ __all__ = ["parse"]
 _OVERRIDE = re.compile(r"^--?config\.", re.DOTALL)
 # What configs say for themselves; boundaries may be added.
 _SCORING = ("protocol", "crop", "num_regions", "background", "num_seeds")
-_FOR_FOLDERS = ("images", "masks", "taxonomy", "model", "method", "preset", *_SCORING)
+_FOR_FOLDERS = (
+    *("images", "masks", "annotations", "taxonomy", "model", "method", "preset"),
+    *_SCORING,
+)
 _FOR_CONFIGS = ("data_dir", "manual_dir")
 _AS_OVERRIDE = {x: x for x in ("model", "method", "preset", *_SCORING)}
 
@@ -29,6 +32,10 @@ _FLAGS: list[flags.Flag] = [
     ("string", "manual_dir", None, "Folder of the dataset's original files."),
     ("string", "images", None, "Folder of images, instead of a config."),
     ("string", "masks", None, "Folder of index PNGs, named as the images are."),
+    ("string", "annotations", None,
+     "In place of --masks a JSON file in COCO's format that lists the objects in the "
+     "images (COCO, LVIS and so on), or a folder with one for every image, as SA-1B "
+     "has; the protocol is then instances."),
     ("string", "names", None,
      "Text file with the names to take, one a line; all by default."),
     ("string", "taxonomy", None,
@@ -88,10 +95,11 @@ def _require_sense(values: flags.Flags, positional: Sequence[str]) -> None:
         )
     if not values.config and values.override:
         raise UsageError(f"--config.{values.override[0]} needs --config=FILE.")
-    if not values.config and not (values.images and values.masks):
+    truths = [name for name in ("masks", "annotations") if values[name].value]
+    if not values.config and not (values.images and truths):
         raise UsageError(
-            "expected --config, or --images and --masks together. See "
-            "uhseg-evaluate --help."
+            "expected --config, or --images and --masks together, or --images and "
+            "--annotations. See uhseg-evaluate --help."
         )
     one, others = (
         ("config", _FOR_FOLDERS) if values.config else ("images", _FOR_CONFIGS)
@@ -102,3 +110,8 @@ def _require_sense(values: flags.Flags, positional: Sequence[str]) -> None:
         advice = f"; say --config.{instead}=VALUE" if instead else ""
         named = ", ".join(f"--{name}" for name in clashing)
         raise UsageError(f"--{one} does not go with {named}{advice}.")
+    if values.annotations and (values.masks or values.taxonomy):
+        raise UsageError(
+            "--annotations does not go with --masks or --taxonomy: it lists objects, "
+            "and their classes are of no matter."
+        )

@@ -1,4 +1,4 @@
-"""What `uhseg-evaluate` scores: a config's dataset, or two folders."""
+"""What `uhseg-evaluate` scores: a config's dataset, or images with their truth."""
 
 import dataclasses
 from pathlib import Path
@@ -8,14 +8,18 @@ from uhseg_jax import backbones, datasets
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.config_files import Experiment, read_config
 from uhseg_jax.cli.overrides import UsageError
+from uhseg_jax.datasets.instances import InstanceDataset
 from uhseg_jax.methods import METHODS
 from uhseg_jax.protocols import Scoring
+from uhseg_jax.protocols.instances import INSTANCES
 
 __all__ = ["experiment_of", "source_of"]
 
 
 def experiment_of(values: flags.Flags) -> Experiment:
-    """What a config says, or the flags of two folders, with the flags on scoring.
+    """What a config says, or the flags of a folder, with the flags on scoring.
+
+    Annotations of objects are scored as such unless a flag says otherwise.
 
     Raises:
       ConfigError: the file is no config.
@@ -32,6 +36,7 @@ def experiment_of(values: flags.Flags) -> Experiment:
             method=values.method,
             parameters=METHODS.find(values.method).preset(values.preset),
             names=values.names,
+            protocol=INSTANCES.name if values.annotations else Scoring.protocol,
         )
     given: dict[str, Any] = {
         x.name: values[x.name].value
@@ -48,9 +53,14 @@ def source_of(experiment: Experiment, values: flags.Flags) -> datasets.Source:
     """The images with their ground truth; a dataset is prepared if need be.
 
     ``--data_dir`` alone may hold prepared data or the original files; those are then
-    prepared in the user's cache, for the folder may not be ours to write to.
+    prepared in the user's cache, for the folder may not be ours to write to. Datasets
+    of objects are read from either as they lie.
     """
     names = values.names or experiment.names
+    if not experiment.dataset and values.annotations:
+        listed = Path(values.annotations)
+        cls = datasets.Sa1bSource if listed.is_dir() else datasets.CocoJsonSource
+        return cls(values.images, listed, names=names, name=listed.stem)
     if not experiment.dataset:
         return datasets.FolderSource(
             values.images,
@@ -64,10 +74,16 @@ def source_of(experiment: Experiment, values: flags.Flags) -> datasets.Source:
     try:
         return datasets.load(experiment.dataset, **wanted, **folders)
     except datasets.DatasetError:
-        if values.manual_dir or not values.data_dir:
+        if values.manual_dir or not values.data_dir or not _is_prepared(experiment):
             raise
     folders = {
         "data_dir": backbones.checkpoint_directory() / "datasets",
         "manual_dir": values.data_dir,
     }
     return datasets.load(experiment.dataset, **wanted, **folders)
+
+
+def _is_prepared(experiment: Experiment) -> bool:
+    """Whether a dataset is prepared before it is read."""
+    dataset = datasets.DATASETS.get(experiment.dataset)
+    return not isinstance(dataset, InstanceDataset)

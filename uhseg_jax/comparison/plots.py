@@ -212,7 +212,7 @@ def difference_panel(group: Group, rows: Sequence[Row], labels: Sequence[str]) -
 
     height = 0.9 + len(rows) * max(0.34, 0.2 * len(group.others))
     return Panel(
-        f"Differences to {plain(group.first.label)}",
+        f"Differences to {plain(group.first.label)} (hollow: the interval holds zero)",
         draw,
         (7.2, height),
         labels=tuple(x.label for x in group.others),

@@ -1,16 +1,20 @@
-"""Images with ground truth: folders of files, and TFDS builders (one folder each)."""
+"""Images with ground truth: files as they lie, and TFDS builders (one folder each)."""
 
+from uhseg_jax.datasets.coco_json import CocoJsonSource
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.prepared import PreparedSource, load
 from uhseg_jax.datasets.registry import DATASETS
+from uhseg_jax.datasets.sa1b import Sa1bSource
 from uhseg_jax.datasets.source import DatasetError, Example, Source
 
 __all__ = [
     "DATASETS",
+    "CocoJsonSource",
     "DatasetError",
     "Example",
     "FolderSource",
     "PreparedSource",
+    "Sa1bSource",
     "Source",
     "load",
 ]
