@@ -21,6 +21,7 @@ from uhseg_jax.metrics.contingency import require_same_size
 from uhseg_jax.metrics.curves import Curve, f_measure
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Float, Int, Integer
+from uhseg_jax.workers import Call, call_here
 
 __all__ = ["MAX_DISTANCE", "BoundaryState", "ImageBoundary", "score_stack"]
 
@@ -68,6 +69,7 @@ def score_stack(
     annotations: Sequence[Integer[np.ndarray, "_ _"]],
     *,
     max_distance: float = MAX_DISTANCE,
+    call: Call = call_here,
 ) -> ImageBoundary:
     """Matches the boundaries of flat segmentations to those of several annotators.
 
@@ -78,6 +80,8 @@ def score_stack(
         (`scales.cut_stack`).
       annotations: for every annotator the region of every pixel.
       max_distance: largest distance of a match, as a share of the image's diagonal.
+
+      call: how the matching is called, which takes a second an image.
 
     Raises:
       ValueError: the sizes differ, or there is no annotation.
@@ -92,7 +96,7 @@ def score_stack(
     humans = np.stack([boundary_map(x) for x in annotations])
     radius = max_distance * float(np.hypot(*segmentations.shape[1:]))
     maps, scale = boundary_maps(segmentations)
-    recalled, precise, pixels = count_matches(maps, humans, radius)[scale].T
+    recalled, precise, pixels = call(count_matches, maps, humans, radius)[scale].T
     return ImageBoundary(recalled, int(humans.sum()), precise, pixels)
 
 

@@ -19,6 +19,7 @@ from uhseg_jax.metrics.scales import COSTS, NUM_REGIONS, by_number, cut_maps
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.refinement.labels import at_size
 from uhseg_jax.types import Int
+from uhseg_jax.workers import Call, call_here
 
 __all__ = ["AnnotatorScorer", "AnnotatorScores"]
 
@@ -50,10 +51,17 @@ class AnnotatorScores:
 
 
 class AnnotatorScorer:
-    """Scores the cuts of trees against all annotators of an image."""
+    """Scores the cuts of trees against all annotators of an image.
+
+    Attributes:
+      call: see `SlowScorer`.
+    """
 
     levels = (8, 32)
     ranked_by = "full/covering"
+
+    def __init__(self) -> None:
+        self.call: Call = call_here
 
     def empty(self) -> AnnotatorScores:
         """The scores of no image."""
@@ -84,7 +92,8 @@ class AnnotatorScorer:
         maps = cut_maps(tree, costs=COSTS)
         tables = CutTables.of(tree, people, maps)
         covered, objects = regions.score_cuts(tables), object_parts.score_cuts(tables)
-        matched = boundary.score_stack(maps[:, np.asarray(tree.labels)], people)
+        cuts = maps[:, np.asarray(tree.labels)]
+        matched = boundary.score_stack(cuts, people, call=self.call)
         numbers, costs = slice(len(NUM_REGIONS)), slice(len(NUM_REGIONS), None)
         none = self.empty()
         nodes, leaves = int(tree.num_nodes) - 1, int(np.sum(tree.is_leaf()))
