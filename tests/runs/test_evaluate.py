@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from small_runs import CONFIG
 
+from uhseg_jax import workers
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.datasets.views import CroppedSource
@@ -20,7 +21,7 @@ from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scoring, gallery
 from uhseg_jax.protocols.sheets import read_sheet
 from uhseg_jax.refinement.labels import resize_labels
-from uhseg_jax.runs import bootstrap, hosts
+from uhseg_jax.runs import bootstrap, flow, hosts
 from uhseg_jax.runs.evaluate import evaluate, seeded
 from uhseg_jax.runs.record import RunError
 from uhseg_jax.taxonomy import Taxonomy
@@ -210,6 +211,26 @@ def test_regions_of_several_people_are_scored_as_bsds_does(found, segmenter, tmp
     assert metrics["mean_nodes"] > 0
     assert not any(key.startswith("grid/") for key in metrics)
     assert evaluate(segmenter, source, tmp_path) == metrics
+
+
+def test_boundaries_are_matched_in_processes_as_they_are_here(
+    segmenter, tmp_path, monkeypatch
+):
+    here, there, stopped = (tmp_path / x for x in ("here", "there", "stopped"))
+    evaluate(segmenter, Annotated(2), here)
+    monkeypatch.setattr(workers, "_SLOW", -1.0)
+    calls, call = [], workers._Worker.call
+    monkeypatch.setattr(
+        workers._Worker, "call", lambda *args: calls.append(args) or call(*args)
+    )
+    monkeypatch.setattr(flow, "host_threads", lambda: 1)  # one after the other
+    evaluate(segmenter, Annotated(2), there)
+    assert calls
+    assert_same_files(there, here)
+    count = boundary.count_matches
+    monkeypatch.setattr(boundary, "count_matches", lambda *args: count(*args))
+    with pytest.raises(RunError, match=r"(?s)shape \d: it could not .*test_evaluate"):
+        evaluate(segmenter, Annotated(2), stopped)
 
 
 def test_matched_segments_are_scored_on_the_crops(segmenter, tmp_path, truths):
