@@ -8,7 +8,6 @@ else, classes among it, is of no matter here.
 import dataclasses
 import hashlib
 import math
-import os
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from uhseg_jax.datasets.identity import content_of
+from uhseg_jax.datasets.identity import contents_of, fingerprint_of
 from uhseg_jax.datasets.image_files import possible_sizes, read_pixels
 from uhseg_jax.datasets.objects import Objects, image_id_of
 from uhseg_jax.datasets.pairs import MANY, Pair
@@ -133,12 +132,9 @@ class ListedSource:
           DatasetError: a file cannot be read.
         """
         if self._contents is None:
-            few = len(self._pairs) < MANY or None
-            bar = tqdm(self._pairs, desc="contents", unit="image", disable=few)
-            self._contents = [content_of(pair.image) for pair in bar]
-        names = [pair.name for pair in self._pairs]
-        known = repr((names, self._contents, self._annotations_digest()))
-        return hashlib.sha256(os.fsencode(known)).hexdigest()
+            found = contents_of(self._pairs, masks=False)
+            self._contents = [content for (content,) in found]
+        return fingerprint_of(self._pairs, self._contents, self._annotations_digest())
 
     def __getitem__(self, index: int) -> Example:
         """Reads the image at a position.
