@@ -26,6 +26,23 @@ print([pool["num_threads"] for pool in threadpoolctl.threadpool_info()])
     assert set(threads) == {1}
 
 
+def test_what_the_package_logs_is_printed_and_does_nothing_else():
+    code = """
+import logging
+from absl import logging as others
+from uhseg_jax.cli import startup
+startup.keep_quiet()
+startup.keep_quiet()
+logging.getLogger("uhseg_jax.datasets").warning("%d objects in %s", 3, "a\\x1bb")
+logging.getLogger("uhseg_jax.datasets").info("nothing")
+others.warning("of another")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "3 objects in a\\x1bb\n"
+
+
 @pytest.fixture
 def configure():
     """Changes settings of JAX until the end of the test."""

@@ -10,6 +10,7 @@ import jax
 import threadpoolctl
 from absl import logging as absl_logging
 
+import uhseg_jax
 from uhseg_jax import ahead, cache
 from uhseg_jax.backbones import WeightsError
 from uhseg_jax.cli import interrupts, terminal
@@ -100,6 +101,17 @@ def keep_quiet() -> None:
     # JAX tells at length which accelerators it did not find.
     logging.getLogger("jax").setLevel(logging.ERROR)
     absl_logging.set_verbosity(absl_logging.ERROR)
+    own = logging.getLogger(uhseg_jax.__name__)
+    own.handlers, own.propagate = [_Notices(logging.WARNING)], False
+    own.setLevel(logging.WARNING)
+
+
+class _Notices(logging.Handler):
+    """What the package logs, as the commands print it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints a notice."""
+        terminal.err(record.getMessage())
 
 
 def keep_compilations() -> None:

@@ -3,12 +3,12 @@
 import collections
 import dataclasses
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from absl import logging
 from tqdm import tqdm
 
 from uhseg_jax.datasets.listed import (
@@ -26,6 +26,8 @@ from uhseg_jax.files import parse_json
 from uhseg_jax.images import PathLike, natural_order
 
 __all__ = ["CocoJsonSource"]
+
+_log = logging.getLogger(__name__)
 
 _LISTS = ("images", "annotations", "categories")
 _MANY_MASKS = 10_000  # annotations from which on reading them shows its progress
@@ -276,7 +278,7 @@ def _read_objects(
     for titles, notice in ((clipped, _CLIPPED), (empty, _EMPTY)):
         if titles:
             named = f"{', '.join(titles[:_NAMED])}{', ...' * (len(titles) > _NAMED)}"
-            logging.warning(notice, path, len(titles), named)
+            _log.warning(notice, path, len(titles), named)
     return objects
 
 

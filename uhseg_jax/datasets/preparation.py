@@ -8,6 +8,7 @@ killed loses at most the part it was at.
 
 import contextlib
 import hashlib
+import logging
 import math
 import os
 import re
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from absl import logging
+from absl import logging as absl_logging
 from tqdm import tqdm
 
 from uhseg_jax.datasets.identity import is_of
@@ -36,6 +37,8 @@ PAIRS_PER_PART = 500  # about 5 s of work for images of 500 x 400
 # TFDS gathers a part in memory, and beyond 1 GB wants TensorFlow to go on. What is not
 # plain JPEG or PNG grows when it is encoded anew.
 BYTES_PER_PART = 2**27
+_log = logging.getLogger(__name__)
+
 _PATIENCE = 3.0  # seconds of waiting for another process without a word
 _PART = re.compile(r"^(?P<stem>.+)-(?P<part>\d{3,})-of-(?P<parts>\d{3,})$")
 
@@ -203,7 +206,7 @@ def _report_count(
 ) -> None:
     expected = builder.EXPECTED[split]
     if stem == split and count != expected:
-        logging.warning(
+        _log.warning(
             "%s %s has %d examples here; as published it has %d.",
             *(builder.name, split, count, expected),
         )
@@ -253,11 +256,11 @@ def _quiet() -> Iterator[None]:
     """Silences the bars and notices of TFDS, which know parts and not the whole."""
     import tensorflow_datasets as tfds
 
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
+    verbosity = absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.ERROR)
     tfds.disable_progress_bar()
     try:
         yield
     finally:
         tfds.enable_progress_bar()
-        logging.set_verbosity(verbosity)
+        absl_logging.set_verbosity(verbosity)
