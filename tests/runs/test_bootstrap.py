@@ -107,6 +107,29 @@ def test_what_was_written_is_read(values, tmp_path):
         bootstrap.read(path)
 
 
+def test_files_are_known_by_what_they_are_of(values, tmp_path, monkeypatch):
+    images = [state_of(x) for x in values[:3]]
+    words = [states.to_words(x) for x in images]
+    digest = bootstrap.digest_of("settings", {"a": 0.5}, words)
+    others = {
+        bootstrap.digest_of("others", {"a": 0.5}, words),
+        bootstrap.digest_of("settings", {"a": 0.25}, words),
+        bootstrap.digest_of("settings", {"a": 0.5}, words[::-1]),
+        bootstrap.digest_of("settings", {"a": 0.5}, [np.concatenate(words)]),
+    }
+    assert len(others - {digest}) == 4
+    told, path = [], tmp_path / "bootstrap.npz"
+    monkeypatch.setattr(bootstrap, "_PATIENCE", 0.0)
+    found = bootstrap.resample(compute, images, digest=digest, on_slow=told.append)
+    assert len(told) == 1
+    assert not bootstrap.is_of(path, digest)
+    bootstrap.write(path, found)
+    assert bootstrap.is_of(path, digest)
+    assert not any(bootstrap.is_of(path, x) for x in others)
+    bootstrap.write(path, resampled(values[:3]))
+    assert not bootstrap.is_of(path, digest)
+
+
 def test_evaluations_of_other_draws_are_told_apart(values):
     assert not resampled(values[:5]).draws_as(resampled(values[:6]))
 

@@ -12,8 +12,11 @@ of two scores is resampled by subtracting one from the other.
 """
 
 import dataclasses
+import hashlib
+import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,20 @@ import numpy as np
 from uhseg_jax.metrics import states
 from uhseg_jax.types import Float, Int
 
-__all__ = ["NUM_RESAMPLES", "Resampled", "read", "resample", "weights", "write"]
+__all__ = [
+    "NUM_RESAMPLES",
+    "Resampled",
+    "digest_of",
+    "is_of",
+    "read",
+    "resample",
+    "weights",
+    "write",
+]
 
 NUM_RESAMPLES = 1000
 _SEED = 2311
+_PATIENCE = 5.0  # seconds after which somebody is told
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +49,13 @@ class Resampled:
       scores: for every key of ``metrics.json`` float64 ``[r]``, one for each resample.
       images: how many were drawn from, in the order of their dataset.
       seed: of the draws.
+      digest: of what the scores are of, from `digest_of`; empty if nobody said.
     """
 
     scores: Mapping[str, Float[np.ndarray, " r"]]
     images: int
     seed: int = _SEED
+    digest: str = ""
 
     def draws_as(self, other: "Resampled") -> bool:
         """Whether both drew the same images, so that scores may be subtracted."""
@@ -66,28 +81,57 @@ def weights(
         yield np.bincount(drawn.astype(np.int64), minlength=num_images)
 
 
+def digest_of(
+    settings: str, metrics: Mapping[str, float], words: Iterable[np.ndarray]
+) -> str:
+    """By what it is known that scores need not be resampled again.
+
+    Args:
+      settings: digest of all that the scores depend on.
+      metrics: the scores.
+      words: the states of all images in order, as `states.to_words` packs them.
+    """
+    digest = hashlib.sha256(json.dumps([settings, metrics]).encode())
+    for one in words:
+        digest.update(f"{one.size} ".encode() + np.asarray(one, "<i4").tobytes())
+    return digest.hexdigest()
+
+
 def resample(
-    compute: Callable[[Any], Mapping[str, float]], images: Sequence[Any]
+    compute: Callable[[Any], Mapping[str, float]],
+    images: Sequence[Any],
+    *,
+    digest: str = "",
+    on_slow: Callable[[float], None] = lambda seconds: None,
 ) -> Resampled:
     """The scores of resamples.
 
     Args:
       compute: gives the scores of a state (`Scorer.compute`).
       images: the state of every image, in the order of the dataset.
+      digest: see `Resampled`.
+      on_slow: called once if this takes long, with the seconds it may take.
     """
     if not images:
-        return Resampled({}, 0)
-    stack = states.stack(images)
-    rows = [compute(stack.total(drawn)) for drawn in weights(len(images))]
+        return Resampled({}, 0, digest=digest)
+    stack, rows = states.stack(images), []
+    begun, told = time.monotonic(), False
+    for drawn in weights(len(images)):
+        rows.append(compute(stack.total(drawn)))
+        passed = time.monotonic() - begun
+        if passed > _PATIENCE and not told:
+            told = True
+            on_slow(passed * NUM_RESAMPLES / len(rows))
     keys = dict.fromkeys(key for row in rows for key in row)
     return Resampled(
         {key: np.array([row.get(key, math.nan) for row in rows]) for key in keys},
         len(images),
+        digest=digest,
     )
 
 
 def write(path: Path, found: Resampled) -> None:
-    """Writes ``keys`` ``[k]``, ``scores`` ``[k, r]``, ``images`` and ``seed``, npz."""
+    """Writes ``keys`` ``[k]``, ``scores`` ``[k, r]`` and the other fields, npz."""
     scores = np.array([*found.scores.values()] or np.zeros((0, 0)), np.float64)
     with open(path, "wb") as file:
         np.savez_compressed(
@@ -96,6 +140,7 @@ def write(path: Path, found: Resampled) -> None:
             scores=scores,
             images=np.int64(found.images),
             seed=np.int64(found.seed),
+            digest=np.str_(found.digest),
         )
 
 
@@ -111,12 +156,21 @@ def read(path: Path) -> Resampled:
             keys, scores, images, seed = (
                 file[x] for x in ("keys", "scores", "images", "seed")
             )
+            digest = str(file["digest"]) if "digest" in file else ""
         scores = np.asarray(scores, np.float64)
         if scores.ndim != 2:
             raise ValueError(f"expected scores [k, r], but got {scores.shape}.")
         by_key = dict(zip(map(str, keys.tolist()), scores, strict=True))
-        return Resampled(by_key, int(images), int(seed))
+        return Resampled(by_key, int(images), int(seed), digest)
     except OSError:
         raise
     except Exception as error:  # zip files and headers break in many ways
         raise ValueError(f"{path}: expected resampled scores ({error!r}).") from error
+
+
+def is_of(path: Path, digest: str) -> bool:
+    """Whether a file holds the scores of resamples with this digest."""
+    try:
+        return read(path).digest == digest
+    except (OSError, ValueError):
+        return False

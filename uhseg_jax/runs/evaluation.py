@@ -184,18 +184,10 @@ class Evaluation:
         return read_journals(self._folder, self._settings)[0]
 
     def _write(self, metrics: Mapping[str, float], total: Any) -> None:
-        entries, empty = self._entries(), self._scorer.empty()
-        folder = self._folder
+        entries, folder = self._entries(), self._folder
         rows = [(entry.name, entry.row) for entry in entries]
         score_files.write_table(self._claim, folder / score_files.TABLE, rows)
-        score_files.write_resampled(
-            self._claim,
-            folder / score_files.BOOTSTRAP,
-            bootstrap.resample(
-                self._scorer.compute,
-                [states.from_words(entry.words, empty) for entry in entries],
-            ),
-        )
+        self._resample(metrics, entries)
         score_files.write_curves(
             self._claim,
             folder / score_files.CURVES,
@@ -203,6 +195,25 @@ class Evaluation:
             ranked_by=self._scorer.ranked_by,
         )
         score_files.write_scores(self._claim, folder / score_files.METRICS, metrics)
+
+    def _resample(self, metrics: Mapping[str, float], entries: list[Entry]) -> None:
+        """Writes the scores of resampled images, unless they are there."""
+        path, empty = self._folder / score_files.BOOTSTRAP, self._scorer.empty()
+        words = [entry.words for entry in entries]
+        digest = bootstrap.digest_of(self._settings, metrics, words)
+        name = path.relative_to(self._claim.output).as_posix()
+        if self._claim.owns(name) and bootstrap.is_of(path, digest):
+            return
+        found = bootstrap.resample(
+            self._scorer.compute,
+            [states.from_words(x, empty) for x in words],
+            digest=digest,
+            on_slow=lambda seconds: self._on_note(
+                f"Resampling the {len(words)} images for standard errors; this takes "
+                f"about {seconds:.0f} seconds."
+            ),
+        )
+        score_files.write_resampled(self._claim, path, found)
 
     def _draw(self) -> None:
         """Draws the sheets that are missing of this process's images.
