@@ -13,6 +13,7 @@ from uhseg_jax import workers
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.datasets.views import CroppedSource
+from uhseg_jax.files import sha256_of
 from uhseg_jax.methods import region_merging
 from uhseg_jax.metrics import boundary, overlap, regions, scales
 from uhseg_jax.metrics.boundary import BoundaryState
@@ -532,6 +533,41 @@ def test_damaged_scores_are_told_and_found_again(segmenter, whole, tmp_path):
     assert {1, 3} <= {*source.reads}
     assert len(notes) == 1
     assert f"{journal}: 2 lines are damaged" in notes[0]
+
+
+def test_images_are_resampled_again_only_where_that_is_missing(
+    segmenter, whole, tmp_path, monkeypatch
+):
+    ours, made = shutil.copytree(whole, tmp_path / "ours"), []
+    resample = bootstrap.resample
+
+    def counted(*args, **kwargs):
+        made.append(args)
+        return resample(*args, **kwargs)
+
+    monkeypatch.setattr(bootstrap, "resample", counted)
+    evaluate(segmenter, Shapes(), ours)
+    assert made == []
+    (ours / "bootstrap.npz").unlink()
+    evaluate(segmenter, Shapes(), ours)
+    assert len(made) == 1
+    evaluate(segmenter, Shapes(), ours, overwrite=True)
+    assert len(made) == 2
+    assert_same_files(ours, whole)
+
+
+def test_tables_of_earlier_versions_go_if_they_are_recorded(segmenter, whole, tmp_path):
+    for is_recorded in (True, False):
+        ours = shutil.copytree(whole, tmp_path / str(is_recorded))
+        path, record = ours / "leave_one_out.csv", read_json(ours / "run.json")
+        path.write_text("name\n")
+        if is_recorded:
+            record["files"][path.name] = [sha256_of(path)]
+            (ours / "run.json").write_text(json.dumps(record))
+        evaluate(segmenter, Shapes(), ours)
+        assert path.exists()  # nothing is made anew
+        evaluate(segmenter, Shapes(), ours, overwrite=True)
+        assert path.exists() != is_recorded
 
 
 def test_two_evaluations_at_once_are_refused(segmenter, tmp_path):

@@ -43,6 +43,7 @@ BOOTSTRAP = "bootstrap.npz"  # scores of resampled images, for standard errors
 CURVES = "curves.json"  # precision against recall, and by what images are ranked
 GALLERY, SHEETS = "images", "sheets"  # folders: the worst and best; many, small
 _TABLES = (METRICS, TABLE, BOOTSTRAP, CURVES)
+_OLD_TABLES = ("leave_one_out.csv",)  # of earlier versions
 _SEED, _SHEET = re.compile(r"seed-\d+"), re.compile(r"\d{6,}\.jpg")
 
 
@@ -134,7 +135,7 @@ def _tables_in(output: Path) -> Iterator[Path]:
     """Tables that evaluations wrote, of all or of one seed."""
     record = read_record(output, strict=False)
     for name in record.files if record else ():
-        if Path(name).name in _TABLES and owns(output, name):
+        if Path(name).name in (*_TABLES, *_OLD_TABLES) and owns(output, name):
             yield output / name
 
 
