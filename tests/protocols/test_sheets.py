@@ -1,8 +1,13 @@
+import dataclasses
+
 import numpy as np
 import pytest
-from evaluations import sheet
+from evaluations import TAXONOMY, sheet
 from PIL import Image
 
+from uhseg_jax.datasets.objects import Objects
+from uhseg_jax.datasets.source import Example
+from uhseg_jax.protocols.gallery import truth_of
 from uhseg_jax.protocols.sheets import (
     evenly_spaced,
     is_sheet,
@@ -11,6 +16,7 @@ from uhseg_jax.protocols.sheets import (
     read_sheet,
     sheet_name,
 )
+from uhseg_jax.run_lengths import encode
 
 
 def test_examples_are_drawn_evenly_spaced():
@@ -62,3 +68,18 @@ def test_sheets_are_known_by_their_marks(tmp_path):
         assert not is_sheet(path)
         with pytest.raises(ValueError, match="expected a sheet"):
             read_sheet(path)
+
+
+def test_objects_are_drawn_each_for_itself_the_smaller_over_the_larger():
+    masks = np.zeros((3, 4, 6), bool)
+    masks[0, :2], masks[1], masks[2, 1:, 4:] = True, True, True
+    areas, crowd = masks.sum((1, 2)).astype(float), np.array([False, False, True])
+    objects = Objects(tuple(map(encode, masks)), areas, crowd, 1)
+    labels = np.ones((4, 6), np.uint8)
+    example = Example("x", np.zeros((4, 6, 3), np.uint8), labels, objects=objects)
+    shown = truth_of(example, TAXONOMY)
+    assert shown[0, 0] == 1
+    assert shown[3, 0] == 2
+    assert shown[1, 5] == shown[3, 5] == -1
+    labelled = dataclasses.replace(example, objects=None)
+    assert np.ptp(truth_of(labelled, TAXONOMY)) == 0

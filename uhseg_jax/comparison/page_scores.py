@@ -38,8 +38,7 @@ def verdicts(group: Group, rows: list[Row], labels: Sequence[str]) -> str:
 
 def _card(verdict: Verdict, group: Group, labels: Sequence[str]) -> str:
     lead = ""
-    if verdict.findings:
-        first = verdict.findings[0]
+    if (first := verdict.lead) is not None:
         lead = (
             f'<p class="number {_class(first)}">{signed(first.above.value)}</p>'
             f"<p>{escaped(title_of(first.key))}, 95 % interval "

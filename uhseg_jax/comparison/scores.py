@@ -33,6 +33,7 @@ _NAMES = {
     "ar": "AR",
     "covering": "covering",
     "boundary_f": "boundary F",
+    "fop": "Fop",
     "hungarian_miou": "mIoU, Hungarian",
     "hungarian_pacc": "pAcc, Hungarian",
     "macc": "mAcc",

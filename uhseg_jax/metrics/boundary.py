@@ -18,7 +18,7 @@ from uhseg_jax.metrics.boundary_matching import (
     count_matches,
 )
 from uhseg_jax.metrics.contingency import require_same_size
-from uhseg_jax.metrics.curves import Curve
+from uhseg_jax.metrics.curves import Curve, f_measure
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Float, Int, Integer
 from uhseg_jax.workers import Call, call_here
@@ -57,7 +57,7 @@ class ImageBoundary:
     def f_measures(self) -> Float[np.ndarray, " t"]:
         """F of the image alone at every scale, in [0, 1]."""
         recall = _share(self.matched_human, np.asarray(self.human))
-        return _f_measure(recall, _share(self.matched_machine, self.machine))
+        return f_measure(recall, _share(self.matched_machine, self.machine))
 
     def row(self) -> dict[str, float]:
         """The score of this image at its best scale, flat, for a table of images."""
@@ -151,12 +151,11 @@ class BoundaryState(states.Additive):
 
     def recall_and_precision(self) -> Curve:
         """The same as a curve, from coarse to fine."""
-        recall, precision = (tuple(map(float, x)) for x in self.curve())
-        return Curve(recall, precision, "recall", "precision")
+        return Curve.recall_and_precision(*self.curve())
 
     def f_measures(self) -> Float[np.ndarray, " t"]:
         """F of the whole set at every scale, in [0, 1]."""
-        return _f_measure(*self.curve())
+        return f_measure(*self.curve())
 
     def compute(self) -> dict[str, float]:
         """``boundary_ods``, ``boundary_ois``, ``boundary_ap``, ``images``.
@@ -168,7 +167,7 @@ class BoundaryState(states.Additive):
         """
         recall, precision = self.curve()
         matched_human, matched_machine, machine = self.best
-        ois = _f_measure(
+        ois = f_measure(
             _share(matched_human, self.human), _share(matched_machine, machine)
         )
         return {
@@ -184,11 +183,6 @@ def _share(parts: states.Numbers, wholes: states.Numbers) -> np.ndarray:
     return np.asarray(np.nan_to_num(states.ratio(parts, wholes), nan=0.0))
 
 
-def _f_measure(recall: np.ndarray, precision: np.ndarray) -> np.ndarray:
-    total = recall + precision
-    return np.asarray(2 * recall * precision / np.where(total > 0, total, 1))
-
-
 def _best_between_scales(
     recall: Float[np.ndarray, " t"], precision: Float[np.ndarray, " t"]
 ) -> float:
@@ -198,7 +192,7 @@ def _best_between_scales(
         np.concatenate([(x[1:] * along + x[:-1] * (1 - along)).ravel(), x])
         for x in (recall, precision)
     )
-    return float(_f_measure(r, p).max())
+    return float(f_measure(r, p).max())
 
 
 def _average_precision(
