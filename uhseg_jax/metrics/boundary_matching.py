@@ -18,6 +18,8 @@ from uhseg_jax.metrics.thinning import thin
 
 __all__ = ["boundary_map", "boundary_maps", "count_matches", "match_boundaries"]
 
+_CANDIDATES_AT_ONCE = 2**21  # neighbours that are looked up, of discs of some hundreds
+
 
 def boundary_map(labels: Integer[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     """The thin boundaries between regions, as the BSDS500 ground truth draws them.
@@ -148,20 +150,28 @@ def _near(
 ) -> _Pairs:
     """Looks up all neighbours of every pixel in a map of the other's numbers."""
     margin = int(radius)
-    away = np.arange(-margin, margin + 1)
-    squares = away[:, None] ** 2 + away**2
+    line = np.arange(-margin, margin + 1)
+    squares = line[:, None] ** 2 + line**2
     is_near = squares <= radius**2
     numbers = np.full(second.shape, -1, np.int32)
     numbers[second] = np.arange(second.sum())
     numbers = np.pad(numbers, margin, constant_values=-1)
+    width = numbers.shape[1]
     dy, dx = np.nonzero(is_near)
     y, x = np.nonzero(first)
-    width = numbers.shape[1]
-    neighbours = (y * width + x)[:, None] + dy * width + dx
-    found = numbers.ravel()[neighbours]
-    rows, which = np.nonzero(found >= 0)
-    distances = np.sqrt(squares[is_near])[which]
-    return _Pairs(rows, found[rows, which], distances, (y.size, int(second.sum())))
+    corners, steps = y * width + x, dy * width + dx
+    distances = np.sqrt(squares[is_near])
+    at_once = max(1, _CANDIDATES_AT_ONCE // steps.size)
+    parts = []
+    for begin in range(0, max(corners.size, 1), at_once):
+        candidates = corners[begin : begin + at_once, None] + steps
+        found = numbers.ravel()[candidates]
+        rows, which = np.nonzero(found >= 0)
+        parts.append(
+            ((begin + rows).astype(np.int32), found[rows, which], distances[which])
+        )
+    rows, columns, away = (np.concatenate(x) for x in zip(*parts, strict=True))
+    return _Pairs(rows, columns, away, (corners.size, int(second.sum())))
 
 
 @dataclasses.dataclass(frozen=True)
