@@ -9,6 +9,7 @@ from trees import quadrants
 from uhseg_jax.datasets.source import Example
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.metrics import states
+from uhseg_jax.protocols.gallery import Shown
 from uhseg_jax.protocols.sheets import draw_sheet, mark_of, sheet_name
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.runs import bootstrap
@@ -83,12 +84,6 @@ def sheet(path, name="image", *, size=(20, 30), mark=None):
     labels[:, size[1] // 2 :] = 2
     tree = quadrants(*size)
     example = Example(name, image, labels)
-    draw_sheet(
-        path,
-        Segmentation(tree, tree),
-        example,
-        TAXONOMY,
-        levels=(2, 4),
-        mark=mark or mark_of("settings", name),
-    )
+    shown = Shown.of(Segmentation(tree, tree), example, TAXONOMY, (2, 4))
+    draw_sheet(path, shown, mark=mark or mark_of("settings", name))
     return example, tree

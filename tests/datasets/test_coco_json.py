@@ -221,11 +221,15 @@ BAD = {
         "annotation 1: expected finite coordinates",
     ),
     "infinite": (masked([[10**400, *SQUARE[1:]]]), "expected finite coordinates"),
-    "negative": (
-        masked([[-5.0, *SQUARE[1:]]]),
-        r"annotation 1: expected coordinates in its image, 6 x 8 .* x from -5 to 5",
+    "far left": (
+        masked([[-1e5, *SQUARE[1:]]]),
+        r"annotation 1: expected coordinates in its image, 6 x 8 .*, or near it, but a "
+        r"polygon has x from -100000 to 5 and y from 1 to 4",
     ),
-    "beyond": (masked([[20.0, *SQUARE[1:]]]), "a polygon has x from 1 to 20"),
+    "far below": (
+        masked([[1.0, 2**40, *SQUARE[2:]]]),
+        r"coordinates in its image.* and y from 1 to 1\.09951e\+12",
+    ),
     "another size of runs": (
         masked(compressed(np.ones((HEIGHT, WIDTH + 1), bool))),
         r"annotation 1: expected run lengths of its image's size, \[6, 8\] .* but "
@@ -298,6 +302,44 @@ def test_objects_without_pixels_are_counted_and_named_in_a_notice(tmp_path, capl
     assert source[0].objects.areas.tolist()[-1] == 0
     assert len(source[2].objects) == 1
     assert not source[2].labels.any()
+
+
+def test_polygons_end_at_the_border_as_those_of_pycocotools_and_a_notice_names_them(
+    tmp_path, caplog
+):
+    listed = document()
+    outlines = [
+        [-5.0, 1, 3, 1, 3, 4, -5, 4],
+        [6.0, -7, 40, -7, 40, 90, 6, 3],
+        [2, 4, 30, 9.5, 2, 12],
+        [-30.0, -30, -20, -30, -20, -20],  # all of it is elsewhere
+        [-0.9, 0, 8.9, 0, 8.9, 6.9],  # rounding: nobody is told
+    ]
+    listed["annotations"] += [
+        annotation(100 + i, 2, [SQUARE, x] if i == 1 else [x])
+        for i, x in enumerate(outlines)
+    ]
+    images, path = write(tmp_path, listed)
+    source, api = CocoJsonSource(images, path), opened(path)
+    found = list(source[2].objects.decoded())
+    for mask, one in zip(found, api.imgToAnns[2], strict=True):
+        np.testing.assert_array_equal(mask, api.annToMask(one))
+    assert [mask.any() for mask in found] == [True, True, True, False, True]
+    notices = [record.getMessage() for record in caplog.records]
+    assert len(notices) == 2
+    assert "the polygons of 4 objects leave their image" in notices[0]
+    assert notices[0].endswith("annotations 100, 101, 102, 103")
+    assert "1 objects have no pixel" in notices[1]
+    assert notices[1].endswith("annotations 103")
+
+
+def test_a_notice_names_eight(tmp_path, caplog):
+    listed = document()
+    listed["annotations"] += [
+        annotation(100 + i, 2, [[-9.0, 0, 3, 0, 3, 3]]) for i in range(9)
+    ]
+    CocoJsonSource(*write(tmp_path, listed))
+    assert caplog.text.rstrip().endswith("106, 107, ...")
 
 
 def test_an_image_of_crowds_alone_belongs_to_the_dataset(tmp_path):

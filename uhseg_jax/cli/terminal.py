@@ -7,20 +7,15 @@ and neither is a full disk under a redirected output: results are in files.
 
 import errno
 import os
-import re
 import sys
 from typing import Any
 
 from tqdm import tqdm
 
 from uhseg_jax.cli import interrupts
+from uhseg_jax.escaping import escaped
 
 __all__ = ["Bar", "err", "guard_streams", "out", "printable", "tell_of_losses"]
-
-# Controls other than tab and newline, line separators, and marks that reverse text.
-_CONTROLS = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
-)
 
 
 def out(text: str) -> None:
@@ -43,12 +38,8 @@ def printable(text: str, *, one_line: bool = False) -> str:
     Returns:
       The text with control characters as ``\x1b`` or ``\u202e``.
     """
-
-    def escaped(found: "re.Match[str]") -> str:
-        return found[0].encode("unicode_escape").decode("ascii")
-
-    text = _CONTROLS.sub(escaped, text)
-    return text.replace("\n", r"\n") if one_line else text
+    kept = "\t" if one_line else "\t\n"
+    return escaped(text, kept=kept)
 
 
 class Bar:

@@ -16,6 +16,7 @@ from uhseg_jax.comparison.groups import Group
 from uhseg_jax.comparison.reading import Evaluated
 from uhseg_jax.comparison.scores import SHOWN, present, title_of
 from uhseg_jax.comparison.statistics import Estimate
+from uhseg_jax.escaping import escaped
 
 __all__ = ["Cell", "Row", "csv_of", "latex", "markdown", "plain", "rows_of"]
 
@@ -35,7 +36,6 @@ _LATEX = {
     "|": r"\textbar{}",
     "-": "{-}",  # two of them would become a dash
 }
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +87,7 @@ def plain(text: str) -> str:
     Control characters and bytes that are no text, as names of files may hold them, are
     shown as ``\x1b`` and ``\udcff``.
     """
-    text = _CONTROLS.sub(lambda x: x[0].encode("unicode_escape").decode(), text)
-    return text.encode("utf-8", "backslashreplace").decode()
+    return escaped(text).encode("utf-8", "backslashreplace").decode()
 
 
 def markdown(groups: Sequence[Group], keys: Sequence[str] = SHOWN) -> str:

@@ -30,6 +30,14 @@ __all__ = ["CocoJsonSource"]
 _LISTS = ("images", "annotations", "categories")
 _MANY_MASKS = 10_000  # annotations from which on reading them shows its progress
 _NAMED = 8  # annotations that a notice names
+_CLIPPED = (
+    "%s: the polygons of %d objects leave their image and end at its border, as "
+    "pycocotools has it: annotations %s"
+)
+_EMPTY = (
+    "%s: %d objects have no pixel, so nothing can find them, and COCO's evaluation "
+    "counts them all the same: annotations %s"
+)
 
 # By the id in the file: an image without its objects yet.
 _Images = dict[Any, Pair]
@@ -80,9 +88,9 @@ class CocoJsonSource(ListedSource):
             (results of a detector, panoptic annotations), or lists no images, objects
             or categories; ids or names repeat; images are missing or of another size;
             an annotation is of an image that is not listed, or its mask cannot be
-            (polygons of two points or with coordinates outside of the image, run
-            lengths of another size). The message names the first 16 problems and counts
-            the rest.
+            (polygons of two points or with coordinates far from the image, run lengths
+            of another size). The message names the first 16 problems and counts the
+            rest.
         """
         self.name = name
         folder, path = Path(images), Path(annotations)
@@ -241,6 +249,7 @@ def _read_objects(
     objects: dict[str, list[ListedObject]] = {name: [] for name in chosen}
     problems: list[str] = []
     empty: list[str] = []
+    clipped: list[str] = []
     ids: set[Any] = set()
     for title, annotation in _titled(annotations):
         try:
@@ -254,6 +263,8 @@ def _read_objects(
         objects[pair.name].append(listed)
         if not listed.pixels:
             empty.append(title)
+        if listed.clipped:
+            clipped.append(title)
     stop_at(problems, where=path, advice="Mend these annotations, or leave them out")
     if not any(not x.crowd for listed in objects.values() for x in listed):
         crowds = sum(map(len, objects.values()))
@@ -262,13 +273,10 @@ def _read_objects(
             f"{path}: expected at least one object (iscrowd 0) in the "
             f"{len(chosen)} images, but {what}; nothing could be found."
         )
-    if empty:
-        more = ", ..." if len(empty) > _NAMED else ""
-        logging.warning(
-            "%s: %d objects have no pixel, so nothing can find them, and COCO's "
-            "evaluation counts them all the same: annotations %s%s",
-            *(path, len(empty), ", ".join(empty[:_NAMED]), more),
-        )
+    for titles, notice in ((clipped, _CLIPPED), (empty, _EMPTY)):
+        if titles:
+            named = f"{', '.join(titles[:_NAMED])}{', ...' * (len(titles) > _NAMED)}"
+            logging.warning(notice, path, len(titles), named)
     return objects
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from uhseg_jax.datasets.identity import contents_of
+from uhseg_jax.datasets.identity import contents_of, fingerprint_of
 from uhseg_jax.datasets.image_files import read_pixels
 from uhseg_jax.datasets.masks import read_mask
 from uhseg_jax.datasets.pairs import find_pairs, read_names, require_sizes
@@ -78,7 +78,7 @@ class FolderSource:
             raise DatasetError(
                 f"{self._where}: the list of names is empty; name at least one pair."
             )
-        self._contents: list[tuple[str, str]] | None = None
+        self._contents: list[tuple[str, ...]] | None = None
         self._pairs = find_pairs(Path(images), Path(masks), names=names)
         if names is None:
             self._pairs.sort(key=lambda pair: natural_order(pair.name))
@@ -105,9 +105,7 @@ class FolderSource:
         """
         if self._contents is None:
             self._contents = contents_of(self._pairs)
-        names = [pair.name for pair in self._pairs]
-        known = repr((names, self._contents))
-        return hashlib.sha256(os.fsencode(known)).hexdigest()
+        return fingerprint_of(self._pairs, self._contents)
 
     def __getitem__(self, index: int) -> Example:
         """Reads the pair at a position.

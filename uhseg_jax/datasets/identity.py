@@ -21,7 +21,18 @@ from uhseg_jax.datasets.pairs import MANY, Pair
 from uhseg_jax.datasets.source import reading
 from uhseg_jax.files import sha256_of
 
-__all__ = ["content_of", "contents_of", "identify", "is_of"]
+__all__ = ["content_of", "contents_of", "fingerprint_of", "identify", "is_of"]
+
+
+def fingerprint_of(pairs: Sequence[Pair], *known: object) -> str:
+    """A digest of the names of pairs and of what else is known of them.
+
+    Args:
+      pairs: the examples, in order.
+      known: what tells them from others, with a `repr` that is the same everywhere.
+    """
+    text = repr(([pair.name for pair in pairs], *known))
+    return hashlib.sha256(os.fsencode(text)).hexdigest()
 
 
 def content_of(path: Path) -> str:
@@ -34,15 +45,17 @@ def content_of(path: Path) -> str:
         return sha256_of(path)
 
 
-def contents_of(pairs: Sequence[Pair]) -> list[tuple[str, str]]:
-    """The SHA-256 digests of image and mask of every pair.
+def contents_of(pairs: Sequence[Pair], *, masks: bool = True) -> list[tuple[str, ...]]:
+    """The SHA-256 digests of image and mask of every pair, or of the image alone.
 
     Raises:
       DatasetError: a file cannot be read.
     """
     few = len(pairs) < MANY or None
     bar = tqdm(pairs, desc="contents", unit="image", disable=few)
-    return [(content_of(x.image), content_of(x.mask)) for x in bar]
+    return [
+        tuple(map(content_of, (x.image, x.mask) if masks else (x.image,))) for x in bar
+    ]
 
 
 def identify(pairs: Sequence[Pair]) -> dict[str, str]:

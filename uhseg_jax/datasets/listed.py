@@ -8,7 +8,6 @@ else, classes among it, is of no matter here.
 import dataclasses
 import hashlib
 import math
-import os
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from uhseg_jax.datasets.identity import content_of
+from uhseg_jax.datasets.identity import contents_of, fingerprint_of
 from uhseg_jax.datasets.image_files import possible_sizes, read_pixels
 from uhseg_jax.datasets.objects import Objects, image_id_of
 from uhseg_jax.datasets.pairs import MANY, Pair
@@ -45,7 +44,8 @@ _TAXONOMY = Taxonomy.from_rows(
         ("crowd", _CROWD, Case.IGNORE, 0),
     ]
 )
-_AROUND = 1.0  # pixels that polygons may leave the image by; annotators round
+_AROUND = 1.0  # pixels by which polygons leave their image unnoticed: annotators round
+_FAR = 10_000  # pixels from the image at which coordinates are no annotator's
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,12 +57,14 @@ class ListedObject:
       area: as the file has it.
       crowd: whether it is one.
       pixels: of its mask.
+      clipped: whether polygons leave the image, by more than rounding does.
     """
 
     counts: bytes
     area: float
     crowd: bool
     pixels: int
+    clipped: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,12 +132,9 @@ class ListedSource:
           DatasetError: a file cannot be read.
         """
         if self._contents is None:
-            few = len(self._pairs) < MANY or None
-            bar = tqdm(self._pairs, desc="contents", unit="image", disable=few)
-            self._contents = [content_of(pair.image) for pair in bar]
-        names = [pair.name for pair in self._pairs]
-        known = repr((names, self._contents, self._annotations_digest()))
-        return hashlib.sha256(os.fsencode(known)).hexdigest()
+            found = contents_of(self._pairs, masks=False)
+            self._contents = [content for (content,) in found]
+        return fingerprint_of(self._pairs, self._contents, self._annotations_digest())
 
     def __getitem__(self, index: int) -> Example:
         """Reads the image at a position.
@@ -235,7 +234,7 @@ def _size_problem(pair: Pair) -> str | None:
 
 
 def read_object(annotation: dict[str, Any], size: tuple[int, int]) -> ListedObject:
-    """The object of an annotation.
+    """The object of an annotation; polygons end where their image does.
 
     Args:
       annotation: as the file has it.
@@ -245,14 +244,17 @@ def read_object(annotation: dict[str, Any], size: tuple[int, int]) -> ListedObje
       ValueError: it has no mask of that size, or an area or crowd flag that cannot be;
         the message is a clause on what was expected and found.
     """
-    counts, pixels = _read_mask(annotation.get("segmentation"), size)
+    segmentation = annotation.get("segmentation")
+    counts, pixels = _read_mask(segmentation, size)
     area = annotation.get("area", pixels)
     if type(area) not in (int, float) or not _are_finite([area]) or area < 0:
         raise ValueError(f"expected an area from 0 on, but found {_shown(area)}")
     crowd = annotation.get("iscrowd", 0)
     if crowd not in (0, 1):
         raise ValueError(f"expected iscrowd to be 0 or 1, but found {_shown(crowd)}")
-    return ListedObject(counts, float(area), bool(crowd), pixels)
+    polygons = segmentation if isinstance(segmentation, list) else []
+    clipped = any(_beyond(polygon, size) > _AROUND for polygon in polygons)
+    return ListedObject(counts, float(area), bool(crowd), pixels, clipped)
 
 
 def _read_mask(segmentation: Any, size: tuple[int, int]) -> tuple[bytes, int]:
@@ -311,20 +313,22 @@ def _from_polygons(polygons: list[Any], size: tuple[int, int]) -> tuple[bytes, i
             )
         if not _are_finite(polygon):
             raise ValueError("expected finite coordinates, but a polygon has others")
-        left, right = min(polygon[::2]), max(polygon[::2])
-        top, bottom = min(polygon[1::2]), max(polygon[1::2])
-        if (
-            min(left, top) < -_AROUND
-            or right > width + _AROUND
-            or bottom > height + _AROUND
-        ):
+        if _beyond(polygon, size) > _FAR:
             raise ValueError(
                 f"expected coordinates in its image, {height} x {width} (height x "
-                f"width), but a polygon has x from {left:g} to {right:g} and y from "
-                f"{top:g} to {bottom:g}"
+                f"width), or near it, but a polygon has x from {min(polygon[::2]):g} "
+                f"to {max(polygon[::2]):g} and y from {min(polygon[1::2]):g} to "
+                f"{max(polygon[1::2]):g}"
             )
     rle = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
     return rle["counts"], int(coco_mask.area(rle))
+
+
+def _beyond(polygon: Sequence[int | float], size: tuple[int, int]) -> float:
+    """How many pixels a polygon leaves its image by; at most 0 if it does not."""
+    height, width = size
+    x, y = polygon[::2], polygon[1::2]
+    return float(max(-min(x), -min(y), max(x) - width, max(y) - height))
 
 
 def _are_finite(numbers: Sequence[int | float]) -> bool:

@@ -94,7 +94,7 @@ class Ultrametric:
         Returns:
           int32 ``[H, W]``, regions from 0 in reading order, connected along edges.
         """
-        return _components(self.edges > threshold)
+        return _basins(self.edges > threshold)
 
 
 def of_tree(tree: Any, scale: str) -> Ultrametric:
@@ -112,7 +112,7 @@ def of_tree(tree: Any, scale: str) -> Ultrametric:
     strengths = np.clip(1 - bounds, 0, 1) if scale == "cost" else 1 / (bounds + 1)
     edges = np.zeros([2 * side + 1 for side in labels.shape])
     at, first, second = _borders(labels)
-    low, high, pair = _distinct(first, second, parents.size)
+    low, high, pair = _unordered_pairs(first, second, parents.size)
     edges[at] = strengths[_lowest_above(low, high, parents)][pair]
     return Ultrametric(_with_vertices(edges))
 
@@ -130,7 +130,7 @@ def _borders(
     return (rows, columns), first, second
 
 
-def _distinct(
+def _unordered_pairs(
     first: Pairs, second: Pairs, n: int
 ) -> tuple[Int[np.ndarray, " d"], Int[np.ndarray, " d"], Pairs]:
     """Pairs of numbers below n, each once and in order, and the place of every pair."""
@@ -160,7 +160,7 @@ def _with_vertices(edges: Float[np.ndarray, "H2 W2"]) -> Float[np.ndarray, "H2 W
     return edges
 
 
-def _components(walls: Bool[np.ndarray, "H2 W2"]) -> Int[np.ndarray, "H W"]:
+def _basins(walls: Bool[np.ndarray, "H2 W2"]) -> Int[np.ndarray, "H W"]:
     """The pixels that no walls part, numbered from 0 in reading order."""
     from scipy import ndimage
 
@@ -174,9 +174,9 @@ def _components(walls: Bool[np.ndarray, "H2 W2"]) -> Int[np.ndarray, "H W"]:
 
 def _closed(edges: Float[np.ndarray, "H2 W2"]) -> Float[np.ndarray, "H2 W2"]:
     """The largest ultrametric map nowhere above one that need not be one."""
-    basins = _components(edges > 0)
+    basins = _basins(edges > 0)
     at, first, second = _borders(basins)
-    low, high, pair = _distinct(first, second, int(basins.max()) + 1)
+    low, high, pair = _unordered_pairs(first, second, int(basins.max()) + 1)
     weakest = np.full(low.size, np.inf)
     np.minimum.at(weakest, pair, edges[at])
     closed = np.zeros_like(edges)

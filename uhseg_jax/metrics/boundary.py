@@ -56,8 +56,8 @@ class ImageBoundary:
     @property
     def f_measures(self) -> Float[np.ndarray, " t"]:
         """F of the image alone at every scale, in [0, 1]."""
-        recall = _share(self.matched_human, np.asarray(self.human))
-        return f_measure(recall, _share(self.matched_machine, self.machine))
+        recall = states.share(self.matched_human, np.asarray(self.human))
+        return f_measure(recall, states.share(self.matched_machine, self.machine))
 
     def row(self) -> dict[str, float]:
         """The score of this image at its best scale, flat, for a table of images."""
@@ -145,8 +145,8 @@ class BoundaryState(states.Additive):
     def curve(self) -> tuple[Float[np.ndarray, " t"], Float[np.ndarray, " t"]]:
         """Recall and precision of the whole set at every scale, in [0, 1]."""
         return (
-            _share(self.matched_human, self.human),
-            _share(self.matched_machine, self.machine),
+            states.share(self.matched_human, self.human),
+            states.share(self.matched_machine, self.machine),
         )
 
     def recall_and_precision(self) -> Curve:
@@ -168,7 +168,8 @@ class BoundaryState(states.Additive):
         recall, precision = self.curve()
         matched_human, matched_machine, machine = self.best
         ois = f_measure(
-            _share(matched_human, self.human), _share(matched_machine, machine)
+            states.share(matched_human, self.human),
+            states.share(matched_machine, machine),
         )
         return {
             "boundary_ods": _best_between_scales(recall, precision),
@@ -176,11 +177,6 @@ class BoundaryState(states.Additive):
             "boundary_ap": _average_precision(recall, precision),
             "images": int(self.images),
         }
-
-
-def _share(parts: states.Numbers, wholes: states.Numbers) -> np.ndarray:
-    """``parts / wholes``, 0 where there is nothing (the benchmark's convention)."""
-    return np.asarray(np.nan_to_num(states.ratio(parts, wholes), nan=0.0))
 
 
 def _best_between_scales(

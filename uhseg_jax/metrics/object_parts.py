@@ -67,18 +67,19 @@ def score_cuts(tables: CutTables) -> ImageObjectParts:
         pairs = _Pairs.of(nodes, starts)
         is_object |= pairs.same[:, pairs.judged].any(axis=1)
         is_part |= pairs.parts[:, pairs.judged].any(axis=1)
-        made_up_of += _share(pairs.holding.sum(axis=1), pairs.node_areas)
+        made_up_of += states.share(pairs.holding.sum(axis=1), pairs.node_areas)
         # Products in float64 (BLAS) are exact for counts below 2^53.
         objects = judged.astype(np.float64) @ pairs.same > 0
         parts = judged.astype(np.float64) @ pairs.wholes > 0
         covered = tables.shown.astype(np.float64) @ pairs.within.astype(np.float64)
         found += _weighted(
-            objects, parts, _share(covered, pairs.region_areas), pairs.judged
+            objects, parts, states.share(covered, pairs.region_areas), pairs.judged
         )
         wanted += int(pairs.judged.sum())
     precise = _weighted(is_object, is_part, made_up_of / len(tables.nodes), judged)
     return ImageObjectParts(
-        _share(found, np.asarray(wanted)), _share(precise, judged.sum(axis=1))
+        states.share(found, np.asarray(wanted)),
+        states.share(precise, judged.sum(axis=1)),
     ).at(tables.scale)
 
 
@@ -161,10 +162,6 @@ def _weighted(
     """Judged regions, summed: an object is 1, a part less, others what is made up."""
     weights = np.where(objects, 1.0, np.where(parts, _PART_WEIGHT, made_up))
     return np.where(judged, weights, 0).sum(axis=1)
-
-
-def _share(parts: states.Numbers, wholes: states.Numbers) -> np.ndarray:
-    return np.asarray(np.nan_to_num(states.ratio(parts, wholes), nan=0.0))
 
 
 @pytree_dataclass

@@ -25,6 +25,7 @@ __all__ = [
     "merge",
     "merge_all",
     "ratio",
+    "share",
     "stack",
     "subtract",
     "to_fixed_point",
@@ -58,6 +59,11 @@ def ratio(parts: Numbers, wholes: Numbers) -> Float[np.ndarray, "*s"]:
     parts, wholes = np.asarray(parts, np.float64), np.asarray(wholes, np.float64)
     empty = wholes == 0
     return np.asarray(np.where(empty, np.nan, parts / np.where(empty, 1, wholes)))
+
+
+def share(parts: Numbers, wholes: Numbers) -> Float[np.ndarray, "*s"]:
+    """`ratio`, but 0 where there is nothing (the convention of BSDS's code)."""
+    return np.asarray(np.nan_to_num(ratio(parts, wholes), nan=0.0))
 
 
 def mean(

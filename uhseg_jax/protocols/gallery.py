@@ -4,6 +4,7 @@ A drawing carries a mark of what it shows, so one that is there is known to be o
 scores, and a file of the same name that is none is left alone.
 """
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -17,10 +18,12 @@ from uhseg_jax.datasets.source import Example
 from uhseg_jax.export.overlay import overlay
 from uhseg_jax.export.png_files import note_of, save_png
 from uhseg_jax.hierarchy.segmentation import Segmentation
+from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.taxonomy import Taxonomy
-from uhseg_jax.types import Integer
+from uhseg_jax.types import Integer, UInt8
 
 __all__ = [
+    "Shown",
     "choose_extremes",
     "draw_beside_truth",
     "drawing_names",
@@ -31,6 +34,42 @@ __all__ = [
 
 _MARK = "evaluation's drawing"
 _COUNT = 4  # of the worst, and of the best
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What a drawing shows of an image.
+
+    Attributes:
+      image: the image.
+      tree: its regions.
+      truth: its ground truth, from `truth_of`.
+      levels: numbers of regions to show (`Scorer.levels`).
+    """
+
+    image: UInt8[np.ndarray, "H W 3"]
+    tree: RegionTree
+    truth: Integer[np.ndarray, "H W"]
+    levels: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls,
+        result: Segmentation,
+        example: Example,
+        taxonomy: Taxonomy,
+        levels: tuple[int, ...],
+    ) -> "Shown":
+        """What a method found in an example, beside its ground truth.
+
+        Args:
+          result: what the method found.
+          example: the image with its ground truth.
+          taxonomy: what the ids in the ground truth are.
+          levels: numbers of regions to show.
+        """
+        truth = truth_of(example, taxonomy)
+        return cls(example.image, result.tree, truth, levels)
 
 
 def choose_extremes(
@@ -80,30 +119,18 @@ def is_drawing(path: Path) -> bool:
     return (note_of(path) or "").startswith(_MARK)
 
 
-def draw_beside_truth(
-    path: Path,
-    result: Segmentation,
-    example: Example,
-    taxonomy: Taxonomy,
-    *,
-    levels: tuple[int, ...],
-    note: str,
-) -> None:
+def draw_beside_truth(path: Path, shown: Shown, *, note: str) -> None:
     """Draws an image, its ground truth and its regions side by side.
 
     Args:
       path: the PNG to write.
-      result: what a method found in the image.
-      example: the image with its ground truth.
-      taxonomy: what the ids in the ground truth are.
-      levels: numbers of regions to show (`Scorer.levels`).
+      shown: what to draw.
       note: the mark, from `note_on`.
 
     Raises:
       OSError: the file cannot be written.
     """
-    truth = truth_of(example, taxonomy)
-    sheet = overlay(example.image, result.tree, levels=levels, truth=truth)
+    sheet = overlay(shown.image, shown.tree, levels=shown.levels, truth=shown.truth)
     save_png(path, sheet, note=note)
 
 

@@ -13,12 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
-from uhseg_jax.datasets.source import Example
 from uhseg_jax.export.overlay import panels
 from uhseg_jax.files import atomic_write, parse_json
-from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.protocols.gallery import truth_of
-from uhseg_jax.taxonomy import Taxonomy
+from uhseg_jax.protocols.gallery import Shown
 from uhseg_jax.types import UInt8
 
 __all__ = [
@@ -59,33 +56,22 @@ def mark_of(settings: str, name: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def draw_sheet(
-    path: Path,
-    result: Segmentation,
-    example: Example,
-    taxonomy: Taxonomy,
-    *,
-    levels: tuple[int, ...],
-    mark: str,
-) -> None:
+def draw_sheet(path: Path, shown: Shown, *, mark: str) -> None:
     """Draws an image, its ground truth and its regions.
 
     Args:
       path: the JPEG to write.
-      result: what a method found in the image.
-      example: the image with its ground truth.
-      taxonomy: what the ids in the ground truth are.
-      levels: numbers of regions to show (`Scorer.levels`).
+      shown: what to draw.
       mark: from `mark_of`.
 
     Raises:
       OSError: the file cannot be written.
     """
     drawn = panels(
-        example.image,
-        result.tree,
-        levels=levels,
-        truth=truth_of(example, taxonomy),
+        shown.image,
+        shown.tree,
+        levels=shown.levels,
+        truth=shown.truth,
         longest=_LONGEST,
         shortest=_SHORTEST,
     )

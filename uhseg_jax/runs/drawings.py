@@ -13,6 +13,7 @@ from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.methods.method import Fitted
 from uhseg_jax.protocols import Scorer
 from uhseg_jax.protocols.gallery import (
+    Shown,
     choose_extremes,
     draw_beside_truth,
     is_drawing,
@@ -70,14 +71,8 @@ class Drawings:
         path = self._folder / score_files.SHEETS / sheet_name(index)
         try:
             self._require_free(path, is_sheet(path))
-            draw_sheet(
-                path,
-                found,
-                example,
-                self._source.taxonomy,
-                levels=self._scorer.levels,
-                mark=mark_of(self._settings, example.name),
-            )
+            mark = mark_of(self._settings, example.name)
+            draw_sheet(path, self._shown(example, found), mark=mark)
         except (OSError, ValueError) as error:
             self._fail(error)
 
@@ -108,15 +103,12 @@ class Drawings:
         if is_whole(path, note):
             return
         self._require_free(path, is_drawing(path))
-        example, found = self._again(index, fitted)
-        draw_beside_truth(
-            path,
-            found,
-            example,
-            self._source.taxonomy,
-            levels=self._scorer.levels,
-            note=note,
-        )
+        shown = self._shown(*self._again(index, fitted))
+        draw_beside_truth(path, shown, note=note)
+
+    def _shown(self, example: Example, found: Segmentation) -> Shown:
+        taxonomy, levels = self._source.taxonomy, self._scorer.levels
+        return Shown.of(found, example, taxonomy, levels)
 
     def _again(self, index: int, fitted: Fitted) -> tuple[Example, Segmentation]:
         example = self._source[index]
