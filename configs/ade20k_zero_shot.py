@@ -9,6 +9,8 @@ Its release has no ADE20K: that the images are cropped as elsewhere is our readi
 Label 0 does not count.
 Published by others: mIoU 37.7 (DiffSeg), 44.3 (DiffCut, NeurIPS 2024, with SSD-1B and
 PAMR; its release crops one pixel less, sees 1024 x 1024 and scores at 128 x 128).
+Falcon's table (ICLR 2026) has MaskCut 35.7, DiffSeg 37.7 and, with SSD-1B and PAMR,
+Falcon 45.2.
 Those without PAMR interpolate their segments, as --refine=upsample does; without it
 borders are refined by PAMR and a CRF.
 Not measured by us, who have neither the whole set nor these weights.

@@ -8,6 +8,8 @@ the protocol of Tian et al., "Diffuse, Attend, and Segment", CVPR 2024 (DiffSeg)
 other ids do not count; the crop leaves the left and right quarter of a street out.
 Published by others: mIoU 21.2 (DiffSeg), 30.6 (DiffCut, NeurIPS 2024, with SSD-1B and
 PAMR; its release crops one pixel less, sees 1024 x 1024 and scores at 128 x 128).
+Falcon's table (ICLR 2026) has MaskCut 18.7, DiffSeg 16.8 and, with SSD-1B and PAMR,
+Falcon 33.7.
 Those without PAMR interpolate their segments, as --refine=upsample does; without it
 borders are refined by PAMR and a CRF.
 Not measured by us, who have neither the whole set nor these weights.

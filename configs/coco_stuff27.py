@@ -12,6 +12,8 @@ list is PiCIE's, of 2,175 images, and is not part of this project
 which compares with nothing published.
 Published by others: mIoU 43.6 (DiffSeg), 49.1 (DiffCut, NeurIPS 2024, with SSD-1B and
 PAMR; its release crops one pixel less, sees 1024 x 1024 and scores at 128 x 128).
+Falcon's table (ICLR 2026) has MaskCut 41.7, DiffSeg 44.2 and, with SSD-1B and PAMR,
+Falcon 50.4.
 Those without PAMR interpolate their segments, as --refine=upsample does; without it
 borders are refined by PAMR and a CRF.
 Not measured by us, who have neither the whole set nor these weights.

@@ -4,6 +4,7 @@ One size and one config serve all tests of runs, so that they compile once.
 """
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -47,6 +48,23 @@ def photographs_with_masks(folder, count):
         photograph(folder / "images" / f"{i:02}.png", seed=i)
         mask.save(folder / "masks" / f"{i:02}.png")
     return folder
+
+
+def objects_of_photographs(folder, count):
+    """Writes the two lower blocks of every photograph as a list of objects, COCO's."""
+    listed = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "x"}]}
+    for i in range(count):
+        image = {"id": i + 1, "file_name": f"{i:02}.png", "height": 30, "width": 40}
+        listed["images"].append(image)
+        for left in (0, 20):
+            outline = [left, 15, left + 20, 15, left + 20, 30, left, 30]
+            number = len(listed["annotations"]) + 1
+            one = {"id": number, "image_id": i + 1, "category_id": 1, "iscrowd": 0}
+            one |= {"segmentation": [outline], "area": 300, "bbox": [left, 15, 20, 15]}
+            listed["annotations"].append(one)
+    path = folder / "objects.json"
+    path.write_text(json.dumps(listed), encoding="utf-8")
+    return path
 
 
 def start(command, *arguments, devices=1):

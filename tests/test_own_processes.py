@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from own_processes import is_running, wait_for
 
 from uhseg_jax import processes
 from uhseg_jax.processes import run_module
@@ -60,21 +60,6 @@ def sleeper(file: Path) -> list[str]:
     """Arguments of a process that writes its number and then sleeps."""
     writes = f"import os, time; open({str(file)!r}, 'w').write(str(os.getpid()))"
     return [RUNNER, *OPTIONS, f"{writes}; os.wait() if os.fork() else time.sleep(60)"]
-
-
-def is_running(number: int) -> bool:
-    try:
-        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in "ZX"
-
-
-def wait_for(condition) -> bool:
-    deadline = time.monotonic() + 20
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="processes are in /proc")

@@ -12,12 +12,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from uhseg_jax.scratch import scratch_folder
 
-__all__ = ["ProcessError", "run_module"]
+__all__ = ["PACKAGE", "PACKAGE_PARENT", "ProcessError", "kill", "run_module", "start"]
 
-_PACKAGE = __package__.partition(".")[0]
+PACKAGE = __package__.partition(".")[0]
+PACKAGE_PARENT = str(Path(__file__).resolve().parents[1])
 
 # What the process runs. Its standard input is a pipe that nobody writes to and whose
 # other end we alone hold: the system closes that when we end, be it by SIGKILL, and
@@ -71,36 +73,76 @@ def run_module(
     Raises:
       ProcessError: there is no Python to start, or the system refuses.
     """
-    if not sys.executable:
-        raise ProcessError("This Python does not say where its program file lies.")
     # The launcher finds this package last, where it does not lie among the others.
-    ours = str(Path(__file__).resolve().parents[1])
-    folder = ours if module.split(".")[0] == _PACKAGE else ""
-    # -P rather than -I: people have pip in their own site folder or on PYTHONPATH.
-    command = [sys.executable, "-P", "-c", _LAUNCHER, folder, module, *arguments]
+    folder = PACKAGE_PARENT if module.split(".")[0] == PACKAGE else ""
     with scratch_folder(place) as scratch, _lifeline() as stdin:
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=scratch,
-                env=_environment(scratch) | dict(environment or {}),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise ProcessError(
-                f"{sys.executable} could not be started: {error.strerror}."
-            ) from error
+        process = start(
+            _LAUNCHER,
+            [folder, module, *arguments],
+            scratch=scratch,
+            environment=environment,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
         try:
             said, complained = process.communicate()
         except BaseException:  # an interruption from the keyboard above all
-            _kill(process)
+            kill(process)
             raise
-    return subprocess.CompletedProcess(command, process.returncode, said, complained)
+    return subprocess.CompletedProcess(
+        process.args, process.returncode, said, complained
+    )
+
+
+def start(
+    program: str,
+    arguments: Sequence[str],
+    *,
+    scratch: Path,
+    environment: Mapping[str, str] | None = None,
+    **streams: Any,
+) -> subprocess.Popen[Any]:
+    """Starts Python with a program's text, in a session of its own.
+
+    Args:
+      program: what it runs; it has to see to its end when we end.
+      arguments: of the program.
+      scratch: the empty folder where it works and keeps temporary files.
+      environment: variables to set besides our own.
+      **streams: as `subprocess.Popen` takes them.
+
+    Raises:
+      ProcessError: there is no Python to start, or the system refuses.
+    """
+    if not sys.executable:
+        raise ProcessError("This Python does not say where its program file lies.")
+    # -P rather than -I: people have pip in their own site folder or on PYTHONPATH.
+    command = [sys.executable, "-P", "-c", program, *arguments]
+    try:
+        return subprocess.Popen(
+            command,
+            cwd=scratch,
+            env=_environment(scratch) | dict(environment or {}),
+            start_new_session=True,
+            **streams,
+        )
+    except OSError as error:
+        raise ProcessError(
+            f"{sys.executable} could not be started: {error.strerror}."
+        ) from error
+
+
+def kill(process: subprocess.Popen[Any]) -> None:
+    """Ends a process that `start` gave and those that it has started, and waits."""
+    with contextlib.suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.wait()
 
 
 def _environment(scratch: Path) -> dict[str, str]:
@@ -124,12 +166,3 @@ def _lifeline() -> Iterator[int]:
     finally:
         os.close(reading)
         os.close(writing)
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(OSError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    process.wait()

@@ -1,9 +1,8 @@
 """The viewer's page, opened from disk in headless Chromium and used like a person."""
 
-import shutil
-
 import numpy as np
 import pytest
+from browser import chromium
 from export_results import result_of
 from trees import quadrants, random_tree
 
@@ -12,31 +11,12 @@ from uhseg_jax.export.viewer import open_viewer, page_entry
 
 pytestmark = pytest.mark.browser
 
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync "
-    "--window-size=1200,900 --force-device-scale-factor=1"
-)
 NAMES = ['<b>first</b> & "quoted".jpg', "second.jpg", "third.jpg"]
 
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver")
-    binary = shutil.which("chromium") or shutil.which("google-chrome")
-    driver_binary = shutil.which("chromedriver")
-    if not binary or not driver_binary:
-        pytest.skip("chromium or chromedriver is not installed here")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for flag in FLAGS.split():
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(driver_binary)
-    driver = webdriver.Chrome(options=options, service=service)
-    yield driver
-    driver.quit()
+    yield from chromium(tmp_path_factory.mktemp("profile"))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from trees import random_tree
 
 from uhseg_jax.datasets.source import Example, objects_of
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.metrics import boundary, regions, scales, states
+from uhseg_jax.metrics import boundary, object_parts, regions, scales, states
+from uhseg_jax.metrics.cut_tables import CutTables
 from uhseg_jax.metrics.objects import BUDGETS, RecallState, match
 from uhseg_jax.protocols import Scorer, Scoring
 from uhseg_jax.protocols.annotators import AnnotatorScorer
@@ -131,7 +132,10 @@ def test_scales_are_numbers_of_regions_and_costs():
         covered = regions.score_tree(found.tree, truths, **cuts)
         stack = scales.cut_stack(found.tree, **cuts)
         matched = boundary.score_stack(stack, truths)
+        maps = scales.cut_maps(found.tree, **cuts)
+        parts = object_parts.score_cuts(CutTables.of(found.tree, truths, maps))
         for image, state in (
+            (parts, object_parts.ObjectPartsState.empty(len(stack))),
             (covered, regions.RegionState.empty(len(stack))),
             (matched, boundary.BoundaryState.empty(len(stack))),
         ):
@@ -150,6 +154,7 @@ def test_scales_are_numbers_of_regions_and_costs():
         stack = found.tree.cut(num_regions=k)[None]
         f_measure = boundary.score_stack(np.asarray(stack), truths).f_measures[0]
         assert metrics[f"full/boundary_f_at_{k}"] == pytest.approx(f_measure)
+        assert metrics[f"full/fop_at_{k}"] == pytest.approx(row[f"full/fop_at_{k}"])
 
 
 def test_boundaries_are_matched_once_for_every_cut(monkeypatch):
@@ -174,7 +179,11 @@ def test_curves_of_boundaries_are_those_of_the_scales():
     scorer = AnnotatorScorer()
     state, _ = scorer.score(result(0), example)
     curves = scorer.curves(state)
-    assert list(curves) == ["full/boundaries", "full/boundaries_by_cost"]
+    series = "", "_by_cost"
+    assert list(curves) == [
+        f"full/{x}{y}" for x in ("boundaries", "fop") for y in series
+    ]
+    assert curves["full/fop"].y == tuple(state.object_parts.curve()[1])
     curve = curves["full/boundaries"]
     recall, precision = state.boundaries.curve()
     assert (curve.x, curve.y) == (tuple(recall), tuple(precision))

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import block_method
 import numpy as np
 import pytest
 from coco_evaluation import coco_scores, run_length
@@ -14,6 +15,7 @@ from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.metrics import states
 from uhseg_jax.metrics.objects import AREAS, BUDGETS
 from uhseg_jax.protocols import Scorer, Scoring
+from uhseg_jax.runs.evaluate import evaluate
 from uhseg_jax.taxonomy import Taxonomy
 
 
@@ -25,6 +27,9 @@ class Overlapping:
         "background = 0 background\ndog\n  head = 1\n  rest = 2\n"
     )
 
+    def __init__(self, *, fails_at=None):
+        self._fails_at = fails_at
+
     def __len__(self):
         return 3
 
@@ -32,6 +37,8 @@ class Overlapping:
         return "overlapping"
 
     def __getitem__(self, index):
+        if index == self._fails_at:
+            raise DatasetError("the file is gone")
         regions = random_tree(40 + index, num_splits=4).labels
         labels = np.where(regions % 3 == 0, 1, 2).astype(np.uint8)
         image = np.zeros((*labels.shape, 3), np.uint8)
@@ -40,7 +47,8 @@ class Overlapping:
             instances = (regions > 3).astype(np.int32)
             instances[0] = -1
             return dataclasses.replace(example, instances=instances)
-        masks = [regions > 2, regions > 4, regions == 2] if index == 0 else []
+        below = np.arange(24)[:, None] >= 9 + 0 * regions
+        masks = [below, regions > 2, regions == 2] if index == 0 else []
         areas = np.array([float(mask.sum()) for mask in masks])
         crowd = np.array([False, False, True])[: len(masks)]
         rles = tuple(map(run_length, masks))
@@ -89,6 +97,24 @@ def test_trees_are_scored_at_the_size_of_the_image():
     example, tree = source[0], result(0).tree
     small = dataclasses.replace(tree, labels=tree.labels[::2, ::2])
     assert scorer.score(Segmentation(small, small), example)[1]["full/ar_1000"] > 0
+
+
+def test_a_stopped_evaluation_goes_on_and_ends_the_same(tmp_path):
+    segmenter, scoring = block_method.segmenter(), Scoring("instances")
+    whole = evaluate(segmenter, Overlapping(), tmp_path / "whole", scoring=scoring)
+    assert whole["images"] == 3
+    assert whole["full/ap"] > 0
+    with pytest.raises(DatasetError, match="gone"):
+        evaluate(
+            segmenter, Overlapping(fails_at=2), tmp_path / "parts", scoring=scoring
+        )
+    again = evaluate(segmenter, Overlapping(), tmp_path / "parts", scoring=scoring)
+    assert json.dumps(again) == json.dumps(whole)  # NaN is not itself
+    one, two = (
+        {p.name: p.read_bytes() for p in (tmp_path / x).glob("*.csv")}
+        for x in ("whole", "parts")
+    )
+    assert one == two
 
 
 def test_datasets_without_objects_are_refused():

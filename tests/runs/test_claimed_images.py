@@ -14,7 +14,7 @@ PIXELS = np.zeros((8, 12, 3), np.uint8)
 IMAGES = [RunImage(PIXELS, "sub/a", "a.jpg")]
 OLD = {"kind": "segment", "version": "1", "weights_sha256": "0", "config": {}}
 NEW = {**OLD, "version": "2"}
-FORMATS = ("npz", "png", "labels", "coco", "html")
+FORMATS = ("npz", "png", "labels", "ucm", "coco", "html")
 
 
 def run(output, settings):

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from small_runs import CONFIG
 
+from uhseg_jax import workers
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.datasets.views import CroppedSource
@@ -18,8 +19,9 @@ from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.matching import ImageMatchingState, match_image
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scoring, gallery
+from uhseg_jax.protocols.sheets import read_sheet
 from uhseg_jax.refinement.labels import resize_labels
-from uhseg_jax.runs import hosts
+from uhseg_jax.runs import bootstrap, flow, hosts
 from uhseg_jax.runs.evaluate import evaluate, seeded
 from uhseg_jax.runs.record import RunError
 from uhseg_jax.taxonomy import Taxonomy
@@ -128,7 +130,7 @@ def contents(folder):
 
 
 def assert_same_files(ours, theirs):
-    for name in ("metrics.json", "per_image.csv", "leave_one_out.csv"):
+    for name in ("metrics.json", "per_image.csv", "bootstrap.npz", "curves.json"):
         assert (ours / name).read_bytes() == (theirs / name).read_bytes()
 
 
@@ -156,19 +158,25 @@ def test_scores_are_those_of_the_metrics_image_by_image(found, whole):
     assert np.mean(scored) == pytest.approx(metrics["full/nmcovering"], abs=1e-9)
 
 
-def test_every_image_is_left_out_once(segmenter, whole, tmp_path):
-    class Others(Shapes):
-        def __getitem__(self, index):
-            return super().__getitem__(index + 1)
-
-    left_out = rows(whole, "leave_one_out.csv")
-    assert [row["name"] for row in left_out] == [f"shape {i}" for i in range(5)]
+def test_scores_of_resampled_images_are_those_of_these_images(
+    segmenter, whole, tmp_path
+):
+    found = bootstrap.read(whole / "bootstrap.npz")
     metrics = read_json(whole / "metrics.json")
-    others = evaluate(segmenter, Others(4), tmp_path)
-    assert {k: float(v) for k, v in left_out[0].items() if k != "name"} == others
-    assert {k: float(v) for k, v in left_out[3].items() if k != "name"} == {
-        **metrics,
-        "skipped": 0,  # where nothing counts
+    assert list(found.scores) == list(metrics)
+    assert found.images == 5
+    drawn = next(bootstrap.weights(5))
+    chosen = np.repeat(np.arange(5), drawn)
+
+    class Drawn(Shapes):
+        def __getitem__(self, index):
+            return super().__getitem__(int(chosen[index]))
+
+    ours = evaluate(segmenter, Drawn(), tmp_path, drawings=0)
+    assert {key: x[0] for key, x in found.scores.items()} == pytest.approx(ours)
+    assert read_json(whole / "curves.json") == {
+        "ranked_by": "full/nmcovering",
+        "curves": {},
     }
 
 
@@ -185,6 +193,9 @@ def test_boundaries_of_classes_are_scored_where_asked_for(found, segmenter, tmp_
         assert metrics[f"full/{name}"] == wanted[name]
         assert f"grid/{name}" not in metrics
     assert (metrics["images"], metrics["skipped"]) == (4, 1)
+    curve = read_json(tmp_path / "curves.json")["curves"]["full/boundaries"]
+    assert (curve["x_name"], curve["y_name"]) == ("recall", "precision")
+    np.testing.assert_allclose([curve["x"], curve["y"]], state.curve())
 
 
 def test_regions_of_several_people_are_scored_as_bsds_does(found, segmenter, tmp_path):
@@ -200,6 +211,26 @@ def test_regions_of_several_people_are_scored_as_bsds_does(found, segmenter, tmp
     assert metrics["mean_nodes"] > 0
     assert not any(key.startswith("grid/") for key in metrics)
     assert evaluate(segmenter, source, tmp_path) == metrics
+
+
+def test_boundaries_are_matched_in_processes_as_they_are_here(
+    segmenter, tmp_path, monkeypatch
+):
+    here, there, stopped = (tmp_path / x for x in ("here", "there", "stopped"))
+    evaluate(segmenter, Annotated(2), here)
+    monkeypatch.setattr(workers, "_SLOW", -1.0)
+    calls, call = [], workers._Worker.call
+    monkeypatch.setattr(
+        workers._Worker, "call", lambda *args: calls.append(args) or call(*args)
+    )
+    monkeypatch.setattr(flow, "host_threads", lambda: 1)  # one after the other
+    evaluate(segmenter, Annotated(2), there)
+    assert calls
+    assert_same_files(there, here)
+    count = boundary.count_matches
+    monkeypatch.setattr(boundary, "count_matches", lambda *args: count(*args))
+    with pytest.raises(RunError, match=r"(?s)shape \d: it could not .*test_evaluate"):
+        evaluate(segmenter, Annotated(2), stopped)
 
 
 def test_matched_segments_are_scored_on_the_crops(segmenter, tmp_path, truths):
@@ -235,6 +266,48 @@ def test_the_worst_and_best_images_are_drawn(segmenter, whole, tmp_path):
     worst.write_bytes((again / "images" / "worst-2.png").read_bytes())  # of another
     evaluate(segmenter, Shapes(), again)
     assert contents(again) == contents(whole)
+
+
+def test_small_drawings_are_made_of_images_as_they_are_scored(
+    segmenter, whole, tmp_path
+):
+    sheets = sorted((whole / "sheets").iterdir())
+    assert [x.name for x in sheets] == [f"{i:06}.jpg" for i in range(5)]
+    panels = read_sheet(sheets[0])
+    assert list(panels)[:2] == ["Image", "Ground truth"]
+    assert len(panels) > 2
+    again, source = shutil.copytree(whole, tmp_path / "again"), Shapes()
+    first, second, third = (again / "sheets" / x.name for x in sheets[:3])
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:-99])
+    third.write_bytes(sheets[3].read_bytes())  # of another
+    evaluate(segmenter, source, again)
+    assert contents(again) == contents(whole)
+    assert source.reads == [0, 0, 1, 2]  # the first look tells how to score
+    few = tmp_path / "few"
+    evaluate(segmenter, Shapes(), few, drawings=2)
+    assert sorted(x.name for x in (few / "sheets").iterdir()) == [
+        *("000000.jpg", "000004.jpg")
+    ]
+    evaluate(segmenter, Shapes(), few, drawings=0)
+    assert len(list((few / "sheets").iterdir())) == 2
+    evaluate(segmenter, Shapes(), few, scoring=MATCHED, overwrite=True, drawings=1)
+    assert [x.name for x in (few / "sheets").iterdir()] == ["000000.jpg"]
+
+
+def test_scores_stand_without_small_drawings(segmenter, tmp_path):
+    def get_in_the_way(*progress):
+        if not (tmp_path / "sheets").exists():
+            (tmp_path / "sheets").write_text("in the way")
+
+    ours = Shapes(2)
+    monkey = ours.fingerprint
+    ours.fingerprint = lambda: (get_in_the_way(), monkey())[1]
+    with pytest.raises(RunError, match=r"sheets.*: Not a directory"):
+        evaluate(segmenter, ours, tmp_path)
+    (tmp_path / "sheets").unlink()
+    evaluate(segmenter, Shapes(2), tmp_path)
+    assert len(list((tmp_path / "sheets").iterdir())) == 2
 
 
 def test_a_method_without_a_seed_is_scored_once(tmp_path):
@@ -273,6 +346,7 @@ def test_a_gallery_that_was_not_finished_is_completed(
     evaluated()
     names = ["best-1.png", "worst-1.png"] * num_seeds
     assert sorted(x.name for x in tmp_path.rglob("*.png")) == sorted(names)
+    assert len(list(tmp_path.rglob("sheets/*.jpg"))) == 2 * num_seeds
     assert len(drawn) == 2 * num_seeds + 1  # what was whole is not drawn again
     before = contents(tmp_path)
     evaluated()
@@ -386,6 +460,7 @@ def test_scores_of_other_settings_or_images_are_not_mixed(segmenter, tmp_path):
     [
         *(("images-0.jsonl", 1), ("metrics.json", 1), ("per_image.csv", 1)),
         *(("images/worst-1.png", 1), ("metrics.json", 2), ("seed-1/metrics.json", 2)),
+        *(("bootstrap.npz", 1), ("curves.json", 1), ("sheets/000001.jpg", 1)),
     ],
 )
 def test_files_that_no_evaluation_wrote_stop_it_before_any_work(

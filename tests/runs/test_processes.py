@@ -3,12 +3,18 @@
 All must end in the same files, byte for byte.
 """
 
+import json
 import signal
 import socket
 import time
 
 import pytest
-from small_runs import finish, photographs_with_masks, start
+from small_runs import (
+    finish,
+    objects_of_photographs,
+    photographs_with_masks,
+    start,
+)
 
 from uhseg_jax.hierarchy.tree import RegionTree
 
@@ -39,6 +45,14 @@ def results(folder):
     return {p.relative_to(folder): p.read_bytes() for p in paths}
 
 
+def two_processes():
+    """The flags that both of two processes share."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    return ["--distributed", f"--coordinator=localhost:{port}", "--processes=2"]
+
+
 both = pytest.mark.parametrize("command", ["segment", "evaluate"])
 
 
@@ -50,16 +64,29 @@ def test_eight_devices_make_the_files_of_one(command, folder, tmp_path):
 
 @both
 def test_two_processes_make_the_files_of_one(command, folder, tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    flags = ["--distributed", f"--coordinator=localhost:{port}", "--processes=2"]
+    flags = two_processes()
     finish(
         *(begin(command, folder, tmp_path, *flags, f"--process={i}") for i in range(2))
     )
     assert results(tmp_path) == results(folder / command)
     journals = 2 if command == "evaluate" else 0
     assert len(list(tmp_path.glob("images-*.jsonl"))) == journals
+
+
+def test_two_processes_score_the_proposals_of_both(folder, tmp_path):
+    # They gather unequal numbers of proposals: the photographs are odd in number.
+    listed = objects_of_photographs(tmp_path, COUNT)
+
+    def begun(output, *more):
+        flags = [f"--images={folder / 'images'}", f"--annotations={listed}", *more]
+        return start("evaluate", f"--output={tmp_path / output}", *flags)
+
+    flags = two_processes()
+    finish(begun("one"), *(begun("two", *flags, f"--process={i}") for i in range(2)))
+    assert results(tmp_path / "two") == results(tmp_path / "one")
+    scores = json.loads((tmp_path / "two" / "metrics.json").read_text())
+    assert (scores["images"], scores["objects"]) == (COUNT, 2 * COUNT)
+    assert 0 < scores["full/ap_50"] < 1
 
 
 @both

@@ -52,6 +52,7 @@ def test_names_are_paths_below_the_folder_without_suffix(found):
 
 def test_names_do_not_depend_on_which_images_are_asked_for(found):
     touch("a.jpg", "A.png", "b.png", "c.jpg.png", "d.labels.png", "e.colors.png")
+    touch("f.ucm.jpg")
     names = found(".")
     assert names == {
         "a.jpg": "a.jpg",
@@ -60,6 +61,7 @@ def test_names_do_not_depend_on_which_images_are_asked_for(found):
         "c.jpg.png": "c.jpg.png",
         "d.labels.png": "d.labels.png",
         "e.colors.png": "e.colors.png",
+        "f.ucm.jpg": "f.ucm.jpg",
     }
     for title, name in names.items():
         assert found(title) == {title: name}

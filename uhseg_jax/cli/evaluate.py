@@ -9,10 +9,10 @@ The first form takes a file of configs/, prepares its dataset from the original 
 in --manual_dir if --data_dir does not hold it yet (--data_dir alone may hold the
 original files too), and scores it. The second scores a folder of images against a
 folder of index PNGs as they lie there, the third against the objects that a file in
-COCO's format lists. Stopped at any moment, the same command goes on
-where it was. --config.NAME=VALUE replaces what the file says, as in
---config.model=dinov2_vitb14_reg and --config.parameters.seed=3. The last sets
-folders of scores side by side, as uhseg-compare does (--compare --help).
+COCO's format lists. Stopped at any moment, the same command goes on where it was.
+--config.NAME=VALUE replaces what the file says, as in --config.model=dinov2_vitb14_reg
+and --config.parameters.seed=3. The last sets folders of scores side by side, as
+uhseg-compare does (--compare --help).
 """
 
 import json

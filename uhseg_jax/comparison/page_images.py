@@ -35,14 +35,15 @@ def images(group: Group, labels: Sequence[str]) -> str:
     for choice in choose(group, drawn, count=_COUNT):
         heading = choice.heading.replace("The first", group.first.label, 1)
         parts.append(f"<h3>{escaped(heading)}</h3>")
-        parts += [_image(group, index, labels) for index in choice.indices]
+        shown = "".join(_image(group, index, labels) for index in choice.indices)
+        parts.append(f'<div class="images">{shown}</div>')
     return "\n".join(parts)
 
 
 def _image(group: Group, index: int, labels: Sequence[str]) -> str:
     truth, found = panels_of(group, index)
     name = group.first.images[index]
-    columns = [_column('<span class="quiet">as it is</span>', truth, name)]
+    columns = [_column('<span class="quiet">The image</span>', truth, name)]
     first = group.first.ranking()[index]
     for one, panels in zip(group.members, found, strict=True):
         score = one.ranking()[index]

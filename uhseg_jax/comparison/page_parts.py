@@ -25,7 +25,9 @@ def number(value: float) -> str:
 
 def signed(value: float) -> str:
     """A difference, with a true minus."""
-    return "none" if math.isnan(value) else f"{value:+.3f}".replace("-", _MINUS)
+    if math.isnan(value):
+        return "none"
+    return f"{value:+.3f}".replace("-", _MINUS) if value else "0.000"
 
 
 def interval(found: Estimate) -> str:
@@ -41,11 +43,11 @@ def run_chip(label: str, labels: Sequence[str], tag: str = "span") -> str:
     return f'<{tag} class="run" {style}>{escaped(label)}</{tag}>'
 
 
-def plot(panel: Panel, kind: str = "", *, with_caption: bool = True) -> str:
+def plot(panel: Panel, kind: str = "") -> str:
     """A panel with what it shows in words."""
     named = f'<svg role="img" aria-label="{escaped(panel.title)}" '
     drawn = svg(panel).replace("<svg ", named, 1)
-    caption = f"<figcaption>{escaped(panel.title)}</figcaption>" if with_caption else ""
+    caption = f"<figcaption>{escaped(panel.title)}</figcaption>"
     return f'<figure class="{kind}">{caption}{drawn}</figure>'
 
 

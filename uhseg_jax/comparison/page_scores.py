@@ -38,8 +38,7 @@ def verdicts(group: Group, rows: list[Row], labels: Sequence[str]) -> str:
 
 def _card(verdict: Verdict, group: Group, labels: Sequence[str]) -> str:
     lead = ""
-    if verdict.findings:
-        first = verdict.findings[0]
+    if (first := verdict.lead) is not None:
         lead = (
             f'<p class="number {_class(first)}">{signed(first.above.value)}</p>'
             f"<p>{escaped(title_of(first.key))}, 95 % interval "
@@ -94,13 +93,10 @@ def main_scores(group: Group, rows: list[Row], labels: Sequence[str]) -> str:
     if any("mean_nodes" in x.scores for x in group.members):
         lines.append(["regions in a tree, on average", *nodes])
     heads = ["Score", *(run_chip(x.label, labels) for x in group.members)]
-    parts = [table(caption, heads, lines)]
+    shown = table(caption, heads, lines)
     if group.others:
-        panel = difference_panel(group, rows, labels)
-        parts += [f"<h3>{escaped(panel.title)}</h3>"]
-        parts.append(plot(panel, "forest", with_caption=False))
-        parts.append('<p class="quiet">A hollow mark: the interval holds zero.</p>')
-    return "\n".join(parts)
+        shown += plot(difference_panel(group, rows, labels), "forest")
+    return f'<div class="beside">{shown}</div>'
 
 
 def _cells(row: Row) -> list[str]:

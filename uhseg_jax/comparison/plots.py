@@ -18,6 +18,7 @@ import numpy as np
 from uhseg_jax.comparison.groups import Group
 from uhseg_jax.comparison.reading import Evaluated
 from uhseg_jax.comparison.scores import title_of
+from uhseg_jax.comparison.statistics import Estimate
 from uhseg_jax.comparison.tables import Row, plain
 
 if TYPE_CHECKING:
@@ -198,26 +199,32 @@ def difference_panel(group: Group, rows: Sequence[Row], labels: Sequence[str]) -
             ):
                 if (above := cell.above) is None:
                     continue
-                style = _style(one.label, labels)
                 height = place + (number - (len(group.others) - 1) / 2) * step
-                axes.plot(
-                    [above.low, above.high], [height] * 2, color=style["color"], lw=2.2
-                )
-                # Hollow where the difference may be chance.
-                fill = style["color"] if above.is_clear else "none"
-                axes.plot(above.value, height, **style, mfc=fill, mew=1.6)
+                _interval(axes, above, height, _style(one.label, labels))
         axes.set_yticks(range(len(rows)), [title_of(row.key) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlabel(f"above {_short(group.first.label)}, 95 % intervals")
 
     height = 0.9 + len(rows) * max(0.34, 0.2 * len(group.others))
     return Panel(
-        f"Differences to {plain(group.first.label)}",
+        f"Differences to {plain(group.first.label)} (hollow: the interval holds zero)",
         draw,
         (7.2, height),
         labels=tuple(x.label for x in group.others),
         key=f"{group.title} differences",
     )
+
+
+def _interval(
+    axes: "Axes", above: Estimate, height: float, style: dict[str, Any]
+) -> None:
+    """A mark with its interval; hollow and pale where it may be chance."""
+    color, alpha = style["color"], 1.0 if above.is_clear else 0.6
+    ends = [above.low, above.high]
+    axes.plot(ends, [height] * 2, color=color, alpha=alpha, lw=2.2)
+    fill = color if above.is_clear else "none"
+    mark = {**style, "markersize": 8, "mew": 1.6, "mfc": fill, "alpha": alpha}
+    axes.plot(above.value, height, **mark)
 
 
 def _short(label: str) -> str:

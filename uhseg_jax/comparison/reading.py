@@ -2,10 +2,11 @@
 
 import csv
 import dataclasses
+import itertools
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from uhseg_jax.types import Float
 
 __all__ = ["Evaluated", "read_evaluation"]
 
-_AT = re.compile(r"(.+)_at_(\d+)")
+# Scores of so many regions, or proposals.
+_AT = (re.compile(r"(.+)_at_(\d+)"), re.compile(r"(.+/ar)_(\d+)"))
 _FILES = (
     *(score_files.METRICS, score_files.TABLE),
     *(score_files.BOOTSTRAP, score_files.CURVES),
@@ -63,10 +65,10 @@ class Evaluated:
         return str(self.settings.get("dataset"))
 
     def budgets(self) -> dict[str, dict[int, str]]:
-        """Keys of the scores ``NAME_at_K``, by NAME and K."""
+        """Keys of the scores ``NAME_at_K`` and ``ar_K``, by NAME and K."""
         found: dict[str, dict[int, str]] = {}
-        for key in self.scores:
-            if match := _AT.fullmatch(key):
+        for key, pattern in itertools.product(self.scores, _AT):
+            if match := pattern.fullmatch(key):
                 found.setdefault(match[1], {})[int(match[2])] = key
         return found
 
@@ -111,17 +113,12 @@ def read_evaluation(folder: Path) -> Evaluated:
             f"{' and no '.join(missing or ['run.json'])}; the command that made them "
             "adds what is missing. Of several seeds, name the folder of one."
         )
-    path = folder
-    try:
-        path, scores = paths[0], _scores(paths[0])
-        path, (images, rows) = paths[1], _table(paths[1])
-        path, resampled = paths[2], bootstrap.read(paths[2])
-        path, (ranked_by, curves) = paths[3], _curves(paths[3])
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        raise RunError(
-            f"{path}: expected what uhseg-evaluate writes, but the file is another "
-            f"({error!r}); the command that made it writes it again."
-        ) from error
+    scores, (images, rows), resampled, (ranked_by, curves) = (
+        _read(path, read)
+        for path, read in zip(
+            paths, (_scores, _table, bootstrap.read, _curves), strict=True
+        )
+    )
     expected = record.settings.get("examples", len(images))
     for path, count in ((paths[1], len(images)), (paths[2], resampled.images)):
         if count != expected:
@@ -141,6 +138,16 @@ def read_evaluation(folder: Path) -> Evaluated:
         curves=curves,
         sheets=dict(score_files.sheets_in(folder)),
     )
+
+
+def _read(path: Path, read: Callable[[Path], Any]) -> Any:
+    try:
+        return read(path)
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        raise RunError(
+            f"{path}: expected what uhseg-evaluate writes, but the file is another "
+            f"({error!r}); the command that made it writes it again."
+        ) from error
 
 
 def _scores(path: Path) -> dict[str, float]:

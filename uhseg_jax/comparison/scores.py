@@ -30,8 +30,10 @@ HEADLINES = (
 
 _NAMES = {
     "ap": "AP",
+    "ar": "AR",
     "covering": "covering",
     "boundary_f": "boundary F",
+    "fop": "Fop",
     "hungarian_miou": "mIoU, Hungarian",
     "hungarian_pacc": "pAcc, Hungarian",
     "macc": "mAcc",
@@ -48,9 +50,9 @@ _NAMES = {
 }
 # Parts of names, in the order in which they are looked for.
 _PARTS = (
-    (re.compile(r"^ar_at$"), "AR"),
     (re.compile(r"^ar_(\d+|all)"), r"AR@\1"),
     (re.compile(r"^ap_(\d+)$"), r"AP\1"),
+    (re.compile(r"^objects_(\d+)$"), r"objects at IoU 0.\1"),
     (re.compile(r"_by_cost$"), ", one cost"),
     (re.compile(r"_(small|medium|large)\b"), r", \1 objects"),
     (re.compile(r"^boundary_ap"), "boundary AP"),
@@ -60,7 +62,7 @@ _PARTS = (
     (re.compile(r"\b(ods|ois|pri)\b"), lambda x: x[0].upper()),
     (re.compile(r"\bvoi\b"), "VoI"),
 )
-_PLACES = {"full": "", "grid": " (patch grid)", "foreground": " (foreground)"}
+_PLACES = {"": "", "full": "", "grid": " (patch grid)", "foreground": " (foreground)"}
 _AT = re.compile(r"(.+)_at_(\d+)")
 
 
@@ -80,8 +82,6 @@ def title_of(key: str) -> str:
         for pattern, words in _PARTS:
             title = pattern.sub(words, title)
         title = title.replace("_", " ")
-    if budget and name == "ar":
-        title = "AR"
     return f"{title}{budget}{_PLACES.get(place, f' ({place})')}"
 
 

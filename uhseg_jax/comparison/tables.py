@@ -135,7 +135,7 @@ def _latex(group: Group, keys: Sequence[str]) -> Iterator[str]:
     yield f"% {plain(group.title)}"
     yield (
         "% Scores with standard errors; in brackets the difference to the first column "
-        "with its 95 % interval, a star where that is without zero."
+        "with its 95 % interval, a star where zero lies outside."
     )
     yield rf"\begin{{tabular}}{{l{'r' * len(group.members)}}}"
     yield r"\hline"

@@ -49,7 +49,7 @@ class Verdict:
 
     Attributes:
       one: the evaluation.
-      findings: one for each of the main scores that both have; the first leads.
+      findings: one for each of the main scores that both have.
       wins: on how many images it is better.
     """
 
@@ -58,15 +58,25 @@ class Verdict:
     wins: Wins
 
     @property
+    def lead(self) -> Finding | None:
+        """The first of those that are more than chance, or else the first of all."""
+        clear = [x for x in self.findings if x.above.is_clear]
+        return next(iter([*clear, *self.findings]), None)
+
+    @property
     def words(self) -> str:
-        """In few words, as in "better than"."""
-        better = any(x.is_better for x in self.findings)
-        worse = any(x.is_worse for x in self.findings)
-        if better and worse:
-            return "better in some, worse in others than"
-        if better or worse:
-            return "better than" if better else "worse than"
-        return "not clearly different from"
+        """What it is, up to the name of the first, as in "better than"."""
+        total = len(self.findings)
+        counts = {
+            "better": sum(x.is_better for x in self.findings),
+            "worse": sum(x.is_worse for x in self.findings),
+        }
+        said = [
+            word if count == total else f"{word} in {count} of {total} main scores"
+            for word, count in counts.items()
+            if count
+        ]
+        return f"{' and '.join(said)} than" if said else "not clearly different from"
 
 
 def headlines(group: Group) -> list[Row]:

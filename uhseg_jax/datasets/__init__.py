@@ -2,10 +2,11 @@
 
 from uhseg_jax.datasets.coco_json import CocoJsonSource
 from uhseg_jax.datasets.folder import FolderSource
+from uhseg_jax.datasets.objects import Objects
 from uhseg_jax.datasets.prepared import PreparedSource, load
 from uhseg_jax.datasets.registry import DATASETS
 from uhseg_jax.datasets.sa1b import Sa1bSource
-from uhseg_jax.datasets.source import DatasetError, Example, Source
+from uhseg_jax.datasets.source import DatasetError, Example, Source, objects_of
 
 __all__ = [
     "DATASETS",
@@ -13,8 +14,10 @@ __all__ = [
     "DatasetError",
     "Example",
     "FolderSource",
+    "Objects",
     "PreparedSource",
     "Sa1bSource",
     "Source",
     "load",
+    "objects_of",
 ]

@@ -47,7 +47,7 @@ class CocoJsonSource(ListedSource):
     here is that without the suffix. Images come by name, frame_2 before frame_10. Those
     without objects belong to the dataset as the others do. The whole file is looked at
     when the source is made, and everything that is wrong is named; the masks are kept
-    as run lengths.
+    as run lengths. (A file of the size of LVIS val takes 1.8 GB while it is read.)
 
     Attributes:
       name: of the dataset, for reports.

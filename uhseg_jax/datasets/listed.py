@@ -7,6 +7,7 @@ else, classes among it, is of no matter here.
 
 import dataclasses
 import hashlib
+import math
 import os
 import reprlib
 from collections.abc import Sequence
@@ -244,10 +245,9 @@ def read_object(annotation: dict[str, Any], size: tuple[int, int]) -> ListedObje
       ValueError: it has no mask of that size, or an area or crowd flag that cannot be;
         the message is a clause on what was expected and found.
     """
-    counts = _read_mask(annotation.get("segmentation"), size)
-    pixels = int(expand(counts)[1::2].sum())
+    counts, pixels = _read_mask(annotation.get("segmentation"), size)
     area = annotation.get("area", pixels)
-    if type(area) not in (int, float) or not 0 <= _as_float(area) < np.inf:
+    if type(area) not in (int, float) or not _are_finite([area]) or area < 0:
         raise ValueError(f"expected an area from 0 on, but found {_shown(area)}")
     crowd = annotation.get("iscrowd", 0)
     if crowd not in (0, 1):
@@ -255,8 +255,8 @@ def read_object(annotation: dict[str, Any], size: tuple[int, int]) -> ListedObje
     return ListedObject(counts, float(area), bool(crowd), pixels)
 
 
-def _read_mask(segmentation: Any, size: tuple[int, int]) -> bytes:
-    """The compressed counts of a mask."""
+def _read_mask(segmentation: Any, size: tuple[int, int]) -> tuple[bytes, int]:
+    """The compressed counts of a mask, and its pixels."""
     if segmentation is None or segmentation == []:
         raise ValueError("expected a segmentation, but there is none; a box is no mask")
     if isinstance(segmentation, list):
@@ -274,28 +274,27 @@ def _read_mask(segmentation: Any, size: tuple[int, int]) -> bytes:
     return _from_counts(segmentation["counts"], size)
 
 
-def _from_counts(counts: Any, size: tuple[int, int]) -> bytes:
-    pixels = size[0] * size[1]
+def _from_counts(counts: Any, size: tuple[int, int]) -> tuple[bytes, int]:
+    whole = size[0] * size[1]
     if isinstance(counts, list):
-        if not all(type(x) is int and 0 <= x <= pixels for x in counts):
-            raise ValueError(f"expected run lengths from 0 to {pixels} as counts")
-        total, lowest = sum(counts), 0
-        counts = compress(counts, size)["counts"] if total == pixels else b""
+        if not all(type(x) is int and 0 <= x <= whole for x in counts):
+            raise ValueError(f"expected run lengths from 0 to {whole} as counts")
+        lengths = np.array(counts, np.int64)
     elif isinstance(counts, str) and counts.isascii():
-        counts = counts.encode()
-        lengths = expand(counts)
-        total, lowest = int(lengths.sum()), int(lengths.min())
+        lengths = expand(counts.encode())
     else:
         raise ValueError(f"expected counts as a list or a text, not {_shown(counts)}")
-    if total != pixels or lowest < 0:
+    if lengths.sum() != whole or lengths.min() < 0:
         raise ValueError(
-            f"expected run lengths that add up to the {pixels} pixels of its image, "
-            f"but they are damaged: they add up to {total}"
+            f"expected run lengths that add up to the {whole} pixels of its image, but "
+            f"they are damaged: they add up to {lengths.sum()}"
         )
-    return counts
+    is_text = isinstance(counts, str)
+    encoded = counts.encode() if is_text else compress(counts, size)["counts"]
+    return encoded, int(lengths[1::2].sum())
 
 
-def _from_polygons(polygons: list[Any], size: tuple[int, int]) -> bytes:
+def _from_polygons(polygons: list[Any], size: tuple[int, int]) -> tuple[bytes, int]:
     from pycocotools import mask as coco_mask
 
     height, width = size
@@ -310,24 +309,29 @@ def _from_polygons(polygons: list[Any], size: tuple[int, int]) -> bytes:
                 "expected polygons of at least three points, two numbers each, but "
                 f"one has {len(polygon)} numbers"
             )
-        points = np.array([*map(_as_float, polygon)]).reshape(-1, 2)
-        if not np.isfinite(points).all():
+        if not _are_finite(polygon):
             raise ValueError("expected finite coordinates, but a polygon has others")
-        low, high = points.min(axis=0), points.max(axis=0)
-        if (low < -_AROUND).any() or (high > np.array([width, height]) + _AROUND).any():
+        left, right = min(polygon[::2]), max(polygon[::2])
+        top, bottom = min(polygon[1::2]), max(polygon[1::2])
+        if (
+            min(left, top) < -_AROUND
+            or right > width + _AROUND
+            or bottom > height + _AROUND
+        ):
             raise ValueError(
                 f"expected coordinates in its image, {height} x {width} (height x "
-                f"width), but a polygon has x from {low[0]:g} to {high[0]:g} and y "
-                f"from {low[1]:g} to {high[1]:g}"
+                f"width), but a polygon has x from {left:g} to {right:g} and y from "
+                f"{top:g} to {bottom:g}"
             )
-    return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))["counts"]
+    rle = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+    return rle["counts"], int(coco_mask.area(rle))
 
 
-def _as_float(number: int | float) -> float:
+def _are_finite(numbers: Sequence[int | float]) -> bool:
     try:
-        return float(number)
+        return all(map(math.isfinite, numbers))
     except OverflowError:  # an integer of hundreds of digits
-        return np.inf
+        return False
 
 
 def _shown(value: Any) -> str:

@@ -208,27 +208,7 @@ class RegionTree:
         nodes, numbers = on_nodes(self, pruning.prune, bound, kind=kind)
         return RegionTree(labels=numbers[self.labels], **vars(nodes))
 
-    def ultrametric(self, scale: str = "cost") -> Ultrametric:
-        """The contours between the regions, with the strengths of the splits.
-
-        Every threshold of the map shows the borders of a cut, so that one image stands
-        for all of them.
-
-        Args:
-          scale: "cost": the strength of a split is 1 less the cost at which cuts open
-            it, so that above ``1 - c`` lie the borders of ``cut(cost=c)``, for any
-            float32 c that is 0 or from 1e-8 to 1. "order": it is 1 over the number of
-            regions of the coarsest cut by number that opens it, so that above
-            ``1 / (k + 1)`` lie the borders of ``cut(num_regions=k)``.
-
-        Raises:
-          ValueError: there is no scale of that name.
-          TypeError: the tree is a batch.
-        """
-        _require_single(self)
-        return ultrametric.of_tree(self, scale)
-
-    # -- objects ---------------------------------------------------------------
+    # -- objects and contours -----------------------------------------------------
 
     def proposals(
         self,
@@ -258,6 +238,26 @@ class RegionTree:
         """
         _require_single(self)
         return propose(self, ProposalOptions(k, max_iou, connected, min_area, pairs))
+
+    def ultrametric(self, scale: str = "cost") -> Ultrametric:
+        """The contours between the regions, with the strengths of the splits.
+
+        Every threshold of the map shows the borders of a cut, so that one image stands
+        for all of them.
+
+        Args:
+          scale: "cost": the strength of a split is 1 less the cost at which cuts open
+            it, so that above ``1 - c`` lie the borders of ``cut(cost=c)``, for any
+            float32 c that is 0 or from 1e-8 to 1. "order": it is 1 over the number of
+            regions of the coarsest cut by number that opens it, so that above
+            ``1 / (k + 1)`` lie the borders of ``cut(num_regions=k)``.
+
+        Raises:
+          ValueError: there is no scale of that name.
+          TypeError: the tree is a batch.
+        """
+        _require_single(self)
+        return ultrametric.of_tree(self, scale)
 
     # -- out and in --------------------------------------------------------------
 

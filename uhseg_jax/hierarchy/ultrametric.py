@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.registry import suggest
@@ -163,6 +162,8 @@ def _with_vertices(edges: Float[np.ndarray, "H2 W2"]) -> Float[np.ndarray, "H2 W
 
 def _components(walls: Bool[np.ndarray, "H2 W2"]) -> Int[np.ndarray, "H W"]:
     """The pixels that no walls part, numbered from 0 in reading order."""
+    from scipy import ndimage
+
     free = ~walls[1:-1, 1:-1]
     free[::2, ::2] = True
     free[1::2, 1::2] = False  # vertices: there is no way through a corner

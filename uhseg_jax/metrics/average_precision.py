@@ -1,17 +1,17 @@
 """Average precision of proposals for objects, classes aside, as COCO computes it.
 
-Which proposals take an object is settled image by image (`objects`); precision and
-recall are those of all proposals of the set in the order of their scores, equal ones in
-that of the images' ids and then of their ranks. At each IoU, precision at a recall is
-the largest at that recall or beyond, 0 where it is never reached; AP is its mean over
-the recalls 0, 0.01, ..., 1 and the IoUs (pycocotools, `COCOeval.accumulate`).
+Which proposals take an object is settled image by image (`objects`). The first hundred
+of every image count, all together in the order of their scores, equal ones in that of
+the images' ids and then of their ranks. At each IoU, precision at a recall is the
+largest at that recall or beyond, 0 where it is never reached; AP is its mean over the
+recalls 0, 0.01, ..., 1 and the IoUs (pycocotools, `COCOeval.accumulate`).
 """
 
 import numpy as np
 
 from uhseg_jax.metrics import states
 from uhseg_jax.metrics.curves import Curve
-from uhseg_jax.metrics.objects import MOST_PROPOSALS, THRESHOLDS, ImageMatches
+from uhseg_jax.metrics.objects import THRESHOLDS, ImageMatches
 from uhseg_jax.metrics.rows import Rows
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Float, Int
@@ -19,7 +19,7 @@ from uhseg_jax.types import Float, Int
 __all__ = ["RECALLS", "PrecisionState"]
 
 RECALLS = np.linspace(0, 1, 101)
-_BUDGET = 100  # of each image: COCO's, where nothing else is said
+_BUDGET = 100  # proposals of each image: COCO's for its average precision
 _AT = {"50": 0, "75": 5}  # of the thresholds
 _ALL = 0  # of the areas
 
@@ -59,28 +59,25 @@ class PrecisionState(states.Additive):
           image_id: its number, of at most 63 bits.
         """
         flags = np.concatenate([matches.takes[_ALL], matches.ignored[_ALL]])
+        flags, scores = flags[:, :_BUDGET], scores[:_BUDGET]
         bits = (flags.astype(np.int64) << np.arange(_FLAGS)[:, None]).sum(axis=0)
         ranks = np.arange(bits.size)
         ids = np.full(bits.size, image_id, np.int64)
         rows = np.stack([_descending(scores), ids, (ranks << _FLAGS) | bits], axis=1)
         return cls(Rows(rows), np.asarray(matches.objects[_ALL]))
 
-    def precisions(self, budget: int = _BUDGET) -> Float[np.ndarray, "t 101"]:
-        """Precision at each of the `THRESHOLDS` and `RECALLS`; NaN without objects.
-
-        Args:
-          budget: proposals of each image that count.
-        """
+    def precisions(self) -> Float[np.ndarray, "t 101"]:
+        """Precision at each of the `THRESHOLDS` and `RECALLS`; NaN without objects."""
         if self.objects == 0:
             return np.full((len(THRESHOLDS), len(RECALLS)), np.nan)
         packed, counts = self.proposals.values[:, 2], self.proposals.counts
-        if budget < MOST_PROPOSALS:
-            counts = np.where(packed >> _FLAGS < budget, counts, 0)
         # All of them are false but those that match at some threshold, which are few.
         matched = np.flatnonzero(packed & (2**_FLAGS - 1))
         before, counts = np.cumsum(counts)[matched], counts[matched]
         flags = packed[matched]
-        return np.stack([self._precision(flags >> t, counts, before) for t in _range()])
+        return np.stack(
+            [self._precision(flags >> t, counts, before) for t in range(_BITS)]
+        )
 
     def _precision(
         self,
@@ -105,14 +102,12 @@ class PrecisionState(states.Additive):
     def compute(self) -> dict[str, float]:
         """Average precision in fractions of 1; NaN where there is no object.
 
-        ``ap``, ``ap_50`` and ``ap_75``, of a hundred proposals an image, as COCO has
-        it; ``ap_1000`` of a thousand.
+        ``ap``, and ``ap_50`` and ``ap_75`` at one IoU, of a hundred proposals an image.
         """
         precisions = self.precisions()
         return {
             "ap": float(precisions.mean()),
             **{f"ap_{name}": float(precisions[t].mean()) for name, t in _AT.items()},
-            f"ap_{MOST_PROPOSALS}": float(self.precisions(MOST_PROPOSALS).mean()),
         }
 
     def curves(self) -> dict[str, Curve]:
@@ -124,10 +119,6 @@ class PrecisionState(states.Additive):
             )
             for name, t in _AT.items()
         }
-
-
-def _range() -> range:
-    return range(len(THRESHOLDS))
 
 
 def _descending(scores: Float[np.ndarray, " p"]) -> Int[np.ndarray, " p"]:

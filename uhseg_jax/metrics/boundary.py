@@ -18,9 +18,10 @@ from uhseg_jax.metrics.boundary_matching import (
     count_matches,
 )
 from uhseg_jax.metrics.contingency import require_same_size
-from uhseg_jax.metrics.curves import Curve
+from uhseg_jax.metrics.curves import Curve, f_measure
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Float, Int, Integer
+from uhseg_jax.workers import Call, call_here
 
 __all__ = ["MAX_DISTANCE", "BoundaryState", "ImageBoundary", "score_stack"]
 
@@ -56,7 +57,7 @@ class ImageBoundary:
     def f_measures(self) -> Float[np.ndarray, " t"]:
         """F of the image alone at every scale, in [0, 1]."""
         recall = _share(self.matched_human, np.asarray(self.human))
-        return _f_measure(recall, _share(self.matched_machine, self.machine))
+        return f_measure(recall, _share(self.matched_machine, self.machine))
 
     def row(self) -> dict[str, float]:
         """The score of this image at its best scale, flat, for a table of images."""
@@ -68,6 +69,7 @@ def score_stack(
     annotations: Sequence[Integer[np.ndarray, "_ _"]],
     *,
     max_distance: float = MAX_DISTANCE,
+    call: Call = call_here,
 ) -> ImageBoundary:
     """Matches the boundaries of flat segmentations to those of several annotators.
 
@@ -78,6 +80,8 @@ def score_stack(
         (`scales.cut_stack`).
       annotations: for every annotator the region of every pixel.
       max_distance: largest distance of a match, as a share of the image's diagonal.
+
+      call: how the matching is called, which takes a second an image.
 
     Raises:
       ValueError: the sizes differ, or there is no annotation.
@@ -92,7 +96,7 @@ def score_stack(
     humans = np.stack([boundary_map(x) for x in annotations])
     radius = max_distance * float(np.hypot(*segmentations.shape[1:]))
     maps, scale = boundary_maps(segmentations)
-    recalled, precise, pixels = count_matches(maps, humans, radius)[scale].T
+    recalled, precise, pixels = call(count_matches, maps, humans, radius)[scale].T
     return ImageBoundary(recalled, int(humans.sum()), precise, pixels)
 
 
@@ -147,12 +151,11 @@ class BoundaryState(states.Additive):
 
     def recall_and_precision(self) -> Curve:
         """The same as a curve, from coarse to fine."""
-        recall, precision = (tuple(map(float, x)) for x in self.curve())
-        return Curve(recall, precision, "recall", "precision")
+        return Curve.recall_and_precision(*self.curve())
 
     def f_measures(self) -> Float[np.ndarray, " t"]:
         """F of the whole set at every scale, in [0, 1]."""
-        return _f_measure(*self.curve())
+        return f_measure(*self.curve())
 
     def compute(self) -> dict[str, float]:
         """``boundary_ods``, ``boundary_ois``, ``boundary_ap``, ``images``.
@@ -164,7 +167,7 @@ class BoundaryState(states.Additive):
         """
         recall, precision = self.curve()
         matched_human, matched_machine, machine = self.best
-        ois = _f_measure(
+        ois = f_measure(
             _share(matched_human, self.human), _share(matched_machine, machine)
         )
         return {
@@ -180,11 +183,6 @@ def _share(parts: states.Numbers, wholes: states.Numbers) -> np.ndarray:
     return np.asarray(np.nan_to_num(states.ratio(parts, wholes), nan=0.0))
 
 
-def _f_measure(recall: np.ndarray, precision: np.ndarray) -> np.ndarray:
-    total = recall + precision
-    return np.asarray(2 * recall * precision / np.where(total > 0, total, 1))
-
-
 def _best_between_scales(
     recall: Float[np.ndarray, " t"], precision: Float[np.ndarray, " t"]
 ) -> float:
@@ -194,7 +192,7 @@ def _best_between_scales(
         np.concatenate([(x[1:] * along + x[:-1] * (1 - along)).ravel(), x])
         for x in (recall, precision)
     )
-    return float(_f_measure(r, p).max())
+    return float(f_measure(r, p).max())
 
 
 def _average_precision(

@@ -12,14 +12,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.hierarchy.tree import ROOT, RegionTree
 from uhseg_jax.metrics import partitions, states
-from uhseg_jax.metrics.contingency import compact, contingency_table, ious, node_counts
+from uhseg_jax.metrics.contingency import ious
+from uhseg_jax.metrics.cut_tables import CutTables
 from uhseg_jax.metrics.scales import NUM_REGIONS, cut_maps
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Float, Int, Integer
 
-__all__ = ["ImageRegions", "RegionState", "score_tree"]
+__all__ = ["ImageRegions", "RegionState", "score_cuts", "score_tree"]
 
 # Covered pixels are kept to 1e-6 of a pixel: pixels of a set leave room for no more.
 _PIXEL_BITS = 20
@@ -90,47 +91,25 @@ def score_tree(
     Raises:
       ValueError: the sizes differ, or there is no annotation.
     """
-    if len(annotations) == 0:
-        raise ValueError(
-            "expected at least one annotator's segmentation of the image, but found "
-            "none; leave the image out, or give its ground truth."
+    maps = cut_maps(tree, num_regions, costs=costs)
+    return score_cuts(CutTables.of(tree, annotations, maps))
+
+
+def score_cuts(tables: CutTables) -> ImageRegions:
+    """The scores of cuts, from their tables; see `score_tree`."""
+    cuts = [[nodes[shown] for shown in tables.shown] for nodes in tables.nodes]
+    covered, rand, variation = (
+        [[measure(table) for table in annotator] for annotator in cuts]
+        for measure in (
+            partitions.covered_pixels,
+            partitions.rand_index,
+            partitions.variation_of_information,
         )
-    n = tree.parents.shape[0]
-    # Scales that show the same regions are scored once.
-    maps, scale = np.unique(
-        cut_maps(tree, num_regions, costs=costs), axis=0, return_inverse=True
     )
-    tables, best = [], []
-    for truth in annotations:
-        leaves = contingency_table(np.asarray(tree.labels), truth, num_rows=n)
-        tables.append([_merge_rows(leaves, regions) for regions in maps])
-        counts, _ = node_counts(tree, leaves)
-        overlaps = ious(counts, counts.sum(axis=1), leaves.sum(axis=0))
-        best.append(overlaps.max(axis=0))
-    return _image_regions(tables, best).at(scale)
-
-
-def _merge_rows(
-    table: Int[np.ndarray, "n c"], regions: Int[np.ndarray, " n"]
-) -> Int[np.ndarray, "r c"]:
-    """The table of a cut: rows of leaves that are seen as one region, added up."""
-    rows = compact(regions)
-    merged = np.zeros((rows.max() + 1, table.shape[1]), table.dtype)
-    np.add.at(merged, rows, table)
-    return merged
-
-
-def _image_regions(
-    tables: Sequence[Sequence[Int[np.ndarray, "_ _"]]],
-    best: Sequence[Float[np.ndarray, " _"]],
-) -> ImageRegions:
-    """From the tables ``[annotator][scale]`` and every human region's best IoU."""
-    sizes = [scales[0].sum(axis=0) for scales in tables]
-    covered = [[partitions.covered_pixels(table) for table in x] for x in tables]
-    rand = [[partitions.rand_index(table) for table in scales] for scales in tables]
-    variation = [
-        [partitions.variation_of_information(table) for table in scales]
-        for scales in tables
+    sizes = [nodes[ROOT] for nodes in tables.nodes]  # of the annotators' regions
+    best = [
+        ious(nodes, nodes.sum(axis=1), size).max(axis=0)
+        for nodes, size in zip(tables.nodes, sizes, strict=True)
     ]
     return ImageRegions(
         covered=np.sum(covered, axis=0),
@@ -138,7 +117,7 @@ def _image_regions(
         pixels=int(sum(size.sum() for size in sizes)),
         rand_index=np.mean(rand, axis=0),
         variation=np.mean(variation, axis=0),
-    )
+    ).at(tables.scale)
 
 
 @pytree_dataclass

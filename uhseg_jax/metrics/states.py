@@ -95,10 +95,13 @@ class Additive:
 
 def merge_all(states: Iterable[State]) -> State:
     """The state of the images of all; at least one state is needed."""
-    total, *others = states
-    for state in others:
-        total = merge(total, state)
-    return total
+    totals = list(states)
+    while (
+        len(totals) > 1
+    ):  # in pairs: rows are copied a few times, whatever their number
+        pairs = zip(totals[::2], totals[1::2], strict=False)
+        totals = [merge(*pair) for pair in pairs] + totals[len(totals) // 2 * 2 :]
+    return totals[0]
 
 
 class StateStack(Generic[State]):

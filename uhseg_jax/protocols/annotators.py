@@ -9,14 +9,17 @@ import numpy as np
 
 from uhseg_jax.datasets.source import DatasetError, Example
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.metrics import boundary, regions, states
+from uhseg_jax.metrics import boundary, object_parts, regions, states
 from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.curves import Curve
+from uhseg_jax.metrics.cut_tables import CutTables
+from uhseg_jax.metrics.object_parts import ObjectPartsState
 from uhseg_jax.metrics.regions import RegionState
-from uhseg_jax.metrics.scales import COSTS, NUM_REGIONS, by_number, cut_stack
+from uhseg_jax.metrics.scales import COSTS, NUM_REGIONS, by_number, cut_maps
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.refinement.labels import at_size
 from uhseg_jax.types import Int
+from uhseg_jax.workers import Call, call_here
 
 __all__ = ["AnnotatorScorer", "AnnotatorScores"]
 
@@ -29,25 +32,36 @@ class AnnotatorScores:
       regions: covering, Rand index and variation of information of cuts by number of
         regions.
       boundaries: boundary F and average precision of these.
+      object_parts: F of objects and parts of these.
       regions_by_cost: the first of cuts by cost.
       boundaries_by_cost: the second of these.
+      object_parts_by_cost: the third of these.
       nodes: int64 ``[]``, regions without the roots, summed over images.
       leaves: int64 ``[]``, leaves, summed over images.
     """
 
     regions: RegionState
     boundaries: BoundaryState
+    object_parts: ObjectPartsState
     regions_by_cost: RegionState
     boundaries_by_cost: BoundaryState
+    object_parts_by_cost: ObjectPartsState
     nodes: Int[np.ndarray, ""]
     leaves: Int[np.ndarray, ""]
 
 
 class AnnotatorScorer:
-    """Scores the cuts of trees against all annotators of an image."""
+    """Scores the cuts of trees against all annotators of an image.
+
+    Attributes:
+      call: see `SlowScorer`.
+    """
 
     levels = (8, 32)
     ranked_by = "full/covering"
+
+    def __init__(self) -> None:
+        self.call: Call = call_here
 
     def empty(self) -> AnnotatorScores:
         """The scores of no image."""
@@ -55,8 +69,10 @@ class AnnotatorScorer:
         return AnnotatorScores(
             RegionState.empty(len(NUM_REGIONS)),
             BoundaryState.empty(len(NUM_REGIONS)),
+            ObjectPartsState.empty(len(NUM_REGIONS)),
             RegionState.empty(len(COSTS)),
             BoundaryState.empty(len(COSTS)),
+            ObjectPartsState.empty(len(COSTS)),
             zero,
             zero,
         )
@@ -73,25 +89,32 @@ class AnnotatorScorer:
         people = list(example.annotations.astype(np.int64))
         tree = at_size(result.tree, people[0].shape)
         # Both series at once: what they have in common is scored once.
-        covered = regions.score_tree(tree, people, costs=COSTS)
-        matched = boundary.score_stack(cut_stack(tree, costs=COSTS), people)
+        maps = cut_maps(tree, costs=COSTS)
+        tables = CutTables.of(tree, people, maps)
+        covered, objects = regions.score_cuts(tables), object_parts.score_cuts(tables)
+        cuts = maps[:, np.asarray(tree.labels)]
+        matched = boundary.score_stack(cuts, people, call=self.call)
         numbers, costs = slice(len(NUM_REGIONS)), slice(len(NUM_REGIONS), None)
         none = self.empty()
         nodes, leaves = int(tree.num_nodes) - 1, int(np.sum(tree.is_leaf()))
         scores = AnnotatorScores(
             none.regions.update(covered.at(numbers)),
             none.boundaries.update(matched.at(numbers)),
+            none.object_parts.update(objects.at(numbers)),
             none.regions_by_cost.update(covered.at(costs)),
             none.boundaries_by_cost.update(matched.at(costs)),
+            none.object_parts_by_cost.update(objects.at(costs)),
             np.asarray(nodes),
             np.asarray(leaves),
         )
         covered, matched = covered.at(numbers), matched.at(numbers)
+        objects = objects.at(numbers)
         curves = {
             **by_number("covering", covered.coverings),
             **by_number("boundary_f", matched.f_measures),
+            **by_number("fop", objects.f_measures),
         }
-        row = {**covered.row(), **matched.row(), **curves}
+        row = {**covered.row(), **matched.row(), **objects.row(), **curves}
         return scores, {
             **{f"full/{name}": value for name, value in row.items()},
             "nodes": nodes,
@@ -99,17 +122,22 @@ class AnnotatorScorer:
         }
 
     def compute(self, state: AnnotatorScores) -> dict[str, float]:
-        """``full/...`` as `RegionState` and `BoundaryState` name them, and counts.
+        """``full/...`` as the states of the three kinds name them, and counts.
 
-        Then the same ``_by_cost``, and ``covering_at_K`` and ``boundary_f_at_K`` of the
-        whole set cut to K regions. Variation of information is in bits; everything else
-        in fractions of 1.
+        Then the same ``_by_cost``, and ``covering_at_K``, ``boundary_f_at_K`` and
+        ``fop_at_K`` of the whole set cut to K regions. Variation of information is in
+        bits; everything else in fractions of 1.
         """
-        found = {**state.regions.compute(), **state.boundaries.compute()}
+        found = {
+            **state.regions.compute(),
+            **state.boundaries.compute(),
+            **state.object_parts.compute(),
+        }
         images = found.pop("images")
         of_costs = {
             **state.regions_by_cost.compute(),
             **state.boundaries_by_cost.compute(),
+            **state.object_parts_by_cost.compute(),
         }
         found |= {
             f"{name}_by_cost": value
@@ -118,6 +146,7 @@ class AnnotatorScorer:
         }
         found |= by_number("covering", state.regions.coverings())
         found |= by_number("boundary_f", state.boundaries.f_measures())
+        found |= by_number("fop", state.object_parts.f_measures())
         return {
             **{f"full/{name}": value for name, value in found.items()},
             "images": int(images),
@@ -127,8 +156,13 @@ class AnnotatorScorer:
         }
 
     def curves(self, state: AnnotatorScores) -> dict[str, Curve]:
-        """Recall and precision of boundaries over the scales of both kinds."""
+        """Recall and precision of boundaries, and of objects and parts.
+
+        Over the scales of both kinds.
+        """
         return {
             "full/boundaries": state.boundaries.recall_and_precision(),
             "full/boundaries_by_cost": state.boundaries_by_cost.recall_and_precision(),
+            "full/fop": state.object_parts.recall_and_precision(),
+            "full/fop_by_cost": state.object_parts_by_cost.recall_and_precision(),
         }

@@ -30,6 +30,7 @@ from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.refinement.labels import resize_labels
 from uhseg_jax.taxonomy import Taxonomy
 from uhseg_jax.types import Int, Integer
+from uhseg_jax.workers import Call, call_here
 
 __all__ = ["BEST_REGION", "ClassScorer", "Scores"]
 
@@ -79,6 +80,9 @@ class ClassScorer:
       objects: score the recall of objects at full size as well, by proposals; images of
         which none are known are left out there.
       boundaries: score boundaries at full size as well, as BSDS does; slow.
+
+    Attributes:
+      call: see `SlowScorer`.
     """
 
     levels = (8, 32)
@@ -97,6 +101,7 @@ class ClassScorer:
         self._instances = instances
         self._objects = objects
         self._boundaries = boundaries
+        self.call: Call = call_here
         # Classes without groups are scored once: the hierarchy adds nothing.
         nested = bool((taxonomy.depths > 0).any())
         self._hierarchy = taxonomy.hierarchy() if nested else None
@@ -174,7 +179,8 @@ class ClassScorer:
         nested, edges = nothing.nested, nothing.boundaries
         instances = nothing.instances
         if edges is not None and not image.is_empty:
-            matched = boundary.score_stack(cut_stack(tree), [_without_void(classes)])
+            truth = [_without_void(classes)]
+            matched = boundary.score_stack(cut_stack(tree), truth, call=self.call)
             edges = edges.update(matched)
             row |= matched.row()
         if self._hierarchy is not None and nested is not None:

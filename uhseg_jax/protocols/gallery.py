@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from uhseg_jax.datasets.objects import Objects
 from uhseg_jax.datasets.source import Example
 from uhseg_jax.export.overlay import overlay
 from uhseg_jax.export.png_files import note_of, save_png
@@ -107,7 +108,23 @@ def draw_beside_truth(
 
 
 def truth_of(example: Example, taxonomy: Taxonomy) -> Integer[np.ndarray, "H W"]:
-    """Class indices, negative where nothing counts; or the regions of one person."""
+    """Class indices, negative where nothing counts; or the regions of one person.
+
+    Where there is nothing but objects, each for itself: 0 where there is none, negative
+    where crowds are.
+    """
     if example.annotations is not None:
         return example.labels
+    if example.objects is not None and example.instances is None:
+        return _apart(example.objects, example.labels.shape)
     return taxonomy.flat().encode(example.labels)
+
+
+def _apart(objects: Objects, shape: tuple[int, ...]) -> Integer[np.ndarray, "H W"]:
+    """Objects as numbers from 1, the smaller over the larger."""
+    shown, areas = np.zeros(shape, np.int32), np.full(shape, np.inf)
+    for index, mask in enumerate(objects.decoded()):
+        above = mask & (objects.areas[index] < areas)
+        shown[above] = -1 if objects.crowd[index] else index + 1
+        areas[above] = objects.areas[index]
+    return shown

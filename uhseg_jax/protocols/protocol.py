@@ -8,8 +8,9 @@ from typing import Any
 from uhseg_jax.datasets.source import Example
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.metrics.curves import Curve
+from uhseg_jax.workers import Call
 
-__all__ = ["ALL_LEAVES", "Protocol", "Scorer"]
+__all__ = ["ALL_LEAVES", "Protocol", "Scorer", "SlowScorer"]
 
 ALL_LEAVES = 2**31 - 1  # regions; no tree has as many
 
@@ -53,6 +54,17 @@ class Scorer(typing.Protocol):
     def curves(self, state: Any) -> dict[str, Curve]:
         """The curves of a set, by names as those of the scores; there may be none."""
         ...
+
+
+@typing.runtime_checkable
+class SlowScorer(Scorer, typing.Protocol):
+    """A scorer that calls slow functions of arrays, which a run gives to processes.
+
+    Attributes:
+      call: how it calls them; `workers.call_here` unless a run sets it.
+    """
+
+    call: Call
 
 
 @dataclasses.dataclass(frozen=True)

@@ -88,13 +88,12 @@ def resample(
 
 def write(path: Path, found: Resampled) -> None:
     """Writes ``keys`` ``[k]``, ``scores`` ``[k, r]``, ``images`` and ``seed``, npz."""
-    keys = list(found.scores)
-    scores = [found.scores[key] for key in keys]
+    scores = np.array([*found.scores.values()] or np.zeros((0, 0)), np.float64)
     with open(path, "wb") as file:
         np.savez_compressed(
             file,
-            keys=np.array(keys, np.str_),
-            scores=np.array(scores, np.float64).reshape(len(keys), -1),
+            keys=np.array([*found.scores], np.str_),
+            scores=scores,
             images=np.int64(found.images),
             seed=np.int64(found.seed),
         )
@@ -108,7 +107,7 @@ def read(path: Path) -> Resampled:
       OSError: it cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             keys, scores, images, seed = (
                 file[x] for x in ("keys", "scores", "images", "seed")
             )

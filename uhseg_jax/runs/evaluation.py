@@ -15,12 +15,15 @@ from uhseg_jax.methods.method import Collection, Fitted
 from uhseg_jax.metrics import states
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scorer, Scoring
+from uhseg_jax.protocols.protocol import SlowScorer
 from uhseg_jax.runs import bootstrap, hosts, score_files
 from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.drawings import Drawings
-from uhseg_jax.runs.flow import Stages, drained, in_flow
+from uhseg_jax.runs.flow import Stages, drained, host_threads, in_flow
 from uhseg_jax.runs.journal import Entry, Journal, read_journals
-from uhseg_jax.runs.record import naming_the_file
+from uhseg_jax.runs.record import RunError, naming_the_file
+from uhseg_jax.runs.running_scores import RunningScores
+from uhseg_jax.workers import WorkerError, Workers
 
 __all__ = ["Evaluation"]
 
@@ -134,7 +137,8 @@ class Evaluation:
         self, waiting: Sequence[int], journal: Journal, total: Any, batch_size: int
     ) -> Any:
         """Adds images to the journal and to the total, which is returned."""
-        done = len(hosts.share().of(len(self._source))) - len(waiting)
+        share = len(hosts.share().of(len(self._source)))
+        done = share - len(waiting)
         stages: Stages[int, _Item, Any] = Stages(
             read=lambda index: _Item(index, self._source[index]),
             prepare=lambda item: self._fitted.prepare(item.example.image),
@@ -142,15 +146,19 @@ class Evaluation:
             finish=self._score_item,
             size=lambda item: item.size,
         )
-        with contextlib.closing(in_flow(stages, waiting, batch_size)) as scored:
-            for item, scores, row in scored:
-                words = states.to_words(scores)
-                with naming_the_file():
-                    journal.append(Entry(item.index, item.example.name, row, words))
-                total = states.merge(total, scores)
-                done += 1
-                self._on_image("scores", done, self._scorer.compute(total))
-        return total
+        running = RunningScores(self._scorer.compute, total)
+        with Workers(host_threads(), self._on_note) as workers:
+            if isinstance(self._scorer, SlowScorer):
+                self._scorer.call = workers.call
+            with contextlib.closing(in_flow(stages, waiting, batch_size)) as scored:
+                for item, scores, row in scored:
+                    words = states.to_words(scores)
+                    with naming_the_file():
+                        journal.append(Entry(item.index, item.example.name, row, words))
+                    done += 1
+                    shown = running.with_image(scores, is_last=done == share)
+                    self._on_image("scores", done, shown)
+        return running.total()
 
     def _segment_items(
         self, items: Sequence["_Item"], prepared: Sequence[Any]
@@ -164,7 +172,13 @@ class Evaluation:
     def _score_item(self, item: "_Item") -> tuple["_Item", Any, dict[str, float]]:
         assert item.found is not None
         self._drawings.sheet(item.index, item.example, item.found)
-        return item, *self._scorer.score(item.found, item.example)
+        name = item.example.name
+        try:
+            return item, *self._scorer.score(item.found, item.example)
+        except WorkerError as error:
+            raise RunError(f"{name}: it could not be scored: {error}") from error
+        except MemoryError as error:
+            raise MemoryError(f"{name}: {error}") from error
 
     def _entries(self) -> list[Entry]:
         return read_journals(self._folder, self._settings)[0]

@@ -2,8 +2,8 @@
 
 While the devices have a batch, one thread decodes the next images, and others prepare
 those and finish (draw, score) the ones before. Nine tenths of that work are done
-without Python's lock, so threads keep some ten processors busy; processes would have to
-be started, fed, watched and ended.
+without Python's lock, so threads keep some ten processors busy. What never lets go of
+the lock, the matching of boundaries, they give to processes (`workers`).
 """
 
 import collections
@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from uhseg_jax.entry import own_settings
 
-__all__ = ["Stages", "drained", "in_flow"]
+__all__ = ["Stages", "drained", "host_threads", "in_flow"]
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
@@ -73,7 +73,7 @@ def in_flow(
       Exception: what a stage raised, after the items before came out; where preparing
         or segmenting raised, after the batches before.
     """
-    threads = threads or min(_MOST_THREADS, _processors())
+    threads = threads or host_threads()
     most = batch_size + threads  # that wait for their next stage
     pool = ThreadPoolExecutor(threads, "uhseg-host")
     reader = _Reader(stages, keys, pool, most)
@@ -250,8 +250,8 @@ class _Reader(Generic[Key, Item]):
                 del item  # not kept while there is no room
 
 
-def _processors() -> int:
-    """How many this process may use."""
+def host_threads() -> int:
+    """How many prepare and finish: one for each processor that this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+    return min(_MOST_THREADS, os.cpu_count() or 1)
