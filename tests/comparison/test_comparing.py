@@ -229,6 +229,48 @@ def test_nothing_half_written_is_left(folders, tmp_path, monkeypatch, capsys):
     assert not (out / "index.html").exists()
 
 
+def test_what_is_in_the_way_is_told_apart(folders, tmp_path, capsys):
+    out = tmp_path / "out"
+    argv = [*folders, f"--output={out}"]
+    assert compared(*argv) == 0
+    whole = {x.name: x.read_bytes() for x in out.iterdir()}
+    (out / "index.html").unlink()  # as if it had been stopped
+    assert compared(*argv) == 1
+    said = capsys.readouterr().err
+    assert "table.md: the file is there without index.html, as a comparison" in said
+    (out / "index.html").write_text("<html>mine</html>")
+    for flag in ("--overwrite", "--nooverwrite"):
+        (out / "table.md").unlink(missing_ok=True)
+        assert compared(*argv, flag) == 1
+    assert "index.html: the file is there, but no comparison" in capsys.readouterr().err
+    assert (out / "index.html").read_text() == "<html>mine</html>"
+    (out / "index.html").write_text("")  # as files can be after a loss of power
+    assert compared(*argv, "--overwrite") == 0
+    assert {x.name: x.read_bytes() for x in out.iterdir()} == whole
+
+
+def test_scores_that_no_folder_has_are_refused(folders, tmp_path, capsys):
+    out = tmp_path / "out"
+    argv = [*folders, f"--output={out}", "--scores=full/miou,full/nmcoverng"]
+    assert compared(*argv) == 2
+    assert (
+        "none of the folders has a score 'full/nmcoverng'. Did you mean "
+        "'full/nmcovering'?"
+    ) in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "spelled", ["{} {} --compare", "--compare={} {}", "-compare {} {}"]
+)
+def test_evaluate_takes_the_flag_in_every_spelling(spelled, folders, tmp_path):
+    argv = spelled.format(*folders).split(" ")
+    argv = ["uhseg-evaluate", *argv, f"--output={tmp_path / 'out'}"]
+    assert evaluate.main(argv) == 0
+    text = (tmp_path / "out" / "table.md").read_text()
+    assert text.startswith("| shapes, 11 images | a | b |")
+
+
 def test_images_that_differ_come_first_and_none_twice(values, tmp_path):
     folders = [
         wrote(tmp_path / x, y, drawn=range(10))

@@ -13,7 +13,7 @@ same.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from absl import flags
@@ -26,6 +26,7 @@ from uhseg_jax.comparison.reading import read_evaluation
 from uhseg_jax.comparison.scores import SHOWN
 from uhseg_jax.comparison.tables import markdown
 from uhseg_jax.files import expand_home
+from uhseg_jax.registry import suggest
 
 
 def _define(values: flags.FlagValues) -> None:
@@ -82,13 +83,26 @@ def compare(argv: Sequence[str]) -> int:
         raise UsageError("--output expects a folder, but it is empty.")
     output = expand_home(values.output)
     folder.require_free(output, overwrite=values.overwrite)
-    groups = group([read_evaluation(x) for x in folders], values.labels or None)
+    evaluations = [read_evaluation(x) for x in folders]
+    if values["scores"].present:
+        _require_known(values.scores, {key for x in evaluations for key in x.scores})
+    groups = group(evaluations, values.labels or None)
     folder.write(output, folder.rendered(groups, values.scores))
     terminal.out(
         f"{markdown(groups, values.scores)}\nOpen {output / folder.PAGE}; the tables "
         "and plots lie beside it."
     )
     return 0
+
+
+def _require_known(keys: Sequence[str], known: Collection[str]) -> None:
+    """Stops where a score is asked for that no evaluation has."""
+    for key in keys:
+        if key not in known:
+            raise UsageError(
+                f"--scores: none of the folders has a score {key!r}."
+                f"{suggest(key, known)} metrics.json in a folder lists its scores."
+            )
 
 
 def run() -> None:

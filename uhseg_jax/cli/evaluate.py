@@ -16,6 +16,7 @@ uhseg-compare does (--compare --help).
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -28,7 +29,7 @@ from uhseg_jax.cli.evaluate_sources import experiment_of, source_of
 from uhseg_jax.runs import hosts
 from uhseg_jax.runs.evaluate import evaluate, seeded
 
-_COMPARE = "--compare"
+_COMPARE = re.compile(r"--?compare(?:=(.*))?", re.DOTALL)
 _SHOWN = (
     *("grid/nmcovering", "full/nmcovering", "full/covering_ods", "mean_nodes"),
     *("full/hungarian_miou", "full/hungarian_pacc", "mean_leaves"),
@@ -50,8 +51,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    if _COMPARE in argv:
-        return compare([x for x in argv if x != _COMPARE])
+    if any(map(_COMPARE.fullmatch, argv)):
+        return compare(_without_compare(argv))
     values = parse(argv)
     if values.help:
         terminal.out(f"{__doc__}\nFlags:\n{flags.help_text(values)}")
@@ -99,6 +100,13 @@ def _run(argv: Sequence[str]) -> int:
             f"The scores, of every image too, are in {flags.output_of(values)}."
         )
     return 0
+
+
+def _without_compare(argv: Sequence[str]) -> list[str]:
+    """A command line without the flag; the folder of ``--compare=FOLDER`` stays."""
+    found = [(x, _COMPARE.fullmatch(x)) for x in argv]
+    texts = [match[1] if match else text for text, match in found]
+    return [text for text in texts if text]
 
 
 def run() -> None:

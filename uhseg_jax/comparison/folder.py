@@ -17,6 +17,8 @@ from uhseg_jax.files import atomic_write
 __all__ = ["FILES", "PAGE", "rendered", "require_free", "write"]
 
 PAGE = "index.html"
+_MARK = b'<meta name="generator" content="uhseg_jax">'  # in the head of a page
+_HEAD = 1024  # bytes of a page in which it is
 FILES = (
     *("table.md", "table.tex", "table.csv"),
     *("curves.png", "precision_recall.png", PAGE),
@@ -61,7 +63,7 @@ def require_free(output: Path, *, overwrite: bool) -> None:
 
     Raises:
       FileExistsError: something of these names is there; with ``overwrite`` only if it
-        is no file.
+        is no file, or a page that no comparison wrote.
     """
     if output.exists() and not output.is_dir():
         raise FileExistsError(
@@ -74,11 +76,30 @@ def require_free(output: Path, *, overwrite: bool) -> None:
                 f"{path}: expected a file or nothing, but this is a folder; give "
                 "another --output folder."
             )
-        if os.path.lexists(path) and not overwrite:
+        if not os.path.lexists(path):
+            continue
+        if path.name == PAGE and not _is_page(path):
             raise FileExistsError(
-                f"{path}: the file is there; give another --output folder, or replace "
-                "it with --overwrite."
+                f"{path}: the file is there, but no comparison wrote it; rename it, or "
+                "give another --output folder."
             )
+        if not overwrite:
+            is_half = not os.path.lexists(output / PAGE)
+            half = f" without {PAGE}, as a comparison that was stopped leaves it"
+            raise FileExistsError(
+                f"{path}: the file is there{half * is_half}; give another --output "
+                "folder, or replace it with --overwrite."
+            )
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file carries the mark of a comparison's page, or is empty."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False
+    return not head or _MARK in head
 
 
 def write(output: Path, content: Mapping[str, bytes]) -> None:
