@@ -119,7 +119,10 @@ def test_scores_stand_beside_the_seconds_of_both_dtypes(monkeypatch):
         return type("Done", (), {"returncode": 0, "stderr": ""})
 
     monkeypatch.setattr(scores, "run_module", run_module)
+    monkeypatch.setattr(scores, "_HEIGHT", 60)
+    monkeypatch.setattr(scores, "_WIDTH", 80)
     record = scores.measure_scores(Setting(evaluate="--images=/a --masks='/b c'"))
+    assert record.facts["boundaries"]["image_s"] > 0
     assert record.facts["float32"]["scores"] == {"full/miou": 0.5}
     assert record.facts["bfloat16"]["above float32"] == {"full/miou": -0.25}
     assert "--evaluate" in scores.measure_scores(Setting()).notes[0]
@@ -128,5 +131,6 @@ def test_scores_stand_beside_the_seconds_of_both_dtypes(monkeypatch):
 def test_an_evaluation_that_fails_says_why(monkeypatch):
     done = type("Done", (), {"returncode": 1, "stderr": "no such dataset"})
     monkeypatch.setattr(scores, "run_module", lambda module, arguments: done)
+    monkeypatch.setattr(scores, "_time_boundaries", dict)
     with pytest.raises(ProcessError, match="no such dataset"):
         scores.measure_scores(Setting(evaluate="--images=/a"))

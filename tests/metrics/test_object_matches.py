@@ -172,7 +172,7 @@ def test_many_proposals_count_up_to_the_thousandth(monkeypatch):
 
 def test_what_is_in_a_crowd_does_not_count_and_a_crowd_takes_any_number():
     tree = quadrants(8, 12)
-    proposals = tree.proposals()
+    proposals = tree.proposals(pairs=False)
     rows, columns = np.mgrid[:8, :12]
     left = columns < 6
     for crowd, missed in ((True, 0), (False, 1)):

@@ -81,7 +81,7 @@ SECTIONS = Registry(
             measure_programs,
         ),
         Section(
-            "scores", "scores of an evaluation in float32 and bfloat16",
+            "scores", "scores in float32 and bfloat16, and seconds of boundaries",
             measure_scores,
         ),
     ],

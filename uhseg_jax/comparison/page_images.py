@@ -32,11 +32,12 @@ def images(group: Group, labels: Sequence[str]) -> str:
         "<code>--drawings</code> of uhseg-evaluate says how many are drawn).</p>"
     )
     parts = ["<h3>Images</h3>", intro]
+    kind = "images many" if len(group.members) > 2 else "images"
     for choice in choose(group, drawn, count=_COUNT):
         heading = choice.heading.replace("The first", group.first.label, 1)
         parts.append(f"<h3>{escaped(heading)}</h3>")
         shown = "".join(_image(group, index, labels) for index in choice.indices)
-        parts.append(f'<div class="images">{shown}</div>')
+        parts.append(f'<div class="{kind}">{shown}</div>')
     return "\n".join(parts)
 
 

@@ -19,6 +19,7 @@ from uhseg_jax.export.exporter import (
 from uhseg_jax.export.labels import COLORS, LABELS
 from uhseg_jax.export.npz import NPZ, read_result
 from uhseg_jax.export.overlay import PNG
+from uhseg_jax.export.proposals import PROPOSALS
 from uhseg_jax.export.ucm import UCM
 from uhseg_jax.export.viewer import HTML
 from uhseg_jax.images import IMAGE_SUFFIXES
@@ -43,7 +44,9 @@ __all__ = [
     "result_files",
 ]
 
-EXPORTERS = Registry("format", [PNG, LABELS, COLORS, UCM, NPZ, COCO, POLYGONS, HTML])
+EXPORTERS = Registry(
+    "format", [PNG, LABELS, COLORS, UCM, NPZ, COCO, POLYGONS, PROPOSALS, HTML]
+)
 """In the order in which a result is written: its npz after its other files, since a
 later run that finds the npz counts the image as done. What else is missing or damaged
 is made from it."""

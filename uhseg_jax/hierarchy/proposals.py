@@ -1,12 +1,20 @@
 """Proposals: the regions of a tree as candidates for objects, the likeliest first.
 
-Every node but the root is a candidate, or with ``connected`` every connected component
-of one; candidates that nearly are one that ranks higher are left out. All masks are
-unions of few pieces, so that thousands of them cost no more than a small matrix.
+Candidates are all nodes but the root, or with ``connected`` the connected components of
+these, and unions of two of them that touch. One that nearly is another of higher score
+is left out. Masks are unions of few pieces, so that thousands of them cost no more than
+a small matrix.
 
-The score of a node is its persistence: what it costs to divide it, less what it cost to
-make it. A cut of the tree (`RegionTree.cut`, by cost) shows the node at exactly the
-costs in between.
+The score of a region R with the share a of the image is the product of
+
+* its persistence ``1 / n_in - 1 / n_out``: cuts of n regions (`RegionTree.cut`) show
+  its node for ``n_in <= n < n_out``;
+* its size, ``2 sqrt(a (1 - a))``: neither specks nor backgrounds are objects;
+* the share of its outline that lies inside the image;
+* the share of it that its largest connected component has.
+
+That of a union is a sixteenth of the lower of the two, times the share of the shorter
+outline that they have in common. docs/proposals.md tells how this was chosen.
 """
 
 import dataclasses
@@ -15,7 +23,8 @@ from typing import Annotated, Any
 import numpy as np
 
 from uhseg_jax.hierarchy import host_cuts
-from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
+from uhseg_jax.hierarchy.cuts import ROOT
+from uhseg_jax.hierarchy.pieces import Groups, Pieces, components, find_pieces
 from uhseg_jax.types import Bool, Float, Int
 from uhseg_jax.validators import SHARE, Validated, integer, one_of, real
 
@@ -24,6 +33,9 @@ __all__ = ["NO_NODE", "ProposalOptions", "Proposals", "propose"]
 NO_NODE = -1
 
 _MAX_IOU = real("an IoU above 0 and up to 1", lambda x: 0 < x <= 1)
+_WEIGHT_OF_UNIONS = 1 / 16
+_PAIRED = 512  # candidates of which unions are made
+_MOST = 8192  # candidates and as many unions, that memory is bounded
 _AT_ONCE = 256  # candidates that are compared with those kept
 
 
@@ -45,7 +57,7 @@ class ProposalOptions(Validated):
     max_iou: Annotated[float, _MAX_IOU] = 0.95
     connected: Annotated[bool, one_of(False, True)] = False
     min_area: Annotated[float, SHARE] = 0.0
-    pairs: Annotated[bool, one_of(False, True)] = False
+    pairs: Annotated[bool, one_of(False, True)] = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +83,7 @@ class Proposals:
 
     def piece_areas(self) -> Int[np.ndarray, " m"]:
         """Number of pixels of every piece."""
-        return _areas_of(self.pieces, self.contains.shape[1])
+        return np.bincount(self.pieces.ravel(), minlength=self.contains.shape[1])
 
     def areas(self) -> Int[np.ndarray, " p"]:
         """Number of pixels of every proposal."""
@@ -88,176 +100,160 @@ class Proposals:
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Nodes:
-    """The node arrays of a tree in numpy, without padding.
-
-    Attributes:
-      parents: ``[n]``.
-      births: float64 ``[n]``, the cost from which on cuts show a node; 0 for the root.
-      deaths: float64 ``[n]``, the cost from which on they show its children; 1 for
-        leaves.
-    """
-
-    parents: Int[np.ndarray, " n"]
-    births: Float[np.ndarray, " n"]
-    deaths: Float[np.ndarray, " n"]
-
-
 def propose(tree: Any, options: ProposalOptions) -> Proposals:
     """The proposals of one tree; see `RegionTree.proposals`.
 
-    They depend on the regions and costs of the tree alone: not on how its nodes are
-    numbered, but for the numbers in ``nodes``.
+    They depend on the regions of the tree and on the order in which its splits open,
+    not on how its nodes are numbered, but for the numbers in ``nodes``.
     """
-    nodes = _nodes_of(tree)
-    pieces, leaves = _pieces_of(np.asarray(tree.labels), connected=options.connected)
-    areas = _areas_of(pieces, len(leaves))
-    contains = host_cuts.ancestry(nodes.parents)[:, leaves]
-    owners = np.arange(len(nodes.parents))
-    edges = _touching(pieces)
-    if options.connected:
-        contains, owners = _components(contains, edges)
-    chosen = contains.any(axis=1) & ((owners != ROOT) | (len(nodes.parents) == 1))
-    contains, owners = contains[chosen], owners[chosen]
-    scores = (nodes.deaths - nodes.births)[owners]
-    both = np.stack([owners, np.full_like(owners, NO_NODE)], axis=1)
-    if options.pairs:
-        one, other = _pairs(contains, edges)
-        contains = np.concatenate([contains, contains[one] | contains[other]])
-        both = np.concatenate([both, np.stack([owners[one], owners[other]], axis=1)])
-        scores = np.concatenate([scores, np.minimum(scores[one], scores[other]) / 2])
-
-    sizes = contains @ areas
-    large = np.flatnonzero(sizes >= options.min_area * pieces.size)
-    order = large[_ranking(scores[large], sizes[large], contains[large])]
-    kept = order[_distinct(contains[order], areas, options)]
-    return Proposals(pieces, contains[kept], scores[kept], both[kept].astype(np.int32))
-
-
-def _nodes_of(tree: Any) -> _Nodes:
     count = int(tree.num_nodes)
-    parents = np.asarray(tree.parents)[:count]
-    deaths = host_cuts.split_costs(parents, np.asarray(tree.costs)[:count])
-    deaths = np.minimum(deaths, 1).astype(np.float64)
-    births = np.zeros(count)
-    for node, parent in enumerate(parents.tolist()):
-        if parent != NO_PARENT:
-            births[node] = deaths[parent]
-            deaths[node] = max(deaths[node], births[node])
-    return _Nodes(parents, births, deaths)
+    parents, costs = np.asarray(tree.parents)[:count], np.asarray(tree.costs)[:count]
+    labels, above = np.asarray(tree.labels), host_cuts.ancestry(parents)
+    pieces = find_pieces(labels, connected=True)
+    whole, parts = components(above[:, pieces.leaves], pieces)
+    groups = parts if options.connected else whole
+    scores = _persistence(parents, costs)[groups.owners] * _shape(groups, pieces)
+    if not options.connected:
+        largest = np.zeros(count)
+        np.maximum.at(largest, parts.owners, parts.areas)
+        scores = scores * largest / np.maximum(whole.areas, 1)
+        pieces = find_pieces(labels, connected=False)
+
+    least = max(1, options.min_area * pieces.labels.size)
+    chosen = np.flatnonzero(
+        (groups.areas >= least) & ((groups.owners != ROOT) | (count == 1))
+    )
+    chosen = chosen[np.lexsort([-groups.areas[chosen], -scores[chosen]])][:_MOST]
+    found = _Candidates(
+        parts.contains(chosen, len(pieces.areas))
+        if options.connected
+        else above[chosen][:, pieces.leaves],
+        scores[chosen],
+        np.stack([groups.owners[chosen], np.full(len(chosen), NO_NODE)], axis=1),
+        groups.areas[chosen],
+        (groups.borders + groups.frames)[chosen],
+    )
+    found = found.take(_ranking(found))
+    if options.pairs:
+        distinct = _distinct(found, pieces.areas, options.max_iou, _PAIRED)
+        found = found.joined(_unions(found.take(distinct), pieces))
+        found = found.take(np.flatnonzero(found.areas >= least))
+    found = found.take(_distinct(found, pieces.areas, options.max_iou, options.k))
+    nodes = found.nodes.astype(np.int32)
+    return Proposals(pieces.labels, found.contains, found.scores, nodes)
 
 
-def _areas_of(pieces: Int[np.ndarray, "h w"], count: int) -> Int[np.ndarray, " m"]:
-    return np.bincount(pieces.ravel(), minlength=count)
+@dataclasses.dataclass(frozen=True)
+class _Candidates:
+    """Sets of pieces in the order of their scores.
 
-
-def _pieces_of(
-    leaves: Int[np.ndarray, "h w"], *, connected: bool
-) -> tuple[Int[np.ndarray, "h w"], Int[np.ndarray, " m"]]:
-    """The piece of every pixel, in the order of their first pixels, and their leaves.
-
-    Empty leaves are no pieces.
+    Attributes:
+      contains: ``[p, m]``, whether each holds a piece.
+      scores: ``[p]``.
+      nodes: ``[p, 2]``, as of `Proposals`.
+      areas: ``[p]``, in pixels.
+      outlines: ``[p]``, in sides of pixels.
     """
-    found = leaves
-    if connected:
-        from skimage import measure
 
-        found = measure.label(leaves, background=-1, connectivity=2) - 1
-    numbers = found.ravel()
-    first = np.full(int(numbers.max()) + 1, numbers.size)
-    first[numbers[::-1]] = np.arange(numbers.size)[::-1]  # the last of equals stays
-    order = np.argsort(first)[: np.count_nonzero(first < numbers.size)]
-    places = np.zeros(len(first), np.int32)
-    places[order] = np.arange(len(order))
-    return places[found], leaves.ravel()[first[order]]
+    contains: Bool[np.ndarray, "p m"]
+    scores: Float[np.ndarray, " p"]
+    nodes: Int[np.ndarray, "p 2"]
+    areas: Int[np.ndarray, " p"]
+    outlines: Int[np.ndarray, " p"]
 
+    def take(self, index: Int[np.ndarray, " q"]) -> "_Candidates":
+        return _Candidates(**{name: x[index] for name, x in vars(self).items()})
 
-def _touching(pieces: Int[np.ndarray, "h w"]) -> Int[np.ndarray, "e 2"]:
-    """The pairs of pieces that touch by a side or a corner, the lower first."""
-    ends = [
-        np.stack([one.ravel(), other.ravel()])[:, (one != other).ravel()]
-        for one, other in (
-            (pieces[:, 1:], pieces[:, :-1]),
-            (pieces[1:], pieces[:-1]),
-            (pieces[1:, 1:], pieces[:-1, :-1]),
-            (pieces[1:, :-1], pieces[:-1, 1:]),
+    def joined(self, others: "_Candidates") -> "_Candidates":
+        """Both, in the order of their scores; of equal ones these first."""
+        joined = _Candidates(
+            **{
+                name: np.concatenate([x, getattr(others, name)])
+                for name, x in vars(self).items()
+            }
         )
-    ]
-    low, high = np.sort(np.concatenate(ends, axis=1), axis=0).astype(np.int64)
-    count = int(pieces.max()) + 1
-    return np.stack(np.divmod(np.unique(low * count + high), count), axis=1)
+        return joined.take(np.argsort(-joined.scores, kind="stable"))
 
 
-def _components(
-    contains: Bool[np.ndarray, "n m"], edges: Int[np.ndarray, "e 2"]
-) -> tuple[Bool[np.ndarray, "c m"], Int[np.ndarray, " c"]]:
-    """The connected components of every node, and the node of each."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    # A vertex for every node and piece of it.
-    owners, pieces = np.nonzero(contains)
-    vertices = np.full(contains.shape, -1)
-    vertices[owners, pieces] = np.arange(len(owners))
-    one, other = edges.T
-    node, edge = np.nonzero(contains[:, one] & contains[:, other])
-    ends = vertices[node, one[edge]], vertices[node, other[edge]]
-    graph = coo_array((np.ones(len(node)), ends), shape=(len(owners), len(owners)))
-    count, component = connected_components(graph, directed=False)
-    members = np.zeros((count, contains.shape[1]), bool)
-    members[component, pieces] = True
-    owner = np.empty(count, np.int64)
-    owner[component] = owners
-    return members, owner
+def _persistence(
+    parents: Int[np.ndarray, " n"], costs: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """1 / n_in - 1 / n_out of every node; leaves divide after all other splits."""
+    ranks = host_cuts.entry_ranks(parents, costs, len(parents))
+    # After r splits, the nodes of rank <= r have entered and r of them are divided.
+    regions = np.cumsum(np.bincount(ranks)) - np.arange(ranks.max() + 1)
+    regions = np.append(regions, regions[-1] + 1)
+    divided = np.full(len(parents), len(regions) - 1)
+    divided[parents[1:]] = ranks[1:]
+    return 1 / regions[ranks] - 1 / regions[divided]
 
 
-def _pairs(
-    contains: Bool[np.ndarray, "c m"], edges: Int[np.ndarray, "e 2"]
-) -> tuple[Int[np.ndarray, " q"], Int[np.ndarray, " q"]]:
-    """The pairs of candidates that touch and share no piece."""
-    members = contains.astype(np.float32)
-    touches = np.zeros((contains.shape[1],) * 2, np.float32)
-    touches[edges[:, 0], edges[:, 1]] = touches[edges[:, 1], edges[:, 0]] = 1
-    touch = (members @ touches @ members.T > 0) & (members @ members.T == 0)
-    one, other = np.nonzero(np.triu(touch))
-    return one, other
+def _shape(groups: Groups, pieces: Pieces) -> Float[np.ndarray, " g"]:
+    """The terms of a score that tell objects by their size and place."""
+    shares = groups.areas / pieces.labels.size
+    inside = groups.borders / np.maximum(groups.borders + groups.frames, 1)
+    return 2 * np.sqrt(shares * (1 - shares)) * inside
 
 
-def _ranking(
-    scores: Float[np.ndarray, " p"],
-    areas: Int[np.ndarray, " p"],
-    contains: Bool[np.ndarray, "p m"],
-) -> Int[np.ndarray, " p"]:
+def _ranking(found: _Candidates) -> Int[np.ndarray, " p"]:
     """From high to low score; of equal ones the larger, then the one that comes first.
 
     That is the one that holds the first piece which the other does not.
     """
-    columns = np.packbits(contains, axis=1).T
-    return np.lexsort([*~columns[::-1], -areas, -scores])
+    columns = np.packbits(found.contains, axis=1).T
+    return np.lexsort([*~columns[::-1], -found.areas, -found.scores])
+
+
+def _unions(found: _Candidates, pieces: Pieces) -> _Candidates:
+    """Unions of two candidates that touch and share no piece, but never of all."""
+    from scipy.sparse import coo_array
+
+    count = len(pieces.areas)
+    one, other = pieces.edges.T
+    ends = np.concatenate([one, other]), np.concatenate([other, one])
+    lengths = np.tile(pieces.lengths.astype(np.float32), 2)
+    sides = coo_array((lengths, ends), shape=(count, count)).tocsr()
+    members = found.contains.astype(np.float32)
+    common = members @ (sides @ members.T)
+    one, other = np.nonzero(np.triu((common > 0) & (members @ members.T == 0)))
+    common = common[one, other]
+    shorter = np.minimum(found.outlines[one], found.outlines[other])
+    lower = np.minimum(found.scores[one], found.scores[other])
+    scores = _WEIGHT_OF_UNIONS * lower * common / shorter
+    areas = found.areas[one] + found.areas[other]
+    best = np.argsort(-scores, kind="stable")
+    best = best[areas[best] < pieces.areas.sum()][:_MOST]
+    one, other = one[best], other[best]
+    return _Candidates(
+        found.contains[one] | found.contains[other],
+        scores[best],
+        np.stack([found.nodes[one, 0], found.nodes[other, 0]], axis=1),
+        areas[best],
+        found.outlines[one] + found.outlines[other] - 2 * common[best].astype(np.int64),
+    )
 
 
 def _distinct(
-    contains: Bool[np.ndarray, "p m"],
-    areas: Int[np.ndarray, " m"],
-    options: ProposalOptions,
+    found: _Candidates, areas: Int[np.ndarray, " m"], max_iou: float, k: int
 ) -> Int[np.ndarray, " kept"]:
-    """The first candidates none of which overlaps an earlier one of them too much."""
-    # Products of floats are far faster, and exact below 2^53 pixels.
-    weighted, members = contains * areas.astype(np.float64), contains.astype(np.float64)
-    sizes = weighted.sum(axis=1)
+    """The first k candidates none of which overlaps an earlier one too much."""
+    # Products of floats are far faster, and exact for integers up to these.
+    dtype: Any = np.float32 if areas.sum() < 2**24 else np.float64
+    contains, weights = found.contains.astype(dtype), areas.astype(dtype)
+    # IoU > t where the shared area is more than t / (1 + t) times the sum of both.
+    parts = (max_iou / (1 + max_iou) * found.areas).astype(dtype)
+    exceeds = np.greater if max_iou < 1 else np.greater_equal
     kept = np.zeros(0, np.int64)
-    for start in range(0, len(contains), _AT_ONCE):
-        block = np.arange(start, min(start + _AT_ONCE, len(contains)))
+    for start in range(0, len(parts), _AT_ONCE):
+        block = np.arange(start, min(start + _AT_ONCE, len(parts)))
         rivals = np.concatenate([kept, block])
-        shared = weighted[block] @ members[rivals].T
-        ious = shared / (sizes[block, None] + sizes[rivals] - shared)
-        alike = (ious > options.max_iou) | (ious == 1)
+        shared = (contains[block] * weights) @ contains[rivals].T
+        alike = exceeds(shared, parts[block, None] + parts[rivals])
         fits = ~alike[:, : len(kept)].any(axis=1)
         among = alike[:, len(kept) :]
-        for i in range(len(block)):
-            fits[i] &= not (among[i, :i] & fits[:i]).any()
-        kept = np.concatenate([kept, block[fits]])[: options.k]
-        if len(kept) == options.k:
+        for i in np.flatnonzero(fits):
+            fits[i] = not (among[i, :i] & fits[:i]).any()
+        kept = np.concatenate([kept, block[fits]])[:k]
+        if len(kept) == k:
             break
     return kept
