@@ -33,12 +33,12 @@ _LISTS = ("images", "annotations", "categories")
 _MANY_MASKS = 10_000  # annotations from which on reading them shows its progress
 _NAMED = 8  # annotations that a notice names
 _CLIPPED = (
-    "%s: the polygons of %d objects leave their image and end at its border, as "
-    "pycocotools has it: annotations %s"
+    "%s: objects with polygons that leave their image: %d (annotations %s). They end "
+    "at its border, as pycocotools has it."
 )
 _EMPTY = (
-    "%s: %d objects have no pixel, so nothing can find them, and COCO's evaluation "
-    "counts them all the same: annotations %s"
+    "%s: objects without a pixel: %d (annotations %s). Nothing can find them, and "
+    "COCO's evaluation counts them all the same."
 )
 
 # By the id in the file: an image without its objects yet.
