@@ -45,7 +45,12 @@ def _define(values: flags.FlagValues) -> None:
         "are such", **defined,
     )  # fmt: skip
     flags.DEFINE_string("output", "comparison", "folder for the comparison", **defined)
-    flags.DEFINE_bool("overwrite", False, "replace files of its names", **defined)
+    flags.DEFINE_bool(
+        "overwrite",
+        False,
+        "replace files of its names, but no index.html that no comparison wrote",
+        **defined,
+    )
 
 
 def main(argv: Sequence[str]) -> int:
