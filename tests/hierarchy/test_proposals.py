@@ -142,8 +142,8 @@ def test_connected_proposals_are_in_one_piece(tree, pairs):
 def test_a_region_in_pieces_is_proposed_piece_by_piece():
     labels = [[1, 2, 1, 2, 1]]
     tree = make_tree(labels, [NO_PARENT, 0, 0], [0, 1, 1], [0, 0.5, 0.5])
-    assert len(tree.proposals()) == 2
-    found = tree.proposals(connected=True, pairs=False)
+    assert len(tree.proposals(connected=False)) == 2
+    found = tree.proposals(pairs=False)
     assert found.areas().tolist() == [1] * 5
     assert sorted(found.nodes[:, 0].tolist()) == [1, 1, 1, 2, 2]
 

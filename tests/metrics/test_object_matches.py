@@ -226,7 +226,7 @@ def test_curves_are_those_whose_means_are_the_scores():
 @few
 @given(tree=region_trees())
 def test_the_leaves_as_objects_are_all_found_where_all_regions_are_proposals(tree):
-    proposals = tree.proposals(max_iou=1.0)
+    proposals = tree.proposals(max_iou=1.0, connected=False)
     objects = Objects.from_map(np.asarray(tree.labels) + 1, "leaves")
     state = state_of(1, proposals, objects).recall
     assert state.compute()["ar_1000"] == 1

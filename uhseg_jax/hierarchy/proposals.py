@@ -1,8 +1,8 @@
 """Proposals: the regions of a tree as candidates for objects, the likeliest first.
 
-Candidates are all nodes but the root, or with ``connected`` the connected components of
-these, and unions of two of them that touch. One that nearly is another of higher score
-is left out. Masks are unions of few pieces, so that thousands of them cost no more than
+Candidates are the connected components of all nodes but the root (or with ``connected``
+false these nodes themselves), and unions of two of them that touch. One that nearly is
+another of higher score is left out. Masks are unions of few pieces, so that thousands of them cost no more than
 a small matrix.
 
 The score of a region R with the share a of the image is the product of
@@ -55,7 +55,7 @@ class ProposalOptions(Validated):
 
     k: Annotated[int, integer(1)] = 1000
     max_iou: Annotated[float, _MAX_IOU] = 0.95
-    connected: Annotated[bool, one_of(False, True)] = False
+    connected: Annotated[bool, one_of(False, True)] = True
     min_area: Annotated[float, SHARE] = 0.0
     pairs: Annotated[bool, one_of(False, True)] = True
 
