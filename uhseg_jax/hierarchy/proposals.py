@@ -2,8 +2,8 @@
 
 Candidates are the connected components of all nodes but the root (or with ``connected``
 false these nodes themselves), and unions of two of them that touch. One that nearly is
-another of higher score is left out. Masks are unions of few pieces, so that thousands of them cost no more than
-a small matrix.
+another of higher score is left out. Masks are unions of few pieces, so that thousands
+of them cost no more than a small matrix.
 
 The score of a region R with the share a of the image is the product of
 
