@@ -214,6 +214,7 @@ def test_regions_of_several_people_are_scored_as_bsds_does(found, segmenter, tmp
     assert evaluate(segmenter, source, tmp_path) == metrics
 
 
+@pytest.mark.slow
 def test_boundaries_are_matched_in_processes_as_they_are_here(
     segmenter, tmp_path, monkeypatch
 ):
