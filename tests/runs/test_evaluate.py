@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import functools
 import json
 import shutil
 
@@ -74,6 +75,15 @@ class Annotated(Shapes):
 
 
 MATCHED = Scoring("hungarian", crop=42)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_resamples():
+    """Twenty in place of a thousand, which would take most of the time here."""
+    with pytest.MonkeyPatch.context() as patch:
+        few = functools.partial(bootstrap.weights, count=20)
+        patch.setattr(bootstrap, "weights", few)
+        yield
 
 
 @pytest.fixture(scope="module")
