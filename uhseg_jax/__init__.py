@@ -9,4 +9,4 @@ from uhseg_jax.api import extract_features, segment, segment_features
 from uhseg_jax.hierarchy.tree import RegionTree
 
 __all__ = ["RegionTree", "extract_features", "segment", "segment_features"]
-__version__ = "0.3.0"
+__version__ = "0.4.0"

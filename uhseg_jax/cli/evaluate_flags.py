@@ -66,7 +66,7 @@ _FLAGS: list[flags.Flag] = [
      {"lower_bound": 1}),
     ("bool", "boundaries", False,
      "Score the boundaries between classes too, as BSDS does (BSDS has them anyway); "
-     "a second or two for every image."),
+     "slower."),
 ]  # fmt: skip
 
 
