@@ -156,7 +156,10 @@ def _recall_panel(group: Group, name: str, labels: Sequence[str]) -> Panel:
             curve = member.curves[name]
             few = len(curve.x) <= 64
             style = _style(member.label, labels)
-            axes.plot(curve.x, curve.y, **(style if few else {**style, "marker": ""}))
+            # A scale without any contour has no precision; it counts as 0 and 0.
+            points = [p for p in zip(curve.x, curve.y, strict=True) if any(p)]
+            x, y = np.reshape(points, (-1, 2)).T
+            axes.plot(x, y, **(style if few else {**style, "marker": ""}))
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_xlabel(axis_names.x_name)

@@ -58,6 +58,7 @@ _PARTS = (
     (re.compile(r"^boundary_ap"), "boundary AP"),
     (re.compile(r"^boundary_"), "boundary F "),
     (re.compile(r"^fop_"), "Fop "),
+    (re.compile(r"^fop\b"), "Fop"),
     (re.compile(r"_(ods|ois)\b"), r" \1"),
     (re.compile(r"\b(ods|ois|pri)\b"), lambda x: x[0].upper()),
     (re.compile(r"\bvoi\b"), "VoI"),
