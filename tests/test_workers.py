@@ -69,18 +69,24 @@ def test_calls_that_take_no_time_start_nothing(monkeypatch, started):
     assert not started
 
 
-def test_what_fails_in_a_process_says_what_and_leaves_the_others():
+def test_what_fails_in_a_process_says_what_and_leaves_the_others(started, monkeypatch):
+    killed, killpg = [], os.killpg
+    kill = lambda group, which: [killed.append(group), killpg(group, which)]  # noqa: E731
+    monkeypatch.setattr(processes.os, "killpg", kill)
     with Workers(1) as one:
         one.call(abs, 1)
         with pytest.raises(WorkerError, match=r"(?s)int failed: .*ValueError: invalid"):
             one.call(int, "one")
         with pytest.raises(MemoryError, match="bytearray"):
             one.call(bytearray, 2**62)
+        assert len(started) == 1  # a failure that was told is no reason for another
         with pytest.raises(WorkerError, match="ended with status 3 while"):
             one.call(os._exit, 3)
         with pytest.raises(WorkerError, match="ended with status -9"):
             one.call(eval, "__import__('os').kill(__import__('os').getpid(), 9)")
         assert one.call(int, "1") == 1  # by another one
+    # Numbers of processes that have ended are not used again.
+    assert killed == [process.pid for process in started]
 
 
 def test_where_no_process_starts_calls_are_made_here(monkeypatch):

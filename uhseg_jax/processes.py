@@ -136,7 +136,12 @@ def start(
 
 
 def kill(process: subprocess.Popen[Any]) -> None:
-    """Ends a process that `start` gave and those that it has started, and waits."""
+    """Ends a process that `start` gave and those that it has started, and waits.
+
+    One that has been waited for is left alone: its number may be another's by now.
+    """
+    if process.returncode is not None:
+        return
     with contextlib.suppress(OSError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)

@@ -141,9 +141,11 @@ class Workers:
         with self._free:
             worker = self._take()
             if worker is not None:
-                found = worker.call(function, *arguments)
-                self._idle.append(worker)  # not one that has failed
-                return found
+                try:
+                    return worker.call(function, *arguments)
+                finally:
+                    if worker.has_replied:
+                        self._idle.append(worker)
         return function(*arguments)
 
     def _take(self) -> "_Worker | None":
@@ -172,6 +174,9 @@ class _Worker:
     Args:
       said: the file for its standard error, in the folder where it works.
 
+    Attributes:
+      has_replied: whether it waits for the next call; not if the last was broken off.
+
     Raises:
       ProcessError: it cannot be started.
       OSError: the file cannot be written.
@@ -179,6 +184,7 @@ class _Worker:
 
     def __init__(self, said: Path):
         self._said = said
+        self.has_replied = True
         with said.open("wb") as errors:
             self._process = start(
                 _PROGRAM,
@@ -196,10 +202,12 @@ class _Worker:
         assert requests is not None
         assert replies is not None
         request = (function.__module__, function.__qualname__, arguments)
+        self.has_replied = False
         try:
             pickle.dump(request, requests, protocol=5)
             requests.flush()
             found, failure, is_memory = pickle.load(replies)
+            self.has_replied = True
         except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
             self.end()
             raise WorkerError(
