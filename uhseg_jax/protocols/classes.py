@@ -12,7 +12,7 @@ from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics import boundary
 from uhseg_jax.metrics.boundary import BoundaryState
 from uhseg_jax.metrics.curves import Curve
-from uhseg_jax.metrics.instances import InstanceState, nfcovering
+from uhseg_jax.metrics.instance_covering import InstanceState, nfcovering
 from uhseg_jax.metrics.objects import MOST_PROPOSALS, RecallState, match
 from uhseg_jax.metrics.overlap import OverlapState
 from uhseg_jax.metrics.overlap import score_image as score_flat

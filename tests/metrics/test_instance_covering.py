@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metric_oracles import class_maps, iou
 
-from uhseg_jax.metrics.instances import InstanceState, nfcovering
+from uhseg_jax.metrics.instance_covering import InstanceState, nfcovering
 
 
 @settings(max_examples=50, deadline=None)
