@@ -154,8 +154,10 @@ class Regions:
                 "expected disjoint regions, since a pixel of a label map has one "
                 "number, but some lie in others; choose them with flat=True."
             )
-        numbers = np.where(holders > 0, self.contains.argmax(0), VOID)
-        return np.append(numbers, VOID).astype(np.int32)[self.pieces]
+        numbers = np.full(len(holders) + 1, VOID, np.int32)
+        index, piece = np.nonzero(self.contains)
+        numbers[piece] = index
+        return numbers[self.pieces]
 
     def _with_void(self, index: Any) -> Bool[np.ndarray, "*k m1"]:
         """Which pieces are held, with one more that stands for the void."""
@@ -264,7 +266,7 @@ def _numbered(
     numbers = np.where(held, np.cumsum(held) - 1, VOID).astype(np.int32)
     contains = contains[:, held]
     parents = np.full(len(nodes), NO_PARENT, np.int32)
-    if len(nodes):
+    if nodes.size:
         # Regions around one of its pieces are a chain, the outer ones first.
         around = contains[:, contains.argmax(1)].T
         np.fill_diagonal(around, False)
