@@ -79,6 +79,8 @@ class Result:
       provenance: what it was made of; None outside runs.
       names: ``[n]``, what every node of the tree is called, as an index into the names
         of the run; -1 where it has no name. None where nothing was named.
+      place: path of the image's file from the output folder of the run, with ``/``;
+        empty if it has none.
 
     Raises:
       ValueError: the labels have another size than the image.
@@ -92,6 +94,7 @@ class Result:
     distances: Float[np.ndarray, " n"] | None = None
     provenance: Provenance | None = None
     names: Int[np.ndarray, " n"] | None = None
+    place: str = ""
 
     def __post_init__(self) -> None:
         if self.image is not None:
@@ -187,6 +190,11 @@ class ExportOptions:
         default_factory=lambda: RegionChoice(root=True)
     )
     names: tuple[str, ...] | None = None
+
+    def note(self, how: str) -> str:
+        """How a file of the tree above the cut is made, for its mark."""
+        cut = (f"{name} {value}" for name, value in self.choice.criterion.items())
+        return " at ".join([how, *cut])
 
     def class_names(self) -> tuple[str, ...]:
         """What `Result.class_ids` count, from 1.
