@@ -280,9 +280,18 @@ def test_in_a_loop_nothing_is_loaded_or_compiled_again():
     assert loading._find.cache_info().misses == 1
 
 
+def test_the_package_has_what_it_lists_and_no_more():
+    assert {*uhseg_jax.__all__} <= {*dir(uhseg_jax)}
+    assert all(hasattr(uhseg_jax, name) for name in uhseg_jax.__all__)
+    assert not hasattr(uhseg_jax, "segmentation")
+    assert uhseg_jax.methods is methods
+
+
 def test_importing_the_package_is_light():
     code = (
         "import sys, uhseg_jax; "
+        "assert 'numpy' not in sys.modules, 'it waits until something is used'; "
+        "uhseg_jax.segment; "
         "print(*{m.split('.')[0] for m in sys.modules} & {'tensorflow', "
         "'tensorflow_datasets', 'matplotlib', 'pycocotools', 'huggingface_hub', "
         "'skimage', 'onnx', 'safetensors', 'torch', 'orbax', 'sklearn', 'scipy.stats'})"

@@ -18,7 +18,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from uhseg_jax.cli import flags, startup, terminal
+from uhseg_jax.cli import flags, method_help, startup, terminal
 from uhseg_jax.cli.segment_flags import (
     batch_size_of,
     bound_note,
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     values = parse(argv)
     if values.help:
-        terminal.out(f"{__doc__}\nFlags:\n{flags.help_text(values)}")
+        terminal.out(method_help.with_method(__doc__, values, flag="--config."))
         return 0
     chosen = {
         "config": config_of(values),
