@@ -95,11 +95,14 @@ def parse(argv: Sequence[str]) -> flags.Flags:
             "--levels expects numbers of regions from 1 up, such as 4,8,16, but got "
             f"{','.join(values.levels)!r}."
         )
-    unknown = [x for x in values.format if x not in EXPORTERS]
+    known = [name for name, x in EXPORTERS.items() if x.in_runs]
+    unknown = [x for x in values.format if x not in known]
     if unknown or not values.format:
+        later = [x for x in unknown if x in EXPORTERS]
+        advice = f" For {later[0]} run uhseg-export on the results." if later else ""
         raise UsageError(
-            f"--format expects some of {','.join(EXPORTERS)}, but got "
-            f"{','.join(unknown)!r}."
+            f"--format expects some of {','.join(known)}, but got "
+            f"{','.join(unknown)!r}.{advice}"
         )
     divided = [x for x in ("distributed", "shard", "join") if values[x].value]
     if len(divided) > 1:

@@ -1,9 +1,7 @@
 """One image of a run on its way from its file to its result."""
 
 import dataclasses
-import errno
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +13,7 @@ from uhseg_jax.methods.method import Fitted, PreparedImage
 from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.flow import drained
 from uhseg_jax.runs.images import RunImage
-from uhseg_jax.runs.record import RunError, unwritable
+from uhseg_jax.runs.record import RunError, sentence_of
 from uhseg_jax.types import UInt8
 
 __all__ = [
@@ -25,12 +23,6 @@ __all__ = [
     "segment_items",
     "write_item",
 ]
-
-# What the system says of one name, and not of the disk.
-_OF_ONE_FILE = {
-    *(errno.EACCES, errno.EEXIST, errno.EILSEQ, errno.EINVAL, errno.EISDIR),
-    *(errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,7 +185,7 @@ def render_item(
     try:
         return item, writer.render(item.result, keep=item.was_there)
     except (ValueError, OSError) as error:  # a format cannot hold it
-        return item.failed(_sentence(error)), None
+        return item.failed(sentence_of(error)), None
 
 
 def write_item(
@@ -209,14 +201,5 @@ def write_item(
     try:
         writer.put(rendered)
     except (ValueError, RunError, OSError) as error:  # it may not have its files
-        return item.failed(_sentence(error))
+        return item.failed(sentence_of(error))
     return item
-
-
-def _sentence(error: Exception) -> str:
-    """Why an image cannot have its files; raises what says more than that."""
-    if not isinstance(error, OSError):
-        return str(error)
-    if error.errno not in _OF_ONE_FILE or error.filename is None:
-        raise error
-    return unwritable(Path(error.filename), error)
