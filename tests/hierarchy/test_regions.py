@@ -146,7 +146,7 @@ def test_a_pruned_tree_has_the_nodes_of_the_whole_one(criterion):
         ({"num_regions": 2, "cost": 0.1}, "at most one of .* num_regions and cost"),
         ({"num_regions": 0}, "num_regions must be an integer of at least 1"),
         ({"min_area": 0.5, "max_area": 0.1}, "min_area must be at most max_area"),
-        ({"max_area": 2}, "max_area must be a share"),
+        ({"max_area": 2.0}, "max_area must be a share"),
     ],
 )
 def test_choices_that_make_no_sense_are_refused(fields, sentence):
