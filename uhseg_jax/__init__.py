@@ -7,6 +7,14 @@ training.
 
 from uhseg_jax.api import extract_features, segment, segment_features
 from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.similar import DescribedTree, similar_regions
 
-__all__ = ["RegionTree", "extract_features", "segment", "segment_features"]
+__all__ = [
+    "DescribedTree",
+    "RegionTree",
+    "extract_features",
+    "segment",
+    "segment_features",
+    "similar_regions",
+]
 __version__ = "0.4.0"
