@@ -1,6 +1,11 @@
 """Vision Transformers, latent diffusion models, and the weights they run on."""
 
 from uhseg_jax.backbones.backbone import Backbone, Extractor
+from uhseg_jax.backbones.clip.variants import (
+    TEXT_SIDES,
+    labels_models,
+    text_side_of,
+)
 from uhseg_jax.backbones.diffusion.model import Diffusion, check_image_sides
 from uhseg_jax.backbones.diffusion.prompts import prompt_ids, read_prompt
 from uhseg_jax.backbones.diffusion.self_attention import (
@@ -55,6 +60,7 @@ __all__ = [
     "PATCH_FACETS",
     "POSITION_RULES",
     "ROTARY_RULES",
+    "TEXT_SIDES",
     "VARIANTS",
     "AttentionRequest",
     "Backbone",
@@ -88,6 +94,7 @@ __all__ = [
     "grid_shape",
     "is_cached",
     "is_replaceable",
+    "labels_models",
     "load_backbone",
     "num_parameters",
     "prompt_ids",
@@ -96,4 +103,5 @@ __all__ = [
     "resolve_dtype",
     "resolve_request",
     "self_attention_maps",
+    "text_side_of",
 ]
