@@ -7,6 +7,13 @@ training.
 
 from uhseg_jax.api import extract_features, segment, segment_features
 from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.naming import name_regions
 
-__all__ = ["RegionTree", "extract_features", "segment", "segment_features"]
+__all__ = [
+    "RegionTree",
+    "extract_features",
+    "name_regions",
+    "segment",
+    "segment_features",
+]
 __version__ = "0.4.0"

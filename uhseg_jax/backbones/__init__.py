@@ -6,6 +6,7 @@ from uhseg_jax.backbones.clip.variants import (
     labels_models,
     text_side_of,
 )
+from uhseg_jax.backbones.clip.vectors import Clip, load_clip
 from uhseg_jax.backbones.diffusion.model import Diffusion, check_image_sides
 from uhseg_jax.backbones.diffusion.prompts import prompt_ids, read_prompt
 from uhseg_jax.backbones.diffusion.self_attention import (
@@ -67,6 +68,7 @@ __all__ = [
     "BlockOutput",
     "ClassTokenFeatures",
     "ClassTokenRequest",
+    "Clip",
     "Diffusion",
     "DiffusionSpec",
     "Extractor",
@@ -96,6 +98,7 @@ __all__ = [
     "is_replaceable",
     "labels_models",
     "load_backbone",
+    "load_clip",
     "num_parameters",
     "prompt_ids",
     "read_prompt",

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from uhseg_jax.backbones.clip.spec import TextSideSpec
-from uhseg_jax.backbones.products import dense
+from uhseg_jax.backbones.products import dense, product
 from uhseg_jax.backbones.text.encoder import TextEncoder
 from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Float, Integer
@@ -56,14 +56,15 @@ class TextSide(nn.Module):
         return projected.astype(jnp.float32)
 
     def __call__(
-        self, ids: Integer[Array, "b length"], tokens: Float[Array, "b d"]
-    ) -> Float[Array, "b b"]:
+        self, ids: Integer[Array, "t length"], tokens: Float[Array, "i d"]
+    ) -> Float[Array, "i t"]:
         """Cosine similarities of images with texts, times the factor of training."""
         texts, images = self.read(ids), self.project(tokens)
         texts, images = (
             x / jnp.linalg.norm(x, axis=-1, keepdims=True) for x in (texts, images)
         )
-        return jnp.exp(self.logit_scale) * images @ texts.T
+        similar = product("ip,tp->it", images, texts, dtype=jnp.float32)
+        return jnp.exp(self.logit_scale) * similar
 
 
 def abstract_params(spec: TextSideSpec) -> dict[str, Any]:
