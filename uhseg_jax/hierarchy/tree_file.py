@@ -8,7 +8,7 @@ import numpy as np
 
 from uhseg_jax.hierarchy.cuts import NO_PARENT
 
-__all__ = ["TreeFileError", "encode", "identity", "read"]
+__all__ = ["TreeFileError", "as_kept", "encode", "fault_of", "identity", "read"]
 
 _ZIP = b"PK\3\4"
 _FIELDS = ("labels", "parents", "depths", "costs")
@@ -72,19 +72,24 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             f"{path}: expected a saved tree (npz), but the file is damaged or "
             f"something else ({reason}); delete it and segment the image again."
         ) from error
-    fault = f"{' and '.join(missing)} is missing" if missing else _fault(**arrays)
+    fault = f"{' and '.join(missing)} is missing" if missing else fault_of(**arrays)
     if fault:
         raise TreeFileError(
             f"{path}: expected a saved tree, but {fault}; delete the file and segment "
             "the image again."
         )
+    return as_kept(arrays)
+
+
+def as_kept(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a tree, costs as float32 and the others as int32."""
     return {
         name: x.astype(np.float32 if name == "costs" else np.int32)
         for name, x in arrays.items()
     }
 
 
-def _fault(
+def fault_of(
     labels: np.ndarray, parents: np.ndarray, depths: np.ndarray, costs: np.ndarray
 ) -> str | None:
     """What is wrong with the arrays of a tree, in words; None if nothing is."""
