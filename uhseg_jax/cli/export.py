@@ -12,11 +12,13 @@ which export.json says what it is.
 
 from collections.abc import Sequence
 
+from absl import flags
+
 from uhseg_jax.cli import help_texts, startup, terminal
 from uhseg_jax.cli.export_flags import options_of, output_of, parse, said_of
-from uhseg_jax.export.selections import read_selection
-from uhseg_jax.runs.export import export_results
-from uhseg_jax.runs.results import FoundResult, find_results
+from uhseg_jax.runs.export import Report, export_results, open_for
+from uhseg_jax.runs.record import naming_the_file
+from uhseg_jax.runs.results import FoundResult, FoundResults, find_results
 
 
 def main(argv: Sequence[str]) -> int:
@@ -43,27 +45,36 @@ def _run(argv: Sequence[str]) -> int:
     )
     for sentence in found.problems:
         terminal.err(terminal.printable(sentence, one_line=True))
-    results, options, selected = found.results, options_of(values), None
-    with terminal.Bar(len(results)) as bar:
+    report = _export(values, specs, found)
+    failed = len(report.failures) + len(found.problems)
+    terminal.out(f"{report.exported} exported, {failed} failed. They are in {output}.")
+    return 1 if failed else 0
+
+
+@naming_the_file()
+def _export(
+    values: flags.FlagValues, specs: Sequence[str], found: FoundResults
+) -> Report:
+    results, options = found.results, options_of(values, found.num_categories)
+    overwrite: dict[str, bool] = {"overwrite": values.overwrite}
+    with (
+        open_for(results, output_of(values), values.format, **overwrite) as folder,
+        terminal.Bar(len(results)) as bar,
+    ):
 
         def on_done(result: FoundResult, failure: str) -> None:
             if failure:
                 bar.err(failure)
             bar.move(bar.done + 1, result.title[-40:])
 
-        report = export_results(
+        return export_results(
             results,
-            output,
+            folder,
             values.format,
             options,
-            selected=selected,
-            overwrite=values.overwrite,
             said=said_of(values, specs),
             on_done=on_done,
         )
-    failed = len(report.failures) + len(found.problems)
-    terminal.out(f"{report.exported} exported, {failed} failed. They are in {output}.")
-    return 1 if failed else 0
 
 
 def run() -> None:

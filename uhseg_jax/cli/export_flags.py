@@ -1,6 +1,7 @@
 """The flags of `uhseg-export`, checked."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,10 @@ _CHOICE: list[tuple[Any, ...]] = [
     ("float", "max_area", 1.0,
      "Share of the image above which a region is left out.", _SHARE),
     ("bool", "connected", False, "Make a region of every connected piece of one."),
-    ("bool", "no_background", False,
-     "Leave out the background, a guess: the region of the cut with the most pixels on "
-     "the frame of the image, and those around it."),
+    ("bool", "background", True,
+     "The background is a region too; without it those around it are left out as well. "
+     "It is a guess: the region of the cut with the most pixels on the frame of the "
+     "image."),
     ("bool", "root", False, "The whole image is a region too."),
 ]  # fmt: skip
 _FLAGS: list[tuple[Any, ...]] = [
@@ -80,7 +82,8 @@ def parse(argv: Sequence[str]) -> tuple[flags.FlagValues, list[str]]:
         bounds = rest[0] if rest else {}
         getattr(flags, f"DEFINE_{kind}")(name, **said, **bounds, flag_values=values)
     try:
-        specs = values(list(argv))[1:]
+        # As people write it, whatever absl makes of names.
+        specs = values([re.sub("^--?no_(?=background$)", "--no", x) for x in argv])[1:]
     except flags.Error as error:
         raise UsageError(f"{error}. See uhseg-export --help.") from error
     if not values.help:
@@ -125,9 +128,9 @@ def _check(values: flags.FlagValues, specs: Sequence[str]) -> None:
 
 def _choice(values: flags.FlagValues) -> RegionChoice:
     fields = {x.name for x in dataclasses.fields(RegionChoice)}
-    named = {x: values[x].value for _, x, *_ in _CHOICE if x in fields}
+    named: dict[str, Any] = {x: values[x].value for x in fields & {*values}}
     try:
-        return RegionChoice(**named, background=not values.no_background)
+        return RegionChoice(**{**named, "flat": False})
     except ValueError as error:
         raise UsageError(str(error)) from error
 
@@ -137,11 +140,13 @@ def output_of(values: flags.FlagValues) -> Path:
     return expand_home(values.output)
 
 
-def options_of(values: flags.FlagValues) -> ExportOptions:
-    """What the formats show of the trees."""
-    flat = None if values.flat == values.nested else bool(values.flat)
+def options_of(values: flags.FlagValues, num_categories: int | None) -> ExportOptions:
+    """What the formats show of the trees, which may have categories."""
     return ExportOptions(
-        tuple(map(int, values.levels)), choice=_choice(values), flat=flat
+        tuple(map(int, values.levels)),
+        num_categories,
+        choice=_choice(values),
+        flat=None if values.flat == values.nested else bool(values.flat),
     )
 
 

@@ -15,6 +15,7 @@ from uhseg_jax.export.exporter import (
     Folder,
     Provenance,
     Result,
+    Selected,
 )
 from uhseg_jax.export.labels import COLORS, LABELS
 from uhseg_jax.export.npz import NPZ, read_result
@@ -35,6 +36,7 @@ __all__ = [
     "Provenance",
     "Rendered",
     "Result",
+    "Selected",
     "Writer",
     "drawings",
     "formats_help",

@@ -1,5 +1,6 @@
 """Finished results into other formats: nothing is computed, no model is loaded."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +11,10 @@ from uhseg_jax import export
 from uhseg_jax.images import ImageError
 from uhseg_jax.runs.export_folder import ExportFolder, open_folder
 from uhseg_jax.runs.flow import Stages, drained, in_flow
-from uhseg_jax.runs.record import RunError, naming_the_file, sentence_of
+from uhseg_jax.runs.record import RunError, sentence_of
 from uhseg_jax.runs.results import FoundResult
 
-__all__ = ["Report", "export_results"]
+__all__ = ["Report", "export_results", "open_for"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,31 +43,46 @@ class _Item:
         return self.found.size
 
 
-@naming_the_file()
-def export_results(
+def open_for(
     results: Sequence[FoundResult],
     output: Path,
+    formats: Sequence[str],
+    *,
+    overwrite: bool = False,
+) -> contextlib.AbstractContextManager[ExportFolder]:
+    """Makes a folder that of an export of some results; see `open_folder`."""
+    images = (image.source for one in results for image in one.images)
+    return open_folder(
+        output,
+        [export.EXPORTERS.find(x) for x in formats],
+        [x.name for x in results],
+        images=[x for x in images if isinstance(x, Path)],
+        overwrite=overwrite,
+    )
+
+
+def export_results(
+    results: Sequence[FoundResult],
+    folder: ExportFolder,
     formats: Sequence[str],
     options: export.ExportOptions,
     *,
     selected: Mapping[str, tuple[export.Selected, ...]] | None = None,
-    overwrite: bool = False,
     said: Mapping[str, Any] | None = None,
     on_done: Callable[[FoundResult, str], None] = lambda found, failure: None,
 ) -> Report:
-    """Writes results in some formats into a folder of their own.
+    """Writes results in some formats into a folder.
 
     Threads read and render results while the ones before are written, in order. Killed
     at any moment, it leaves whole files only.
 
     Args:
       results: of `find_results`.
-      output: the folder.
+      folder: of `open_for`.
       formats: names in `export.EXPORTERS`.
       options: what they show of the trees.
       selected: by the names of results, their regions that somebody selected; None: all
         results as the options say.
-      overwrite: replace what is there; files of an export before go.
       said: what ``export.json`` says of it besides.
       on_done: called after every result with it and, if it failed, a sentence.
 
@@ -74,13 +90,10 @@ def export_results(
       How many results have all their files, and why others do not.
 
     Raises:
-      RunError: the folder holds something else, or a file cannot be written.
+      OSError: a file cannot be written.
     """
     exporters = [export.EXPORTERS.find(x) for x in formats]
     needs_pixels = any(x.needs_pixels for x in exporters)
-    names = [x.name for x in results]
-    images = [x.source for one in results for x in one.images]
-    paths = [x for x in images if isinstance(x, Path)]
     failures: dict[str, str] = {}
     exported = 0
 
@@ -96,24 +109,21 @@ def export_results(
             return dataclasses.replace(item, failure=sentence_of(error))
         return dataclasses.replace(item, rendered=rendered)
 
-    with open_folder(
-        output, exporters, names, images=paths, overwrite=overwrite
-    ) as folder:
-        with export.open_formats(formats, folder, options) as writer:
-            stages = Stages(
-                read=_Item,
-                prepare=lambda item: None,
-                segment=lambda items, prepared: drained(items),
-                finish=functools.partial(finish, writer),
-                size=lambda item: item.size,
-            )
-            for item in in_flow(stages, results, 1):
-                failure = item.failure or _written(writer, item)
-                if failure:
-                    failures[item.found.title] = failure
-                exported += not failure
-                on_done(item.found, failure)
-        _tell(folder, formats, options, exported, failures, said or {})
+    with export.open_formats(formats, folder, options) as writer:
+        stages = Stages(
+            read=_Item,
+            prepare=lambda item: None,
+            segment=lambda items, prepared: drained(items),
+            finish=functools.partial(finish, writer),
+            size=lambda item: item.size,
+        )
+        for item in in_flow(stages, results, 1):
+            failure = item.failure or _written(writer, item)
+            if failure:
+                failures[item.found.title] = failure
+            exported += not failure
+            on_done(item.found, failure)
+    _tell(folder, formats, options, exported, failures, said or {})
     return Report(exported, failures)
 
 

@@ -67,6 +67,9 @@ class ExportFolder:
             with open(self.output / _JOURNAL, "a", encoding="ascii") as journal:
                 journal.write(f"{line}\n")
 
+    def remove(self, name: str) -> None:
+        """Does nothing: what an export before wrote has gone."""
+
     def require_free(self, name: str) -> None:
         """Refuses a file, below the folder, that is there or is no place for one.
 
