@@ -7,7 +7,7 @@ import numpy as np
 from uhseg_jax.outlines.borders import ranges
 from uhseg_jax.types import Bool, Int
 
-__all__ = ["crossing", "enclosing", "meet", "passes", "sides_of"]
+__all__ = ["crossing", "enclosing", "passes"]
 
 _MOST_PAIRS = 2**20  # that are compared at a time
 
@@ -35,12 +35,12 @@ def crossing(
         one, other = order[one], order[other]
         near = (low[one, 1] <= high[other, 1]) & (low[other, 1] <= high[one, 1])
         one, other = one[near], other[near]
-        wrong = meet(begins[one], ends[one], begins[other], ends[other])
+        wrong = _meet(begins[one], ends[one], begins[other], ends[other])
         found.append(np.stack([one[wrong], other[wrong]], axis=1))
     return np.concatenate(found)
 
 
-def meet(
+def _meet(
     a: Int[np.ndarray, "n 2"],
     b: Int[np.ndarray, "n 2"],
     c: Int[np.ndarray, "n 2"],
@@ -49,8 +49,8 @@ def meet(
     """Whether lines ab and cd have a point in common that is not an end of both."""
     ac, ad, bc, bd = (_same(x, y) for x in (a, b) for y in (c, d))
     shared = ac.astype(int) + ad + bc + bd
-    across = sides_of(a, b, c) * sides_of(a, b, d) <= 0
-    across &= sides_of(c, d, a) * sides_of(c, d, b) <= 0
+    across = _sides_of(a, b, c) * _sides_of(a, b, d) <= 0
+    across &= _sides_of(c, d, a) * _sides_of(c, d, b) <= 0
     for axis in (0, 1):  # on one line they may lie apart
         low = np.maximum(np.minimum(a, b), np.minimum(c, d))[..., axis]
         high = np.minimum(np.maximum(a, b), np.maximum(c, d))[..., axis]
@@ -59,7 +59,7 @@ def meet(
     common = np.where((ac | ad)[..., None], a, b)
     one = np.where((ac | ad)[..., None], b, a)
     other = np.where((ac | bc)[..., None], d, c)
-    together = (sides_of(common, one, other) == 0) & (
+    together = (_sides_of(common, one, other) == 0) & (
         ((one - common) * (other - common)).sum(-1) > 0
     )
     return np.where(shared == 0, across, (shared > 1) | together)
@@ -120,27 +120,27 @@ def _inside(
 
 
 def passes(
-    a: Int[np.ndarray, "*n 2"],
-    b: Int[np.ndarray, "*n 2"],
-    point: Int[np.ndarray, "*n 2"],
-) -> Bool[np.ndarray, " *n"]:
+    a: Int[np.ndarray, "n 2"],
+    b: Int[np.ndarray, "n 2"],
+    point: Int[np.ndarray, "n 2"],
+) -> Bool[np.ndarray, " n"]:
     """Whether the edge from a to b crosses the ray from a point to the right."""
     below_a, below_b = a[..., 1] > point[..., 1], b[..., 1] > point[..., 1]
-    side = sides_of(a, b, point)
+    side = _sides_of(a, b, point)
     return (below_a != below_b) & np.where(below_b, side > 0, side < 0)
 
 
-def sides_of(
-    a: Int[np.ndarray, "*n 2"], b: Int[np.ndarray, "*n 2"], c: Int[np.ndarray, "*n 2"]
-) -> Int[np.ndarray, " *n"]:
+def _sides_of(
+    a: Int[np.ndarray, "n 2"], b: Int[np.ndarray, "*n 2"], c: Int[np.ndarray, "*n 2"]
+) -> Int[np.ndarray, " n"]:
     """1 where c lies to the right of the way from a to b, as y grows down; 0 on it."""
     ab, ac = b - a, c - a
     return np.sign(ab[..., 0] * ac[..., 1] - ab[..., 1] * ac[..., 0])
 
 
 def _same(
-    a: Int[np.ndarray, "*n 2"], b: Int[np.ndarray, "*n 2"]
-) -> Bool[np.ndarray, " *n"]:
+    a: Int[np.ndarray, "n 2"], b: Int[np.ndarray, "*n 2"]
+) -> Bool[np.ndarray, " n"]:
     return (a == b).all(-1)
 
 

@@ -197,4 +197,9 @@ def _around(outer: list[Int[np.ndarray, "_ 2"]], hole: Int[np.ndarray, "n 2"]) -
 
 def _holds(ring: Int[np.ndarray, "n 2"], point: Int[np.ndarray, " 2"]) -> bool:
     """Whether a point that is not on a ring lies in it."""
-    return bool(passes(ring, np.roll(ring, -1, axis=0), point[None]).sum() % 2)
+    return bool(
+        passes(
+            ring, np.roll(ring, -1, axis=0), np.broadcast_to(point, ring.shape)
+        ).sum()
+        % 2
+    )

@@ -37,14 +37,12 @@ def _sewn(rings: Sequence[Ring]) -> Ring:
     """An outline along all rings."""
     if len(rings) == 1:
         return rings[0]
-    points = np.concatenate(rings)
-    stops = np.cumsum([len(x) for x in rings])
+    points, lengths = np.concatenate(rings), [len(x) for x in rings]
+    stops = np.cumsum(lengths)
     after = np.arange(1, len(points) + 1)
-    after[stops - 1] = stops - [len(x) for x in rings]
+    after[stops - 1] = stops - lengths
     seams: dict[int, list[int]] = {}
-    for one, other in _seams(
-        points, np.repeat(np.arange(len(rings)), np.diff(stops, prepend=0))
-    ):
+    for one, other in _seams(points, np.repeat(np.arange(len(rings)), lengths)):
         seams.setdefault(one, []).append(other)
     return points[list(_walk(after.tolist(), seams))]
 
@@ -54,26 +52,24 @@ def _walk(after: list[int], seams: dict[int, list[int]]) -> Iterator[int]:
 
     Args:
       after: the next point of the ring of every point.
-      seams: where those lead to that begin in a point.
+      seams: where those lead to that begin in a point; emptied.
     """
-    # Where each ring that is being walked began, and where one is on it.
-    ways = [(0, 0)]
+    ways = [(0, 0)]  # of every ring that is being walked, its begin and where one is
     yield 0
-    waiting = {one: list(others) for one, others in seams.items()}
     while ways:
         start, point = ways[-1]
-        if waiting.get(point):
-            other = waiting[point].pop()
+        if seams.get(point):
+            other = seams[point].pop()
             ways.append((other, other))
             yield other
-            continue
-        ways.pop()
-        if after[point] != start:
-            ways.append((start, after[point]))
+        elif after[point] != start:
+            ways[-1] = (start, after[point])
             yield after[point]
-        elif ways:
-            yield start
-            yield ways[-1][1]
+        else:
+            ways.pop()
+            if ways:
+                yield start
+                yield ways[-1][1]
 
 
 def _seams(
@@ -88,6 +84,7 @@ def _seams(
     Yields:
       A point of a ring that was reached before, and one of a ring that was not.
     """
+    x, y = np.ascontiguousarray(points.T)
     waits = rings != 0
     distances = np.full(len(points), np.iinfo(np.int64).max)
     nearest = np.zeros(len(points), np.int64)
@@ -97,7 +94,7 @@ def _seams(
         size = max(1, _MOST_PAIRS // len(others))
         for begin in range(0, len(reached), size):
             some = reached[begin : begin + size]
-            apart = ((points[others, None] - points[some]) ** 2).sum(-1)
+            apart = (x[others, None] - x[some]) ** 2 + (y[others, None] - y[some]) ** 2
             best = apart.argmin(1)
             apart = apart[np.arange(len(others)), best]
             nearer = apart < distances[others]
