@@ -13,7 +13,7 @@ __all__ = ["HTML", "open_viewer", "page_entry"]
 
 def _render(result: Result, options: ExportOptions) -> Any:
     if options.num_categories is None:
-        return page_entry(result)
+        return page_entry(result, options)
     return result  # the page draws few of its regions, and knows which
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from uhseg_jax.export.colors import hex_colors, node_colors
-from uhseg_jax.export.exporter import Result
+from uhseg_jax.export.exporter import ExportOptions, Result
 from uhseg_jax.export.panels import fit, jpeg_url, shrink
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Int
@@ -23,33 +23,46 @@ _THUMBNAIL = 112
 _QUALITY, _THUMBNAIL_QUALITY = 82, 70  # of JPEG
 
 
-def page_entry(result: Result) -> str:
+def page_entry(result: Result, options: ExportOptions | None = None) -> str:
     """What the page holds of an image, at most 900 pixels long, and its tree: HTML.
 
+    Args:
+      result: of one image.
+      options: of the run; the page shows the tree above the criterion of its choice.
+
     Raises:
-      ValueError: there are more than 65535 nodes.
+      ValueError: the page would show more than 65535 nodes.
     """
-    tree = result.tree
-    if int(tree.num_nodes) > 65535:
+    options = options or ExportOptions()
+    tree, nodes = result.pruned(options)
+    if len(nodes) > 65535:
         raise ValueError(
             f"{result.title}: expected a tree of at most 65535 nodes, which is what "
-            f"the page can show, but it has {int(tree.num_nodes)}; cut it first."
+            f"the page can show, but it has {len(nodes)}; cut it first."
         )
-    shown, labels = fit(result.pixels, np.asarray(tree.labels), longest=_LONGEST)
+    image, labels = fit(result.pixels, np.asarray(tree.labels), longest=_LONGEST)
     payload = {
         "name": result.title,
-        "size": list(result.pixels.shape[:2]),
+        "size": list(result.size),
         "shown": list(labels.shape),
-        "image": jpeg_url(shown, quality=_QUALITY),
+        "image": jpeg_url(image, quality=_QUALITY),
         "runs": _runs(labels),
         **_nodes(tree),
     }
+    if int(result.tree.num_nodes) != len(nodes):
+        payload["ids"] = nodes.tolist()
+    if result.names is not None and options.names is not None:
+        payload["names"] = [
+            options.names[x] if x >= 0 else None for x in result.names[nodes]
+        ]
     # Inside a script element only "<" could end it or open a comment.
     text = json.dumps(payload, allow_nan=False).replace("<", "\\u003c")
-    thumbnail = jpeg_url(shrink(shown, _THUMBNAIL), quality=_THUMBNAIL_QUALITY)
+    thumbnail = jpeg_url(shrink(image, _THUMBNAIL), quality=_THUMBNAIL_QUALITY)
+    height, width = result.size
     return (
         f'<script type="application/json" class="image" '
-        f'data-name="{html.escape(result.title)}" '
+        f'data-name="{html.escape(result.title)}" data-size="{height} {width}" '
+        f'data-tree="{result.tree_id}" data-nodes="{int(result.tree.num_nodes)}" '
         f'data-thumbnail="{thumbnail}">{text}</script>\n'
     )
 

@@ -3,6 +3,9 @@
 const images = [...document.querySelectorAll("script.image")].map((script) => ({
   name: script.dataset.name,
   thumbnail: script.dataset.thumbnail,
+  size: script.dataset.size.split(" ").map(Number), // height and width of the image itself
+  nodes: Number(script.dataset.nodes), // of the whole tree
+  tree: script.dataset.tree, // what tells its tree from others
   script,
 }));
 
