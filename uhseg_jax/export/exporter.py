@@ -311,6 +311,13 @@ class Destination(Protocol):
           is_own: tells such a file from those of users; None where it has no mark.
         """
 
+    def remove(self, name: str) -> None:
+        """Removes a file without a mark that an earlier run wrote, and nothing else.
+
+        Args:
+          name: of the file, a path below the folder with ``/``.
+        """
+
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
@@ -328,6 +335,10 @@ class Folder:
         """Gives a path to write a file to; see `files.atomic_write`."""
         del is_own
         return atomic_write(self.output / name)
+
+    def remove(self, name: str) -> None:
+        """Removes any file of that name."""
+        (self.output / name).unlink(missing_ok=True)
 
 
 Render = Callable[[Result, ExportOptions], Any]
