@@ -8,16 +8,24 @@ over a batch, be saved, and be cut at any granularity without solving anything a
 
 import operator
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 
 from uhseg_jax.entry import entry_point
 from uhseg_jax.files import atomic_write
-from uhseg_jax.hierarchy import cuts, host_cuts, pruning, tree_file, ultrametric
+from uhseg_jax.hierarchy import (
+    cuts,
+    descriptors,
+    host_cuts,
+    pruning,
+    tree_file,
+    ultrametric,
+)
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT, Nodes
 from uhseg_jax.hierarchy.proposals import ProposalOptions, Proposals, propose
 from uhseg_jax.hierarchy.regions import RegionChoice, Regions, choose
@@ -32,6 +40,7 @@ __all__ = [
     "RegionTree",
     "TreeFileError",
     "on_nodes",
+    "stacked",
     "visible_nodes",
 ]
 
@@ -278,6 +287,32 @@ class RegionTree:
         _require_single(self)
         return ultrametric.of_tree(self, scale)
 
+    # -- contents ----------------------------------------------------------------
+
+    def describe(
+        self, features: npt.ArrayLike, *, unit: bool = False
+    ) -> Float[np.ndarray, "num_nodes d"]:
+        """A descriptor of every node: the mean of an image's features over its cells.
+
+        Args:
+          features: real numbers ``[h, w, d]`` over the whole image, of any backbone, as
+            `uhseg_jax.extract_features` gives them. Where the grid is coarser than the
+            labels, these read it bilinearly, as superpixels do; where it is finer, a
+            region has the cells whose centres lie in it.
+          unit: whether descriptors have unit length.
+
+        Returns:
+          float32 rows, 0 for a node without a cell.
+
+        Raises:
+          ValueError: features of another shape, or with NaN.
+          TypeError: the tree is a batch.
+        """
+        _require_single(self)
+        parents = np.asarray(self.parents)[: int(self.num_nodes)]
+        found = descriptors.describe(np.asarray(self.labels), parents, features)
+        return descriptors.unit_rows(found) if unit else found
+
     # -- out and in --------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
@@ -331,6 +366,23 @@ class RegionTree:
         """
         arrays = tree_file.read(path)
         return cls(num_nodes=np.asarray(len(arrays["parents"]), np.int32), **arrays)
+
+
+def stacked(trees: Sequence[RegionTree]) -> RegionTree:
+    """Trees of grids of one size as a batch, numpy, padded to the longest of them."""
+    length = max(len(x.parents) for x in trees)
+
+    def padded(name: str) -> np.ndarray:
+        fill = NO_PARENT if name == "parents" else 0
+        rows = [np.asarray(getattr(x, name)) for x in trees]
+        ends = [np.full(length - len(x), fill, x.dtype) for x in rows]
+        return np.stack([np.concatenate(x) for x in zip(rows, ends, strict=True)])
+
+    return RegionTree(
+        labels=np.stack([x.labels for x in trees]),
+        num_nodes=np.stack([x.num_nodes for x in trees]),
+        **{name: padded(name) for name in ("parents", "depths", "costs")},
+    )
 
 
 def visible_nodes(tree: RegionTree, **criterion: Any) -> Int[IntArray, " n"]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from uhseg_jax.backbones import Backbone
+from uhseg_jax.backbones import PatchRequest
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.refinement.config import DEFAULT_REFINE, Refinement
 from uhseg_jax.types import Int, Pixels
@@ -78,10 +78,10 @@ class Fitted(Protocol):
         """Categories that were found; None from methods without categories."""
         ...
 
-    def prepare(self, image: Pixels) -> "PreparedImage | None":
+    def prepare(self, image: Pixels, *, name: str = "") -> Any:
         """What the method wants of an image's pixels; None where it wants nothing.
 
-        On the host, in any thread.
+        On the host, in any thread. Features of one's own are found by the ``name``.
 
         Raises:
           images.ImageError: the image cannot be segmented, and others may be.
@@ -93,7 +93,7 @@ class Fitted(Protocol):
         self,
         indices: Sequence[int],
         images: Sequence[Any],
-        prepared: "Sequence[Callable[[], PreparedImage | None]] | None" = None,
+        prepared: Sequence[Callable[[], Any]] | None = None,
     ) -> Iterator[Segmentation]:
         """Segments some images of the collection, in order, one at a time.
 
@@ -114,7 +114,11 @@ class Fitted(Protocol):
 class Segmenter(Protocol):
     """What a method is fitted with (`uhseg_jax.pipeline.Segmenter`)."""
 
-    backbone: Backbone
+    @property
+    def backbone(self) -> Any:
+        """What gives features of an image: a `Backbone`, or features of one's own."""
+        ...
+
     config: Any
     refinement: Refinement
 
@@ -151,6 +155,7 @@ class Method(abc.ABC):
       presets: makers of named configs, "default" among them.
       refiner: how its regions follow the edges of the image where nothing is said.
       passes: names of the passes over a collection that come before it is segmented.
+      finer: which parameters make trees finer, and which way, for help texts.
     """
 
     name: str
@@ -159,6 +164,7 @@ class Method(abc.ABC):
     presets: Mapping[str, Callable[[], Any]]
     refiner: str = DEFAULT_REFINE
     passes: tuple[str, ...] = ()
+    finer: str = "see the parameters."
 
     def preset(self, name: str = "default") -> Any:
         """The config of that name.
@@ -189,6 +195,17 @@ class Method(abc.ABC):
                 "method that the config belongs to."
             )
         return config
+
+    def config_for_features(self, config: Any) -> Any:
+        """A config for features that no backbone was asked for: those of one block.
+
+        Raises:
+          ValueError: the method needs a backbone.
+        """
+        request = config.request
+        if isinstance(request, PatchRequest):
+            request = dataclasses.replace(request, blocks=(-1,))
+        return dataclasses.replace(config, request=request)
 
     @abc.abstractmethod
     def check_features(self, features: Any) -> None:
@@ -277,6 +294,7 @@ class ImageMethod(Method):
     check_fn: Callable[[Any], None]
     refiner: str = DEFAULT_REFINE
     prepare_fn: Callable[[Any, tuple[int, int], Any], PreparedImage] | None = None
+    finer: str = Method.finer
 
     def check_features(self, features: Any) -> None:
         """Refuses features that ``check_fn`` refuses."""

@@ -33,6 +33,14 @@ class MultilevelClustering(Method):
     presets: Mapping[str, Callable[[], Any]] = {"default": default}
     refiner = "upsample"  # measured: the CRF loses foreground here
     passes = PASSES
+    finer = (
+        "a larger num_categories (more categories), a smaller min_area (smaller "
+        "regions), or regions=tree with a larger tree_regions."
+    )
+
+    def config_for_features(self, config: Any) -> Any:
+        """Always raises ValueError: a backbone sees regions of images too."""
+        self.check_features(config)
 
     def check_features(self, features: Any) -> None:
         """Always raises ValueError: features of one image are not enough."""
@@ -40,7 +48,7 @@ class MultilevelClustering(Method):
         raise ValueError(
             "method 'multilevel_clustering' reads images, not features: it takes "
             "regions of them through the backbone; call uhseg_jax.segment, or run "
-            "uhseg-segment --method=multilevel_clustering FOLDER."
+            "uhseg-segment --method=multilevel_clustering FOLDER without --features."
         )
 
     def segment(self, features: Any, config: Any, graph: Any = None) -> Any:
