@@ -60,7 +60,7 @@ class Page:
 
     def point(self, row, column, *, clicks=0, shift=False):
         """Moves the pointer to the middle of a cell of the label map, and clicks."""
-        with self._holding(shift):
+        with self.holding_shift() if shift else contextlib.nullcontext():
             actions = self._moved(row, column)
             for _ in range(clicks):
                 actions.click()
@@ -68,7 +68,7 @@ class Page:
 
     def drag(self, start, end):
         """Draws a box with shift from one cell of the label map to another."""
-        with self._holding(shift=True):
+        with self.holding_shift():
             self._moved(*start).click_and_hold().perform()
             self._moved(*end).release().perform()
 
@@ -81,12 +81,11 @@ class Page:
         return actions.move_to_element_with_offset(canvas, round(x), round(y))
 
     @contextlib.contextmanager
-    def _holding(self, shift):
-        if shift:
-            ActionChains(self.driver).key_down(Keys.SHIFT).perform()
+    def holding_shift(self):
+        """The shift key is down within the block."""
+        ActionChains(self.driver).key_down(Keys.SHIFT).perform()
         yield
-        if shift:
-            ActionChains(self.driver).key_up(Keys.SHIFT).perform()
+        ActionChains(self.driver).key_up(Keys.SHIFT).perform()
 
     def press(self, *keys):
         """Keys by their names in selenium, or letters."""

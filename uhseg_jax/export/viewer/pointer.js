@@ -52,11 +52,11 @@ function click(event) {
 
 // One click picks, two go inside.
 function chooseOrEnter(key, event) {
-  const again = key === last.key && event.timeStamp - last.time < QUICK;
-  last = { key: again ? null : key, time: event.timeStamp };
   const more = event.shiftKey || several();
+  const again = !more && key === last.key && event.timeStamp - last.time < QUICK;
+  last = { key: again || more ? null : key, time: event.timeStamp };
   if (key === OUTSIDE) back();
-  else if (again && !more) {
+  else if (again) {
     undo(); // the first of two clicks only pointed at it
     goInside(key);
   } else pick(key, more);

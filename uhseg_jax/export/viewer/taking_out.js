@@ -144,6 +144,7 @@ function openSaving() {
   $("load-trouble").textContent = "";
   showKinds();
   $("save").showModal();
+  $("kinds").querySelector("button").focus();
 }
 
 // A scope that is the same as a smaller one is not offered.
