@@ -6,11 +6,11 @@ nameless file until the run ends, for until then nobody knows which files there 
 so a run that is stopped leaves none of them.
 """
 
+import contextlib
 import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 from uhseg_jax.export.exporter import Destination
 
@@ -18,8 +18,6 @@ __all__ = ["MOST_IN_ONE_FILE", "Spool", "part_name", "remove_old_parts", "slices
 
 MOST_IN_ONE_FILE = 500  # images
 _NUMBER = r"\d{4,}"
-
-Item = TypeVar("Item")
 
 
 class Spool:
@@ -32,7 +30,7 @@ class Spool:
     def __init__(self, folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._file = tempfile.TemporaryFile(dir=folder)
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self._ends = [0]
 
     def __len__(self) -> int:
@@ -78,9 +76,7 @@ def part_name(pattern: str, number: int) -> str:
 
 def slices(count: int, most: int) -> list[range]:
     """Which of some items are in which part: as many in each, fewer in the last."""
-    return [
-        range(start, min(start + most, count)) for start in range(0, count, most)
-    ]
+    return [range(start, min(start + most, count)) for start in range(0, count, most)]
 
 
 def remove_old_parts(destination: Destination, pattern: str, *, above: int = 0) -> None:
@@ -98,3 +94,5 @@ def remove_old_parts(destination: Destination, pattern: str, *, above: int = 0) 
         found = wanted.fullmatch(path.name)
         if found and int(found[1]) > above:
             destination.remove(f"{folder}/{path.name}")
+    with contextlib.suppress(OSError):  # there are others in it
+        (destination.output / folder).rmdir()

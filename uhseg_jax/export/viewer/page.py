@@ -161,20 +161,25 @@ class _ViewerWriter:
         with destination.write(file) as aside, _open(aside) as page:
             head, tail = page_around(title, loads_parts=in_parts)
             page.write(head)
-            page.writelines(self._elements() if listing is None else [_listed(listing)])
+            if listing is None:
+                page.writelines(self._elements())
+            else:
+                page.write(_json_element("parts", json.dumps(listing)))
             page.write(tail)
 
     def _elements(self) -> Iterator[str]:
         """All images, for a page that holds them itself."""
         everything = range(len(self._about))
         pairs = zip(
-            self._thumbnails.texts(everything), self._texts.texts(everything), strict=True
+            self._thumbnails.texts(everything),
+            self._texts.texts(everything),
+            strict=True,
         )
         for about, (thumbnail, text) in zip(self._about, pairs, strict=True):
             yield image_element(about, thumbnail, text)
         if not self._similar.is_empty():
             texts = ",\n".join(self._similar.texts())
-            yield f'<script type="application/json" id="similar-regions">[{texts}]</script>\n'
+            yield _json_element("similar-regions", f"[{texts}]")
 
     def _write_parts(self, destination: Destination, pattern: str) -> dict[str, Any]:
         """Writes everything but the page; gives what the page has to know of it."""
@@ -188,15 +193,11 @@ class _ViewerWriter:
         digests: dict[str, list[str]] = {}
         for kind, texts_of in texts.items():
             own = pattern.replace("{kind}", _PREFIXES[kind])
-            digests[kind] = []
-            parts = slices(len(self._about), _IN_A_PART[kind])
-            for number, which in enumerate(parts, start=1):
-                content = json.dumps([*texts_of(which)])
-                digest = hashlib.sha256(content.encode()).hexdigest()[:12]
-                digests[kind].append(digest)
-                with destination.write(part_name(own, number)) as aside:
-                    with _open(aside) as part:
-                        part.write(f'receivePart("{kind}", {number}, "{digest}", {content});\n')
+            which = slices(len(self._about), _IN_A_PART[kind])
+            digests[kind] = [
+                _write_part(destination, part_name(own, number), kind, number, entries)
+                for number, entries in enumerate(map(texts_of, which), start=1)
+            ]
         return {
             "images": self._about,
             "file": pattern,
@@ -206,9 +207,21 @@ class _ViewerWriter:
         }
 
 
-def _listed(listing: dict[str, Any]) -> str:
-    text = json.dumps(listing).replace("<", "\\u003c")
-    return f'<script type="application/json" id="parts">{text}</script>\n'
+def _write_part(
+    destination: Destination, file: str, kind: str, number: int, entries: Iterable[str]
+) -> str:
+    """Writes a part of the page, and gives its digest."""
+    content = json.dumps([*entries])
+    digest = hashlib.sha256(content.encode()).hexdigest()[:12]
+    with destination.write(file) as aside:
+        call = f'receivePart("{kind}", {number}, "{digest}", {content});\n'
+        aside.write_text(call, encoding="utf-8")
+    return digest
+
+
+def _json_element(name: str, text: str) -> str:
+    text = text.replace("<", "\\u003c")
+    return f'<script type="application/json" id="{name}">{text}</script>\n'
 
 
 def _open(path: Path) -> TextIO:
