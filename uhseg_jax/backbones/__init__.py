@@ -21,6 +21,7 @@ from uhseg_jax.backbones.loading import (
     can_answer,
     convert_variant,
     family_of,
+    find_backbone,
     load_backbone,
     num_parameters,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "convert_variant",
     "default_dtype",
     "family_of",
+    "find_backbone",
     "forward_features",
     "get_variant",
     "grid_shape",
