@@ -20,6 +20,7 @@ import numpy as np
 
 from uhseg_jax.export.panels import require_same_size
 from uhseg_jax.files import atomic_write
+from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.regions import (
     RegionChoice,
     Regions,
@@ -144,10 +145,8 @@ class Result:
     @functools.cached_property
     def tree_id(self) -> str:
         """What tells the tree from others: 16 hexadecimal digits."""
-        count = int(self.tree.num_nodes)
-        arrays = np.asarray(self.tree.labels), np.asarray(self.tree.parents)[:count]
-        content = b"".join(np.ascontiguousarray(x, "<i4").tobytes() for x in arrays)
-        return hashlib.sha256(repr(self.size).encode() + content).hexdigest()[:16]
+        parents = np.asarray(self.tree.parents)[: int(self.tree.num_nodes)]
+        return tree_file.identity(np.asarray(self.tree.labels), parents)
 
     def note(self, how: str) -> str:
         """How a file of this result is made, and of what, for its mark."""

@@ -8,7 +8,7 @@ over a batch, be saved, and be cut at any granularity without solving anything a
 
 import operator
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -40,6 +40,7 @@ __all__ = [
     "RegionTree",
     "TreeFileError",
     "on_nodes",
+    "stacked",
     "visible_nodes",
 ]
 
@@ -365,6 +366,23 @@ class RegionTree:
         """
         arrays = tree_file.read(path)
         return cls(num_nodes=np.asarray(len(arrays["parents"]), np.int32), **arrays)
+
+
+def stacked(trees: Sequence[RegionTree]) -> RegionTree:
+    """Trees of grids of one size as a batch, numpy, padded to the longest of them."""
+    length = max(len(x.parents) for x in trees)
+
+    def padded(name: str) -> np.ndarray:
+        fill = NO_PARENT if name == "parents" else 0
+        rows = [np.asarray(getattr(x, name)) for x in trees]
+        ends = [np.full(length - len(x), fill, x.dtype) for x in rows]
+        return np.stack([np.concatenate(x) for x in zip(rows, ends, strict=True)])
+
+    return RegionTree(
+        labels=np.stack([x.labels for x in trees]),
+        num_nodes=np.stack([x.num_nodes for x in trees]),
+        **{name: padded(name) for name in ("parents", "depths", "costs")},
+    )
 
 
 def visible_nodes(tree: RegionTree, **criterion: Any) -> Int[IntArray, " n"]:

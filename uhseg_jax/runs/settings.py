@@ -29,13 +29,10 @@ def describe(
         from all of them; others do not iterate over them.
       others: whatever else results of this kind depend on.
     """
-    backbone = segmenter.backbone
     settings = {
         "kind": kind,
         "version": uhseg_jax.__version__,
-        "model": backbone.name,
-        "weights_sha256": backbone.weights_sha256,
-        "dtype": str(backbone.module.dtype),
+        **segmenter.backbone.settings(),
         "method": segmenter.method.name,
         "config": segmenter.method.settings(segmenter.config, identities),
         "refinement": segmenter.refinement.to_dict(),
