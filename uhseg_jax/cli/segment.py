@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from uhseg_jax.cli import flags, method_help, startup, terminal
+from uhseg_jax.cli.naming_flags import namer_of
 from uhseg_jax.cli.segment_flags import (
     batch_size_of,
     bound_note,
@@ -35,6 +36,7 @@ from uhseg_jax.runs.images import (
     demo_run_image,
     find_run_images,
 )
+from uhseg_jax.runs.names import naming
 
 
 def main(argv: Sequence[str]) -> int:
@@ -97,19 +99,19 @@ def _segment(
     segmenter = flags.segmenter_of(
         values, model=values.model, method=values.method, **chosen
     )
+    namer = namer_of(values)
     settings = segment.settings_of(segmenter, images)
     output, shard = flags.output_of(values), shard_of(values)
     which: dict[str, Any] = {"formats": values.format}
-    options = options_of(values)
+    shown: dict[str, Any] = {"options": options_of(values)}
+    shown["complete"] = naming(namer) if namer else None
     if values.join:
         with (
             segment.claim_joined(output, settings, **which) as claimed,
             _progress(len(images), ()) as callbacks,
         ):
             del callbacks["on_pass"]
-            return segment.join_results(
-                images, claimed, options=options, **which, **callbacks
-            )
+            return segment.join_results(images, claimed, **shown, **which, **callbacks)
     which["shard"] = shard
     claimed = segment.claim_images(
         output, settings, images, overwrite=values.overwrite, **which
@@ -120,8 +122,8 @@ def _segment(
             segmenter,
             images,
             claimed,
-            options=options,
             batch_size=batch_size_of(values),
+            **shown,
             **which,
             **callbacks,
         )

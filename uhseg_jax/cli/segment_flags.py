@@ -7,6 +7,7 @@ import jax
 
 from uhseg_jax import batches
 from uhseg_jax.cli import flags
+from uhseg_jax.cli.naming_flags import NAMING_FLAGS, naming_options_of
 from uhseg_jax.cli.overrides import UsageError, override
 from uhseg_jax.export import (
     DEFAULT_FORMATS,
@@ -70,6 +71,7 @@ _FLAGS: list[flags.Flag] = [
      "writes coco.json and index.html when all shards are done."),
     ("bool", "join", False,
      "Segment nothing; write coco.json and index.html from the results of all images."),
+    *NAMING_FLAGS,
 ]  # fmt: skip
 
 
@@ -111,6 +113,11 @@ def parse(argv: Sequence[str]) -> flags.Flags:
         raise UsageError(
             f"--max_regions does not go with --method={values.method}, whose regions "
             "are of one level."
+        )
+    if naming_options_of(values) and METHODS.find(values.method).passes:
+        raise UsageError(
+            f"--labels does not go with --method={values.method}, whose regions have "
+            "categories."
         )
     if values.join and values.overwrite:
         raise UsageError(
@@ -182,7 +189,9 @@ def config_of(values: flags.Flags) -> Any:
 def options_of(values: flags.Flags) -> ExportOptions:
     """What the formats show of the trees."""
     choice = RegionChoice(num_regions=values.max_regions, root=True)
-    return ExportOptions(tuple(map(int, values.levels)), choice=choice)
+    naming = naming_options_of(values)
+    names = None if naming is None else naming.labels
+    return ExportOptions(tuple(map(int, values.levels)), choice=choice, names=names)
 
 
 def bound_note(values: flags.Flags, config: Any) -> list[str]:

@@ -13,6 +13,7 @@ from uhseg_jax.methods.method import Fitted, PreparedImage
 from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.flow import drained
 from uhseg_jax.runs.images import RunImage
+from uhseg_jax.runs.names import Complete
 from uhseg_jax.runs.record import RunError, sentence_of
 from uhseg_jax.types import UInt8
 
@@ -171,11 +172,16 @@ def _result_of(item: Item, found: Segmentation) -> export.Result:
 
 
 def render_item(
-    writer: export.Writer, item: Item
+    writer: export.Writer, item: Item, *, complete: Complete | None = None
 ) -> tuple[Item, export.Rendered | None]:
     """What is to be written of an image, in any thread.
 
     If it cannot have its files, the item has failed.
+
+    Args:
+      writer: of the formats.
+      item: the image with its result, if there is one.
+      complete: what a result gets before it is written, such as names.
 
     Raises:
       OSError: nothing can be read.
@@ -183,7 +189,8 @@ def render_item(
     if item.result is None:
         return item, None
     try:
-        return item, writer.render(item.result, keep=item.was_there)
+        result = complete(item.result) if complete else item.result
+        return item, writer.render(result, keep=item.was_there)
     except (ValueError, OSError) as error:  # a format cannot hold it
         return item.failed(sentence_of(error)), None
 
