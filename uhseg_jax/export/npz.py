@@ -23,6 +23,7 @@ from uhseg_jax.types import UInt8
 __all__ = ["NPZ", "begins_with", "read_result"]
 
 _MADE_OF = ("settings", "source")  # the fields of a `Provenance`
+_FEATURES = "features"  # another, where a backbone did not give them
 _NAME_AT = 30  # bytes of a zip archive before the name of its first member
 
 
@@ -66,7 +67,8 @@ def _beside_the_tree(path: Path) -> dict[str, Any]:
         return {}
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            made_of = Provenance(*(str(file[x]) for x in _MADE_OF))
+            fields = (*_MADE_OF, *({_FEATURES} & {*file.files}))
+            made_of = Provenance(**{x: str(file[x]) for x in fields})
             more = {x: file[x] for x in ("categories", "distances") if x in file.files}
     except Exception:  # a damaged archive fails in many ways
         return {}
@@ -113,6 +115,8 @@ def _render(result: Result, options: ExportOptions) -> list[bytes]:
     made_of = {}
     if result.provenance is not None:
         made_of = {x: np.array(getattr(result.provenance, x)) for x in _MADE_OF}
+        if result.provenance.features:
+            made_of[_FEATURES] = np.array(result.provenance.features)
     content = tree_file.encode(
         **made_of,
         labels=np.asarray(result.tree.labels, np.int32),

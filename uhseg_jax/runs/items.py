@@ -99,9 +99,10 @@ def read_item(
         return item.failed(obstacle)
     try:
         pixels, digest = image.read()
+        features = image.features_digest()
     except ImageError as error:
         return item.failed(str(error))
-    made_of = export.Provenance(claim.settings_sha256, digest)
+    made_of = export.Provenance(claim.settings_sha256, digest, features)
     item = dataclasses.replace(item, pixels=pixels, provenance=made_of)
     if anew:
         return item

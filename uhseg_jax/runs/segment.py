@@ -291,7 +291,7 @@ def _in_flow(
     def prepare(item: Item) -> PreparedImage | None:
         if fitted is None or item.pixels is None or not item.is_waiting:
             return None
-        return fitted.prepare(item.pixels)
+        return fitted.prepare(item.pixels, name=item.image.title)
 
     def segment(items: Sequence[Item], prepared: Sequence[Any]) -> Iterator[Item]:
         if fitted is None:
