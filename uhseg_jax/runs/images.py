@@ -66,6 +66,7 @@ class RunImage:
       title: what people know it as, the path below the folder that was given.
       problem: a sentence on why it can have no result; empty if it can.
       decoding: how its file is decoded.
+      place: path of its file from the output folder, with ``/``; empty if it has none.
       features: where features of one's own are, under the title; None where a backbone
         gives them.
     """
@@ -75,6 +76,7 @@ class RunImage:
     title: str
     problem: str = ""
     decoding: Decoding = Decoding()
+    place: str = ""
     features: FeatureFolder | None = None
 
     def features_digest(self) -> str:
@@ -213,9 +215,15 @@ def find_run_images(
     _tell_namesakes_apart(below, name_of)
     names = {path: name_of(path) for path in below}
     problems = dict(_problems(names, output, real))
+    begin = os.path.realpath(output)
     found_images = tuple(
         RunImage(
-            path, names[path], relative.as_posix(), problems.get(path, ""), decoding
+            path,
+            names[path],
+            relative.as_posix(),
+            problems.get(path, ""),
+            decoding,
+            place=_place(path, begin),
         )
         for path, relative in below.items()
     )
@@ -224,6 +232,14 @@ def find_run_images(
 
 def _absolute(path: images.PathLike) -> Path:
     return Path(os.path.abspath(path))
+
+
+def _place(path: Path, begin: str) -> str:
+    """The way to an image from a folder."""
+    try:
+        return Path(os.path.relpath(path, begin)).as_posix()
+    except ValueError:  # on another drive
+        return path.as_posix()
 
 
 def _name(path: Path, relative: Path) -> str:

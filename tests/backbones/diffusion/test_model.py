@@ -24,8 +24,8 @@ from uhseg_jax.backbones.diffusion.model import (
     abstract_params,
     random_params,
 )
-from uhseg_jax.backbones.diffusion.text_encoder import TextEncoder
 from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
+from uhseg_jax.backbones.text.encoder import TextEncoder
 from uhseg_jax.backbones.vit.family import VisionTransformers
 from uhseg_jax.backbones.vit.model import ViT
 
@@ -164,7 +164,7 @@ def test_each_family_says_what_the_other_is_for():
     with pytest.raises(ValueError, match=r"micro is a diffusion model.*`self_att"):
         forward_features(micro_backbone(), PIXELS)
     module = ViT(VARIANTS["dinov2_test"].spec)
-    vit = Backbone("dinov2_test", module, {}, "0" * 64, VisionTransformers())
+    vit = Backbone("dinov2_test", module, dict, "0" * 64, VisionTransformers())
     with pytest.raises(ValueError, match="dinov2_test is a Vision Transformer"):
         self_attention_maps(vit, PIXELS)
     with pytest.raises(ValueError, match="dinov2_test is a Vision Transformer"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uhseg_jax.backbones.diffusion.spec import TextEncoderSpec
+from uhseg_jax.backbones.text.spec import TextEncoderSpec
 from uhseg_jax.backbones.weights.errors import WeightsError
 from uhseg_jax.types import Int
 
