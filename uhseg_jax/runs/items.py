@@ -4,6 +4,7 @@ import dataclasses
 import errno
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from uhseg_jax import export
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError
-from uhseg_jax.methods.method import Fitted, PreparedImage
+from uhseg_jax.methods.method import Fitted
 from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.flow import drained
 from uhseg_jax.runs.images import RunImage
@@ -72,7 +73,7 @@ class Item:
 
 
 # With what waits for what the method finds in its pixels.
-_Waiting = tuple[Item, Callable[[], PreparedImage | None]]
+_Waiting = tuple[Item, Callable[[], Any]]
 
 
 def read_item(
@@ -124,7 +125,7 @@ def _obstacle(image: RunImage, claim: Claim, formats: Sequence[str]) -> str:
 def segment_items(
     fitted: Fitted,
     items: Sequence[Item],
-    prepared: Sequence[Callable[[], PreparedImage | None]],
+    prepared: Sequence[Callable[[], Any]],
 ) -> Iterator[Item]:
     """Segments the images of a batch that are to be; keeps the order, and no item.
 
