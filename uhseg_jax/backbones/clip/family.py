@@ -57,6 +57,10 @@ class TextSides:
         """Raises ValueError."""
         raise ValueError(_NO_IMAGES)
 
+    def require_inputs(self, backbone: Backbone, request: Request) -> None:
+        """Raises ValueError."""
+        raise ValueError(_NO_IMAGES)
+
     def inputs(self, backbone: Backbone, request: Request) -> Any:
         """Raises ValueError."""
         raise ValueError(_NO_IMAGES)
