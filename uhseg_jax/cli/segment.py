@@ -15,6 +15,7 @@ writes coco.json and index.html.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -36,7 +37,9 @@ from uhseg_jax.runs.images import (
     demo_run_image,
     find_run_images,
 )
+from uhseg_jax.runs.lists import ImageList, read_list
 from uhseg_jax.runs.names import naming
+from uhseg_jax.runs.own_features import with_features
 
 
 def main(argv: Sequence[str]) -> int:
@@ -57,15 +60,24 @@ def _run(argv: Sequence[str]) -> int:
     if values.help:
         terminal.out(method_help.with_method(__doc__, values, flag="--config."))
         return 0
+    features = flags.features_of(values)
     chosen = {
         "config": config_of(values),
         "refinement": flags.refinement_of(values, method=values.method),
+        "features": features,
     }
     flags.join_hosts(values)
     output = flags.output_of(values)
-    if values.images:
-        decoding = decoding_of(values)
-        found = find_run_images(values.images, output=output, decoding=decoding)
+    if values.images or values.list:
+        listed = ImageList() if values.list is None else read_list(values.list)
+        found = find_run_images(
+            [*values.images, *listed.paths],
+            output=output,
+            decoding=decoding_of(values),
+            roots=listed.roots,
+        )
+        problems = (*listed.problems, *found.problems)
+        found = dataclasses.replace(found, problems=problems)
     else:
         found = FoundImages((demo_run_image(),))
         title = found.images[0].title
@@ -73,7 +85,8 @@ def _run(argv: Sequence[str]) -> int:
     bound = bound_note(values, chosen["config"])
     for sentence in (*found.problems, *found.notes, *bound):
         terminal.err(sentence)
-    report = _segment(values, found.images, **chosen)
+    images = with_features(found.images, features)
+    report = _segment(values, images, **chosen)
     done = report.segmented + report.skipped
     counts = f"{report.segmented} segmented, {report.skipped} done before"
     terminal.out(f"{counts}, {len(report.failures)} failed. Results are in {output}.")
@@ -81,7 +94,7 @@ def _run(argv: Sequence[str]) -> int:
     if "html" in values.format and done and is_joined:
         terminal.out(f"Open {(output / 'index.html').absolute()} in a browser.")
     _complain("These images have no result:", [x.reason for x in report.failures])
-    _complain("These places were not searched:", found.problems)
+    _complain("These places were not read:", found.problems)
     return 1 if report.failures or found.problems else 0
 
 

@@ -37,6 +37,8 @@ _FLAGS: list[flags.Flag] = [
      "An image, a folder (searched with those below it) or a quoted pattern such as "
      "'photos/**/*.jpg'. Paths without the flag are taken too. A demonstration "
      "photograph if there are none"),
+    ("string", "list", None,
+     "A text file with paths of images, one a line, from the folder of the list."),
     ("string", "output", "regions", "Folder for the results."),
     ("list", "format", list(DEFAULT_FORMATS), f"What to write. {formats_help()}"),
     ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png."),

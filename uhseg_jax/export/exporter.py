@@ -60,15 +60,17 @@ class Provenance:
     Attributes:
       settings: SHA-256 of the settings of the run, in hexadecimal.
       source: SHA-256 of the image's file as it was read, or of its pixels.
+      features: SHA-256 of the file of its features; empty where a backbone gave them.
     """
 
     settings: str
     source: str
+    features: str = ""
 
     def short(self) -> str:
-        """Both in 16 characters."""
-        both = f"{self.settings} {self.source}"
-        return hashlib.sha256(both.encode()).hexdigest()[:16]
+        """All in 16 characters."""
+        text = " ".join(filter(None, (self.settings, self.source, self.features)))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ Scores stand without them, so none of this stops an evaluation: what goes wrong 
 at the end, and the same command draws what is missing.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -112,7 +113,8 @@ class Drawings:
 
     def _again(self, index: int, fitted: Fitted) -> tuple[Example, Segmentation]:
         example = self._source[index]
-        (found,) = fitted.segment([index], [example.image])
+        prepare = functools.partial(fitted.prepare, example.image, name=example.name)
+        (found,) = fitted.segment([index], [example.image], [prepare])
         return example, found
 
     def _require_free(self, path: Path, is_own: bool) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from uhseg_jax import export
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError
-from uhseg_jax.methods.method import Fitted, PreparedImage
+from uhseg_jax.methods.method import Fitted
 from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.flow import drained
 from uhseg_jax.runs.images import RunImage
@@ -65,7 +66,7 @@ class Item:
 
 
 # With what waits for what the method finds in its pixels.
-_Waiting = tuple[Item, Callable[[], PreparedImage | None]]
+_Waiting = tuple[Item, Callable[[], Any]]
 
 
 def read_item(
@@ -92,9 +93,10 @@ def read_item(
         return item.failed(obstacle)
     try:
         pixels, digest = image.read()
+        features = image.features_digest()
     except ImageError as error:
         return item.failed(str(error))
-    made_of = export.Provenance(claim.settings_sha256, digest)
+    made_of = export.Provenance(claim.settings_sha256, digest, features)
     item = dataclasses.replace(item, pixels=pixels, provenance=made_of)
     if anew:
         return item
@@ -116,7 +118,7 @@ def _obstacle(image: RunImage, claim: Claim, formats: Sequence[str]) -> str:
 def segment_items(
     fitted: Fitted,
     items: Sequence[Item],
-    prepared: Sequence[Callable[[], PreparedImage | None]],
+    prepared: Sequence[Callable[[], Any]],
 ) -> Iterator[Item]:
     """Segments the images of a batch that are to be; keeps the order, and no item.
 

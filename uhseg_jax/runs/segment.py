@@ -13,7 +13,6 @@ from uhseg_jax.export.png_files import is_own
 from uhseg_jax.methods.method import (
     Collection,
     Fitted,
-    PreparedImage,
     kept_files,
 )
 from uhseg_jax.pipeline import Segmenter
@@ -300,10 +299,10 @@ def _in_flow(
 ) -> contextlib.closing[Generator[_Finished, None, None]]:
     """Images with what is to be written of them; segmented, where a method is given."""
 
-    def prepare(item: Item) -> PreparedImage | None:
+    def prepare(item: Item) -> Any:
         if fitted is None or item.pixels is None or not item.is_waiting:
             return None
-        return fitted.prepare(item.pixels)
+        return fitted.prepare(item.pixels, name=item.image.title)
 
     def segment(items: Sequence[Item], prepared: Sequence[Any]) -> Iterator[Item]:
         if fitted is None:
