@@ -72,7 +72,7 @@ def test_streams_that_are_closed_are_passed_over(monkeypatch):
 
 
 def test_a_bar_shows_names_on_one_line(capsys):
-    with terminal.Bar(3) as bar:
+    with progress.Bar(3) as bar:
         bar.move(1, "a\x1b[2J\nb.jpg")
         bar.err("bad\x1b[2J\nname.jpg: it is broken")
         assert bar.done == 1

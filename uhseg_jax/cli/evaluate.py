@@ -75,7 +75,7 @@ def _run(argv: Sequence[str]) -> int:
     share = len(hosts.share().of(len(source)))
     of_seed = len(passes) * len(source) + share
     total = len(seeds) * of_seed
-    with terminal.Bar(total) as bar:
+    with progress.Bar(total) as bar:
 
         def on_image(
             seed: int, stage: str, done: int, scores: Mapping[str, float]

@@ -124,7 +124,7 @@ def _segment(
 @contextlib.contextmanager
 def _progress(count: int, passes: Sequence[str]) -> Iterator[dict[str, Any]]:
     """A bar over the passes and then the results, with the callbacks that move it."""
-    with terminal.Bar((len(passes) + 1) * count) as bar:
+    with progress.Bar((len(passes) + 1) * count) as bar:
 
         def on_pass(stage: str, index: int) -> None:
             bar.move(passes.index(stage) * count + index + 1, stage)
