@@ -75,7 +75,7 @@ def test_values_of_parameters_are_read_by_their_types():
     assert isinstance(read.contrast, float)
     assert config("--config.request.normed=none").request.normed is None
     assert config("--config.max_regions=5").max_regions == 5
-    assert config("--max_regions=5").max_regions == 5
+    assert config("--max_regions=5") == config()
     assert config() == methods.METHODS["recursive_spectral"].preset()
 
 
