@@ -1,7 +1,7 @@
 """What JAX compiles in this process, while it does, and how long it did.
 
 JAX tells of every trace, lowering and compilation when it begins and when it ends, in
-the thread that does it. Within one thread they are nested; what counts is the outermost.
+the thread that does it. Within a thread they are nested; what counts is the outermost.
 """
 
 import functools
@@ -30,6 +30,7 @@ _BY_ROOM = {
     "export": "drawings",
 }
 _OTHERS = "programs"
+_PAUSE = 2.0  # seconds after which what is compiled again is another thing
 
 
 class Watch:
@@ -47,6 +48,9 @@ class Watch:
         self._of_thread = threading.local()
         self._now: dict[int, tuple[str, float]] = {}  # by thread: for what, since when
         self._seconds, self._since = 0.0, 0.0
+        # By kind: since when, and when it ended last. Tracing, lowering and compiling
+        # follow one another.
+        self._before: dict[str, tuple[float, float]] = {}
 
     def now(self) -> tuple[str, float] | None:
         """What is being compiled for longest, and for how many seconds; or None."""
@@ -75,11 +79,13 @@ class Watch:
         with self._lock:
             if not self._now:
                 self._since = time_now
-            self._now[threading.get_ident()] = kind, time_now
+            since, ended = self._before.get(kind, (time_now, time_now))
+            is_new = time_now - ended > _PAUSE
+            self._now[threading.get_ident()] = kind, time_now if is_new else since
 
-    def on_end(self, event: str, seconds: float, **details: Any) -> None:
+    def on_end(self, event: str, duration_secs: float, **details: Any) -> None:
         """Hears that something ends; a listener of JAX for durations."""
-        del seconds, details
+        del duration_secs, details
         begun = self._of_thread.__dict__.get("begun")
         if not begun or begun[-1] != event:
             return  # what began before anybody listened
@@ -87,9 +93,11 @@ class Watch:
         if begun:
             return
         with self._lock:
-            self._now.pop(threading.get_ident(), None)
+            time_now = time.monotonic()
+            if found := self._now.pop(threading.get_ident(), None):
+                self._before[found[0]] = found[1], time_now
             if not self._now:
-                self._seconds += time.monotonic() - self._since
+                self._seconds += time_now - self._since
 
 
 @functools.cache

@@ -91,9 +91,7 @@ class Bar:
         self._shown = ""
         self._told: set[str] = set()
         self._ends = threading.Event()
-        self._bar = tqdm(
-            total=total, unit=unit, dynamic_ncols=True, bar_format=_FORMAT
-        )
+        self._bar = tqdm(total=total, unit=unit, dynamic_ncols=True, bar_format=_FORMAT)
         self._begin = time.monotonic(), self._watch.seconds()
         self._remaining.add(0, 0.0)
         self._is_terminal = _is_terminal()
