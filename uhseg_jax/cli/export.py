@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from uhseg_jax.cli import help_texts, startup, terminal
+from uhseg_jax.cli import help_texts, progress, startup, terminal
 from uhseg_jax.cli.export_flags import options_of, output_of, parse, said_of
 from uhseg_jax.runs.export import Report, export_results, open_for
 from uhseg_jax.runs.record import naming_the_file
@@ -59,7 +59,7 @@ def _export(
     overwrite: dict[str, bool] = {"overwrite": values.overwrite}
     with (
         open_for(results, output_of(values), values.format, **overwrite) as folder,
-        terminal.Bar(len(results)) as bar,
+        progress.Bar(len(results)) as bar,
     ):
 
         def on_done(result: FoundResult, failure: str) -> None:

@@ -61,11 +61,13 @@ class Report:
       segmented: images whose trees were computed.
       skipped: images whose trees were there.
       failures: images without a tree.
+      undivided: titles of images whose trees have one region only.
     """
 
     segmented: int
     skipped: int
     failures: tuple[Failure, ...]
+    undivided: tuple[str, ...] = ()
 
 
 def settings_of(segmenter: Segmenter, images: Sequence[RunImage]) -> Settings:
@@ -169,7 +171,7 @@ def segment_images(
     """
     share = shard or hosts.share()
     counts: collections.Counter[bool] = collections.Counter()
-    failures = []
+    failures, undivided = [], []
 
     @naming_the_file()
     def segment_share() -> None:
@@ -213,6 +215,8 @@ def segment_images(
                     failures.append(Failure(item.image.title, written.failure))
                 else:
                     counts[item.was_there] += 1
+                    if _is_undivided(written):
+                        undivided.append(item.image.title)
                 on_done(item.image, written.failure)
 
     def join() -> None:
@@ -224,7 +228,12 @@ def segment_images(
     hosts.all_succeed(segment_share, name="segmenting")
     if shard is None and share.count > 1:
         hosts.all_succeed(join, name="joining the results")
-    return Report(counts[False], counts[True], tuple(failures))
+    return Report(counts[False], counts[True], tuple(failures), tuple(undivided))
+
+
+def _is_undivided(item: Item) -> bool:
+    """Whether the tree of an image is the whole image alone."""
+    return item.result is not None and int(item.result.tree.num_nodes) == 1
 
 
 @naming_the_file()
