@@ -16,7 +16,7 @@ from typing import Any
 
 from absl import flags
 
-from uhseg_jax.cli import help_texts, startup, terminal
+from uhseg_jax.cli import help_texts, progress, startup, terminal
 from uhseg_jax.cli.export_flags import (
     options_of,
     output_of,
@@ -77,7 +77,7 @@ def _export(
     overwrite: dict[str, bool] = {"overwrite": values.overwrite}
     with (
         open_for(results, output_of(values), values.format, **overwrite) as folder,
-        terminal.Bar(len(results)) as bar,
+        progress.Bar(len(results)) as bar,
     ):
 
         def on_done(result: FoundResult, failure: str) -> None:

@@ -25,6 +25,7 @@ __all__ = ["NPZ", "Saved", "begins_with", "look_up", "read_result", "read_saved"
 
 _MADE_OF = ("settings", "source")  # the fields of a `Provenance`
 _SAID = (*_MADE_OF, "title", "image")
+_FEATURES = "features"  # another, where a backbone did not give them
 _NAME_AT = 30  # bytes of a zip archive before the name of its first member
 
 
@@ -151,7 +152,8 @@ def _beside_the_tree(path: Path) -> dict[str, Any]:
         return {}
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            made_of = Provenance(*(str(file[x]) for x in _MADE_OF))
+            fields = (*_MADE_OF, *({_FEATURES} & {*file.files}))
+            made_of = Provenance(**{x: str(file[x]) for x in fields})
             more = {x: file[x] for x in ("categories", "distances") if x in file.files}
     except Exception:  # a damaged archive fails in many ways
         return {}
@@ -198,6 +200,8 @@ def _render(result: Result, options: ExportOptions) -> list[bytes]:
     said: dict[str, np.ndarray] = {}
     if result.provenance is not None:
         said = {x: np.array(getattr(result.provenance, x)) for x in _MADE_OF}
+        if result.provenance.features:
+            said[_FEATURES] = np.array(result.provenance.features)
     said["title"] = np.array(result.title)
     if result.place:
         said["image"] = np.array(result.place)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -9,10 +10,11 @@ from uhseg_jax import export
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError
-from uhseg_jax.methods.method import Fitted, PreparedImage
+from uhseg_jax.methods.method import Fitted
 from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.flow import drained
 from uhseg_jax.runs.images import RunImage
+from uhseg_jax.runs.names import Complete
 from uhseg_jax.runs.record import RunError, sentence_of
 from uhseg_jax.types import UInt8
 
@@ -64,7 +66,7 @@ class Item:
 
 
 # With what waits for what the method finds in its pixels.
-_Waiting = tuple[Item, Callable[[], PreparedImage | None]]
+_Waiting = tuple[Item, Callable[[], Any]]
 
 
 def read_item(
@@ -91,9 +93,10 @@ def read_item(
         return item.failed(obstacle)
     try:
         pixels, digest = image.read()
+        features = image.features_digest()
     except ImageError as error:
         return item.failed(str(error))
-    made_of = export.Provenance(claim.settings_sha256, digest)
+    made_of = export.Provenance(claim.settings_sha256, digest, features)
     item = dataclasses.replace(item, pixels=pixels, provenance=made_of)
     if anew:
         return item
@@ -115,7 +118,7 @@ def _obstacle(image: RunImage, claim: Claim, formats: Sequence[str]) -> str:
 def segment_items(
     fitted: Fitted,
     items: Sequence[Item],
-    prepared: Sequence[Callable[[], PreparedImage | None]],
+    prepared: Sequence[Callable[[], Any]],
 ) -> Iterator[Item]:
     """Segments the images of a batch that are to be; keeps the order, and no item.
 
@@ -171,11 +174,16 @@ def _result_of(item: Item, found: Segmentation) -> export.Result:
 
 
 def render_item(
-    writer: export.Writer, item: Item
+    writer: export.Writer, item: Item, *, complete: Complete | None = None
 ) -> tuple[Item, export.Rendered | None]:
     """What is to be written of an image, in any thread.
 
     If it cannot have its files, the item has failed.
+
+    Args:
+      writer: of the formats.
+      item: the image with its result, if there is one.
+      complete: what a result gets before it is written, such as names.
 
     Raises:
       OSError: nothing can be read.
@@ -183,7 +191,8 @@ def render_item(
     if item.result is None:
         return item, None
     try:
-        return item, writer.render(item.result, keep=item.was_there)
+        result = complete(item.result) if complete else item.result
+        return item, writer.render(result, keep=item.was_there)
     except (ValueError, OSError) as error:  # a format cannot hold it
         return item.failed(sentence_of(error)), None
 
