@@ -70,6 +70,7 @@ def _run(argv: Sequence[str]) -> int:
         method=experiment.method,
         config=experiment.parameters,
         refinement=flags.refinement_of(values, method=experiment.method),
+        features=flags.features_of(values),
     )
     seeds = list(seeded(segmenter.config, scoring.num_seeds))
     passes = segmenter.method.passes

@@ -15,11 +15,13 @@ writes coco.json and index.html.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from uhseg_jax.cli import flags, method_help, progress, startup, terminal
+from uhseg_jax.cli.naming_flags import namer_of
 from uhseg_jax.cli.segment_flags import (
     batch_size_of,
     bound_note,
@@ -37,6 +39,9 @@ from uhseg_jax.runs.images import (
     demo_run_image,
     find_run_images,
 )
+from uhseg_jax.runs.lists import ImageList, read_list
+from uhseg_jax.runs.names import naming
+from uhseg_jax.runs.own_features import with_features
 
 _NAMED = 5  # images that a warning names; the others are counted
 
@@ -59,15 +64,24 @@ def _run(argv: Sequence[str]) -> int:
     if values.help:
         terminal.out(method_help.with_method(__doc__, values, flag="--config."))
         return 0
+    features = flags.features_of(values)
     chosen = {
         "config": config_of(values),
         "refinement": flags.refinement_of(values, method=values.method),
+        "features": features,
     }
     flags.join_hosts(values)
     output = flags.output_of(values)
-    if values.images:
-        decoding = decoding_of(values)
-        found = find_run_images(values.images, output=output, decoding=decoding)
+    if values.images or values.list:
+        listed = ImageList() if values.list is None else read_list(values.list)
+        found = find_run_images(
+            [*values.images, *listed.paths],
+            output=output,
+            decoding=decoding_of(values),
+            roots=listed.roots,
+        )
+        problems = (*listed.problems, *found.problems)
+        found = dataclasses.replace(found, problems=problems)
     else:
         found = FoundImages((demo_run_image(),))
         title = found.images[0].title
@@ -75,7 +89,8 @@ def _run(argv: Sequence[str]) -> int:
     bound = bound_note(values, chosen["config"])
     for sentence in (*found.problems, *found.notes, *bound):
         terminal.err(sentence)
-    report = _segment(values, found.images, **chosen)
+    images = with_features(found.images, features)
+    report = _segment(values, images, **chosen)
     _tell(values, output, report)
     return 1 if report.failures or found.problems else 0
 
@@ -113,19 +128,19 @@ def _segment(
     segmenter = flags.segmenter_of(
         values, model=values.model, method=values.method, **chosen
     )
+    namer = namer_of(values)
     settings = segment.settings_of(segmenter, images)
     output, shard = flags.output_of(values), shard_of(values)
     which: dict[str, Any] = {"formats": values.format}
-    options = options_of(values)
+    shown: dict[str, Any] = {"options": options_of(values)}
+    shown["complete"] = naming(namer) if namer else None
     if values.join:
         with (
             segment.claim_joined(output, settings, **which) as claimed,
             _progress(values, len(images), ()) as callbacks,
         ):
             del callbacks["on_pass"]
-            return segment.join_results(
-                images, claimed, options=options, **which, **callbacks
-            )
+            return segment.join_results(images, claimed, **shown, **which, **callbacks)
     which["shard"] = shard
     claimed = segment.claim_images(
         output, settings, images, overwrite=values.overwrite, **which
@@ -136,8 +151,8 @@ def _segment(
             segmenter,
             images,
             claimed,
-            options=options,
             batch_size=batch_size_of(values),
+            **shown,
             **which,
             **callbacks,
         )

@@ -5,6 +5,7 @@ at the end, and the same command draws what is missing.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -126,10 +127,12 @@ class Drawings:
         """Draws what is missing, unless something could not be drawn before."""
         if self.failure:
             return
-        example = self._source[missing.entry.index]
-        (found,) = fitted.segment([missing.entry.index], [example.image])
+        index = missing.entry.index
+        example = self._source[index]
+        prepare = functools.partial(fitted.prepare, example.image, name=example.name)
+        (found,) = fitted.segment([index], [example.image], [prepare])
         if not missing.note:
-            self.sheet(missing.entry.index, example, found)
+            self.sheet(index, example, found)
             return
         ranked_by, path = self._scorer.ranked_by, missing.path
         score = missing.entry.row[ranked_by]

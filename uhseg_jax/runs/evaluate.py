@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from uhseg_jax.datasets.source import Source
+from uhseg_jax.features import FeatureSource
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scoring, average_seeds
 from uhseg_jax.protocols.sheets import evenly_spaced
@@ -34,6 +35,9 @@ def settings_of(segmenter: Segmenter, source: Source, scoring: Scoring) -> Setti
       scoring: how the images are prepared and scored.
     """
     fingerprint = source.fingerprint()
+    others, backbone = {}, segmenter.backbone
+    if isinstance(backbone, FeatureSource):
+        others["features"] = backbone.fingerprint()
     return describe(
         "evaluate",
         segmenter,
@@ -45,6 +49,7 @@ def settings_of(segmenter: Segmenter, source: Source, scoring: Scoring) -> Setti
         fingerprint=fingerprint,
         taxonomy=source.taxonomy.to_text(),
         scoring=dataclasses.asdict(scoring),
+        **others,
     )
 
 

@@ -139,7 +139,9 @@ class Evaluation:
         done = share - len(waiting)
         stages: Stages[int, _Item, Any] = Stages(
             read=lambda index: _Item(index, self._source[index]),
-            prepare=lambda item: self._fitted.prepare(item.example.image),
+            prepare=lambda item: self._fitted.prepare(
+                item.example.image, name=item.example.name
+            ),
             segment=self._segment_items,
             finish=self._score_item,
             size=lambda item: item.size,

@@ -75,9 +75,9 @@ class Discovery:
     failures: dict[int, str]
     regions: Callable[[int], ImageRegions]
 
-    def prepare(self, image: Pixels) -> None:
+    def prepare(self, image: Pixels, *, name: str = "") -> None:
         """Nothing, for all was found when the method was fitted."""
-        del image
+        del image, name
 
     def segment(
         self, indices: Sequence[int], images: Any, prepared: Any = None
