@@ -13,7 +13,8 @@ from PIL import Image
 from uhseg_jax.export.colors import category_colors, node_colors
 from uhseg_jax.export.exporter import Exporter, ExportOptions, Result
 from uhseg_jax.export.png_files import png_format, save_png
-from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
+from uhseg_jax.hierarchy.placement import visible_nodes
+from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Integer, UInt8
 
 __all__ = ["COLORS", "LABELS", "save_categories", "save_labels"]
