@@ -10,6 +10,7 @@ them: whoever has them written remembers what was.
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 
 from uhseg_jax.export.panels import require_same_size
 from uhseg_jax.files import atomic_write
+from uhseg_jax.hierarchy.regions import RegionChoice, Regions, choose, pruned
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Float, Int, UInt8
 
@@ -68,13 +70,15 @@ class Result:
     Attributes:
       name: path of its files below the output folder, with ``/`` and no suffix.
       title: what people know the image as, usually its path.
-      pixels: the image, RGB.
+      image: its pixels, RGB; None where no format needs them (`pixels`).
       tree: its regions, with labels at the size of the image.
       categories: ``[n]``, category of every node of the tree, 0 for the background and
         for nodes that are no region; None where there are no categories.
       distances: ``[n]``, of every node to the centroid of its category; None if they
         are not known.
       provenance: what it was made of; None outside runs.
+      names: ``[n]``, what every node of the tree is called, as an index into the names
+        of the run; -1 where it has no name. None where nothing was named.
 
     Raises:
       ValueError: the labels have another size than the image.
@@ -82,18 +86,80 @@ class Result:
 
     name: str
     title: str
-    pixels: UInt8[np.ndarray, "H W 3"]
+    image: UInt8[np.ndarray, "H W 3"] | None
     tree: RegionTree
     categories: Int[np.ndarray, " n"] | None = None
     distances: Float[np.ndarray, " n"] | None = None
     provenance: Provenance | None = None
+    names: Int[np.ndarray, " n"] | None = None
 
     def __post_init__(self) -> None:
-        require_same_size(self.pixels, self.tree, self.title)
+        if self.image is not None:
+            require_same_size(self.image, self.tree, self.title)
+
+    @property
+    def pixels(self) -> UInt8[np.ndarray, "H W 3"]:
+        """The image.
+
+        Raises:
+          ValueError: it was not read.
+        """
+        if self.image is None:
+            raise ValueError(
+                f"{self.title}: expected the pixels of the image, but it was not read."
+            )
+        return self.image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image."""
+        height, width = self.tree.labels.shape
+        return height, width
+
+    @functools.cached_property
+    def tree_id(self) -> str:
+        """What tells the tree from others: 16 hexadecimal digits."""
+        count = int(self.tree.num_nodes)
+        arrays = np.asarray(self.tree.labels), np.asarray(self.tree.parents)[:count]
+        content = b"".join(np.ascontiguousarray(x, "<i4").tobytes() for x in arrays)
+        return hashlib.sha256(repr(self.size).encode() + content).hexdigest()[:16]
 
     def note(self, how: str) -> str:
         """How a file of this result is made, and of what, for its mark."""
         return how + (f" of {self.provenance.short()}" if self.provenance else "")
+
+    def regions(self, options: "ExportOptions") -> Regions:
+        """Those that a run shows; found once."""
+        return self._once(choose, options.choice)
+
+    def pruned(
+        self, options: "ExportOptions"
+    ) -> tuple[RegionTree, Int[np.ndarray, " n"]]:
+        """The tree that a run shows, and its nodes in the whole one; found once."""
+        cut = RegionChoice(**options.choice.criterion)
+        return self._once(pruned, cut)
+
+    def _once(self, function: Callable[..., Any], choice: RegionChoice) -> Any:
+        found = self._found
+        if (function, choice) not in found:
+            found[function, choice] = function(self.tree, choice)
+        return found[function, choice]
+
+    @functools.cached_property
+    def _found(self) -> dict[Any, Any]:
+        return {}
+
+    def class_ids(self, options: "ExportOptions") -> Int[np.ndarray, " n"]:
+        """The class of every node, from 1 (`ExportOptions.class_names`).
+
+        It is 0 for nodes that are no region, where there are categories.
+        """
+        if options.names is not None and self.names is not None:
+            nameless = len(options.names) + 1
+            return np.where(self.names < 0, nameless, self.names + 1).astype(np.int32)
+        if self.categories is not None:
+            return np.asarray(self.categories, np.int32)
+        return np.ones(int(self.tree.num_nodes), np.int32)
 
     def category_map(self) -> Int[np.ndarray, "H W"]:
         """The category of every pixel, 0 where there is none."""
@@ -111,10 +177,27 @@ class ExportOptions:
       levels: numbers of regions that an overlay shows a tree at.
       num_categories: how many categories the run found; None: it found trees, and
         results have no categories.
+      choice: the regions that formats of regions hold.
+      names: what regions may be called; None where nothing was named.
     """
 
     levels: tuple[int, ...] = (4, 8, 16)
     num_categories: int | None = None
+    choice: RegionChoice = dataclasses.field(
+        default_factory=lambda: RegionChoice(root=True)
+    )
+    names: tuple[str, ...] | None = None
+
+    def class_names(self) -> tuple[str, ...]:
+        """What `Result.class_ids` count, from 1.
+
+        Regions without a name are of the last class, "region".
+        """
+        if self.names is not None:
+            return (*self.names, "region")
+        if self.num_categories is not None:
+            return tuple(category_names(self.num_categories))
+        return ("region",)
 
 
 @runtime_checkable
@@ -200,6 +283,8 @@ class Exporter:
         name when the block ends without an exception, and not before.
       has_mark: whether a regular file carries the mark of this format; None where its
         files have none.
+      needs_pixels: whether `render` looks at the image.
+      in_runs: whether runs that segment write it; others are made of finished results.
     """
 
     name: str
@@ -208,6 +293,8 @@ class Exporter:
     render: Render
     open: Open
     has_mark: IsOwn | None = None
+    needs_pixels: bool = True
+    in_runs: bool = True
 
     @property
     def per_image(self) -> bool:

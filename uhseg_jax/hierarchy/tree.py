@@ -33,6 +33,7 @@ from uhseg_jax.hierarchy.placement import (
     visible_nodes,
 )
 from uhseg_jax.hierarchy.proposals import ProposalOptions, Proposals, propose
+from uhseg_jax.hierarchy.regions import RegionChoice, Regions, choose
 from uhseg_jax.hierarchy.tree_file import TreeFileError
 from uhseg_jax.hierarchy.ultrametric import Ultrametric
 from uhseg_jax.pytrees import pytree_dataclass
@@ -238,6 +239,24 @@ class RegionTree:
         )
         nodes, numbers = on_nodes(self, pruning.prune, bound, kind=kind)
         return RegionTree(labels=numbers[self.labels], **vars(nodes))
+
+    def regions(self, **choice: Any) -> Regions:
+        """Regions to take away, numbered from 0 without gaps.
+
+            >>> tree.regions(num_regions=6, flat=True).masks()  # doctest: +SKIP
+
+        Args:
+          choice: fields of `regions.RegionChoice`: ``num_regions``, ``cost`` or
+            ``depth`` for those of a cut and around it, ``flat`` for those of the cut
+            alone, ``min_area`` and ``max_area`` as shares of the image, ``connected``
+            for components, ``background=False`` to leave that out, ``root``.
+
+        Raises:
+          TypeError: the tree is a batch.
+          ValueError: a field is not in its range; the message names it.
+        """
+        _require_single(self)
+        return choose(self, RegionChoice(**choice))
 
     # -- objects and contours -----------------------------------------------------
 
