@@ -20,8 +20,8 @@ from uhseg_jax.ahead import Arguments, Program, begin
 from uhseg_jax.backbones.requests import grid_shape
 from uhseg_jax.batches import filled, map_images
 from uhseg_jax.entry import entry_point
-from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.placement import visible_nodes
+from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError, is_out_of_memory

@@ -206,3 +206,50 @@ def test_higra_finds_the_same_cuts_and_contours(tree):
         cut = cuts.horizontal_cut_from_num_regions(number, at_least=False)
         found = cut.labelisation_leaves(by_order.tree)
         assert same_regions(found, tree.cut(num_regions=number))
+
+
+class Detections:
+    """What is handed to Supervision."""
+
+    def __init__(self, **fields):
+        vars(self).update(fields)
+
+
+def check_detections(found, tree, **choice):
+    wanted = tree.regions(**choice)
+    np.testing.assert_array_equal(found.mask, wanted.masks())
+    for mask, box in zip(found.mask, found.xyxy, strict=True):
+        ys, xs = np.nonzero(mask)
+        assert box.tolist() == [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+    assert found.class_id.tolist() == [0] * len(wanted)
+    assert found.data["class_name"].tolist() == ["region"] * len(wanted)
+    assert found.data["node"].tolist() == wanted.nodes.tolist()
+    assert found.data["area"].tolist() == found.mask.sum((1, 2)).tolist()
+
+
+CHOICES = [{}, {"num_regions": 3, "flat": True}, {"min_area": 1.0}]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_supervision_is_handed_the_chosen_regions(monkeypatch, choice):
+    package = types.ModuleType("supervision")
+    package.Detections = Detections
+    monkeypatch.setitem(sys.modules, "supervision", package)
+    tree = random_tree(4)
+    check_detections(tree.to_supervision(**choice), tree, **choice)
+
+
+@pytest.mark.filterwarnings("ignore")  # of packages that it does without
+@pytest.mark.parametrize("choice", CHOICES)
+def test_supervision_takes_the_chosen_regions(choice):
+    package = pytest.importorskip("supervision", reason="supervision is not installed")
+    tree = random_tree(4)
+    found = tree.to_supervision(**choice)
+    assert isinstance(found, package.Detections)
+    check_detections(found, tree, **choice)
+    if len(found):
+        boxes = package.mask_to_xyxy(found.mask)
+        boxes[:, 2:] += 1
+        np.testing.assert_array_equal(found.xyxy, boxes)
+        large = found.data["area"] > 50
+        assert len(found[large]) == large.sum()

@@ -95,5 +95,5 @@ def test_within_transformations_trees_are_shown_by_their_fields():
 
 def test_a_batch_has_no_table():
     batch = jax.tree.map(lambda x: np.stack([x, x]), quadrants())
-    with pytest.raises(TypeError, match="expected one tree.*batch of 2"):
+    with pytest.raises(TypeError, match=r"expected one tree.*batch of 2"):
         batch.nodes  # noqa: B018

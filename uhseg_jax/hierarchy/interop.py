@@ -22,8 +22,9 @@ class HigraTree(NamedTuple):
 
     Attributes:
       tree: ``higra.Tree``, over the region adjacency graph of the leaves.
-      altitudes: float64 ``[num_nodes]``, 0 for leaves.
-      nodes: int64 ``[num_nodes]``, the number of each in the arrays of the tree.
+      altitudes: float64 ``[n]``, 0 for leaves.
+      nodes: int64 ``[n]``, the number of each in the arrays of the tree; those without
+        pixels are left out.
     """
 
     tree: Any
@@ -39,7 +40,7 @@ def linkage_of(tree: Any, scale: str) -> Float[np.ndarray, "merges 4"]:
     leaves = [node for node in range(count) if not children[node]]
     cluster = {leaf: number for number, leaf in enumerate(leaves)}
     sizes = dict.fromkeys(range(len(leaves)), 1)
-    merges = []
+    merges: list[tuple[float, ...]] = []
     # Of equal heights the higher number first, since children follow their parents.
     for node in sorted(range(count), key=lambda node: (heights[node], -node)):
         if not children[node]:
@@ -60,10 +61,12 @@ def higra_of(tree: Any, scale: str) -> HigraTree:
     count = int(tree.num_nodes)
     parents, labels = np.asarray(tree.parents)[:count], np.asarray(tree.labels)
     is_leaf = np.array([not x for x in children_of(parents)])
-    leaves, inner = np.flatnonzero(is_leaf), np.flatnonzero(~is_leaf)
+    has_pixels = tree.areas()[:count] > 0  # Higra knows no empty regions
+    leaves = np.flatnonzero(is_leaf & has_pixels)
+    inner = np.flatnonzero(~is_leaf & has_pixels)
     nodes = np.concatenate([leaves, inner[::-1]])  # parents last
     numbers = np.empty(count, np.int64)
-    numbers[nodes] = np.arange(count)
+    numbers[nodes] = np.arange(nodes.size)
     above = parents.astype(np.int64)
     above[ROOT] = ROOT
     hierarchy = higra.Tree(numbers[above[nodes]])

@@ -1,4 +1,4 @@
-"""What there is to say of the nodes of a tree: a table, and one line for all of them."""
+"""What there is to say of the nodes of a tree: a table, and one line for all."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
 from uhseg_jax.types import Float, Int
 
-__all__ = ["columns_of", "children_of", "summary", "table_of"]
+__all__ = ["children_of", "columns_of", "summary", "table_of"]
 
 
 def summary(tree: Any) -> str:

@@ -255,7 +255,7 @@ class RegionTree:
           TypeError: the tree is a batch.
           ValueError: a field is not in its range; the message names it.
         """
-        _require_single(self)
+        require_single(self)
         return choose(self, RegionChoice(**choice))
 
     # -- objects and contours -----------------------------------------------------
