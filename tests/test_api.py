@@ -101,7 +101,7 @@ def test_results_do_not_depend_on_settings_of_the_process(setting):
 
     wanted = results()
     with setting:
-        loading._load.cache_clear()
+        loading._find.cache_clear()
         found = results()
     assert [x.dtype for x in jax.tree.leaves(found)] == [
         x.dtype for x in jax.tree.leaves(wanted)
@@ -265,7 +265,7 @@ def test_in_a_loop_nothing_is_loaded_or_compiled_again():
     jax.monitoring.register_event_duration_secs_listener(
         lambda name, _, **about: "backend_compile" in name and compiled.append(about)
     )
-    loading._load.cache_clear()
+    loading._find.cache_clear()
 
     def work(seed):
         uhseg_jax.segment(photo(seed), **PLAIN)
@@ -277,12 +277,21 @@ def test_in_a_loop_nothing_is_loaded_or_compiled_again():
     for seed in range(1, 4):
         work(seed)
     assert compiled[first:] == []
-    assert loading._load.cache_info().misses == 1
+    assert loading._find.cache_info().misses == 1
+
+
+def test_the_package_has_what_it_lists_and_no_more():
+    assert {*uhseg_jax.__all__} <= {*dir(uhseg_jax)}
+    assert all(hasattr(uhseg_jax, name) for name in uhseg_jax.__all__)
+    assert not hasattr(uhseg_jax, "segmentation")
+    assert uhseg_jax.methods is methods
 
 
 def test_importing_the_package_is_light():
     code = (
         "import sys, uhseg_jax; "
+        "assert 'numpy' not in sys.modules, 'it waits until something is used'; "
+        "uhseg_jax.segment; "
         "print(*{m.split('.')[0] for m in sys.modules} & {'tensorflow', "
         "'tensorflow_datasets', 'matplotlib', 'pycocotools', 'huggingface_hub', "
         "'skimage', 'onnx', 'safetensors', 'torch', 'orbax', 'sklearn', 'scipy.stats'})"

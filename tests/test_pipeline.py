@@ -17,7 +17,7 @@ from uhseg_jax.backbones import (
     AttentionRequest,
     Extractor,
     PatchRequest,
-    abstract_backbone,
+    find_backbone,
     load_backbone,
 )
 from uhseg_jax.datasets.folder import FolderSource
@@ -159,7 +159,7 @@ def test_an_image_that_stops_a_group_leaves_those_before_it(monkeypatch, segment
 def test_diffusion_models_take_one_image_at_a_time(monkeypatch):
     monkeypatch.setattr(batches, "images_at_once", lambda: 4)
     groups = [
-        Extractor(abstract_backbone(name, dtype="float32"), AttentionRequest()).group
+        Extractor(find_backbone(name, dtype="float32"), AttentionRequest()).group
         for name in ("dinov2_test", "sd_test")
     ]
     assert groups == [4, 1]
@@ -168,6 +168,7 @@ def test_diffusion_models_take_one_image_at_a_time(monkeypatch):
 def test_what_is_compiled_ahead_is_for_groups(monkeypatch, registered):
     monkeypatch.setattr(batches, "images_at_once", lambda: 4)
     made = Segmenter.create(method="blocks", model="dinov2_test")
+    assert made.backbone.params  # read now
     *_, ahead = jitted_trees._shapes.values()
     (found,) = jax.tree.leaves(ahead.result().tree.labels)
     (image,) = photos(1)

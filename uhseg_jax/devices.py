@@ -5,7 +5,9 @@ import functools
 import jax
 import jax.extend.backend
 
-__all__ = ["DeviceError", "require_devices"]
+__all__ = ["KINDS", "DeviceError", "choose_devices", "require_devices"]
+
+KINDS = ("cpu", "gpu", "tpu")
 
 _INSTALL = {
     **dict.fromkeys(("cuda", "gpu"), "pip install 'jax[cuda13]'"),
@@ -16,6 +18,33 @@ _INSTALL = {
 
 class DeviceError(RuntimeError):
     """There is no device of the kind asked for; the message says what there is."""
+
+
+def choose_devices(kind: str) -> None:
+    """Lets JAX use devices of one kind, whatever ``JAX_PLATFORMS`` says.
+
+    Args:
+      kind: one of `KINDS`. Of accelerators there must be one; the processor stays there
+        beside them.
+
+    Raises:
+      DeviceError: there is none, or JAX has begun with another.
+    """
+    # Not "gpu": JAX would insist on those of every maker.
+    jax.config.update("jax_platforms", "cpu" if kind == "cpu" else None)
+    try:
+        jax.devices(kind)
+        if jax.default_backend() == kind:
+            return
+        reason = f"JAX has begun with {jax.default_backend()}"
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error)
+    install = f"install what it needs with {_INSTALL[kind]}, or " * (kind in _INSTALL)
+    raise DeviceError(
+        f"--device={kind}: expected such a device, but JAX finds only "
+        f"{', '.join(sorted({x.platform for x in jax.devices()}))} here ({reason}); "
+        f"{install}leave the flag out to use what is there."
+    )
 
 
 @functools.cache

@@ -93,21 +93,29 @@ class Segmenter:
         dtype: str = backbones.AUTO,
         mesh: Mesh | None = None,
     ) -> "Segmenter":
-        """Looks up the method and loads the model; see `api.segment`."""
+        """Looks up the method and finds the model; see `api.segment`.
+
+        The model's parameters are read, and programs compiled meanwhile, when there is
+        something to compute.
+        """
         chosen = methods.METHODS.find(method)
         config = chosen.resolve_config(config)
         refinement = resolve_refinement(chosen.refiner if refine is None else refine)
         # Before gigabytes are loaded for what the model cannot do.
         spec = backbones.get_variant(model).spec
         backbones.family_of(spec).resolve(spec, config.request)
-        if mesh is None and isinstance(spec, backbones.ViTSpec):
-            abstract = backbones.abstract_backbone(model, dtype=dtype)
-            _compile_soon(abstract, chosen, config)
-        backbone = backbones.load_backbone(
+        backbone = backbones.find_backbone(
             model, checkpoint_dir=checkpoint_dir, dtype=dtype
         )
-        made = cls(backbone, chosen, config, refinement, mesh)
-        made._extractor.inputs  # noqa: B018  a prompt that cannot be read fails here
+
+        def read_and_compile() -> Any:
+            if mesh is None and isinstance(spec, backbones.ViTSpec):
+                _compile_soon(backbones.abstract_backbone(backbone), chosen, config)
+            return backbone.params
+
+        own = dataclasses.replace(backbone, read_params=read_and_compile)
+        made = cls(own, chosen, config, refinement, mesh)
+        made._extractor.require_inputs()  # a prompt that cannot be read fails here
         return made
 
     def __call__(self, images: Sequence[Pixels]) -> list[Segmentation]:

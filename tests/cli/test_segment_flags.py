@@ -75,7 +75,7 @@ def test_values_of_parameters_are_read_by_their_types():
     assert isinstance(read.contrast, float)
     assert config("--config.request.normed=none").request.normed is None
     assert config("--config.max_regions=5").max_regions == 5
-    assert config("--max_regions=5").max_regions == 5
+    assert config("--max_regions=5") == config()
     assert config() == methods.METHODS["recursive_spectral"].preset()
 
 
@@ -113,7 +113,7 @@ def test_a_refinement_is_named_and_its_parameters_are_read():
 def test_help_shows_every_flag(capsys):
     assert main(["uhseg-segment", "--help"]) == 0
     said = capsys.readouterr().out
-    for name in parse(["uhseg-segment"]):
+    for name in set(parse(["uhseg-segment"])) - {"h"}:
         assert re.search(rf"--(\[no\])?{name}:", said)
     assert len(list(parse(["uhseg-segment"]))) > 20
 

@@ -48,7 +48,7 @@ def test_overwrite_does_all_again_with_the_same_result(done, photos):
 
 
 def test_other_settings_are_refused_in_the_same_folder(done, photos, capsys):
-    out, other = done / "out", ("--refine=none", "--max_regions=50")
+    out, other = done / "out", ("--refine=none", "--config.max_regions=50")
     before, fine = times(out), labels(done / "out/one.npz")
     assert segment(photos, *other, output=out) == 1
     sentence = capsys.readouterr().err
@@ -73,6 +73,24 @@ def test_other_levels_only_draw_again(done, photos, capsys):
     assert trees.items() <= times(out).items()
     assert width(out / "one.png") != before
     assert "3 done before" in capsys.readouterr().out
+
+
+def test_fewer_regions_are_another_view_of_the_same_trees(done, photos, capsys):
+    out = done / "out"
+    trees, before = times(out, ".npz"), (out / "one.png").read_bytes()
+    assert segment(photos, "--max_regions=2", output=out) == 0
+    assert "3 done before" in capsys.readouterr().out
+    assert trees.items() <= times(out).items()
+    assert (out / "one.png").read_bytes() != before  # 2 in place of 4, 8 and 16
+    assert segment(photos, output=out) == 0
+    assert (out / "one.png").read_bytes() == before
+
+
+def test_a_bound_below_what_is_to_be_shown_is_told(done, photos, capsys):
+    flags = ("--config.max_regions=9", "--max_regions=10")
+    assert segment(photos, *flags, output=done / "out") == 1  # of other settings
+    assert "the method finds at most 9 regions" in capsys.readouterr().err
+    assert segment(photos, "--max_regions=0", output=done / "out") == 2
 
 
 def test_one_output_folder_inside_the_images_or_among_them(photos, capsys):
@@ -287,7 +305,7 @@ def test_shards_on_disks_of_their_own_are_joined_when_copied(finished, out, tmp_
 def test_shards_and_their_joining_do_not_mix_settings(done, photos, tmp_path, capsys):
     before = times(done / "out")
     for flag in ("--shard=2/7", "--join"):
-        assert segment(photos, flag, "--max_regions=3", output=done / "out") == 1
+        assert segment(photos, flag, "--config.max_regions=3", output=done / "out") == 1
         assert "max_regions None there and 3 now" in capsys.readouterr().err
         assert segment(photos, flag, output=done / "out") == 0
     assert segment(photos, "--shard=1/3", "--overwrite", output=done / "out") == 0

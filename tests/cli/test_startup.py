@@ -106,6 +106,20 @@ def test_a_device_that_is_not_there_is_a_sentence(monkeypatch, configure):
         assert words in str(found.value)
 
 
+def test_the_device_flag_is_stronger_than_the_environment(configure):
+    configure("jax_platforms", "cuda")
+    devices.choose_devices("cpu")
+    assert jax.config.values["jax_platforms"] == "cpu"
+
+
+def test_a_device_that_the_flag_names_in_vain_is_a_sentence(configure):
+    configure("jax_platforms", "cpu")
+    with pytest.raises(devices.DeviceError) as found:
+        devices.choose_devices("gpu")
+    for words in ("--device=gpu", "finds only cpu here", "'jax[cuda13]'"):
+        assert words in str(found.value)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("platform", ["cuda", "tpu,cpu", "nonsense"])
 def test_commands_say_which_devices_there_are(platform, tmp_path):

@@ -77,7 +77,7 @@ def test_an_image_too_large_for_a_mat_file_is_refused():
     labels = np.broadcast_to(np.int32(3), shape)
     huge = dataclasses.replace(
         small,
-        pixels=np.broadcast_to(np.uint8(0), (*shape, 3)),
+        image=np.broadcast_to(np.uint8(0), (*shape, 3)),
         tree=dataclasses.replace(small.tree, labels=labels),
     )
     with pytest.raises(ValueError, match=r"huge\.jpg: .*67 megapixels.*8200 x 8200"):

@@ -9,11 +9,13 @@ from scipy import ndimage
 from trees import make_tree, on_device, quadrants, random_tree
 
 from uhseg_jax.hierarchy.regions import (
+    NO_NODE,
     NO_PARENT,
     VOID,
     RegionChoice,
     choose,
     pruned,
+    united,
 )
 
 _ALL = [
@@ -152,3 +154,16 @@ def test_a_pruned_tree_has_the_nodes_of_the_whole_one(criterion):
 def test_choices_that_make_no_sense_are_refused(fields, sentence):
     with pytest.raises(ValueError, match=sentence):
         RegionChoice(**fields)
+
+
+def test_unions_of_nodes_are_regions_in_the_order_asked_for():
+    tree = scattered_tree(0)
+    masks, leaves = tree.masks(), np.flatnonzero(tree.is_leaf())
+    a, b, c = leaves[:3].tolist()
+    groups = [(a, b), (c,), (0,), (b,), (b, b)]
+    found = united(tree, groups)
+    expected = [masks[list(nodes)].any(0) for nodes in groups]
+    np.testing.assert_array_equal(found.masks(), expected)
+    assert found.nodes.tolist() == [NO_NODE, c, 0, b, b]
+    assert found.parents.tolist() == [2, 2, NO_PARENT, 0, 0]
+    assert len(united(tree, [])) == 0

@@ -15,6 +15,7 @@ from uhseg_jax.backbones.loading import (
     can_answer,
     convert_variant,
     family_of,
+    find_backbone,
     load_backbone,
     num_parameters,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "convert_variant",
     "default_dtype",
     "family_of",
+    "find_backbone",
     "forward_features",
     "get_variant",
     "grid_shape",

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -84,11 +84,19 @@ class Family(Protocol):
         """(height, width) in pixels of the images that a resolved request is for."""
         ...
 
+    def require_inputs(self, backbone: "Backbone", request: Request) -> None:
+        """Refuses a request for which `inputs` would fail; reads no parameters.
+
+        Raises:
+          ValueError: there is a prompt, and the weights came without what reads it.
+        """
+        ...
+
     def inputs(self, backbone: "Backbone", request: Request) -> Any:
         """What `answer` works with besides the image: parameters, a prompt.
 
         Raises:
-          ValueError: there is a prompt, and the weights came without what reads it.
+          ValueError: as `require_inputs` does.
         """
         ...
 
@@ -108,12 +116,12 @@ class Family(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Backbone:
-    """A model with its weights.
+    """A model with its weights, which are read when they are first needed.
 
     Attributes:
       name: the name of the variant.
       module: the Flax module; holds the spec, the compute dtype and the attention rule.
-      params: float32 parameters, a nested dict on the default device.
+      read_params: gives ``params``; called once.
       weights_sha256: digest of the parameters (`digests.params_digest`).
       family: the family of the model.
       tokenizer: folder of the files that read prompts, where there are such files.
@@ -121,10 +129,19 @@ class Backbone:
 
     name: str
     module: Any
-    params: Any
+    read_params: Callable[[], Any]
     weights_sha256: str
     family: Family
     tokenizer: Path | None = None
+
+    @functools.cached_property
+    def params(self) -> Any:
+        """float32 parameters, a nested dict on the default device.
+
+        Raises:
+          WeightsError: they cannot be read, or are not those of the digest.
+        """
+        return self.read_params()
 
     @property
     def spec(self) -> Spec:
@@ -221,6 +238,10 @@ class Extractor:
     def resolved(self) -> Request:
         """The request with everything definite."""
         return self.backbone.family.resolve(self.backbone.spec, self.request)
+
+    def require_inputs(self) -> None:
+        """Refuses what `inputs` would fail for; see `Family.require_inputs`."""
+        self.backbone.family.require_inputs(self.backbone, self.resolved)
 
     @functools.cached_property
     def inputs(self) -> Any:

@@ -1,5 +1,6 @@
 """Loading a backbone by name: fetched and converted once, then from the cache."""
 
+import dataclasses
 import functools
 import os
 import sys
@@ -21,6 +22,7 @@ from uhseg_jax.backbones.vit.attention import default_attention
 from uhseg_jax.backbones.vit.family import VisionTransformers
 from uhseg_jax.backbones.vit.spec import ViTSpec
 from uhseg_jax.backbones.weights.checkpoints import (
+    kept_manifest,
     kept_shapes,
     restore_params,
     save_params,
@@ -73,23 +75,13 @@ def can_answer(spec: Spec, request: Request) -> bool:
 
 
 @entry_point
-def abstract_backbone(name: str, *, dtype: str = AUTO) -> Backbone:
-    """A backbone with shapes in place of its parameters, as it was published.
+def abstract_backbone(backbone: Backbone) -> Backbone:
+    """A backbone with shapes in place of its parameters, which are not read.
 
-    What it is for: compiling while `load_backbone` reads the parameters.
-
-    Args:
-      name: a variant of `variants.VARIANTS`.
-      dtype: see `load_backbone`.
-
-    Raises:
-      ValueError: no such variant or dtype.
+    What it is for: compiling while they are.
     """
-    spec = get_variant(name).spec
-    family = family_of(spec)
-    resolved = resolve_dtype(dtype, has_convolutions=family.has_convolutions)
-    module = family.module(spec, dtype=resolved, attention=default_attention())
-    return Backbone(name, module, family.abstract_params(spec), "", family)
+    abstract = backbone.family.abstract_params(backbone.spec)
+    return dataclasses.replace(backbone, read_params=lambda: abstract)
 
 
 def num_parameters(spec: Spec) -> int:
@@ -101,7 +93,6 @@ def num_parameters(spec: Spec) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(abstract))
 
 
-@entry_point
 def load_backbone(
     name: str,
     *,
@@ -126,13 +117,34 @@ def load_backbone(
       ValueError: no such variant or dtype.
       WeightsError: the weights could not be fetched, converted, kept or verified.
     """
+    backbone = find_backbone(name, checkpoint_dir=checkpoint_dir, dtype=dtype)
+    backbone.params  # noqa: B018  read now
+    return backbone
+
+
+@entry_point
+def find_backbone(
+    name: str,
+    *,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    dtype: str = AUTO,
+) -> Backbone:
+    """A backbone whose parameters are read, and verified, when they are first needed.
+
+    What they are is known without reading them, from what was written beside them when
+    they were converted. Arguments are those of `load_backbone`.
+
+    Raises:
+      ValueError: no such variant or dtype.
+      WeightsError: the weights could not be fetched, converted or kept.
+    """
     family = family_of(get_variant(name).spec)
     resolved = resolve_dtype(dtype, has_convolutions=family.has_convolutions)
-    return _load(name, checkpoint_directory(checkpoint_dir), resolved)
+    return _find(name, checkpoint_directory(checkpoint_dir), resolved)
 
 
 @functools.lru_cache(maxsize=4)
-def _load(name: str, directory: Path, dtype: np.dtype) -> Backbone:
+def _find(name: str, directory: Path, dtype: np.dtype) -> Backbone:
     variant = get_variant(name)
     family, spec = family_of(variant.spec), variant.spec
     module_of = functools.partial(
@@ -140,18 +152,33 @@ def _load(name: str, directory: Path, dtype: np.dtype) -> Backbone:
     )
     if variant.source is None:
         params = family.random_params(spec)
-        return Backbone(name, module_of(spec), params, params_digest(params), family)
+        digest = params_digest(params)
+        return Backbone(name, module_of(spec), lambda: params, digest, family)
     sweep(directory)
     if not is_cached(name, directory):
         convert_variant(variant, directory=directory)
+    manifest = kept_manifest(name, directory)
     spec = family.fitted(spec, kept_shapes(name, directory))
-    params, manifest = restore_params(
-        name, family.abstract_params(spec), directory=directory
-    )
+
+    @entry_point
+    def read_params() -> Any:
+        try:
+            abstract = family.abstract_params(spec)
+            params, found = restore_params(name, abstract, directory=directory)
+            if found != manifest:
+                raise WeightsError(
+                    f"The checkpoint in {directory / name} was replaced meanwhile; "
+                    "begin again."
+                )
+        except WeightsError:
+            _find.cache_clear()  # whoever mends it finds it anew
+            raise
+        return _placed(params)
+
     return Backbone(
         name,
         module_of(spec),
-        _placed(params),
+        read_params,
         manifest.params_sha256,
         family,
         tokenizer=directory / name / TOKENIZER if manifest.beside else None,

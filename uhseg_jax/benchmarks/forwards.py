@@ -88,7 +88,7 @@ def random_backbone(name: str, dtype: str) -> backbones.Backbone:
         lambda x: jnp.asarray(0.02 * rng.standard_normal(x.shape, np.float32)),
         family.abstract_params(spec),
     )
-    return backbones.Backbone(name, module, params, "", family)
+    return backbones.Backbone(name, module, lambda: params, "", family)
 
 
 def forwards(name: str, side: int) -> Calls:

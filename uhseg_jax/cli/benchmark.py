@@ -11,7 +11,6 @@ size that they were trained on.
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from uhseg_jax.benchmarks.machine import machine
 from uhseg_jax.benchmarks.records import Record, table
 from uhseg_jax.benchmarks.sections import DEFAULT_SECTIONS, SECTIONS
 from uhseg_jax.benchmarks.setting import Setting
-from uhseg_jax.cli import startup, terminal
+from uhseg_jax.cli import help_texts, startup, terminal
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.devices import require_devices
 from uhseg_jax.files import atomic_write, expand_home, write_json
@@ -32,8 +31,8 @@ from uhseg_jax.methods import DEFAULT_METHOD
 
 
 def _define(values: flags.FlagValues) -> None:
-    defined: Any = {"flag_values": values, "module_name": sys.argv[0]}
-    flags.DEFINE_bool("help", False, "show this help", **defined)
+    defined: Any = {"flag_values": values, "module_name": __name__}
+    flags.DEFINE_bool("help", False, "show this help", short_name="h", **defined)
     summaries = "; ".join(f"{x.name}, {x.summary}" for x in SECTIONS.values())
     flags.DEFINE_list(
         "sections", list(DEFAULT_SECTIONS), f"what to measure: {summaries}", **defined
@@ -108,7 +107,7 @@ def _run(argv: Sequence[str]) -> int:
             "with --image"
         )
     if values.help:
-        terminal.out(f"{__doc__}\nFlags:\n{values.main_module_help()}")
+        terminal.out(f"{__doc__}\nFlags:\n{help_texts.listed(values)}")
         return 0
     names = ["forward"] if values.forwards else values.sections
     sections = [SECTIONS.find(name) for name in names]

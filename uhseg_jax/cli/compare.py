@@ -12,13 +12,12 @@ mixed: each is compared with the first of its own. `uhseg-evaluate --compare` is
 same.
 """
 
-import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from absl import flags
 
-from uhseg_jax.cli import startup, terminal
+from uhseg_jax.cli import help_texts, startup, terminal
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.comparison import folder
 from uhseg_jax.comparison.groups import group
@@ -30,9 +29,9 @@ from uhseg_jax.registry import suggest
 
 
 def _define(values: flags.FlagValues) -> None:
-    defined: Any = {"flag_values": values, "module_name": sys.argv[0]}
+    defined: Any = {"flag_values": values, "module_name": __name__}
     values.set_gnu_getopt(True)  # flags after folders count too
-    flags.DEFINE_bool("help", False, "show this help", **defined)
+    flags.DEFINE_bool("help", False, "show this help", short_name="h", **defined)
     flags.DEFINE_list(
         "labels",
         [],
@@ -75,7 +74,7 @@ def compare(argv: Sequence[str]) -> int:
     except flags.Error as error:
         raise UsageError(f"{error}. See uhseg-compare --help.") from error
     if values.help:
-        terminal.out(f"{__doc__}\nFlags:\n{values.main_module_help()}")
+        terminal.out(f"{__doc__}\nFlags:\n{help_texts.listed(values)}")
         return 0
     folders = [expand_home(x) for x in named]
     if not folders or (values.labels and len(values.labels) != len(folders)):

@@ -14,7 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from uhseg_jax import backbones
-from uhseg_jax.cli import startup, terminal
+from uhseg_jax.cli import help_texts, startup, terminal
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.files import expand_home
 
@@ -38,8 +38,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     values = _parse(argv)
     if values.help:
-        named = values.module_help(__name__).strip()
-        terminal.out(f"{__doc__}\nFlags:\n{named.partition(chr(10))[2]}")
+        terminal.out(f"{__doc__}\nFlags:\n{help_texts.listed(values)}")
     elif values.list:
         terminal.out(_table(backbones.checkpoint_directory(values.checkpoint_dir)))
     else:
@@ -57,7 +56,9 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
     def switch(name: str, meaning: str) -> None:
         flags.DEFINE_bool(name, False, meaning, flag_values=values)
 
-    switch("help", "Show this and exit.")
+    flags.DEFINE_bool(
+        "help", False, "Show this and exit.", short_name="h", flag_values=values
+    )
     text("model", "The model to convert; see --list.")
     text("file", "Convert this instead of fetching: the wheel, .safetensors, .onnx, "
          ".npz, .pth (or .pt, .bin, .pth.tar), .msgpack, the .index.json of a model in "

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 import jax
 
 from uhseg_jax import batches
-from uhseg_jax.cli import flags, startup, terminal
+from uhseg_jax.cli import flags, method_help, startup, terminal
 from uhseg_jax.cli.compare import compare
 from uhseg_jax.cli.evaluate_flags import parse
 from uhseg_jax.cli.evaluate_sources import experiment_of, source_of
@@ -55,7 +55,9 @@ def _run(argv: Sequence[str]) -> int:
         return compare(_without_compare(argv))
     values = parse(argv)
     if values.help:
-        terminal.out(f"{__doc__}\nFlags:\n{flags.help_text(values)}")
+        terminal.out(
+            method_help.with_method(__doc__, values, flag="--config.parameters.")
+        )
         return 0
     flags.join_hosts(values)
     experiment = experiment_of(values)

@@ -11,8 +11,9 @@ import numpy as np
 from absl import flags
 
 from uhseg_jax import backbones
+from uhseg_jax.cli import help_texts
 from uhseg_jax.cli.overrides import UsageError, override
-from uhseg_jax.devices import require_devices
+from uhseg_jax.devices import KINDS, choose_devices, require_devices
 from uhseg_jax.files import expand_home
 from uhseg_jax.methods import DEFAULT_METHOD, METHODS
 from uhseg_jax.pipeline import Segmenter
@@ -46,7 +47,7 @@ class _RefinersParser(flags.ArgumentParser[str]):
 
 
 _SHARED: list[Flag] = [
-    ("bool", "help", False, "Show this and exit."),
+    ("bool", "help", False, "Show this and exit.", {"short_name": "h"}),
     ("string", "model", backbones.DEFAULT_VARIANT,
      f"Backbone: {', '.join(backbones.VARIANTS)}; uhseg-convert --list says more."),
     ("string", "method", DEFAULT_METHOD, "How regions are found: "
@@ -74,6 +75,10 @@ _SHARED: list[Flag] = [
      "In which the backbone computes its products; auto: bfloat16 on accelerators and "
      "CPUs that have instructions for it. Everything else is float32.",
      {"enum_values": list(backbones.DTYPES)}),
+    ("enum", "device", None,
+     "Where to compute, whatever JAX_PLATFORMS says; by default on a GPU or TPU where "
+     "JAX finds one, and else on the CPU.",
+     {"enum_values": list(KINDS)}),
     ("bool", "distributed", False,
      "One of several processes that share the images (jax.distributed); a cluster's "
      "own settings are found, or give --coordinator, --processes, --process."),
@@ -131,8 +136,7 @@ def parse(values: Flags, argv: Sequence[str], *, dotted: Sequence[str]) -> list[
 
 def help_text(values: Flags) -> str:
     """All flags with their meanings and defaults."""
-    # Without the name of the module that defined them.
-    return values.module_help(__name__).strip().partition("\n")[2]
+    return help_texts.listed(values)
 
 
 def join_hosts(values: Flags) -> None:
@@ -144,6 +148,8 @@ def join_hosts(values: Flags) -> None:
     """
     if values.distributed:
         hosts.join(values.coordinator, values.processes, values.process)
+    if values.device:
+        choose_devices(values.device)
     require_devices()
 
 

@@ -18,11 +18,13 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from uhseg_jax.cli import flags, startup, terminal
+from uhseg_jax.cli import flags, method_help, startup, terminal
 from uhseg_jax.cli.segment_flags import (
     batch_size_of,
+    bound_note,
     config_of,
     decoding_of,
+    options_of,
     parse,
     shard_of,
 )
@@ -51,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     values = parse(argv)
     if values.help:
-        terminal.out(f"{__doc__}\nFlags:\n{flags.help_text(values)}")
+        terminal.out(method_help.with_method(__doc__, values, flag="--config."))
         return 0
     chosen = {
         "config": config_of(values),
@@ -66,7 +68,8 @@ def _run(argv: Sequence[str]) -> int:
         found = FoundImages((demo_run_image(),))
         title = found.images[0].title
         terminal.err(f"No image was named; taking scikit-image's {title}.")
-    for sentence in (*found.problems, *found.notes):
+    bound = bound_note(values, chosen["config"])
+    for sentence in (*found.problems, *found.notes, *bound):
         terminal.err(sentence)
     report = _segment(values, found.images, **chosen)
     done = report.segmented + report.skipped
@@ -97,13 +100,16 @@ def _segment(
     settings = segment.settings_of(segmenter, images)
     output, shard = flags.output_of(values), shard_of(values)
     which: dict[str, Any] = {"formats": values.format}
+    options = options_of(values)
     if values.join:
         with (
             segment.claim_joined(output, settings, **which) as claimed,
             _progress(len(images), ()) as callbacks,
         ):
             del callbacks["on_pass"]
-            return segment.join_results(images, claimed, **which, **callbacks)
+            return segment.join_results(
+                images, claimed, options=options, **which, **callbacks
+            )
     which["shard"] = shard
     claimed = segment.claim_images(
         output, settings, images, overwrite=values.overwrite, **which
@@ -114,7 +120,7 @@ def _segment(
             segmenter,
             images,
             claimed,
-            levels=tuple(map(int, values.levels)),
+            options=options,
             batch_size=batch_size_of(values),
             **which,
             **callbacks,

@@ -8,13 +8,27 @@ import jax
 from uhseg_jax import batches
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.overrides import UsageError, override
-from uhseg_jax.export import DEFAULT_FORMATS, EXPORTERS, formats_help
+from uhseg_jax.export import (
+    DEFAULT_FORMATS,
+    EXPORTERS,
+    ExportOptions,
+    formats_help,
+)
+from uhseg_jax.hierarchy.regions import RegionChoice
 from uhseg_jax.images import DEFAULT_MEMORY
 from uhseg_jax.methods import METHODS
 from uhseg_jax.runs.images import Decoding
 from uhseg_jax.runs.shards import Share
 
-__all__ = ["batch_size_of", "config_of", "decoding_of", "parse", "shard_of"]
+__all__ = [
+    "batch_size_of",
+    "bound_note",
+    "config_of",
+    "decoding_of",
+    "options_of",
+    "parse",
+    "shard_of",
+]
 
 
 _FLAGS: list[flags.Flag] = [
@@ -26,8 +40,9 @@ _FLAGS: list[flags.Flag] = [
     ("list", "format", list(DEFAULT_FORMATS), f"What to write. {formats_help()}"),
     ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png."),
     ("integer", "max_regions", None,
-     "At most so many leaves in a tree. By default the method's: 128, or as many as "
-     "are found.",
+     "Show at most so many regions of a tree, and those around them, in all formats "
+     "but npz, which keeps the whole tree, so nothing is computed again for it. A tree "
+     "has at most --config.max_regions.",
      {"lower_bound": 1}),
     ("string", "grid", None,
      "Patches along a side, or ROWSxCOLUMNS, of the image that the model sees; results "
@@ -89,6 +104,11 @@ def parse(argv: Sequence[str]) -> flags.Flags:
     divided = [x for x in ("distributed", "shard", "join") if values[x].value]
     if len(divided) > 1:
         raise UsageError(f"--{divided[0]} does not go with --{divided[1]}.")
+    if values.max_regions and METHODS.find(values.method).passes:
+        raise UsageError(
+            f"--max_regions does not go with --method={values.method}, whose regions "
+            "are of one level."
+        )
     if values.join and values.overwrite:
         raise UsageError(
             "--join does not go with --overwrite; give that to the shards."
@@ -152,6 +172,23 @@ def config_of(values: flags.Flags) -> Any:
       ValueError: no such method or preset; the known ones are named.
     """
     preset = METHODS.find(values.method).preset(values.preset)
-    named = {"request.grid": values.grid, "max_regions": values.max_regions}
-    assigned = [f"{k}={v}" for k, v in named.items() if v is not None]
-    return override(preset, [*values.config, *assigned])
+    grid = [] if values.grid is None else [f"request.grid={values.grid}"]
+    return override(preset, [*values.config, *grid])
+
+
+def options_of(values: flags.Flags) -> ExportOptions:
+    """What the formats show of the trees."""
+    choice = RegionChoice(num_regions=values.max_regions, root=True)
+    return ExportOptions(tuple(map(int, values.levels)), choice=choice)
+
+
+def bound_note(values: flags.Flags, config: Any) -> list[str]:
+    """A sentence where more regions are to be shown than a tree can have."""
+    bound = getattr(config, "max_regions", None)
+    if values.max_regions is None or bound is None or values.max_regions <= bound:
+        return []
+    return [
+        f"--max_regions={values.max_regions}: the method finds at most {bound} regions "
+        "in an image; for more, segment again with --config.max_regions="
+        f"{values.max_regions} into another --output folder."
+    ]

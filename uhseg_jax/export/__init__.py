@@ -84,7 +84,7 @@ def open_formats(
     wanted = {EXPORTERS.find(name).name for name in formats}
     with contextlib.ExitStack() as stack:
         writers = {
-            name: stack.enter_context(exporter.open(destination, options))
+            name: stack.enter_context(exporter.open(destination, options.of(exporter)))
             for name, exporter in EXPORTERS.items()
             if name in wanted
         }
@@ -125,7 +125,7 @@ class Writer:
           OSError: a file that is there cannot be read.
         """
         contents = {
-            name: EXPORTERS[name].render(result, self._options)
+            name: EXPORTERS[name].render(result, self._options.of(EXPORTERS[name]))
             for name, writer in self._writers.items()
             if not (keep and writer.is_there(result))
         }

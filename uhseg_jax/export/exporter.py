@@ -20,7 +20,13 @@ import numpy as np
 
 from uhseg_jax.export.panels import require_same_size
 from uhseg_jax.files import atomic_write
-from uhseg_jax.hierarchy.regions import RegionChoice, Regions, choose, pruned
+from uhseg_jax.hierarchy.regions import (
+    RegionChoice,
+    Regions,
+    choose,
+    pruned,
+    united,
+)
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Float, Int, UInt8
 
@@ -36,6 +42,7 @@ __all__ = [
     "Provenance",
     "Render",
     "Result",
+    "Selected",
     "category_names",
     "for_each_image",
     "for_the_run",
@@ -64,6 +71,19 @@ class Provenance:
 
 
 @dataclasses.dataclass(frozen=True)
+class Selected:
+    """A region that somebody selected.
+
+    Attributes:
+      name: what they called it; may be empty.
+      nodes: of the whole tree, whose union it is; at least one.
+    """
+
+    name: str
+    nodes: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Result:
     """An image and what was found in it, in numpy arrays.
 
@@ -79,6 +99,9 @@ class Result:
       provenance: what it was made of; None outside runs.
       names: ``[n]``, what every node of the tree is called, as an index into the names
         of the run; -1 where it has no name. None where nothing was named.
+      place: path of the image's file from the output folder of the run, with ``/``;
+        empty if it has none.
+      selected: its regions where somebody selected some, in place of a choice.
 
     Raises:
       ValueError: the labels have another size than the image.
@@ -92,6 +115,8 @@ class Result:
     distances: Float[np.ndarray, " n"] | None = None
     provenance: Provenance | None = None
     names: Int[np.ndarray, " n"] | None = None
+    place: str = ""
+    selected: tuple[Selected, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.image is not None:
@@ -129,8 +154,42 @@ class Result:
         return how + (f" of {self.provenance.short()}" if self.provenance else "")
 
     def regions(self, options: "ExportOptions") -> Regions:
-        """Those that a run shows; found once."""
-        return self._once(choose, options.choice)
+        """Those that a run shows, or those selected; found once.
+
+        Raises:
+          ValueError: disjoint ones are wanted, and some of those selected overlap.
+        """
+        if self.selected is None:
+            return self._once(choose, options.choice)
+        return self._once(self._united, RegionChoice(flat=options.choice.flat))
+
+    def _united(self, tree: RegionTree, choice: RegionChoice) -> Regions:
+        """Those selected."""
+        selected = self.selected or ()
+        found = united(tree, [x.nodes for x in selected])
+        shared = found.contains[:, found.contains.sum(0) > 1]
+        if choice.flat and shared.size:
+            overlapping = [selected[i] for i in np.flatnonzero(shared.any(1))]
+            names = [x.name or f"of node {x.nodes[0]}" for x in overlapping]
+            raise ValueError(
+                f"{self.title}: expected disjoint regions, but of those selected "
+                f"{', '.join(names[:4])} overlap; select others, or choose a format of "
+                "nested regions."
+            )
+        return found
+
+    def region_classes(self, options: "ExportOptions") -> Int[np.ndarray, " k"]:
+        """The class of every one of `regions`, from 1 (`ExportOptions.class_names`).
+
+        It is 0 for what is no region, where there are categories.
+        """
+        if self.selected is None:
+            return self.class_ids(options)[self.regions(options).nodes]
+        names = options.names or ()
+        numbers = {name: number for number, name in enumerate(names, start=1)}
+        nameless = len(names) + 1
+        classes = [numbers.get(x.name, nameless) for x in self.selected]
+        return np.array(classes, np.int32)
 
     def pruned(
         self, options: "ExportOptions"
@@ -178,6 +237,7 @@ class ExportOptions:
       num_categories: how many categories the run found; None: it found trees, and
         results have no categories.
       choice: the regions that formats of regions hold.
+      flat: whether these are disjoint; None: as each format expects (`of`).
       names: what regions may be called; None where nothing was named.
     """
 
@@ -187,6 +247,18 @@ class ExportOptions:
         default_factory=lambda: RegionChoice(root=True)
     )
     names: tuple[str, ...] | None = None
+    flat: bool | None = None
+
+    def of(self, exporter: "Exporter") -> "ExportOptions":
+        """Those of one format, whose choice says whether regions are disjoint."""
+        flat = exporter.flat if self.flat is None else self.flat
+        choice = dataclasses.replace(self.choice, flat=flat)
+        return dataclasses.replace(self, choice=choice)
+
+    def note(self, how: str) -> str:
+        """How a file of the tree above the cut is made, for its mark."""
+        cut = (f"{name} {value}" for name, value in self.choice.criterion.items())
+        return " at ".join([how, *cut])
 
     def region_note(self, how: str) -> str:
         """How a file of the regions that are shown is made, for its mark."""
@@ -295,6 +367,7 @@ class Exporter:
         files have none.
       needs_pixels: whether `render` looks at the image.
       in_runs: whether runs that segment write it; others are made of finished results.
+      flat: whether its regions are disjoint where nothing else is said.
     """
 
     name: str
@@ -305,6 +378,7 @@ class Exporter:
     has_mark: IsOwn | None = None
     needs_pixels: bool = True
     in_runs: bool = True
+    flat: bool = False
 
     @property
     def per_image(self) -> bool:

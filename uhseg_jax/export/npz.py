@@ -1,4 +1,4 @@
-"""The npz of an image: its tree, what it was made of, and categories if there are any.
+"""The npz of an image: its tree, what it was made of, its names, perhaps categories.
 
 What it was made of stands first, so that the file is known even if its end is cut off.
 """
@@ -110,11 +110,14 @@ def _render(result: Result, options: ExportOptions) -> list[bytes]:
     if result.distances is not None:
         more["distances"] = np.asarray(result.distances, np.float32)
     count = int(result.tree.num_nodes)
-    made_of = {}
+    said: dict[str, np.ndarray] = {}
     if result.provenance is not None:
-        made_of = {x: np.array(getattr(result.provenance, x)) for x in _MADE_OF}
+        said = {x: np.array(getattr(result.provenance, x)) for x in _MADE_OF}
+    said["title"] = np.array(result.title)
+    if result.place:
+        said["image"] = np.array(result.place)
     content = tree_file.encode(
-        **made_of,
+        **said,
         labels=np.asarray(result.tree.labels, np.int32),
         parents=np.asarray(result.tree.parents, np.int32)[:count],
         depths=np.asarray(result.tree.depths, np.int32)[:count],

@@ -204,7 +204,12 @@ def _num_columns(count: int, width: int, height: int) -> int:
 
 def _draw(result: Result, options: ExportOptions) -> UInt8[np.ndarray, "h w 3"]:
     if options.num_categories is None:
-        return overlay(result.pixels, result.tree, levels=options.levels)
+        tree, _ = result.pruned(options)
+        levels = options.levels
+        if options.choice.criterion:
+            most = int(np.asarray(tree.is_leaf()).sum())
+            levels = tuple(dict.fromkeys(min(x, most) for x in levels))
+        return overlay(result.pixels, tree, levels=levels)
     return paint_categories(
         result.pixels,
         result.category_map(),
@@ -214,9 +219,9 @@ def _draw(result: Result, options: ExportOptions) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def _note(options: ExportOptions) -> str:
-    if options.num_categories is None:
-        return f"levels {','.join(map(str, options.levels))}"
-    return "categories"
+    if options.num_categories is not None:
+        return "categories"
+    return options.note(f"levels {','.join(map(str, options.levels))}")
 
 
 PNG = png_format("png", "the image beside its regions", ".png", draw=_draw, note=_note)

@@ -25,8 +25,8 @@ __all__ = ["PROPOSALS", "open_proposals", "results_of"]
 
 def results_of(result: Result, options: ExportOptions) -> list[str]:
     """The proposals of an image in JSON, each without its image and the first brace."""
-    del options
-    found = result.tree.proposals()
+    tree, _ = result.pruned(options)
+    found = tree.proposals()
     height, width = found.pieces.shape
     pieces, lengths = runs_of(found.pieces)
     texts = []

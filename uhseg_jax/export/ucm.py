@@ -22,7 +22,6 @@ from uhseg_jax.types import Float
 
 __all__ = ["UCM"]
 
-_HOW = "contours of strength 1 - cost"
 _ARRAY = "ucm2"  # what the benchmark calls it
 _MARK = "uhseg_jax"  # name of the array of an npz that says how it was made
 _HEADER = "MATLAB 5.0 MAT-file, uhseg_jax "
@@ -30,8 +29,11 @@ _HEADER_BYTES = 116  # of text, before the version
 _MOST_BYTES = 2**31  # of an array in such a file, not reached
 
 
+def _note(options: ExportOptions) -> str:
+    return options.note("contours of strength 1 - cost")
+
+
 def _render(result: Result, options: ExportOptions) -> list[bytes]:
-    del options
     height, width = result.tree.labels.shape
     if 8 * (2 * height + 1) * (2 * width + 1) >= _MOST_BYTES:
         raise ValueError(
@@ -39,8 +41,8 @@ def _render(result: Result, options: ExportOptions) -> list[bytes]:
             f"contours fit into a mat file, but it is {height} x {width}; leave out "
             "the format ucm, and take RegionTree.load(...).ultrametric()."
         )
-    contours = result.tree.ultrametric()
-    note = result.note(_HOW)
+    contours = result.pruned(options)[0].ultrametric()
+    note = result.note(_note(options))
     gray = np.rint(255 * contours.image()).astype(np.uint8)
     return [
         encoded(Image.fromarray(gray, "L"), note),
@@ -63,17 +65,16 @@ def _header(note: str) -> bytes:
 
 
 def _is_good_npz(path: Path, result: Result, options: ExportOptions) -> bool:
-    del options
+    note = result.note(_note(options))
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return str(file[_MARK]) == result.note(_HOW) and file[_ARRAY].size > 0
+            return str(file[_MARK]) == note and file[_ARRAY].size > 0
     except Exception:  # a damaged archive fails in many ways
         return False
 
 
 def _is_good_mat(path: Path, result: Result, options: ExportOptions) -> bool:
-    del options
-    header = _header(result.note(_HOW))
+    header = _header(result.note(_note(options)))
     try:
         return _begins(path, header) and scipy.io.loadmat(path)[_ARRAY].size > 0
     except Exception:  # as above
@@ -96,7 +97,7 @@ UCM = for_each_image(
     "ucm",
     "contours with their strengths, PNG, npz and mat",
     [
-        png_file(".ucm.png", lambda options: _HOW),
+        png_file(".ucm.png", _note),
         ImageFile(".ucm.npz", _is_good_npz, functools.partial(begins_with, name=_MARK)),
         ImageFile(".ucm.mat", _is_good_mat, _is_own_mat),
     ],

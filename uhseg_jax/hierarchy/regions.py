@@ -5,6 +5,7 @@ ones only, by size, in one piece, without the background. `choose` finds them.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from uhseg_jax.validators import (
     optional,
 )
 
-__all__ = ["NO_NODE", "VOID", "RegionChoice", "Regions", "choose", "pruned"]
+__all__ = ["NO_NODE", "VOID", "RegionChoice", "Regions", "choose", "pruned", "united"]
 
 VOID = -1
 _CRITERIA = ("num_regions", "cost", "depth")
@@ -218,6 +219,36 @@ def pruned(tree: Any, choice: RegionChoice) -> tuple[Any, Int[np.ndarray, " n"]]
         costs=np.asarray(tree.costs)[nodes],
     )
     return smaller, nodes
+
+
+def united(tree: Any, groups: Sequence[Sequence[int]]) -> Regions:
+    """Regions that are unions of nodes, in their order.
+
+    Args:
+      tree: a `RegionTree`.
+      groups: of every region its nodes, at least one.
+    """
+    parents = np.asarray(tree.parents)[: int(tree.num_nodes)]
+    pieces = find_pieces(np.asarray(tree.labels), connected=False)
+    held = host_cuts.ancestry(parents)[:, pieces.leaves]
+    rows = [held[list(nodes)].any(0) for nodes in groups]
+    contains = np.array(rows, bool).reshape(-1, len(pieces.leaves))
+    nodes = [x[0] if len(set(x)) == 1 else NO_NODE for x in groups]
+    found = _numbered(pieces, contains, np.array(nodes, np.int32))
+    return dataclasses.replace(found, parents=_parents(contains, pieces.areas))
+
+
+def _parents(
+    contains: Bool[np.ndarray, "k m"], weights: Int[np.ndarray, " m"]
+) -> Int[np.ndarray, " k"]:
+    """The smallest region around each, of regions in any order."""
+    sizes = contains @ weights
+    parents = np.full(len(contains), NO_PARENT, np.int32)
+    for index, own in enumerate(contains):
+        around = (contains | ~own).all(1) & (sizes > sizes[index])
+        if around.any():
+            parents[index] = np.where(around, sizes, np.iinfo(np.int64).max).argmin()
+    return parents
 
 
 def _cut(

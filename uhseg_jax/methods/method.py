@@ -151,6 +151,7 @@ class Method(abc.ABC):
       presets: makers of named configs, "default" among them.
       refiner: how its regions follow the edges of the image where nothing is said.
       passes: names of the passes over a collection that come before it is segmented.
+      finer: which parameters make trees finer, and which way, for help texts.
     """
 
     name: str
@@ -159,6 +160,7 @@ class Method(abc.ABC):
     presets: Mapping[str, Callable[[], Any]]
     refiner: str = DEFAULT_REFINE
     passes: tuple[str, ...] = ()
+    finer: str = "see the parameters."
 
     def preset(self, name: str = "default") -> Any:
         """The config of that name.
@@ -277,6 +279,7 @@ class ImageMethod(Method):
     check_fn: Callable[[Any], None]
     refiner: str = DEFAULT_REFINE
     prepare_fn: Callable[[Any, tuple[int, int], Any], PreparedImage] | None = None
+    finer: str = Method.finer
 
     def check_features(self, features: Any) -> None:
         """Refuses features that ``check_fn`` refuses."""

@@ -251,4 +251,6 @@ METHOD = ImageMethod(
     },
     segment_fn=segment,
     check_fn=check_lengths,
+    finer="a larger max_ncut (of the rules ncut and two_way), max_eigenvalue (paper), "
+    "max_perturbation (paper and ncut), max_depth or num_superpixels.",
 )

@@ -307,4 +307,6 @@ METHOD = ImageMethod(
     check_fn=check_lengths,
     refiner="none",
     prepare_fn=prepare,
+    finer="a larger max_ncut (the image divides into more objects before these divide "
+    "into parts), max_regions (more parts) or superpixels.count (finer borders).",
 )

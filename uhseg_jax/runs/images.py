@@ -65,6 +65,7 @@ class RunImage:
       title: what people know it as, the path below the folder that was given.
       problem: a sentence on why it can have no result; empty if it can.
       decoding: how its file is decoded.
+      place: path of its file from the output folder, with ``/``; empty if it has none.
     """
 
     source: Path | UInt8[np.ndarray, "H W 3"]
@@ -72,6 +73,7 @@ class RunImage:
     title: str
     problem: str = ""
     decoding: Decoding = Decoding()
+    place: str = ""
 
     def read(self) -> tuple[UInt8[np.ndarray, "H W 3"], str]:
         """The pixels, and a digest of the very bytes that they were decoded from.
@@ -197,9 +199,15 @@ def find_run_images(
     _tell_namesakes_apart(below, name_of)
     names = {path: name_of(path) for path in below}
     problems = dict(_problems(names, output, real))
+    begin = os.path.realpath(output)
     found_images = tuple(
         RunImage(
-            path, names[path], relative.as_posix(), problems.get(path, ""), decoding
+            path,
+            names[path],
+            relative.as_posix(),
+            problems.get(path, ""),
+            decoding,
+            place=_place(path, begin),
         )
         for path, relative in below.items()
     )
@@ -208,6 +216,14 @@ def find_run_images(
 
 def _absolute(path: images.PathLike) -> Path:
     return Path(os.path.abspath(path))
+
+
+def _place(path: Path, begin: str) -> str:
+    """The way to an image from a folder."""
+    try:
+        return Path(os.path.relpath(path, begin)).as_posix()
+    except ValueError:  # on another drive
+        return path.as_posix()
 
 
 def _name(path: Path, relative: Path) -> str:

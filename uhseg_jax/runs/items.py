@@ -174,6 +174,7 @@ def _result_of(item: Item, found: Segmentation) -> export.Result:
         found.categories,
         found.distances,
         item.provenance,
+        place=item.image.place,
     )
 
 

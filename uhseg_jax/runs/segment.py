@@ -126,7 +126,7 @@ def segment_images(
     *,
     shard: Share | None = None,
     formats: Sequence[str] = export.DEFAULT_FORMATS,
-    levels: Sequence[int] = (4, 8, 16),
+    options: export.ExportOptions | None = None,
     batch_size: int = 1,
     on_pass: Callable[[str, int], None] = lambda stage, index: None,
     on_done: Callable[[RunImage, str], None] = lambda image, failure: None,
@@ -150,7 +150,8 @@ def segment_images(
       shard: the images to take, with no other process to wait for; None: this process's
         share of all.
       formats: of `export.EXPORTERS`. Without ``npz`` nothing can be skipped later.
-      levels: numbers of regions in the overlays.
+      options: what the formats show of the trees; None for the default. Categories are
+        those that the method finds.
       batch_size: images that are handed to the devices before a result is fetched.
       on_pass: called with the name of a pass and an index after every image, where a
         method learns from all images first.
@@ -190,10 +191,12 @@ def segment_images(
         own = [
             x for x in formats if share.count == 1 or export.EXPORTERS.find(x).per_image
         ]
-        options = export.ExportOptions(tuple(levels), fitted.num_categories)
+        found = dataclasses.replace(
+            options or export.ExportOptions(), num_categories=fitted.num_categories
+        )
         wanted = share.of(len(images))
         with (
-            export.open_formats(own, claimed, options) as writer,
+            export.open_formats(own, claimed, found) as writer,
             _in_flow(
                 read,
                 wanted,
@@ -212,7 +215,7 @@ def segment_images(
 
     def join() -> None:
         if hosts.index() == 0:
-            join_results(images, claimed, formats=formats)
+            join_results(images, claimed, formats=formats, options=options)
 
     hosts.all_succeed(segment_share, name="segmenting")
     if shard is None and share.count > 1:
@@ -226,6 +229,7 @@ def join_results(
     claimed: Claim,
     *,
     formats: Sequence[str] = export.DEFAULT_FORMATS,
+    options: export.ExportOptions | None = None,
     on_done: Callable[[RunImage, str], None] = lambda image, failure: None,
 ) -> Report:
     """Writes what covers all images, from the results of every one.
@@ -237,6 +241,7 @@ def join_results(
       images: all images of the run.
       claimed: the folder with their trees, of `claim_joined`.
       formats: of `export.EXPORTERS`; those of single images are ignored.
+      options: what they show of the trees; None for the default.
       on_done: called after every image with it and, if it failed, a sentence.
 
     Returns:
@@ -249,7 +254,7 @@ def join_results(
     read = functools.partial(
         read_item, images, claim=claimed, formats=formats, anew=False
     )
-    output = claimed.output
+    output, options = claimed.output, options or export.ExportOptions()
     missing: list[str] = []
     failures = []
 
@@ -258,7 +263,7 @@ def join_results(
         return (item, None) if missing else render_item(writer, item)
 
     with (
-        export.open_formats(formats, claimed, export.ExportOptions()) as writer,
+        export.open_formats(formats, claimed, options) as writer,
         _in_flow(read, range(len(images)), finish) as flow,
     ):
         for item, rendered in flow:

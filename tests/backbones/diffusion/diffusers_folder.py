@@ -87,7 +87,8 @@ def params_of(spec: DiffusionSpec) -> Any:
 def micro_backbone(spec: DiffusionSpec = MICRO) -> Backbone:
     """A loaded model with these parameters and no tokenizer."""
     family = DiffusionModels()
-    return Backbone("micro", Diffusion(spec), params_of(spec), "0" * 64, family)
+    read = functools.partial(params_of, spec)
+    return Backbone("micro", Diffusion(spec), read, "0" * 64, family)
 
 
 def part_tensors(params: Any, part: str) -> dict[str, np.ndarray]:

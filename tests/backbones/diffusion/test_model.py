@@ -164,7 +164,7 @@ def test_each_family_says_what_the_other_is_for():
     with pytest.raises(ValueError, match=r"micro is a diffusion model.*`self_att"):
         forward_features(micro_backbone(), PIXELS)
     module = ViT(VARIANTS["dinov2_test"].spec)
-    vit = Backbone("dinov2_test", module, {}, "0" * 64, VisionTransformers())
+    vit = Backbone("dinov2_test", module, dict, "0" * 64, VisionTransformers())
     with pytest.raises(ValueError, match="dinov2_test is a Vision Transformer"):
         self_attention_maps(vit, PIXELS)
     with pytest.raises(ValueError, match="dinov2_test is a Vision Transformer"):

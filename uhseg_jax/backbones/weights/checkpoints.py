@@ -124,6 +124,39 @@ def kept_shapes(variant: str, directory: Path) -> dict[str, tuple[int, ...]]:
     return {name: stored.shape for name, stored in arrays.stored.items()}
 
 
+def kept_manifest(variant: str, directory: Path) -> Manifest:
+    """What a checkpoint says of itself; nothing is verified.
+
+    Args:
+      variant: the name it was kept under.
+      directory: from `cache.checkpoint_directory`.
+
+    Raises:
+      WeightsError: it is missing, or another model's.
+    """
+    path = directory / variant
+    try:
+        manifest = read_manifest(path)
+    except (OSError, ValueError, TypeError) as error:
+        raise WeightsError(
+            f"The checkpoint in {path} has no readable manifest.json. It was not used. "
+            "If nothing in that folder is yours, delete it; it is then converted again."
+        ) from error
+    if manifest.variant != variant:
+        raise WeightsError(
+            f"The checkpoint in {path} says it is of {manifest.variant!r}; expected "
+            f"{variant!r}. {_remedy(variant, directory)}"
+        )
+    return manifest
+
+
+def _remedy(variant: str, directory: Path) -> str:
+    return (
+        f"It was not used. Convert again with `uhseg-convert --model={variant} "
+        f"--checkpoint_dir={directory} --overwrite`."
+    )
+
+
 def restore_params(
     variant: str, abstract: Any, *, directory: Path
 ) -> tuple[Any, Manifest]:
@@ -140,23 +173,8 @@ def restore_params(
     Raises:
       WeightsError: the checkpoint is missing, incomplete, altered or another model's.
     """
-    path = directory / variant
-    remedy = (
-        f"It was not used. Convert again with `uhseg-convert --model={variant} "
-        f"--checkpoint_dir={directory} --overwrite`."
-    )
-    try:
-        manifest = read_manifest(path)
-    except (OSError, ValueError, TypeError) as error:
-        raise WeightsError(
-            f"The checkpoint in {path} has no readable manifest.json. It was not used. "
-            "If nothing in that folder is yours, delete it; it is then converted again."
-        ) from error
-    if manifest.variant != variant:
-        raise WeightsError(
-            f"The checkpoint in {path} says it is of {manifest.variant!r}; expected "
-            f"{variant!r}. {remedy}"
-        )
+    path, remedy = directory / variant, _remedy(variant, directory)
+    manifest = kept_manifest(variant, directory)
     budget = Budget.of(abstract)
     damage = find_damage(path, manifest, most=budget.nbytes)
     if damage:

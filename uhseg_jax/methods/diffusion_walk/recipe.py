@@ -292,4 +292,6 @@ METHOD = ImageMethod(
     },
     segment_fn=segment,
     check_fn=check_attention,
+    finer="a larger max_ncut (with threshold_rule=fixed; the other rules find their "
+    "bound in every image), fewer steps, a smaller min_size or a larger max_depth.",
 )

@@ -33,6 +33,10 @@ class MultilevelClustering(Method):
     presets: Mapping[str, Callable[[], Any]] = {"default": default}
     refiner = "upsample"  # measured: the CRF loses foreground here
     passes = PASSES
+    finer = (
+        "a larger num_categories (more categories), a smaller min_area (smaller "
+        "regions), or regions=tree with a larger tree_regions."
+    )
 
     def check_features(self, features: Any) -> None:
         """Always raises ValueError: features of one image are not enough."""
