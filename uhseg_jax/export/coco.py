@@ -27,14 +27,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-
 from uhseg_jax.export.exporter import ExportOptions, Result, for_the_run
 from uhseg_jax.export.polygons import polygons
-from uhseg_jax.hierarchy.cuts import NO_PARENT
-from uhseg_jax.hierarchy.regions import NO_NODE
-from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.types import Int
+from uhseg_jax.export.region_rows import rows_of
 
 __all__ = ["COCO", "POLYGONS", "annotations_of", "open_coco"]
 
@@ -156,56 +151,27 @@ def annotations_of(
 def _annotations(
     result: Result, options: ExportOptions, *, as_polygons: bool
 ) -> Iterator[_Annotation]:
-    regions = result.regions(options)
-    classes = _checked_classes(result, options)
+    regions, rows = result.regions(options), rows_of(result, options)
     rles = [] if as_polygons else regions.rles()
-    written = classes > 0
-    indices = np.cumsum(written) - 1
-    parents, areas, boxes = regions.parents, regions.areas(), regions.boxes()
-    for index in np.flatnonzero(written).tolist():
-        parent = int(parents[index])
-        while parent != NO_PARENT and not written[parent]:
-            parent = int(parents[parent])
+    places = {row.index: place for place, row in enumerate(rows)}
+    for place, row in enumerate(rows):
         if as_polygons:
-            segmentation: Any = polygons(regions.mask(index))
+            segmentation: Any = polygons(regions.mask(row.index))
         else:
-            rle = rles[index]
+            rle = rles[row.index]
             segmentation = {**rle, "counts": rle["counts"].decode("ascii")}
         yield _Annotation(
-            int(indices[index]),
-            None if parent == NO_PARENT else int(indices[parent]),
+            place,
+            None if row.parent is None else places[row.parent],
             _fields(
-                category_id=int(classes[index]),
+                category_id=row.class_id,
                 segmentation=segmentation,
-                area=int(areas[index]),
-                bbox=boxes[index].tolist(),
+                area=row.area,
+                bbox=list(row.box),
                 iscrowd=0,
             ),
-            _fields(**_place(result.tree, int(regions.nodes[index]))),
+            _fields(depth=row.depth, cost=row.cost, node=row.node),
         )
-
-
-def _checked_classes(
-    result: Result, options: ExportOptions
-) -> Int[np.ndarray, " k"]:
-    classes = result.region_classes(options)
-    highest = len(options.class_names())
-    lowest, found = classes.min(initial=0), classes.max(initial=0)
-    if not 0 <= lowest <= found <= highest:
-        raise ValueError(
-            f"{result.title}: expected categories from 0 to {highest}, but got "
-            f"{lowest} to {found}."
-        )
-    return classes
-
-
-def _place(tree: RegionTree, node: int) -> dict[str, Any]:
-    """Depth, cost and number of a node; null for a union, which is none."""
-    if node == NO_NODE:
-        return dict.fromkeys(("depth", "cost", "node"))
-    # Through text: the shortest decimal that is this float32.
-    cost = float(str(np.asarray(tree.costs, np.float32)[node]))
-    return {"depth": int(tree.depths[node]), "cost": cost, "node": node}
 
 
 def _fields(**values: Any) -> str:

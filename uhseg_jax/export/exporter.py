@@ -262,11 +262,13 @@ class ExportOptions:
 
     def region_note(self, how: str) -> str:
         """How a file of the regions that are shown is made, for its mark."""
-        choice = self.choice
+        values = (
+            (x, getattr(self.choice, x.name)) for x in dataclasses.fields(RegionChoice)
+        )
         changed = (
-            f"{x.name} {getattr(choice, x.name)}"
-            for x in dataclasses.fields(choice)
-            if getattr(choice, x.name) != x.default
+            x.name if value is True else f"{x.name} {value}"
+            for x, value in values
+            if value != x.default
         )
         return ", ".join([how, *changed])
 

@@ -75,8 +75,9 @@ def _drawn(
 
 def _numbers(result: Result, options: ExportOptions) -> Int[np.ndarray, "H W"]:
     """The disjoint region of every pixel, from 0; ``VOID`` where there is none."""
+    regions = result.regions(options)
     try:
-        return result.regions(options).labels()
+        return regions.labels()
     except ValueError as error:
         raise ValueError(f"{result.title}: {error}") from error
 
@@ -128,8 +129,8 @@ def _davis(result: Result, options: ExportOptions) -> Image.Image:
     if numbers.max() > _VOID:
         raise ValueError(
             f"{result.title}: expected at most {_VOID} regions, which is what an "
-            f"annotation of DAVIS can hold, but there are {numbers.max()}; choose fewer "
-            "(num_regions, or min_area)."
+            f"annotation of DAVIS can hold, but there are {numbers.max()}; choose "
+            "fewer (num_regions, or min_area)."
         )
     image = Image.fromarray(numbers.astype(np.uint8))
     image.putpalette(davis_palette().tobytes())
