@@ -14,15 +14,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from uhseg_jax.api import extract_features, segment, segment_features
     from uhseg_jax.hierarchy.tree import RegionTree
+    from uhseg_jax.naming import name_regions
+    from uhseg_jax.similar import DescribedTree, similar_regions
 
-__all__ = ["RegionTree", "extract_features", "segment", "segment_features"]
+__all__ = [
+    "DescribedTree",
+    "RegionTree",
+    "extract_features",
+    "name_regions",
+    "segment",
+    "segment_features",
+    "similar_regions",
+]
 __version__ = "0.4.0"
 
 _HOMES = {
+    "DescribedTree": "uhseg_jax.similar",
     "RegionTree": "uhseg_jax.hierarchy.tree",
     "extract_features": "uhseg_jax.api",
+    "name_regions": "uhseg_jax.naming",
     "segment": "uhseg_jax.api",
     "segment_features": "uhseg_jax.api",
+    "similar_regions": "uhseg_jax.similar",
 }
 
 

@@ -5,18 +5,19 @@
 """
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
 from uhseg_jax import backbones, methods
 from uhseg_jax.entry import entry_point
-from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.features import FeaturesOfOne, at_unit_scale, checked_features
+from uhseg_jax.hierarchy.tree import RegionTree, stacked
 from uhseg_jax.images import ImageLike, read_image, resize
-from uhseg_jax.methods import DEFAULT_METHOD
+from uhseg_jax.methods import DEFAULT_METHOD, FunctionMethod, Method
 from uhseg_jax.pipeline import Segmenter, jitted_trees
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.types import Float
@@ -28,7 +29,7 @@ __all__ = ["extract_features", "segment", "segment_features"]
 def segment(
     image: ImageLike,
     *,
-    method: str = DEFAULT_METHOD,
+    method: str | Method | Callable[..., Any] = DEFAULT_METHOD,
     model: str = backbones.DEFAULT_VARIANT,
     config: Any = None,
     refine: str | Refinement | None = None,
@@ -47,7 +48,8 @@ def segment(
     Args:
       image: a path, the bytes of a file, an open file, a PIL image, or an array
         ``[H, W, 3]`` (numpy, JAX), uint8 or deeper; see `images.read_image`.
-      method: a name in `uhseg_jax.methods.METHODS`.
+      method: a name in `uhseg_jax.methods.METHODS`, ``FILE.py:FUNCTION``, which runs
+        that file, or a function (`methods.method_from`).
       model: a name in `uhseg_jax.backbones.VARIANTS`.
       config: the method's frozen config; None for its default.
       refine: how leaves follow the image's edges: names of refiners, or a `Refinement`
@@ -82,8 +84,10 @@ def segment(
 def segment_features(
     features: npt.ArrayLike,
     *,
-    method: str = DEFAULT_METHOD,
+    image: ImageLike | None = None,
+    method: str | Method | Callable[..., Any] = DEFAULT_METHOD,
     config: Any = None,
+    refine: str | Refinement | None = None,
 ) -> RegionTree:
     """The tree of regions of features that any backbone gave.
 
@@ -101,26 +105,43 @@ def segment_features(
       features: an array ``[h, w, d]``, or ``[b, h, w, d]`` for a batch, of any
         floating type and on any device; vectors of any length, which count by their
         direction. For the method "diffusion_walk" attention ``[h, w, h * w]``, what
-        every cell takes from each. A method that has superpixels takes the cells in
-        their place.
-      method: a name in `uhseg_jax.methods.METHODS`.
+        every cell takes from each. Without an image, a method that has superpixels
+        takes the cells in their place.
+      image: the image that features ``[h, w, d]`` are of, as for `segment`.
+      method: a name in `uhseg_jax.methods.METHODS`, ``FILE.py:FUNCTION``, which runs
+        that file, or a function (`methods.method_from`).
       config: the method's frozen config; None for its default.
+      refine: with an image, how leaves follow its edges, as for `segment`.
 
     Returns:
-      A tree on the grid ``[h, w]``; for a batch, a batched tree (index or iterate).
-      Arrays may be of any size, so those of a batch are taken one after the other.
+      A tree on the grid ``[h, w]``, or at the size of the image; for a batch, a batched
+      tree (index or iterate). Arrays may be of any size, so those of a batch are taken
+      one after the other.
 
     Raises:
       ValueError: features of another shape, not finite, or such as the method cannot
-        work on: with a zero vector, or no attention.
+        work on: with a zero vector, or no attention; or a batch with an image.
+      images.ImageError: the image cannot be read, or a function failed.
     """
-    chosen = methods.METHODS.find(method)
+    chosen = methods.method_of(method)
     config = chosen.resolve_config(config)
-    checked = _checked_features(features)
+    checked = checked_features(features, batched=image is None)
     chosen.check_features(checked)
-    batch = _at_unit_scale(checked if checked.ndim == 4 else checked[None])
-    found = jitted_trees(batch, segment_fn=chosen.segment, config=config)
-    trees = jax.device_get(found.tree)
+    if image is not None:
+        segmenter = Segmenter.create(
+            method=chosen,
+            features=FeaturesOfOne(checked),
+            config=config,
+            refine=refine,
+        )
+        return segmenter([read_image(image)])[0].tree
+    batch = checked if checked.ndim == 4 else checked[None]
+    if isinstance(chosen, FunctionMethod):
+        trees = stacked([chosen.tree_of(x, None, config) for x in batch])
+    else:
+        batch = at_unit_scale(batch)
+        found = jitted_trees(batch, segment_fn=chosen.segment, config=config)
+        trees = jax.device_get(found.tree)
     return trees if checked.ndim == 4 else trees[0]
 
 
@@ -186,49 +207,3 @@ def extract_features(
         backbone, pixels[None], requests=(request,)
     )
     return np.asarray(features[0])
-
-
-def _checked_features(features: Any) -> Float[np.ndarray, "*b h w d"]:
-    """Features as an array of float32 or more, or a sentence on what is wrong.
-
-    On the host, wherever they were: devices divide in ways of their own.
-    """
-    try:
-        features = np.asarray(features)
-    except ValueError as error:  # nested lists of several lengths
-        raise ValueError(
-            f"expected features as an array [h, w, d] or [b, h, w, d], but {error}"
-        ) from error
-    if features.ndim not in (3, 4) or 0 in features.shape:
-        raise ValueError(
-            "expected features [h, w, d] or [b, h, w, d] with no empty axis, but got "
-            f"shape {features.shape}."
-        )
-    if not jnp.issubdtype(features.dtype, jnp.floating):
-        raise ValueError(
-            f"expected floating-point features, but got {features.dtype}; convert them "
-            "with .astype('float32')."
-        )
-    if features.dtype.itemsize < 4:
-        features = features.astype(np.float32)
-    largest = np.max(np.abs(features), axis=-1, keepdims=True)
-    if not np.isfinite(largest).all():
-        count = int((~np.isfinite(largest)).sum())
-        raise ValueError(
-            f"expected finite features, but {count} of {largest.size} vectors hold NaN "
-            "or infinity; check the backbone's input and dtype."
-        )
-    return features
-
-
-def _at_unit_scale(
-    features: Float[np.ndarray, "b h w d"],
-) -> Float[np.ndarray, "b h w d"]:
-    """float32 features whose largest entries are 1 or -1; zero vectors stay.
-
-    In their own type first: features of float64, and squares of very large or small
-    ones of float32, leave float32's range.
-    """
-    largest = np.max(np.abs(features), axis=-1, keepdims=True)
-    scaled = features / np.where(largest > 0, largest, 1)
-    return scaled.astype(np.float32)

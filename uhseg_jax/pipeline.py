@@ -7,6 +7,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -18,21 +19,26 @@ from jax.sharding import Mesh
 from uhseg_jax import backbones, methods
 from uhseg_jax.ahead import Arguments, Program, begin
 from uhseg_jax.backbones.requests import grid_shape
-from uhseg_jax.batches import filled, map_images
+from uhseg_jax.batches import filled, images_at_once, map_images, num_devices
 from uhseg_jax.entry import entry_point
+from uhseg_jax.features import FeatureSource, at_unit_length
 from uhseg_jax.hierarchy.placement import visible_nodes
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError, is_out_of_memory
+from uhseg_jax.methods import FunctionMethod
 from uhseg_jax.methods.method import Collection, Fitted, ImageMethod, PreparedImage
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.refinement.config import Refinement, resolve_refinement
-from uhseg_jax.refinement.labels import relabel
+from uhseg_jax.refinement.labels import relabel, resize_labels
 from uhseg_jax.refinement.refine import clean, refine
 from uhseg_jax.types import Array, Float, Int, Pixels
 
 __all__ = ["GridTree", "Segmenter", "jitted_trees"]
+
+# Of an image what is wanted before it goes to the devices: in any thread.
+Prepare = Callable[[], Any]
 
 
 @pytree_dataclass
@@ -51,11 +57,25 @@ class GridTree:
     def __getitem__(self, index: int) -> "GridTree":
         return jax.tree.map(lambda x: np.asarray(x[index]), self)
 
-    def on_grid(self) -> RegionTree:
-        """The tree of patches, without leaves that lie between their centres."""
-        if self.leaves is None:
+    def on_grid(self, grid: tuple[int, ...]) -> RegionTree:
+        """The tree of patches (h, w), without leaves that lie between their centres."""
+        labels = np.asarray(self.tree.labels)
+        if self.leaves is None and labels.shape == grid:
             return self.tree
-        return relabel(self.tree, np.asarray(self.tree.labels))
+        return relabel(self.tree, resize_labels(labels, grid))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Given:
+    """An image whose features were given.
+
+    Attributes:
+      features: of its patches, as the method works on them.
+      own: what the method wanted of its pixels.
+    """
+
+    features: Float[np.ndarray, "h w d"]
+    own: PreparedImage | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,15 +87,16 @@ class Segmenter:
     accelerators in a group of always the same number (`batches`).
 
     Attributes:
-      backbone: the model with its weights.
-      method: an entry of `methods.METHODS`.
+      backbone: what gives features of an image: the model with its weights, or features
+        of one's own.
+      method: an entry of `methods.METHODS`, or one's own.
       config: the method's frozen config.
       refinement: how trees on the patch grid become trees of pixels.
       mesh: devices among which the images of a batch are shared, along one axis
         ``"data"``; None for the default device.
     """
 
-    backbone: backbones.Backbone
+    backbone: backbones.Backbone | FeatureSource
     method: methods.Method
     config: Any
     refinement: Refinement = dataclasses.field(default_factory=Refinement)
@@ -85,8 +106,9 @@ class Segmenter:
     def create(
         cls,
         *,
-        method: str = methods.DEFAULT_METHOD,
+        method: str | methods.Method | Callable[..., Any] = methods.DEFAULT_METHOD,
         model: str = backbones.DEFAULT_VARIANT,
+        features: FeatureSource | None = None,
         config: Any = None,
         refine: str | Refinement | None = None,
         checkpoint_dir: str | os.PathLike[str] | None = None,
@@ -96,11 +118,14 @@ class Segmenter:
         """Looks up the method and finds the model; see `api.segment`.
 
         The model's parameters are read, and programs compiled meanwhile, when there is
-        something to compute.
+        something to compute. With ``features`` there is no model.
         """
-        chosen = methods.METHODS.find(method)
+        chosen = methods.method_of(method)
         config = chosen.resolve_config(config)
         refinement = resolve_refinement(chosen.refiner if refine is None else refine)
+        if features is not None:
+            config = chosen.config_for_features(config)
+            return cls(features, chosen, config, refinement, mesh)
         # Before gigabytes are loaded for what the model cannot do.
         spec = backbones.get_variant(model).spec
         backbones.family_of(spec).resolve(spec, config.request)
@@ -148,7 +173,7 @@ class Segmenter:
         self,
         indices: Sequence[int],
         images: Sequence[Pixels],
-        prepared: Sequence[Callable[[], PreparedImage | None]] | None = None,
+        prepared: Sequence[Prepare] | None = None,
     ) -> Iterator[Segmentation]:
         """Segments some images; see `methods.method.Fitted`.
 
@@ -159,21 +184,45 @@ class Segmenter:
         * ImageMemoryError: the next image is too large for the memory.
         """
         del indices
-        # Each device takes one group at a time, so that one program serves batches of
-        # any size.
-        step = self._extractor.step
         if prepared is None:
             prepared = [functools.partial(self.prepare, x) for x in images]
-        begun, failure = collections.deque[Any](), None
-        for start in range(0, len(images), step):
-            batch = images[start : start + step]
-            features = self.features(batch)
-            own, failure = _first_ones(prepared[start : start + step])
+        begun, failure, start = collections.deque[Any](), None, 0
+        while start < len(images) and failure is None:
+            # Each device takes one group at a time, so that one program serves batches
+            # of any size.
+            stop = start + self._step
+            batch = images[start:stop]
+            features = None if self._source else self.features(batch)
+            own, failure = _first_ones(prepared[start:stop])
+            if features is None:
+                own, failure, features = self._of_one_shape(own, failure)
             if own:
-                begun.append((batch, features, own, self.trees(features, own)))
-            if failure is not None:
-                break  # those before it come first; whoever calls goes on behind it
+                trees = self._begin(features, batch, own)
+                begun.append((batch, features, own, trees))
+            start += len(own)
+            # Those before a failure come first; whoever calls goes on behind it.
         return self._results(begun, failure)
+
+    def _begin(
+        self,
+        features: Any,
+        images: Sequence[Pixels],
+        prepared: Sequence[PreparedImage | None],
+    ) -> Callable[[int], GridTree]:
+        """Hands images to the devices; what is returned waits for a tree.
+
+        A method on the host begins when its trees are asked for.
+        """
+        if isinstance(self.method, FunctionMethod):
+            return lambda i: self._on_host(np.asarray(features[i]), images[i])
+        trees = self.trees(features, prepared)
+        found = functools.cache(lambda: jax.device_get(trees))
+        return lambda i: found()[i]
+
+    def _on_host(self, features: Float[np.ndarray, "h w d"], image: Pixels) -> GridTree:
+        """The tree of a method on the host."""
+        assert isinstance(self.method, FunctionMethod)
+        return GridTree(self.method.tree_of(features, image, self.config), None)
 
     def _results(
         self, begun: collections.deque[Any], failure: Exception | None
@@ -184,18 +233,35 @@ class Segmenter:
         """
         while begun:
             batch, features, prepared, trees = begun.popleft()
-            found = jax.device_get(trees)
             for i, own in enumerate(prepared):
-                one, image = found[i], batch[i]
+                image = batch[i]
                 with _too_large(image, "make it smaller, or give --refine=none"):
+                    one = trees(i)
                     tree = self.refine(one, features[i], image, own)
-                yield Segmentation(tree=tree, grid=one.on_grid())
+                yield Segmentation(tree=tree, grid=one.on_grid(features.shape[1:3]))
         if failure is not None:
             raise failure
 
     @functools.cached_property
     def _extractor(self) -> backbones.Extractor:
+        assert isinstance(self.backbone, backbones.Backbone)
         return backbones.Extractor(self.backbone, self.config.request, self.mesh)
+
+    @property
+    def _source(self) -> FeatureSource | None:
+        """Features of one's own; None where a model has them."""
+        backbone = self.backbone
+        return None if isinstance(backbone, backbones.Backbone) else backbone
+
+    @property
+    def _group(self) -> int:
+        """Images that go through a program together, on each device."""
+        return images_at_once() if self._source else self._extractor.group
+
+    @property
+    def _step(self) -> int:
+        """Images that go through a program together, on all devices."""
+        return self._group * num_devices(self.mesh)
 
     @property
     def _grid(self) -> tuple[int, int]:
@@ -213,26 +279,63 @@ class Segmenter:
         return self._extractor(images)
 
     def prepare(
-        self, image: Pixels, grid: tuple[int, ...] | None = None
-    ) -> PreparedImage | None:
+        self, image: Pixels, grid: tuple[int, ...] | None = None, *, name: str = ""
+    ) -> Any:
         """What the method wants of an image's pixels; None where it wants nothing.
+
+        Features of one's own are read as well.
 
         Args:
           image: RGB pixels.
-          grid: (h, w) of the features; None: as `features` has them.
+          grid: (h, w) of the features; None: as they are.
+          name: of the image, by which features of one's own are found.
+
+        Returns:
+          A `PreparedImage` or None; of features of one's own, what `segment` takes.
 
         Raises:
           images.ImageError: the image cannot be segmented.
           ImageMemoryError: it is too large for the memory.
         """
-        rows, columns = grid or self._grid
         with _too_large(image, "make it smaller"):
-            return self.method.prepare(image, (rows, columns), self.config)
+            if self._source is None:
+                rows, columns = grid or self._grid
+                return self.method.prepare(image, (rows, columns), self.config)
+            features = self._read(name)
+            own = self.method.prepare(image, features.shape[:2], self.config)
+            return _Given(features, own)
+
+    def _read(self, name: str) -> Float[np.ndarray, "h w d"]:
+        """The features of an image of a name, as the method works on them."""
+        assert self._source is not None
+        features = self._source.read(name)
+        try:
+            self.method.check_features(features)
+        except ValueError as error:
+            raise ImageError(f"{name}: {error}" if name else str(error)) from error
+        if isinstance(self.method, FunctionMethod):
+            return features.astype(np.float32)
+        return at_unit_length(features)
+
+    def _of_one_shape(
+        self, given: Sequence[Any], failure: Exception | None
+    ) -> tuple[Sequence[PreparedImage | None], Exception | None, Any]:
+        """The first images whose features are of one shape, with these in a batch.
+
+        And what stopped the images behind them, if no others come before that.
+        """
+        if not given:
+            return (), failure, None
+        shape = given[0].features.shape
+        ones = [*itertools.takewhile(lambda x: x.features.shape == shape, given)]
+        features = np.stack(filled([x.features for x in ones], self._step))
+        stopped = failure if len(ones) == len(given) else None
+        return [x.own for x in ones], stopped, features
 
     @entry_point
     def trees(
         self,
-        features: Float[Array, "b h w d"],
+        features: Float[Array | np.ndarray, "b h w d"],
         prepared: Sequence[PreparedImage | None] = (None,),
     ) -> GridTree:
         """The method alone: a batched tree.
@@ -250,13 +353,13 @@ class Segmenter:
             segment_fn=self.method.segment,
             config=self.config,
             mesh=self.mesh,
-            at_once=self._extractor.group,
+            at_once=self._group,
         )
 
     def refine(
         self,
         grid: GridTree,
-        features: Float[Array, "h w d"],
+        features: Float[Array | np.ndarray, "h w d"],
         image: Pixels,
         prepared: PreparedImage | None = None,
     ) -> RegionTree:
@@ -276,10 +379,10 @@ class Segmenter:
 
 
 def _first_ones(
-    prepared: Sequence[Callable[[], PreparedImage | None]],
-) -> tuple[Sequence[PreparedImage | None], Exception | None]:
+    prepared: Sequence[Prepare],
+) -> tuple[Sequence[Any], Exception | None]:
     """What was prepared, up to the first image that cannot be, and why it cannot."""
-    own: list[PreparedImage | None] = []
+    own: list[Any] = []
     try:
         own.extend(x() for x in prepared)
     except (ImageError, ImageMemoryError) as error:
@@ -305,7 +408,7 @@ def _too_large(image: Pixels, advice: str) -> Iterator[None]:
 @Program
 @functools.partial(jax.jit, static_argnames=("segment_fn", "config", "mesh", "at_once"))
 def jitted_trees(
-    features: Array,
+    features: Array | np.ndarray,
     graphs: Any = None,
     *,
     segment_fn: Callable[..., Any],

@@ -2,6 +2,7 @@
 
 import gc
 import html.parser
+import importlib.resources
 import json
 import tracemalloc
 
@@ -12,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trees import make_tree, quadrants, random_tree, region_trees
 
-from uhseg_jax.export import viewer
 from uhseg_jax.export.viewer import open_viewer, page_entry
+from uhseg_jax.export.viewer.page import page_around
 
 
 class Page(html.parser.HTMLParser):
@@ -162,10 +163,16 @@ def test_more_nodes_than_the_page_can_show_are_refused(tmp_path):
         page.put("", page_entry(result_of(flat, "b.jpg")))
 
 
-def test_the_template_has_each_slot_once():
-    folder = viewer.importlib.resources.files("uhseg_jax.export")
-    page = (folder / "viewer.html").read_text("utf-8")
+def test_the_template_has_each_slot_once_and_every_script():
+    folder = importlib.resources.files("uhseg_jax.export.viewer")
+    page = (folder / "page.html").read_text("utf-8")
     for slot in ("{{style}}", "{{images}}", "{{script}}"):
         assert page.count(slot) == 1
-    assert "</script" not in (folder / "viewer.js").read_text("utf-8")
-    assert "</style" not in (folder / "viewer.css").read_text("utf-8")
+    assert "</style" not in (folder / "page.css").read_text("utf-8")
+    whole = "".join(page_around("title"))
+    scripts = [x for x in folder.iterdir() if x.name.endswith(".js")]
+    assert len(scripts) > 9
+    for script in scripts:
+        text = script.read_text("utf-8")
+        assert text in whole, f"{script.name} is left out"
+        assert "</script" not in text

@@ -1,6 +1,12 @@
 """Vision Transformers, latent diffusion models, and the weights they run on."""
 
 from uhseg_jax.backbones.backbone import Backbone, Extractor
+from uhseg_jax.backbones.clip.variants import (
+    TEXT_SIDES,
+    labels_models,
+    text_side_of,
+)
+from uhseg_jax.backbones.clip.vectors import Clip, load_clip
 from uhseg_jax.backbones.diffusion.model import Diffusion, check_image_sides
 from uhseg_jax.backbones.diffusion.prompts import prompt_ids, read_prompt
 from uhseg_jax.backbones.diffusion.self_attention import (
@@ -56,12 +62,14 @@ __all__ = [
     "PATCH_FACETS",
     "POSITION_RULES",
     "ROTARY_RULES",
+    "TEXT_SIDES",
     "VARIANTS",
     "AttentionRequest",
     "Backbone",
     "BlockOutput",
     "ClassTokenFeatures",
     "ClassTokenRequest",
+    "Clip",
     "Diffusion",
     "DiffusionSpec",
     "Extractor",
@@ -90,7 +98,9 @@ __all__ = [
     "grid_shape",
     "is_cached",
     "is_replaceable",
+    "labels_models",
     "load_backbone",
+    "load_clip",
     "num_parameters",
     "prompt_ids",
     "read_prompt",
@@ -98,4 +108,5 @@ __all__ = [
     "resolve_dtype",
     "resolve_request",
     "self_attention_maps",
+    "text_side_of",
 ]

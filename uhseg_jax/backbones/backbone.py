@@ -149,6 +149,14 @@ class Backbone:
         spec: Spec = self.module.spec
         return spec
 
+    def settings(self) -> dict[str, Any]:
+        """What results depend on, JSON-ready."""
+        return {
+            "model": self.name,
+            "weights_sha256": self.weights_sha256,
+            "dtype": str(self.module.dtype),
+        }
+
     def answer(self, image: Pixels, request: Request) -> Any:
         """The answer to a request, for one image.
 

@@ -12,6 +12,8 @@ import jax
 import numpy as np
 
 from uhseg_jax.backbones.backbone import Backbone, Family
+from uhseg_jax.backbones.clip.family import TextSides
+from uhseg_jax.backbones.clip.spec import TextSideSpec
 from uhseg_jax.backbones.diffusion.family import DiffusionModels
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.dtypes import AUTO, resolve_dtype
@@ -49,6 +51,7 @@ from uhseg_jax.backbones.weights.readers import (
 )
 from uhseg_jax.backbones.weights.readers.flax_files import are_own, torch_layout
 from uhseg_jax.backbones.weights.replacing import is_cached, require_replaceable
+from uhseg_jax.backbones.weights.sources import TOKENIZER_FILES, HubSource
 from uhseg_jax.cache import checkpoint_directory
 from uhseg_jax.entry import entry_point
 from uhseg_jax.scratch import scratch_folder, sweep
@@ -57,6 +60,7 @@ from uhseg_jax.scratch import scratch_folder, sweep
 FAMILIES: Mapping[type, Family] = {
     ViTSpec: VisionTransformers(),
     DiffusionSpec: DiffusionModels(),
+    TextSideSpec: TextSides(),
 }
 
 
@@ -234,7 +238,7 @@ def convert_variant(
             arrays = read_diffusers(path, parts, budget)
         else:
             arrays = read_tensors(path, budget)
-        beside = _tokenizer_files(path)
+        beside = _tokenizer_files(variant, path)
         params = _params_of(arrays, variant.spec)
         return save_params(
             params,
@@ -259,11 +263,28 @@ def _params_of(arrays: LazyArrays, spec: Spec) -> Any:
     return convert_tensors(arrays, family.abstract_params(spec), naming=naming)
 
 
-def _tokenizer_files(path: Path) -> dict[str, Path]:
-    """What reads prompts, where all of it lies in the folder of the weights."""
-    if not all((path / name).is_file() for name in BESIDE):
+def _tokenizer_files(variant: Variant, path: Path) -> dict[str, Path]:
+    """What reads prompts, where all of it lies with the weights.
+
+    Raises:
+      WeightsError: it does not, and the model is of no use without; or it lies
+        elsewhere.
+    """
+    source = variant.source
+    is_needed = isinstance(source, HubSource) and source.has_tokenizer
+    folder = path
+    places = dict(zip(BESIDE, BESIDE, strict=True))
+    if is_needed and path.is_file():  # as the hub has it
+        folder, places = path.parent, dict(zip(BESIDE, TOKENIZER_FILES, strict=True))
+    missing = [x for x in places.values() if not (folder / x).is_file()]
+    if missing and is_needed:
+        raise WeightsError(
+            f"{variant.name} reads text with {' and '.join(TOKENIZER_FILES)}; expected "
+            f"them beside the weights, but {folder} has no {' and no '.join(missing)}."
+        )
+    if missing:
         return {}
-    files = {name: require_within(path, name) for name in BESIDE}
+    files = {name: require_within(folder, place) for name, place in places.items()}
     for file in files.values():
         require_small(file)
     return files

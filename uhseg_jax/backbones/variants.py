@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from uhseg_jax.backbones.clip.variants import TEXT_SIDES
 from uhseg_jax.backbones.diffusion.variants import DIFFUSION_VARIANTS
 from uhseg_jax.backbones.variant import Variant, random_variant
 from uhseg_jax.backbones.vit.spec import CLIP_MEAN, CLIP_STD, ViTSpec
@@ -215,4 +216,4 @@ VARIANTS: Registry[Variant] = Registry(
 
 def get_variant(name: str) -> Variant:
     """The variant of that name; raises ValueError with the known ones for others."""
-    return VARIANTS.find(name)
+    return TEXT_SIDES.get(name) or VARIANTS.find(name)

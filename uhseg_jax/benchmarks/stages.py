@@ -95,7 +95,10 @@ def rivals(
       config: parameters; None for our two-way cuts.
     """
     config = config or recursive_spectral.two_way()
-    if not backbones.can_answer(segmenter.backbone.spec, config.request):
+    backbone = segmenter.backbone
+    if not isinstance(backbone, backbones.Backbone) or not backbones.can_answer(
+        backbone.spec, config.request
+    ):
         return {}
     two_way = dataclasses.replace(
         segmenter,

@@ -103,14 +103,14 @@ def _convert(values: flags.FlagValues) -> str:
 def _table(directory: Path) -> str:
     """One line for each variant, columns as wide as they must be."""
     rows = [_HEADER]
-    for name, variant in backbones.VARIANTS.items():
+    for name, variant in {**backbones.VARIANTS, **backbones.TEXT_SIDES}.items():
         spec, source = variant.spec, variant.source
         cached = source is not None and backbones.is_cached(name, directory)
         rows.append(
             (
                 name,
                 f"{(variant.parameters or backbones.num_parameters(spec)) / 1e6:.1f}M",
-                str(spec.patch),
+                str(spec.patch or "-"),
                 str(spec.width or "-"),
                 "random" if source is None else str(source),
                 variant.licence,

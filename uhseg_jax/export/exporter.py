@@ -20,6 +20,7 @@ import numpy as np
 
 from uhseg_jax.export.panels import require_same_size
 from uhseg_jax.files import atomic_write
+from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.regions import (
     RegionChoice,
     Regions,
@@ -59,15 +60,17 @@ class Provenance:
     Attributes:
       settings: SHA-256 of the settings of the run, in hexadecimal.
       source: SHA-256 of the image's file as it was read, or of its pixels.
+      features: SHA-256 of the file of its features; empty where a backbone gave them.
     """
 
     settings: str
     source: str
+    features: str = ""
 
     def short(self) -> str:
-        """Both in 16 characters."""
-        both = f"{self.settings} {self.source}"
-        return hashlib.sha256(both.encode()).hexdigest()[:16]
+        """All in 16 characters."""
+        text = " ".join(filter(None, (self.settings, self.source, self.features)))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +102,8 @@ class Result:
       provenance: what it was made of; None outside runs.
       names: ``[n]``, what every node of the tree is called, as an index into the names
         of the run; -1 where it has no name. None where nothing was named.
+      descriptors: float32 ``[n, d]``, of every node of the tree; None where they are
+        not wanted, or not known.
       place: path of the image's file from the output folder of the run, with ``/``;
         empty if it has none.
       selected: its regions where somebody selected some, in place of a choice.
@@ -115,6 +120,7 @@ class Result:
     distances: Float[np.ndarray, " n"] | None = None
     provenance: Provenance | None = None
     names: Int[np.ndarray, " n"] | None = None
+    descriptors: Float[np.ndarray, "n d"] | None = None
     place: str = ""
     selected: tuple[Selected, ...] | None = None
 
@@ -144,10 +150,8 @@ class Result:
     @functools.cached_property
     def tree_id(self) -> str:
         """What tells the tree from others: 16 hexadecimal digits."""
-        count = int(self.tree.num_nodes)
-        arrays = np.asarray(self.tree.labels), np.asarray(self.tree.parents)[:count]
-        content = b"".join(np.ascontiguousarray(x, "<i4").tobytes() for x in arrays)
-        return hashlib.sha256(repr(self.size).encode() + content).hexdigest()[:16]
+        parents = np.asarray(self.tree.parents)[: int(self.tree.num_nodes)]
+        return tree_file.identity(np.asarray(self.tree.labels), parents)
 
     def note(self, how: str) -> str:
         """How a file of this result is made, and of what, for its mark."""
@@ -324,6 +328,13 @@ class Destination(Protocol):
           is_own: tells such a file from those of users; None where it has no mark.
         """
 
+    def remove(self, name: str) -> None:
+        """Removes a file without a mark that an earlier run wrote, and nothing else.
+
+        Args:
+          name: of the file, a path below the folder with ``/``.
+        """
+
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
@@ -341,6 +352,10 @@ class Folder:
         """Gives a path to write a file to; see `files.atomic_write`."""
         del is_own
         return atomic_write(self.output / name)
+
+    def remove(self, name: str) -> None:
+        """Removes any file of that name."""
+        (self.output / name).unlink(missing_ok=True)
 
 
 Render = Callable[[Result, ExportOptions], Any]

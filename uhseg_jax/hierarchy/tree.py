@@ -8,15 +8,17 @@ over a batch, be saved, and be cut at any granularity without solving anything a
 
 import operator
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+import numpy.typing as npt
 
 from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy import (
     cuts,
+    descriptors,
     host_cuts,
     interop,
     node_table,
@@ -36,6 +38,7 @@ from uhseg_jax.hierarchy.proposals import ProposalOptions, Proposals, propose
 from uhseg_jax.hierarchy.regions import RegionChoice, Regions, choose
 from uhseg_jax.hierarchy.tree_file import TreeFileError
 from uhseg_jax.hierarchy.ultrametric import Ultrametric
+from uhseg_jax.outlines.polygons import Polygon, outlines_of
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Float, Int
 
@@ -44,6 +47,7 @@ __all__ = [
     "ROOT",
     "RegionTree",
     "TreeFileError",
+    "stacked",
 ]
 
 # Arrays of rank 0, so that a cut may be traced.
@@ -260,6 +264,38 @@ class RegionTree:
 
     # -- objects and contours -----------------------------------------------------
 
+    def polygons(self, node: int, tolerance: float = 0.0) -> list[Polygon]:
+        """The outlines of a node: its pieces, the largest first, with their holes.
+
+        The borders between leaves are simplified, once for the leaves on both sides, so
+        the polygons of nodes side by side meet without gaps, those of a child lie in
+        those of its parent, and no piece is lost. With ``tolerance=0`` they are the
+        sides of pixels. `Regions.polygons` gives those of many regions at once; of few
+        large ones it needs fewer points, since only theirs are divided at junctions.
+
+        Args:
+          node: its number.
+          tolerance: how far, in pixels, a border may be from the sides of pixels.
+
+        Returns:
+          Polygons whose ``outer`` and ``holes`` are ``[n, 2]``, x and y in corners of
+          pixels: the pixel in row r and column c lies between (c, r) and
+          (c + 1, r + 1).
+
+        Raises:
+          TypeError: the tree is a batch.
+          ValueError: there is no such node, or the tolerance is negative.
+        """
+        require_single(self)
+        node, count = operator.index(node), int(self.num_nodes)
+        if not 0 <= node < count:
+            raise ValueError(
+                f"expected a node from 0 to {count - 1}, which the tree has, but got "
+                f"{node}."
+            )
+        outlines = outlines_of(np.asarray(self.labels), tolerance)
+        return outlines.polygons(np.asarray(self.contains())[node])
+
     def proposals(
         self,
         k: int = ProposalOptions.k,
@@ -308,6 +344,32 @@ class RegionTree:
         """
         require_single(self)
         return ultrametric.of_tree(self, scale)
+
+    # -- contents ----------------------------------------------------------------
+
+    def describe(
+        self, features: npt.ArrayLike, *, unit: bool = False
+    ) -> Float[np.ndarray, "num_nodes d"]:
+        """A descriptor of every node: the mean of an image's features over its cells.
+
+        Args:
+          features: real numbers ``[h, w, d]`` over the whole image, of any backbone, as
+            `uhseg_jax.extract_features` gives them. Where the grid is coarser than the
+            labels, these read it bilinearly, as superpixels do; where it is finer, a
+            region has the cells whose centres lie in it.
+          unit: whether descriptors have unit length.
+
+        Returns:
+          float32 rows, 0 for a node without a cell.
+
+        Raises:
+          ValueError: features of another shape, or with NaN.
+          TypeError: the tree is a batch.
+        """
+        require_single(self)
+        parents = np.asarray(self.parents)[: int(self.num_nodes)]
+        found = descriptors.describe(np.asarray(self.labels), parents, features)
+        return descriptors.unit_rows(found) if unit else found
 
     # -- other packages ------------------------------------------------------------
 
@@ -433,6 +495,23 @@ class RegionTree:
         """
         arrays = tree_file.read(path)
         return cls(num_nodes=np.asarray(len(arrays["parents"]), np.int32), **arrays)
+
+
+def stacked(trees: Sequence[RegionTree]) -> RegionTree:
+    """Trees of grids of one size as a batch, numpy, padded to the longest of them."""
+    length = max(len(x.parents) for x in trees)
+
+    def padded(name: str) -> np.ndarray:
+        fill = NO_PARENT if name == "parents" else 0
+        rows = [np.asarray(getattr(x, name)) for x in trees]
+        ends = [np.full(length - len(x), fill, x.dtype) for x in rows]
+        return np.stack([np.concatenate(x) for x in zip(rows, ends, strict=True)])
+
+    return RegionTree(
+        labels=np.stack([x.labels for x in trees]),
+        num_nodes=np.stack([x.num_nodes for x in trees]),
+        **{name: padded(name) for name in ("parents", "depths", "costs")},
+    )
 
 
 def _contains(nodes: Nodes) -> Bool[Array, "n n"]:

@@ -1,5 +1,6 @@
 """The file of a tree: an npz of labels, parents, depths and costs."""
 
+import hashlib
 import io
 import os
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from uhseg_jax.hierarchy.cuts import NO_PARENT
 
-__all__ = ["TreeFileError", "encode", "read"]
+__all__ = ["TreeFileError", "as_kept", "encode", "fault_of", "identity", "read"]
 
 _ZIP = b"PK\3\4"
 _FIELDS = ("labels", "parents", "depths", "costs")
@@ -22,6 +23,18 @@ def encode(**arrays: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     return file.getvalue()
+
+
+def identity(labels: np.ndarray, parents: np.ndarray) -> str:
+    """What tells a tree from others: 16 hexadecimal digits.
+
+    Args:
+      labels: of the tree.
+      parents: of its nodes, without padding.
+    """
+    arrays = np.asarray(labels), np.asarray(parents)
+    content = b"".join(np.ascontiguousarray(x, "<i4").tobytes() for x in arrays)
+    return hashlib.sha256(repr(labels.shape).encode() + content).hexdigest()[:16]
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -59,19 +72,24 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             f"{path}: expected a saved tree (npz), but the file is damaged or "
             f"something else ({reason}); delete it and segment the image again."
         ) from error
-    fault = f"{' and '.join(missing)} is missing" if missing else _fault(**arrays)
+    fault = f"{' and '.join(missing)} is missing" if missing else fault_of(**arrays)
     if fault:
         raise TreeFileError(
             f"{path}: expected a saved tree, but {fault}; delete the file and segment "
             "the image again."
         )
+    return as_kept(arrays)
+
+
+def as_kept(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a tree, costs as float32 and the others as int32."""
     return {
         name: x.astype(np.float32 if name == "costs" else np.int32)
         for name, x in arrays.items()
     }
 
 
-def _fault(
+def fault_of(
     labels: np.ndarray, parents: np.ndarray, depths: np.ndarray, costs: np.ndarray
 ) -> str | None:
     """What is wrong with the arrays of a tree, in words; None if nothing is."""

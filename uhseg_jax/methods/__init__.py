@@ -1,7 +1,11 @@
 """The methods: each a recipe in a room of its own, which reads like its paper.
 
-A method is registered by one line here.
+A method is registered by one line here. Those of users have none: `METHODS.find` takes
+``FILE.py:FUNCTION`` for a name, and `method_of` takes functions.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 from uhseg_jax.methods import (
     diffusion_walk,
@@ -9,14 +13,37 @@ from uhseg_jax.methods import (
     recursive_spectral,
     region_merging,
 )
+from uhseg_jax.methods.from_file import is_in_file, method_in_file
+from uhseg_jax.methods.from_function import FunctionMethod, method_from
 from uhseg_jax.methods.method import Method
 from uhseg_jax.registry import Registry
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "Method"]
+__all__ = [
+    "DEFAULT_METHOD",
+    "METHODS",
+    "FunctionMethod",
+    "Method",
+    "method_from",
+    "method_of",
+]
 
 DEFAULT_METHOD = region_merging.METHOD.name
 
-METHODS: Registry[Method] = Registry(
+
+class _Methods(Registry[Method]):
+    """The methods by name, and those in files of users by ``FILE.py:FUNCTION``."""
+
+    def find(self, name: str) -> Method:
+        """The method of that name; a file that is named is run.
+
+        Raises:
+          ValueError: there is none; the message lists those there are, or says what is
+            wrong with the file.
+        """
+        return method_in_file(name) if is_in_file(name) else super().find(name)
+
+
+METHODS = _Methods(
     "method",
     [
         region_merging.METHOD,
@@ -25,3 +52,16 @@ METHODS: Registry[Method] = Registry(
         multilevel_clustering.METHOD,
     ],
 )
+
+
+def method_of(method: str | Method | Callable[..., Any]) -> Method:
+    """A method by its name, by itself, or by a function that makes one.
+
+    Raises:
+      ValueError: there is no such method, or the function makes none.
+    """
+    if isinstance(method, Method):
+        return method
+    if isinstance(method, str) or not callable(method):
+        return METHODS.find(method)
+    return method_from(method)

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from uhseg_jax.backbones import Backbone
+from uhseg_jax.backbones import PatchRequest
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.refinement.config import DEFAULT_REFINE, Refinement
 from uhseg_jax.types import Int, Pixels
@@ -78,10 +78,10 @@ class Fitted(Protocol):
         """Categories that were found; None from methods without categories."""
         ...
 
-    def prepare(self, image: Pixels) -> "PreparedImage | None":
+    def prepare(self, image: Pixels, *, name: str = "") -> Any:
         """What the method wants of an image's pixels; None where it wants nothing.
 
-        On the host, in any thread.
+        On the host, in any thread. Features of one's own are found by the ``name``.
 
         Raises:
           images.ImageError: the image cannot be segmented, and others may be.
@@ -93,7 +93,7 @@ class Fitted(Protocol):
         self,
         indices: Sequence[int],
         images: Sequence[Any],
-        prepared: "Sequence[Callable[[], PreparedImage | None]] | None" = None,
+        prepared: Sequence[Callable[[], Any]] | None = None,
     ) -> Iterator[Segmentation]:
         """Segments some images of the collection, in order, one at a time.
 
@@ -114,7 +114,11 @@ class Fitted(Protocol):
 class Segmenter(Protocol):
     """What a method is fitted with (`uhseg_jax.pipeline.Segmenter`)."""
 
-    backbone: Backbone
+    @property
+    def backbone(self) -> Any:
+        """What gives features of an image: a `Backbone`, or features of one's own."""
+        ...
+
     config: Any
     refinement: Refinement
 
@@ -191,6 +195,17 @@ class Method(abc.ABC):
                 "method that the config belongs to."
             )
         return config
+
+    def config_for_features(self, config: Any) -> Any:
+        """A config for features that no backbone was asked for: those of one block.
+
+        Raises:
+          ValueError: the method needs a backbone.
+        """
+        request = config.request
+        if isinstance(request, PatchRequest):
+            request = dataclasses.replace(request, blocks=(-1,))
+        return dataclasses.replace(config, request=request)
 
     @abc.abstractmethod
     def check_features(self, features: Any) -> None:

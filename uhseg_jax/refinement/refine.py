@@ -44,7 +44,8 @@ def refine(
     nested. Leaves that lose all their pixels are removed.
 
     Args:
-      tree: one tree on the patch grid.
+      tree: one tree on the patch grid; one that has the size of the image already keeps
+        its labels.
       features: of the patches; finite vectors of any length.
       image: RGB pixels, of any size and aspect.
       refinement: the refiners and their parameters.
@@ -56,6 +57,8 @@ def refine(
       ValueError: the features are on another grid than the tree.
     """
     on_grid = np.asarray(tree.labels)
+    if on_grid.shape == image.shape[:2] != tuple(features.shape[:2]):
+        return clean(tree, on_grid, refinement)
     if tuple(features.shape[:2]) != on_grid.shape:
         raise ValueError(
             f"expected features on the tree's grid of {on_grid.shape[0]} x "

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from uhseg_jax.interpolation import bilinear_cells
+from uhseg_jax.label_taps import label_taps
 from uhseg_jax.types import Float, Integer
 
 __all__ = ["mean_colors", "patch_weights"]
@@ -29,8 +29,7 @@ def patch_weights(
 ) -> Float[np.ndarray, "n hw"]:
     """What every superpixel reads of the patches: the mean over its pixels.
 
-    A pixel reads the four patches around it bilinearly, centres aligned, as `resize`
-    does; beyond the outermost centres it reads those. So ``patch_weights(...) @
+    A pixel reads the patches around it (`label_taps`), so ``patch_weights(...) @
     features`` are the means of the interpolated features, without these.
 
     The matrix is dense. A superpixel reads few patches, but how many follows from no
@@ -45,39 +44,8 @@ def patch_weights(
       float32 ``[count, rows * columns]``; rows sum to one, or are 0 where the label has
       no pixel.
     """
-    rows, columns = (
-        bilinear_cells(cells, pixels)
-        for cells, pixels in zip(grid, labels.shape, strict=True)
-    )
-    row, first, end = _runs(labels, columns[0][0] + columns[1][0])
-    right = np.append(0, np.cumsum(columns[1][1]))
-    right = right[end] - right[first]  # sums of the weights over the pixels of a run
-    label = labels[row, first].astype(np.intp)
-    taps, weights = [], []
-    for patch_row, down in rows:
-        start = (label * grid[0] + patch_row[row]) * grid[1]
-        for (patch_column, _), across in zip(
-            columns, (end - first - right, right), strict=True
-        ):
-            taps.append(start + patch_column[first])
-            weights.append(down[row] * across)
-    sums = np.bincount(
-        np.concatenate(taps), np.concatenate(weights), count * grid[0] * grid[1]
-    ).reshape(count, -1)
+    label, patch, weights = label_taps(labels, grid)
+    size = grid[0] * grid[1]
+    sums = np.bincount(label * size + patch, weights, count * size).reshape(count, -1)
     areas = np.bincount(labels.ravel(), minlength=count)
     return (sums / np.maximum(areas, 1)[:, None]).astype(np.float32)
-
-
-def _runs(
-    labels: Integer[np.ndarray, "H W"], columns: Integer[np.ndarray, " W"]
-) -> tuple[Integer[np.ndarray, " r"], ...]:
-    """The runs of pixels of a row that share a label and a value of their columns.
-
-    Returns:
-      Of every run its row, its first column and the one behind its last.
-    """
-    starts = np.ones(labels.shape, bool)
-    starts[:, 1:] = (labels[:, 1:] != labels[:, :-1]) | (columns[1:] != columns[:-1])
-    row, first = np.divmod(np.flatnonzero(starts), labels.shape[1])
-    end = np.append(first[1:], 0)
-    return row, first, np.where(end == 0, labels.shape[1], end)

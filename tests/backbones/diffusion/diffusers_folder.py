@@ -20,9 +20,9 @@ from uhseg_jax.backbones.diffusion.model import random_params
 from uhseg_jax.backbones.diffusion.spec import (
     AutoencoderSpec,
     DiffusionSpec,
-    TextEncoderSpec,
     UNetSpec,
 )
+from uhseg_jax.backbones.text.spec import TextEncoderSpec
 
 # Everything that a model has, in as little as compiles quickly.
 MICRO = DiffusionSpec(

@@ -9,6 +9,7 @@ import flax.traverse_util
 import huggingface_hub
 import numpy as np
 import pytest
+from clip_vocabulary import byte_letters
 from diffusers_folder import (
     MICRO,
     MICRO_TWO,
@@ -19,7 +20,6 @@ from diffusers_folder import (
     write_folder,
 )
 from safetensors.numpy import save_file
-from test_tokenizer import byte_letters
 
 from uhseg_jax.backbones import (
     VARIANTS,

@@ -6,7 +6,6 @@ from uhseg_jax.backbones.diffusion.spec import (
     AutoencoderSpec,
     DiffusionSpec,
     ScheduleSpec,
-    TextEncoderSpec,
     UNetSpec,
 )
 from uhseg_jax.backbones.diffusion.variants import (
@@ -17,6 +16,7 @@ from uhseg_jax.backbones.diffusion.variants import (
     SSD_1B,
     SSD_TEST,
 )
+from uhseg_jax.backbones.text.spec import TextEncoderSpec
 
 
 def test_all_that_is_wrong_with_a_u_net_is_said_at_once():

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from diffusers_folder import MICRO
 from test_autoencoder import reference as torch_autoencoder
-from test_text_encoder import reference as torch_text_encoder
-from torch_diffusion import randomised, schedulers, torch
+from torch_diffusion import randomised, schedulers, text_encoder, torch
 from torch_unets import torch_forward, torch_unet
 
 from uhseg_jax.backbones import (
@@ -47,7 +46,7 @@ def torch_models(spec):
     }
     for index, encoder in enumerate(spec.text_encoders):
         name = "text_encoder" + (f"_{index + 1}" if index else "")
-        models[name] = randomised(torch_text_encoder(encoder))
+        models[name] = randomised(text_encoder(encoder))
     return models
 
 

@@ -24,8 +24,8 @@ from uhseg_jax.backbones.diffusion.model import (
     abstract_params,
     random_params,
 )
-from uhseg_jax.backbones.diffusion.text_encoder import TextEncoder
 from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
+from uhseg_jax.backbones.text.encoder import TextEncoder
 from uhseg_jax.backbones.vit.family import VisionTransformers
 from uhseg_jax.backbones.vit.model import ViT
 

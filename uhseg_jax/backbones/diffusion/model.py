@@ -17,8 +17,8 @@ import numpy as np
 from uhseg_jax.backbones.diffusion.autoencoder import Autoencoder, scale_pixels
 from uhseg_jax.backbones.diffusion.recording import AttentionSums
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
-from uhseg_jax.backbones.diffusion.text_encoder import TextEncoder
 from uhseg_jax.backbones.diffusion.unet import AddedCondition, UNet
+from uhseg_jax.backbones.text.encoder import TextEncoder
 from uhseg_jax.backbones.vit.attention import AttentionRule
 from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Float, Int, Integer, UInt8

@@ -12,7 +12,7 @@ import re
 import numpy as np
 
 from uhseg_jax.backbones.weights.convert import Naming
-from uhseg_jax.backbones.weights.rename_tables import Transform
+from uhseg_jax.backbones.weights.renames import Transform
 
 # What the folders hold that our model leaves out: the way back from latents to
 # images, and constants that old releases of transformers kept among the weights.

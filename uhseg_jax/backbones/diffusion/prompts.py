@@ -7,8 +7,8 @@ import jax
 import numpy as np
 
 from uhseg_jax.backbones.backbone import Backbone
-from uhseg_jax.backbones.diffusion import tokenizer
 from uhseg_jax.backbones.diffusion.model import Diffusion, Prompt
+from uhseg_jax.backbones.text import tokenizer
 from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Int
 

@@ -6,6 +6,8 @@ Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (
 import dataclasses
 from typing import Annotated, Literal, get_args
 
+from uhseg_jax.backbones.spec_checks import COUNT, refuse, unshared
+from uhseg_jax.backbones.text.spec import TextEncoderSpec
 from uhseg_jax.validators import (
     POSITIVE,
     Validated,
@@ -17,21 +19,16 @@ from uhseg_jax.validators import (
 
 PredictionRule = Literal["epsilon", "v"]
 PREDICTION_RULES: tuple[str, ...] = get_args(PredictionRule)
-TextMlpRule = Literal["quick_gelu", "gelu"]
-TEXT_MLP_RULES: tuple[str, ...] = get_args(TextMlpRule)
 
 # SDXL is told the size of the image, where it was cropped and the size wanted: pairs
 # of rows and columns.
 NUM_SIZES = 6
 
 
-_COUNT = integer(1)
-
-
 def _levels(values: tuple[int, ...]) -> tuple[int, ...]:
     if not values:
         raise ValueError
-    return tuple(map(_COUNT.convert, values))
+    return tuple(map(COUNT.convert, values))
 
 
 _LEVELS = Validator("one or more integers of at least 1", _levels)
@@ -39,21 +36,6 @@ _DEPTHS = Validator(
     "a tuple of integers of at least 0 for every level",
     lambda levels: tuple(tuple(map(integer(0).convert, level)) for level in levels),
 )
-
-
-def _unshared(widths: tuple[int, ...], name: str, parts: tuple[int, ...]) -> list[str]:
-    """What is wrong where groups or heads share channels evenly."""
-    return [
-        f"{part} {name} do not share {width} channels"
-        for width, part in zip(widths, parts, strict=True)
-        if width % part
-    ]
-
-
-def _refuse(what: str, problems: list[str]) -> None:
-    """Raises one error of all problems."""
-    if problems:
-        raise ValueError(f"Not {what}: {'; '.join(problems)}.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,7 +65,7 @@ class UNetSpec(Validated):
       ValueError: a field is out of range, or several do not go together.
     """
 
-    latent_channels: Annotated[int, _COUNT] = 4
+    latent_channels: Annotated[int, COUNT] = 4
     channels: Annotated[tuple[int, ...], _LEVELS] = (320, 640, 1280, 1280)
     heads: Annotated[tuple[int, ...], _LEVELS] = (8, 8, 8, 8)
     down_depths: Annotated[tuple[tuple[int, ...], ...], _DEPTHS] = (
@@ -92,16 +74,16 @@ class UNetSpec(Validated):
         (1, 1),
         (0, 0),
     )
-    middle_depth: Annotated[int | None, optional(_COUNT)] = 1
+    middle_depth: Annotated[int | None, optional(COUNT)] = 1
     up_depths: Annotated[tuple[tuple[int, ...], ...], _DEPTHS] = (
         (0, 0, 0),
         (1, 1, 1),
         (1, 1, 1),
         (1, 1, 1),
     )
-    context_width: Annotated[int, _COUNT] = 768
+    context_width: Annotated[int, COUNT] = 768
     linear_projection: bool = False
-    groups: Annotated[int, _COUNT] = 32
+    groups: Annotated[int, COUNT] = 32
     norm_epsilon: Annotated[float, POSITIVE] = 1e-5
     added_width: int | None = None
     size_width: Annotated[int, integer(2)] = 256
@@ -116,8 +98,8 @@ class UNetSpec(Validated):
             if (count := len(getattr(self, name))) != levels
         ]
         if not problems:
-            problems += _unshared(self.channels, "groups", (self.groups,) * levels)
-            problems += _unshared(self.channels, "heads", self.heads)
+            problems += unshared(self.channels, "groups", (self.groups,) * levels)
+            problems += unshared(self.channels, "heads", self.heads)
             problems += [
                 f"up_depths[{levels - 1 - level}] must have one entry more than "
                 f"down_depths[{level}] ({len(down) + 1}), found {len(up)}"
@@ -141,7 +123,7 @@ class UNetSpec(Validated):
                 f"added_width must be more than the {NUM_SIZES * self.size_width} "
                 f"channels of the sizes, found {self.added_width}"
             )
-        _refuse("a denoising U-Net", problems)
+        refuse("a denoising U-Net", problems)
 
     @property
     def multiple(self) -> int:
@@ -173,67 +155,16 @@ class AutoencoderSpec(Validated):
     """
 
     channels: Annotated[tuple[int, ...], _LEVELS] = (128, 256, 512, 512)
-    layers: Annotated[int, _COUNT] = 2
-    latent_channels: Annotated[int, _COUNT] = 4
-    groups: Annotated[int, _COUNT] = 32
+    layers: Annotated[int, COUNT] = 2
+    latent_channels: Annotated[int, COUNT] = 4
+    groups: Annotated[int, COUNT] = 32
     norm_epsilon: Annotated[float, POSITIVE] = 1e-6
     scaling: Annotated[float, POSITIVE] = 0.18215
 
     def __post_init__(self) -> None:
         super().__post_init__()
         groups = (self.groups,) * len(self.channels)
-        _refuse("an autoencoder", _unshared(self.channels, "groups", groups))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TextEncoderSpec(Validated):
-    """The text encoder of CLIP.
-
-    Attributes:
-      vocabulary: number of tokens that there are.
-      width: channels of a token.
-      depth: number of blocks.
-      heads: attention heads.
-      length: tokens of a prompt, shorter ones padded.
-      mlp: activation; ``"quick_gelu"`` is x sigmoid(1.702 x).
-      norm_epsilon: added to the variance in every norm.
-      start: id of the token that begins a prompt.
-      end: id of the token that ends it.
-      padding: id of the token that fills the rest.
-      skipped: last blocks that are left out together with the final norm (SDXL takes
-        the tokens before the last block as they are); 0: none, with the final norm.
-      projection: channels of the pooled, projected end token; None where there is none.
-
-    Raises:
-      ValueError: a field is out of range, or several do not go together.
-    """
-
-    vocabulary: Annotated[int, _COUNT] = 49408
-    width: Annotated[int, _COUNT] = 768
-    depth: Annotated[int, _COUNT] = 12
-    heads: Annotated[int, _COUNT] = 12
-    length: Annotated[int, integer(2)] = 77
-    mlp: Annotated[TextMlpRule, one_of(*TEXT_MLP_RULES)] = "quick_gelu"
-    norm_epsilon: Annotated[float, POSITIVE] = 1e-5
-    start: int = 49406
-    end: int = 49407
-    padding: int = 49407
-    skipped: Annotated[int, integer(0)] = 0
-    projection: Annotated[int | None, optional(_COUNT)] = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        problems = _unshared((self.width,), "heads", (self.heads,))
-        if self.skipped >= self.depth:
-            problems.append(
-                f"skipped must leave one of {self.depth} blocks, found {self.skipped}"
-            )
-        problems += [
-            f"{name} must be the id of one of {self.vocabulary} tokens, found {token}"
-            for name in ("start", "end", "padding")
-            if not 0 <= (token := getattr(self, name)) < self.vocabulary
-        ]
-        _refuse("a text encoder", problems)
+        refuse("an autoencoder", unshared(self.channels, "groups", groups))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -253,7 +184,7 @@ class ScheduleSpec(Validated):
       ValueError: a field is out of range, or several do not go together.
     """
 
-    num_timesteps: Annotated[int, _COUNT] = 1000
+    num_timesteps: Annotated[int, COUNT] = 1000
     beta_start: float = 0.00085
     beta_end: float = 0.012
     prediction: Annotated[PredictionRule, one_of(*PREDICTION_RULES)] = "epsilon"
@@ -287,7 +218,7 @@ class DiffusionSpec(Validated):
     autoencoder: AutoencoderSpec = AutoencoderSpec()
     text_encoders: tuple[TextEncoderSpec, ...] = (TextEncoderSpec(),)
     schedule: ScheduleSpec = ScheduleSpec()
-    image_size: Annotated[int, _COUNT] = 512
+    image_size: Annotated[int, COUNT] = 512
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -317,7 +248,7 @@ class DiffusionSpec(Validated):
                 f"image_size must be a multiple of {self.multiple}, found "
                 f"{self.image_size}"
             )
-        _refuse("a latent diffusion model", problems)
+        refuse("a latent diffusion model", problems)
 
     @property
     def width(self) -> None:

@@ -11,9 +11,9 @@ from uhseg_jax.backbones.diffusion.spec import (
     AutoencoderSpec,
     DiffusionSpec,
     ScheduleSpec,
-    TextEncoderSpec,
     UNetSpec,
 )
+from uhseg_jax.backbones.text.spec import TextEncoderSpec
 from uhseg_jax.backbones.variant import Variant, random_variant
 from uhseg_jax.backbones.weights.sources import DiffusersSource
 

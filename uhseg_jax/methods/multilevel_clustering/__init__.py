@@ -38,13 +38,17 @@ class MultilevelClustering(Method):
         "regions), or regions=tree with a larger tree_regions."
     )
 
+    def config_for_features(self, config: Any) -> Any:
+        """Always raises ValueError: a backbone sees regions of images too."""
+        self.check_features(config)
+
     def check_features(self, features: Any) -> None:
         """Always raises ValueError: features of one image are not enough."""
         del features
         raise ValueError(
             "method 'multilevel_clustering' reads images, not features: it takes "
             "regions of them through the backbone; call uhseg_jax.segment, or run "
-            "uhseg-segment --method=multilevel_clustering FOLDER."
+            "uhseg-segment --method=multilevel_clustering FOLDER without --features."
         )
 
     def segment(self, features: Any, config: Any, graph: Any = None) -> Any:

@@ -14,8 +14,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from uhseg_jax.backbones.diffusion.spec import TextEncoderSpec
 from uhseg_jax.backbones.products import dense, product
+from uhseg_jax.backbones.text.spec import TextEncoderSpec
 from uhseg_jax.backbones.vit.layers import Mlp, layer_norm
 from uhseg_jax.types import Array, Float, Integer
 

@@ -10,6 +10,7 @@ from torch_models import assert_parity, torch, transformers
 
 from uhseg_jax.backbones.diffusion.names import DIFFUSION_NAMING
 from uhseg_jax.backbones.diffusion.spec import ScheduleSpec
+from uhseg_jax.backbones.text.spec import TextEncoderSpec
 from uhseg_jax.backbones.weights.convert import convert_tensors
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "diffusers",
     "randomised",
     "schedulers",
+    "text_encoder",
     "torch",
     "transformers",
 ]
@@ -43,6 +45,28 @@ def randomised(model: Any) -> Any:
             else:
                 weight.copy_(0.2 * noise)
     return model.eval()
+
+
+def text_encoder(spec: TextEncoderSpec) -> Any:
+    """transformers' text encoder of a specification."""
+    config = transformers.CLIPTextConfig(
+        vocab_size=spec.vocabulary,
+        hidden_size=spec.width,
+        intermediate_size=4 * spec.width,
+        projection_dim=spec.projection or spec.width,
+        num_hidden_layers=spec.depth,
+        num_attention_heads=spec.heads,
+        max_position_embeddings=spec.length,
+        hidden_act=spec.mlp,
+        layer_norm_eps=spec.norm_epsilon,
+        bos_token_id=spec.start,
+        eos_token_id=spec.end,
+        pad_token_id=spec.padding,
+        attn_implementation="eager",
+    )
+    if spec.projection is None:
+        return transformers.CLIPTextModel(config)
+    return transformers.CLIPTextModelWithProjection(config)
 
 
 def converted(model: Any, abstract: Any, *, prefix: str) -> Any:

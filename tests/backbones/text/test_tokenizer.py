@@ -2,59 +2,18 @@
 
 import dataclasses
 import functools
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from clip_vocabulary import merges, spell, vocabulary, write_vocabulary
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from uhseg_jax.backbones.diffusion.spec import TextEncoderSpec
-from uhseg_jax.backbones.diffusion.tokenizer import prompt_ids
+from uhseg_jax.backbones.text.spec import TextEncoderSpec
+from uhseg_jax.backbones.text.tokenizer import prompt_ids
 from uhseg_jax.backbones.weights.errors import WeightsError
-
-WORDS = ["photo", "photograph", "of", "a", "cat", "cats", "the", "'s", "...", "é", "猫"]
-
-
-@functools.cache
-def byte_letters() -> list[str]:
-    """The printable letter that stands for each byte (GPT-2's table)."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    spare = iter(range(256, 512))
-    return [chr(byte if byte in printable else next(spare)) for byte in range(256)]
-
-
-def spell(word: str) -> list[str]:
-    letters = [byte_letters()[byte] for byte in word.encode()]
-    return [*letters[:-1], letters[-1] + "</w>"]
-
-
-@functools.cache
-def merges() -> list[tuple[str, str]]:
-    """For each of the words, its letters one after the other."""
-    found: dict[tuple[str, str], None] = {}
-    for word in WORDS:
-        whole, *rest = spell(word)
-        for letter in rest:
-            found[(whole, letter)] = None
-            whole += letter
-    return list(found)
-
-
-@functools.cache
-def vocabulary() -> dict[str, int]:
-    """As CLIP's: bytes, bytes that end a word, merges, start and end; id 0 is "!"."""
-    letters = sorted(byte_letters())
-    tokens = [*letters, *(letter + "</w>" for letter in letters)]
-    tokens += ["".join(pair) for pair in merges()]
-    assert tokens[0] == "!"
-    return {
-        token: index
-        for index, token in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])
-    }
-
 
 END = len(vocabulary()) - 1
 SD1 = TextEncoderSpec(
@@ -67,14 +26,8 @@ SPECS = {"sd1": SD1, "sd2": SD2}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tokenizer")
-    write(path)
+    write_vocabulary(path)
     return path
-
-
-def write(path: Path) -> None:
-    lines = ["#version: 0.2", *(" ".join(pair) for pair in merges())]
-    (path / "vocab.json").write_text(json.dumps(vocabulary()), encoding="utf-8")
-    (path / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def ids_of(*tokens: str) -> list[int]:
@@ -172,7 +125,7 @@ def test_without_tokenizers_a_sentence_says_how_to_have_it(folder, monkeypatch):
 @pytest.mark.parametrize("name", ["vocab.json", "merges.txt"])
 def test_a_missing_file_is_named(name, tmp_path):
     pytest.importorskip("tokenizers")
-    write(tmp_path)
+    write_vocabulary(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(WeightsError, match=rf"has no {name}\."):
         prompt_ids("a cat", spec=SD1, folder=tmp_path)
@@ -193,7 +146,7 @@ def test_a_missing_file_is_named(name, tmp_path):
 )
 def test_a_damaged_file_is_named(name, content, tmp_path):
     pytest.importorskip("tokenizers")
-    write(tmp_path)
+    write_vocabulary(tmp_path)
     (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=rf"{name}.*fetch them again|damaged"):
         prompt_ids("a cat", spec=SD1, folder=tmp_path)

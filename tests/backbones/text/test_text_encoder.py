@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from uhseg_jax.backbones.diffusion.spec import TextEncoderSpec
-from uhseg_jax.backbones.diffusion.text_encoder import TextEncoder
+from uhseg_jax.backbones.text.encoder import TextEncoder
+from uhseg_jax.backbones.text.spec import TextEncoderSpec
 
 SD1 = TextEncoderSpec(
     vocabulary=99, width=24, depth=3, heads=3, length=11, start=97, end=98, padding=98
@@ -109,47 +109,30 @@ def test_full_size_encoders_have_their_published_parameters(name):
     assert num_parameters(spec) == expected
 
 
-def reference(spec: TextEncoderSpec):
-    from torch_diffusion import transformers
-
-    config = transformers.CLIPTextConfig(
-        vocab_size=spec.vocabulary,
-        hidden_size=spec.width,
-        intermediate_size=4 * spec.width,
-        projection_dim=spec.projection or spec.width,
-        num_hidden_layers=spec.depth,
-        num_attention_heads=spec.heads,
-        max_position_embeddings=spec.length,
-        hidden_act=spec.mlp,
-        layer_norm_eps=spec.norm_epsilon,
-        bos_token_id=spec.start,
-        eos_token_id=spec.end,
-        pad_token_id=spec.padding,
-        attn_implementation="eager",
-    )
-    if spec.projection is None:
-        return transformers.CLIPTextModel(config)
-    return transformers.CLIPTextModelWithProjection(config)
-
-
 @pytest.mark.parity
 @pytest.mark.parametrize("name", FULL_SIZES)
 def test_full_size_parameters_are_transformers(name):
-    from torch_diffusion import torch
+    from torch_diffusion import text_encoder, torch
 
     spec, _ = FULL_SIZES[name]
     with torch.device("meta"):
-        model = reference(spec)
+        model = text_encoder(spec)
     assert num_parameters(spec) == sum(x.numel() for x in model.parameters())
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize("name", SPECS)
 def test_tokens_and_pooled_are_transformers(name, record_property):
-    from torch_diffusion import assert_parity, converted, randomised, torch
+    from torch_diffusion import (
+        assert_parity,
+        converted,
+        randomised,
+        text_encoder,
+        torch,
+    )
 
     spec, ids = SPECS[name], prompts(SPECS[name])
-    model = randomised(reference(spec))
+    model = randomised(text_encoder(spec))
     with torch.no_grad():
         expected = model(input_ids=torch.tensor(ids).long(), output_hidden_states=True)
     # A projection makes the text model one part of two; alone its names have no prefix

@@ -1,0 +1,264 @@
+"""Methods of one's own: functions, from Python and from files."""
+
+import dataclasses
+import sys
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import uhseg_jax
+from uhseg_jax import methods
+from uhseg_jax.backbones import PatchRequest
+from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.images import ImageError
+from uhseg_jax.methods import METHODS, method_from, recursive_spectral
+
+FEATURES = np.random.default_rng(0).normal(size=(4, 6, 8)).astype(np.float32)
+IMAGE = np.random.default_rng(1).integers(0, 256, (20, 30, 3), np.uint8)
+
+
+def halves(features, *, column: int = 3):
+    labels = np.zeros(features.shape[:2], np.int64)
+    labels[:, column:] = 7
+    return labels
+
+
+def dark(features, image, threshold=128.0):
+    assert features.shape == FEATURES.shape
+    return image.mean(axis=-1) < threshold
+
+
+def blocks(features):
+    """A tree of two levels."""
+    labels = np.full(features.shape[:2], 3)
+    labels[:, 3:], labels[2:, 3:] = 2, 4
+    parents = [-1, 0, 1, 0, 1]
+    return tree_of(labels, parents, [0, 1, 2, 1, 2])
+
+
+def tree_of(labels, parents, depths):
+    parents = np.array(parents)
+    count = np.asarray(len(parents))
+    return RegionTree(labels, parents, count, np.array(depths), np.zeros(len(parents)))
+
+
+def test_labels_become_a_tree_of_one_level():
+    tree = uhseg_jax.segment_features(FEATURES, method=halves)
+    assert isinstance(tree, RegionTree)
+    np.testing.assert_array_equal(tree.parents, [-1, 0, 0])
+    np.testing.assert_array_equal(np.bincount(tree.labels.ravel()), [0, 12, 12])
+    one = uhseg_jax.segment_features(FEATURES, method=lambda x: x[..., 0] > 100)
+    assert int(one.num_nodes) == 1
+    assert not one.labels.any()
+
+
+def test_parameters_with_defaults_are_those_of_the_config():
+    method = method_from(halves)
+    assert method.preset() == method.config(column=3)
+    config = dataclasses.replace(method.preset(), column=2)
+    tree = uhseg_jax.segment_features(FEATURES, method=method, config=config)
+    np.testing.assert_array_equal(np.bincount(tree.labels.ravel()), [0, 8, 16])
+    settings = method.settings(config, [])
+    assert settings["column"] == 2
+    assert len(settings["code_sha256"]) == 64
+    assert method.config().request == PatchRequest(grid=37)
+    wanted = PatchRequest(grid=12)
+    assert method_from(halves, request=wanted).config().request == wanted
+
+
+def test_a_function_of_the_image_has_its_pixels():
+    tree = uhseg_jax.segment_features(FEATURES, image=IMAGE, method=dark)
+    wanted = IMAGE.mean(axis=-1) < 128
+    np.testing.assert_array_equal(tree.cut(depth=1) == 2, wanted)
+    with pytest.raises(
+        ValueError, match="takes an image, but there are features alone"
+    ):
+        uhseg_jax.segment_features(FEATURES, method=dark)
+
+
+def test_labels_of_patches_become_labels_of_pixels():
+    tree = uhseg_jax.segment_features(
+        FEATURES, image=IMAGE, method=halves, refine="none"
+    )
+    np.testing.assert_array_equal(tree.labels[:, 14:16], [[1, 2]] * 20)
+    refined = uhseg_jax.segment_features(FEATURES, image=IMAGE, method=halves)
+    assert refined.labels.shape == IMAGE.shape[:2]
+
+
+def test_a_tree_stays_as_it_is_nested_and_batches_are_padded():
+    tree = uhseg_jax.segment_features(FEATURES, method=blocks)
+    np.testing.assert_array_equal(tree.cut(depth=1)[:, 3:], np.ones((4, 3)))
+    np.testing.assert_array_equal(tree.labels, blocks(FEATURES).labels)
+
+    def either(features):
+        return blocks(features) if features[0, 0, 0] > 0 else halves(features)
+
+    batch = np.stack([FEATURES, -FEATURES])
+    batch[0, 0, 0, 0], batch[1, 0, 0, 0] = 1, -1
+    trees = uhseg_jax.segment_features(batch, method=either)
+    assert trees.num_nodes.tolist() == [5, 3]
+    np.testing.assert_array_equal(trees[0].labels, tree.labels)
+    np.testing.assert_array_equal(trees[1].labels, halves(FEATURES) // 7 + 1)
+
+
+def test_jax_and_outputs_of_our_own_methods_are_taken_as_they_are():
+    config = dataclasses.replace(
+        recursive_spectral.two_way(), num_superpixels=12, num_vectors=6
+    )
+
+    @jax.jit
+    def spectral(features):
+        return recursive_spectral.segment(features, config)
+
+    found = uhseg_jax.segment_features(FEATURES, method=spectral)
+    wanted = uhseg_jax.segment_features(
+        FEATURES, method="recursive_spectral", config=config
+    )
+    np.testing.assert_array_equal(found.cut(num_regions=3), wanted.cut(num_regions=3))
+    sign = uhseg_jax.segment_features(FEATURES, method=lambda x: jnp.sum(x, -1) > 0)
+    np.testing.assert_array_equal(sign.labels == 2, FEATURES.sum(-1) > 0)
+
+
+def test_a_function_has_arrays_of_its_own_and_features_as_they_are():
+    kept = FEATURES.copy()
+
+    def writes(features, image):
+        np.testing.assert_array_equal(features, 5 * kept)
+        features[:], image[:] = 0, 0
+        return np.zeros(features.shape[:2], int)
+
+    image = IMAGE.copy()
+    uhseg_jax.segment_features(5 * kept, image=image, method=writes)
+    np.testing.assert_array_equal(image, IMAGE)
+
+
+RETURNED = {
+    "None": (None, "returned NoneType; expected integer labels"),
+    "floats": (np.zeros((4, 6)), r"an array \(4, 6\) of float64; expected integer"),
+    "other size": (np.zeros((5, 6), int), "labels of 5 x 6; expected 4 x 6 or 20 x 30"),
+    "ragged": ([[1], [1, 2]], "returned list"),
+    "masks": (np.zeros((3, 4, 6), bool), r"an array \(3, 4, 6\) of bool"),
+    "pixels": (np.arange(2**15).reshape(2**8, -1), "32769 regions; expected at most"),
+    "orphans": (
+        tree_of(np.zeros((4, 6), int), [-1, 2, 1], [0, 1, 1]),
+        "a RegionTree in which a parent does not come before its child",
+    ),
+}
+
+
+@pytest.mark.parametrize("returned", RETURNED)
+def test_what_is_no_tree_is_refused_with_the_line_of_the_function(returned):
+    value, words = RETURNED[returned]
+
+    def wrong(features):
+        return value
+
+    with pytest.raises(ImageError, match=words) as caught:
+        uhseg_jax.segment_features(FEATURES, image=IMAGE, method=wrong)
+    line = wrong.__code__.co_firstlineno
+    assert str(caught.value).startswith(f"{__file__}, line {line}: wrong returned ")
+
+
+def test_parameters_that_no_flag_can_set_are_refused():
+    with pytest.raises(ValueError, match="'k' is none of these; give it a default"):
+        method_from(lambda features, k: features)
+    with pytest.raises(ValueError, match="'k' has a dict as its default"):
+        method_from(lambda features, k={}: features)
+    with pytest.raises(ValueError, match="expected features as the first parameter"):
+        method_from(lambda *, image: image)
+    with pytest.raises(ValueError, match=r"'request' .* and another name"):
+        method_from(lambda features, request=3: features)
+
+
+@pytest.fixture
+def mine(tmp_path):
+    path = tmp_path / "mine.py"
+
+    def write(text):
+        path.write_text(textwrap.dedent(text))
+        return f"{path}:segment"
+
+    return write
+
+
+HALVES = """\
+import numpy as np
+
+def segment(features, column: int = 3):
+    labels = np.zeros(features.shape[:2], int)
+    labels[:, column:] = 1
+    return labels
+"""
+
+
+def test_a_file_and_a_function_are_the_name_of_a_method(mine, monkeypatch, tmp_path):
+    name = mine(HALVES)
+    method = METHODS.find(name)
+    assert method.name == "mine.py:segment"
+    assert METHODS.find(name) is method  # the file is run once
+    tree = uhseg_jax.segment_features(FEATURES, method=name)
+    np.testing.assert_array_equal(tree.labels, halves(FEATURES) // 7 + 1)
+    monkeypatch.chdir(tmp_path)
+    assert METHODS.find("mine.py:segment").code_sha256 == method.code_sha256
+    mine(HALVES + "\n")
+    assert METHODS.find(name).code_sha256 != method.code_sha256
+
+
+def test_files_beside_it_can_be_imported_and_count(mine, tmp_path):
+    (tmp_path / "own_helper.py").write_text("COLUMN = 2\n")
+    (tmp_path / "unused.py").write_text("COLUMN = 2\n")
+    name = mine("import own_helper\n" + HALVES)
+    path = [*sys.path]
+    before = METHODS.find(name).code_sha256
+    assert sys.path == path
+    methods.from_file._method.cache_clear()
+    (tmp_path / "unused.py").write_text("COLUMN = 3\n")
+    assert METHODS.find(name).code_sha256 == before
+    methods.from_file._method.cache_clear()
+    (tmp_path / "own_helper.py").write_text("COLUMN = 3\n")
+    assert METHODS.find(name).code_sha256 != before
+
+
+FILES = {
+    "syntax": ("x = 1\ndef segment(features:\n", r"mine\.py, line 2: SyntaxError"),
+    "import": ("x = 1\n\nimport nowhere_to_be_found\n", r"line 3: ModuleNotFoundError"),
+    "name": ("def segmemt(features): ...\n", "Did you mean 'segmemt'"),
+    "nothing": ("segment = 3\n", "expected a function segment, .* There are none"),
+    "exit": ("raise SystemExit\n", "line 1: SystemExit"),
+    "parameters": ("def segment(features, k): ...\n", r"mine\.py:.*segment: .* 'k'"),
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_files_without_a_method_are_refused_with_the_line(mine, file):
+    text, words = FILES[file]
+    with pytest.raises(ValueError, match=words):
+        METHODS.find(mine(text))
+
+
+def test_a_file_that_is_not_there_and_half_a_name_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"No such file .* check the path"):
+        METHODS.find(f"{tmp_path}/mine.py:segment")
+    for name in ("mine.py", "mine.py:", "mine.py:a b"):
+        with pytest.raises(ValueError, match=r"such as mine\.py:segment"):
+            METHODS.find(name)
+    with pytest.raises(ValueError, match="unknown method 'mine:segment'"):
+        METHODS.find("mine:segment")
+
+
+def test_errors_of_a_function_name_its_file_and_line(mine):
+    name = mine(
+        """
+        import numpy as np
+        def helper(features):
+            return np.linalg.inv(features)
+
+        def segment(features):
+            return helper(features)
+        """
+    )
+    with pytest.raises(ImageError, match=r"mine\.py, line 4: LinAlgError: .*segment"):
+        uhseg_jax.segment_features(FEATURES, method=name)

@@ -1,0 +1,1 @@
+"""Text: prompts as tokens, and the encoder of CLIP that reads them."""

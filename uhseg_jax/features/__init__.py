@@ -1,0 +1,17 @@
+"""Features of one's own: those that no backbone of this package gave.
+
+They stand where a backbone would (`FeatureSource`), so nothing is loaded for them.
+"""
+
+from uhseg_jax.features.checks import at_unit_length, at_unit_scale, checked_features
+from uhseg_jax.features.folder import FeatureFolder
+from uhseg_jax.features.sources import FeaturesOfOne, FeatureSource
+
+__all__ = [
+    "FeatureFolder",
+    "FeatureSource",
+    "FeaturesOfOne",
+    "at_unit_length",
+    "at_unit_scale",
+    "checked_features",
+]
