@@ -27,6 +27,7 @@ _SCRIPTS = (
     "words",
     "controls",
     "drawing",
+    "tags",
     "selection",
     "pointer",
     "encodings",
