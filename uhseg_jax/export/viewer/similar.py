@@ -22,7 +22,7 @@ from uhseg_jax.types import Float, Int, UInt8
 
 __all__ = ["DescribedRegions", "SimilarRegions", "described_regions"]
 
-_MIN_AREA = 0.002  # share of the image: others say little, and are many
+_MIN_AREA = 0.004  # share of the image: others say little, and are many
 _LENGTH = 64  # of what is left of a descriptor
 _SAMPLED = 4096  # regions, to find the directions
 _NONE: dict[str, object] = {"nodes": [], "above": [], "boxes": "", "values": ""}
@@ -173,12 +173,15 @@ class SimilarRegions:
         self, mean: Float[np.ndarray, " d"]
     ) -> tuple[Float[np.ndarray, "d q"], float]:
         """Those in which descriptors differ most, and the largest number along them."""
+        from scipy import linalg
+
         count = sum(len(x.nodes) for x in self._regions if x is not None)
         every = max(1, round((count / _SAMPLED) ** 0.5))  # of images, and of regions
         sample = [self._read(index)[::every] for index in self._some(every)]
         rows = unit_rows(np.concatenate(sample) - mean)
-        _, vectors = np.linalg.eigh(rows.T @ rows)
-        directions = vectors[:, ::-1][:, :_LENGTH]
+        most = rows.shape[1]
+        wanted = (max(0, most - _LENGTH), most - 1)
+        _, directions = linalg.eigh(rows.T @ rows, subset_by_index=wanted)
         largest = float(np.abs(rows @ directions).max(initial=0.0))
         return directions, largest or 1.0
 
