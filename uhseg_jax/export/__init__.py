@@ -15,6 +15,7 @@ from uhseg_jax.export.exporter import (
     Folder,
     Provenance,
     Result,
+    Selected,
 )
 from uhseg_jax.export.labels import COLORS, LABELS
 from uhseg_jax.export.npz import NPZ, read_result
@@ -35,6 +36,7 @@ __all__ = [
     "Provenance",
     "Rendered",
     "Result",
+    "Selected",
     "Writer",
     "drawings",
     "formats_help",
@@ -161,13 +163,18 @@ def drawings(output: Path, name: str) -> Iterator[Path]:
             yield from filter(exporter.is_own, files)
 
 
-def formats_help() -> str:
-    """The formats in two sentences for help texts."""
+def formats_help(*, in_runs: bool = True) -> str:
+    """The formats in two sentences for help texts.
+
+    Args:
+      in_runs: those of runs that segment; False: those of finished results.
+    """
     own, common = (
         ", ".join(
             f"{name} ({exporter.summary})"
             for name, exporter in EXPORTERS.items()
             if exporter.per_image == per_image
+            and (exporter.in_runs if in_runs else exporter is not NPZ)
         )
         for per_image in (True, False)
     )

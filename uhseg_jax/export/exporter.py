@@ -102,6 +102,8 @@ class Result:
       provenance: what it was made of; None outside runs.
       names: ``[n]``, what every node of the tree is called, as an index into the names
         of the run; -1 where it has no name. None where nothing was named.
+      descriptors: float32 ``[n, d]``, of every node of the tree; None where they are
+        not wanted, or not known.
       place: path of the image's file from the output folder of the run, with ``/``;
         empty if it has none.
       selected: its regions where somebody selected some, in place of a choice.
@@ -118,6 +120,7 @@ class Result:
     distances: Float[np.ndarray, " n"] | None = None
     provenance: Provenance | None = None
     names: Int[np.ndarray, " n"] | None = None
+    descriptors: Float[np.ndarray, "n d"] | None = None
     place: str = ""
     selected: tuple[Selected, ...] | None = None
 
@@ -313,6 +316,13 @@ class Destination(Protocol):
           is_own: tells such a file from those of users; None where it has no mark.
         """
 
+    def remove(self, name: str) -> None:
+        """Removes a file without a mark that an earlier run wrote, and nothing else.
+
+        Args:
+          name: of the file, a path below the folder with ``/``.
+        """
+
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
@@ -330,6 +340,10 @@ class Folder:
         """Gives a path to write a file to; see `files.atomic_write`."""
         del is_own
         return atomic_write(self.output / name)
+
+    def remove(self, name: str) -> None:
+        """Removes any file of that name."""
+        (self.output / name).unlink(missing_ok=True)
 
 
 Render = Callable[[Result, ExportOptions], Any]

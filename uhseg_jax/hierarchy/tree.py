@@ -31,6 +31,7 @@ from uhseg_jax.hierarchy.proposals import ProposalOptions, Proposals, propose
 from uhseg_jax.hierarchy.regions import RegionChoice, Regions, choose
 from uhseg_jax.hierarchy.tree_file import TreeFileError
 from uhseg_jax.hierarchy.ultrametric import Ultrametric
+from uhseg_jax.outlines.polygons import Polygon, outlines_of
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Float, Int
 
@@ -237,6 +238,38 @@ class RegionTree:
         return choose(self, RegionChoice(**choice))
 
     # -- objects and contours -----------------------------------------------------
+
+    def polygons(self, node: int, tolerance: float = 0.0) -> list[Polygon]:
+        """The outlines of a node: its pieces, the largest first, with their holes.
+
+        The borders between leaves are simplified, once for the leaves on both sides, so
+        the polygons of nodes side by side meet without gaps, those of a child lie in
+        those of its parent, and no piece is lost. With ``tolerance=0`` they are the
+        sides of pixels. `Regions.polygons` gives those of many regions at once; of few
+        large ones it needs fewer points, since only theirs are divided at junctions.
+
+        Args:
+          node: its number.
+          tolerance: how far, in pixels, a border may be from the sides of pixels.
+
+        Returns:
+          Polygons whose ``outer`` and ``holes`` are ``[n, 2]``, x and y in corners of
+          pixels: the pixel in row r and column c lies between (c, r) and
+          (c + 1, r + 1).
+
+        Raises:
+          TypeError: the tree is a batch.
+          ValueError: there is no such node, or the tolerance is negative.
+        """
+        _require_single(self)
+        node, count = operator.index(node), int(self.num_nodes)
+        if not 0 <= node < count:
+            raise ValueError(
+                f"expected a node from 0 to {count - 1}, which the tree has, but got "
+                f"{node}."
+            )
+        outlines = outlines_of(np.asarray(self.labels), tolerance)
+        return outlines.polygons(np.asarray(self.contains())[node])
 
     def proposals(
         self,
