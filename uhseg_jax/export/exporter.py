@@ -243,6 +243,8 @@ class ExportOptions:
       choice: the regions that formats of regions hold.
       flat: whether these are disjoint; None: as each format expects (`of`).
       names: what regions may be called; None where nothing was named.
+      tolerance: how far, in pixels, polygons may be from the sides of pixels; None: as
+        each format has it where nothing is said.
     """
 
     levels: tuple[int, ...] = (4, 8, 16)
@@ -252,6 +254,7 @@ class ExportOptions:
     )
     names: tuple[str, ...] | None = None
     flat: bool | None = None
+    tolerance: float | None = None
 
     def of(self, exporter: "Exporter") -> "ExportOptions":
         """Those of one format, whose choice says whether regions are disjoint."""

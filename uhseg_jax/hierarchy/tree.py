@@ -442,6 +442,33 @@ class RegionTree:
         require_single(self)
         return interop.detections_of(self, choice)
 
+    # -- looking -----------------------------------------------------------------
+
+    def show(
+        self, image: Any = None, *, title: str = "Tree of regions", height: int = 720
+    ) -> Any:
+        """The tree as a page to look at and to select regions in, in a notebook's cell.
+
+        Args:
+          image: what it is of, as for `uhseg_jax.segment`; None: grey. A tree on
+            another grid is enlarged to it.
+          title: what the page calls it.
+          height: of the cell, in CSS pixels; at least 100.
+
+        Returns:
+          `export.notebook.Shown`, which notebooks display; ``save(path)`` writes the
+          page for a browser.
+
+        Raises:
+          TypeError: the tree is a batch.
+          ValueError: the height is not in its range.
+          images.ImageError: the image cannot be read.
+        """
+        from uhseg_jax.export import notebook  # which imports this module
+
+        require_single(self)
+        return notebook.show(self, image, title=title, height=height)
+
     # -- out and in --------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
