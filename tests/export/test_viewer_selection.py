@@ -95,7 +95,7 @@ def _load(page, tmp_path, content):
     raise AssertionError("the page says nothing")
 
 
-# -- selecting ----------------------------------------------------------------------
+# -- selecting --------------------
 
 
 def test_clicks_select_and_with_shift_add_and_take_away(page):
@@ -217,7 +217,7 @@ def test_what_is_hidden_is_drawn_away_and_not_saved(page, downloads):
     assert page.items("hidden") == [False]
 
 
-# -- out and in -----------------------------------------------------------------------
+# -- out and in --------------------
 
 
 def test_a_mask_is_that_of_the_tree_and_a_cutout_lies_in_its_box(
@@ -364,7 +364,7 @@ def test_images_of_a_selection_that_are_not_here_are_counted(page, results, tmp_
     assert page.items() == [[2]]
 
 
-# -- the address ------------------------------------------------------------------------
+# -- the address --------------------------------------------------------------------
 
 
 def test_a_link_shows_image_number_and_region(page, path, driver):
@@ -437,7 +437,7 @@ def test_the_number_stays_from_image_to_image(page):
     assert page.state("number") == 7
 
 
-# -- the keyboard -------------------------------------------------------------------------
+# -- the keyboard -------------------------------------------------------------------
 
 
 def test_the_keyboard_alone_selects_merges_names_and_saves(page, downloads):
@@ -492,7 +492,7 @@ def test_a_question_mark_lists_the_keys(page):
     assert not page.find("#help").is_displayed()
 
 
-# -- part of a tree -------------------------------------------------------------------
+# -- part of a tree --------------------
 
 
 def test_regions_have_the_ids_of_the_whole_tree(driver, tmp_path, downloads):
