@@ -139,7 +139,7 @@ def test_any_name_that_a_result_can_have_works(done, photos, capsys):
     capsys.readouterr()
     assert segment(photos, "--format=npz,labels", output=out) == 1
     said = capsys.readouterr()
-    assert said.err.count("the name is too long for a file") == 4
+    assert said.err.count("the name is too long for a file") == 2
     assert "0 segmented, 5 done before, 2 failed" in said.out
 
 
@@ -241,7 +241,6 @@ def test_images_that_can_have_no_result_fail_alone(
     assert segment(*images, output=out) == 1
     said = capsys.readouterr()
     assert "3 segmented, 0 done before, 6 failed" in said.out
-    end = said.err.partition("These images have no result:")[2]
     for sentence in (
         "gone.png: there is no such file",
         f"{out / 'two.npz'}: expected a file of the run or nothing, but this is a fol",
@@ -250,7 +249,7 @@ def test_images_that_can_have_no_result_fail_alone(
         "in a folder RUN.json, which",
         "in a folder .run.lock, which",
     ):
-        assert end.count(sentence) == 1
+        assert said.err.count(sentence) == 1
     assert names_listed(out) == ["deep/three.png", "sub/two.jpg", "one.npz/a.png"]
 
 

@@ -5,9 +5,10 @@ import pytest
 from browser import chromium
 from export_results import result_of
 from trees import quadrants, random_tree
+from viewer_pages import opened, write_page
 
 from uhseg_jax.export.colors import node_colors
-from uhseg_jax.export.viewer import open_viewer, page_entry
+from uhseg_jax.export.viewer import open_viewer
 
 pytestmark = pytest.mark.browser
 
@@ -28,81 +29,15 @@ def trees():
 
 @pytest.fixture(scope="module")
 def path(trees, tmp_path_factory):
-    path = tmp_path_factory.mktemp("page") / "index.html"
-    with open_viewer(path) as page:
-        for name, tree in zip(NAMES, trees, strict=True):
-            page.put("", page_entry(result_of(tree, name, gray=128)))
-    return path
+    results = [
+        result_of(tree, name, gray=128) for name, tree in zip(NAMES, trees, strict=True)
+    ]
+    return write_page(tmp_path_factory.mktemp("page") / "index.html", results)
 
 
 @pytest.fixture
 def page(driver, path):
-    driver.get(path.as_uri())
-    yield Page(driver)
-    errors = [one for one in driver.get_log("browser") if one["level"] == "SEVERE"]
-    assert errors == []
-
-
-class Page:
-    """The page's parts by the names that a person would give them."""
-
-    def __init__(self, driver):
-        self.driver = driver
-
-    def js(self, script, *arguments):
-        return self.driver.execute_script(f"return {script}", *arguments)
-
-    def find(self, selector):
-        return self.driver.find_element("css selector", selector)
-
-    def state(self, field):
-        return self.js(f"viewer.state().{field}")
-
-    def regions(self):
-        height, width = self.state("size")
-        return np.array(self.js("viewer.regionsAt()")).reshape(height, width)
-
-    def slide_to(self, number):
-        self.js(
-            "((slider, value) => { slider.value = value;"
-            "slider.dispatchEvent(new Event('input')); })(arguments[0], arguments[1])",
-            self.find("#number"),
-            number,
-        )
-
-    def point(self, row, column, *, click=False):
-        """Moves the pointer to the middle of a cell of the label map."""
-        from selenium.webdriver.common.action_chains import ActionChains
-
-        canvas = self.find("#regions")
-        height, width = self.state("size")
-        x = ((column + 0.5) / width - 0.5) * canvas.size["width"]
-        y = ((row + 0.5) / height - 0.5) * canvas.size["height"]
-        actions = ActionChains(self.driver, duration=10)
-        actions.move_to_element_with_offset(canvas, round(x), round(y))
-        (actions.click() if click else actions).perform()
-
-    def press(self, key):
-        from selenium.webdriver.common.action_chains import ActionChains
-        from selenium.webdriver.common.keys import Keys
-
-        ActionChains(self.driver).send_keys(getattr(Keys, key)).perform()
-
-    def pixel(self, row, column):
-        """RGBA of the drawn regions in the middle of a cell, after the next frame."""
-        height, width = self.state("size")
-        return self.driver.execute_async_script(
-            """
-            const [down, right, done] = arguments;
-            requestAnimationFrame(() => requestAnimationFrame(() => {
-              const canvas = document.getElementById("regions");
-              const at = [right * canvas.width, down * canvas.height].map(Math.floor);
-              done([...canvas.getContext("2d").getImageData(...at, 1, 1).data]);
-            }));
-            """,
-            (row + 0.5) / height,
-            (column + 0.5) / width,
-        )
+    yield from opened(driver, path)
 
 
 def test_slider_shows_the_cuts_of_the_tree(page, trees):
@@ -130,48 +65,52 @@ def test_hover_names_the_region_under_the_pointer(page, trees):
     assert page.find("#shares .hovered").get_attribute("data-node") == "2"
 
 
-def test_click_goes_down_and_the_ways_up_lead_back(page, trees):
+def test_two_clicks_go_inside_and_the_ways_up_lead_back(page, trees):
     page.slide_to(2)
-    page.point(20, 30, click=True)
+    page.point(20, 30, clicks=2)
     assert page.state("path") == [0, 1]
+    assert page.items() == []  # the first click is not a choice
     expected = np.where(np.isin(trees[0].labels, [3, 4]), trees[0].labels, -1)
     np.testing.assert_array_equal(page.regions(), expected)
     assert page.find("#path").text.split("\n")[-1].endswith("Region 1")
 
-    page.point(20, 90, click=True)  # outside
+    page.point(20, 90, clicks=1)  # outside
     assert page.state("path") == [0]
     assert page.state("number") == 2  # the cut from which we went down
 
-    page.point(20, 90, click=True)
+    page.point(20, 90, clicks=2)
     assert page.state("path") == [0, 2]
     page.press("ESCAPE")
     assert page.state("path") == [0]
 
-    page.point(20, 90, click=True)
+    page.point(20, 90, clicks=2)
     page.find("#up").click()
     assert page.state("path") == [0]
     assert not page.find("#up").is_enabled()
 
-    page.point(20, 90, click=True)
+    page.point(20, 90, clicks=1)
+    page.find("#inside").click()
     page.find("#path button").click()
     assert page.state("path") == [0]
 
 
 def test_slider_divides_the_region_that_was_gone_into(page):
     page.slide_to(2)
-    page.point(20, 30, click=True)
+    page.point(20, 30, clicks=2)
     assert page.state("most") == 2
     page.slide_to(1)
     assert page.state("regions") == [1]
-    page.point(20, 30, click=True)
+    page.point(20, 30, clicks=2)
     assert page.state("regions") == [3, 4]
 
 
-def test_clicking_a_region_without_parts_says_so(page):
+def test_a_region_without_parts_says_so(page):
     page.slide_to(4)
-    page.point(20, 30, click=True)
+    page.point(20, 30, clicks=2)
     assert page.state("path") == [0]
     assert "not divided further" in page.find("#about").text
+    page.point(20, 30, clicks=1)
+    assert not page.find("#inside").is_enabled()
 
 
 def test_fill_lines_and_opacity_are_drawn_as_set(page, trees):
@@ -212,19 +151,11 @@ def test_names_are_shown_as_text(page):
     assert page.js("document.querySelectorAll('#list b').length") == 0
 
 
-def test_shares_bar_is_a_way_down_for_the_keyboard(page):
-    page.slide_to(2)
-    page.js("arguments[0].focus()", page.find("#shares button[data-node='2']"))
-    assert page.state("hovered") == 2
-    page.press("ENTER")
-    assert page.state("path") == [0, 2]
-
-
 def test_an_image_of_one_pixel_can_be_looked_at(page):
     page.find("#list button[data-index='2']").click()
     assert page.state("regions") == [0]
     assert not page.find("#number").is_enabled()
-    page.point(0, 0, click=True)
+    page.point(0, 0, clicks=2)
     assert page.state("path") == [0]
 
 
@@ -237,7 +168,7 @@ def test_everything_that_acts_has_a_name(page):
     assert unnamed == []
 
 
-def test_on_a_phone_nothing_is_cut_off_and_a_tap_goes_down(page):
+def test_on_a_phone_nothing_is_cut_off_and_taps_select_and_go_inside(page):
     phone = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
     page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
     try:
@@ -246,24 +177,41 @@ def test_on_a_phone_nothing_is_cut_off_and_a_tap_goes_down(page):
         page.js("scrollTo(0, 0)")
         page.slide_to(2)
         assert page.js("document.documentElement.scrollWidth") == 360
+        _tap(page)
+        assert page.picked() == [[1]]
         cut_off = page.js(
             """[...document.querySelectorAll("main *, .images > *")]
-            .filter((one) => one.getBoundingClientRect().right > 360)
+            .filter((one) => one.checkVisibility() && !one.closest("svg, #chosen")
+              && one.getBoundingClientRect().right > 360)
             .map((one) => one.outerHTML.slice(0, 80))"""
         )
         assert cut_off == []
-        box = page.js(
-            "arguments[0].getBoundingClientRect().toJSON()", page.find("#regions")
+        small = page.js(
+            """[...document.querySelectorAll("main button:not(#shares *)")]
+            .filter((one) => one.checkVisibility()
+              && one.getBoundingClientRect().height < 40)
+            .map((one) => one.outerHTML.slice(0, 80))"""
         )
-        point = {"x": box["x"] + box["width"] / 4, "y": box["y"] + box["height"] / 4}
-        for kind, touches in (("touchStart", [point]), ("touchEnd", [])):
-            page.driver.execute_cdp_cmd(
-                "Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches}
-            )
-        page.pixel(0, 0)  # a frame later
+        assert small == []  # too small for a finger
+        page.press("ESCAPE")
+        _tap(page)
+        _tap(page)
         assert page.state("path") == [0, 1]
     finally:
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def _tap(page):
+    """A finger on the upper left quarter of the image."""
+    box = page.js(
+        "arguments[0].getBoundingClientRect().toJSON()", page.find("#regions")
+    )
+    point = {"x": box["x"] + box["width"] / 4, "y": box["y"] + box["height"] / 4}
+    for kind, touches in (("touchStart", [point]), ("touchEnd", [])):
+        page.driver.execute_cdp_cmd(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches}
+        )
+    page.pixel(0, 0)  # a frame later
 
 
 def test_an_empty_run_says_so(driver, tmp_path):

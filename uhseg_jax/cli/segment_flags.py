@@ -37,6 +37,8 @@ _FLAGS: list[flags.Flag] = [
      "An image, a folder (searched with those below it) or a quoted pattern such as "
      "'photos/**/*.jpg'. Paths without the flag are taken too. A demonstration "
      "photograph if there are none"),
+    ("string", "list", None,
+     "A text file with paths of images, one a line, from the folder of the list."),
     ("string", "output", "regions", "Folder for the results."),
     ("list", "format", list(DEFAULT_FORMATS), f"What to write. {formats_help()}"),
     ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png."),
@@ -97,11 +99,14 @@ def parse(argv: Sequence[str]) -> flags.Flags:
             "--levels expects numbers of regions from 1 up, such as 4,8,16, but got "
             f"{','.join(values.levels)!r}."
         )
-    unknown = [x for x in values.format if x not in EXPORTERS]
+    known = [name for name, x in EXPORTERS.items() if x.in_runs]
+    unknown = [x for x in values.format if x not in known]
     if unknown or not values.format:
+        later = [x for x in unknown if x in EXPORTERS]
+        advice = f" For {later[0]} run uhseg-export on the results." if later else ""
         raise UsageError(
-            f"--format expects some of {','.join(EXPORTERS)}, but got "
-            f"{','.join(unknown)!r}."
+            f"--format expects some of {','.join(known)}, but got "
+            f"{','.join(unknown)!r}.{advice}"
         )
     divided = [x for x in ("distributed", "shard", "join") if values[x].value]
     if len(divided) > 1:

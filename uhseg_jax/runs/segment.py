@@ -13,7 +13,6 @@ from uhseg_jax.export.png_files import is_own
 from uhseg_jax.methods.method import (
     Collection,
     Fitted,
-    PreparedImage,
     kept_files,
 )
 from uhseg_jax.pipeline import Segmenter
@@ -62,11 +61,13 @@ class Report:
       segmented: images whose trees were computed.
       skipped: images whose trees were there.
       failures: images without a tree.
+      undivided: titles of images whose trees have one region only.
     """
 
     segmented: int
     skipped: int
     failures: tuple[Failure, ...]
+    undivided: tuple[str, ...] = ()
 
 
 def settings_of(segmenter: Segmenter, images: Sequence[RunImage]) -> Settings:
@@ -170,7 +171,7 @@ def segment_images(
     """
     share = shard or hosts.share()
     counts: collections.Counter[bool] = collections.Counter()
-    failures = []
+    failures, undivided = [], []
 
     @naming_the_file()
     def segment_share() -> None:
@@ -214,6 +215,8 @@ def segment_images(
                     failures.append(Failure(item.image.title, written.failure))
                 else:
                     counts[item.was_there] += 1
+                    if _is_undivided(written):
+                        undivided.append(item.image.title)
                 on_done(item.image, written.failure)
 
     def join() -> None:
@@ -225,7 +228,12 @@ def segment_images(
     hosts.all_succeed(segment_share, name="segmenting")
     if shard is None and share.count > 1:
         hosts.all_succeed(join, name="joining the results")
-    return Report(counts[False], counts[True], tuple(failures))
+    return Report(counts[False], counts[True], tuple(failures), tuple(undivided))
+
+
+def _is_undivided(item: Item) -> bool:
+    """Whether the tree of an image is the whole image alone."""
+    return item.result is not None and int(item.result.tree.num_nodes) == 1
 
 
 @naming_the_file()
@@ -300,10 +308,10 @@ def _in_flow(
 ) -> contextlib.closing[Generator[_Finished, None, None]]:
     """Images with what is to be written of them; segmented, where a method is given."""
 
-    def prepare(item: Item) -> PreparedImage | None:
+    def prepare(item: Item) -> Any:
         if fitted is None or item.pixels is None or not item.is_waiting:
             return None
-        return fitted.prepare(item.pixels)
+        return fitted.prepare(item.pixels, name=item.image.title)
 
     def segment(items: Sequence[Item], prepared: Sequence[Any]) -> Iterator[Item]:
         if fitted is None:

@@ -1,26 +1,57 @@
 // The keyboard.
 
-function press(event) {
-  if (event.altKey || event.ctrlKey || event.metaKey || event.target.type === "search") return;
-  const small = event.target === $("opacity");
-  const act = {
-    Escape: () => up(),
-    ArrowRight: small ? null : () => setNumber(nextNumber(1)),
-    ArrowLeft: small ? null : () => setNumber(nextNumber(-1)),
-    ArrowDown: small ? null : () => step(1),
-    ArrowUp: small ? null : () => step(-1),
-  }[event.key];
+const isText = (element) => ["text", "search"].includes(element.type);
+
+function keyDown(event) {
+  if (!tree || document.querySelector("dialog[open]")) return;
+  if (isText(event.target)) {
+    if (event.target === $("called")) inName(event);
+    return;
+  }
+  const command = event.ctrlKey || event.metaKey;
+  if (command && event.key.toLowerCase() === "z" && !event.shiftKey) {
+    event.preventDefault();
+    undo();
+    return;
+  }
+  if (event.altKey || command) return;
+  const act = actionOf(event);
   if (!act) return;
   event.preventDefault();
   act();
 }
 
-// The next number of regions that looks different: a split may add more than one.
-function nextNumber(by) {
-  const { node, number } = focus();
-  const count = (value) => new Set(cut(node, value)).size;
-  const before = count(number);
-  let next = number + by;
-  while (next > 1 && next < tree.leaves[node] && count(next) === before) next += by;
-  return next;
+function actionOf(event) {
+  const { key, target } = event;
+  const [small, inShares] = [target === $("opacity"), $("shares").contains(target)];
+  const onButton = target.closest("button, a, label, summary") && !inShares;
+  if (small && key.startsWith("Arrow")) return null;
+  if (key === "Enter" && onButton) return null;
+  const picked = pickedItems();
+  return {
+    Escape: back,
+    Enter: inShares
+      ? () => goInside(Number(target.dataset.node))
+      : picked.length === 1 ? () => goInside(keyOfItem(picked[0])) : null,
+    ArrowRight: inShares ? () => focusShare(1) : () => setNumber(nextNumber(1)),
+    ArrowLeft: inShares ? () => focusShare(-1) : () => setNumber(nextNumber(-1)),
+    ArrowDown: () => step(1),
+    ArrowUp: () => step(-1),
+    Delete: () => remove(picked),
+    Backspace: () => remove(picked),
+    "?": () => $("help").showModal(),
+    a: () => pickAll(onShow.map((one) => one.key)),
+    m: merge,
+    h: hide,
+    f: picked.length && canCompare ? findSimilar : null,
+    n: picked.length ? () => $("called").select() : null,
+    s: openSaving,
+  }[key];
+}
+
+function inName(event) {
+  if (event.key !== "Enter" && event.key !== "Escape") return;
+  event.preventDefault();
+  if (event.key === "Escape") $("called").value = commonName();
+  $("called").blur(); // which gives the name
 }

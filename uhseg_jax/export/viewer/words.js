@@ -1,30 +1,72 @@
-// What is said of a region.
+// What is said of regions.
 
+const counted = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
-const called = (node) => (node === ROOT ? "Whole image" : `Region ${node}`);
-const share = (node) => tree.areas[node] / tree.areas[ROOT];
+function calledNode(node) {
+  if (node === ROOT) return "Whole image";
+  const name = tree.names?.[node];
+  return `Region ${tree.ids[node]}${name ? `, ${name}` : ""}`;
+}
 
-function percent(node) {
-  const value = 100 * share(node);
+function calledItem(item) {
+  if (item.name) return item.name;
+  if (item.nodes.length === 1 && item.nodes[0] === tree.ids[ROOT]) return "Whole image";
+  if (item.nodes.length <= 3) return `Region ${item.nodes.join(" + ")}`;
+  return `Region of ${item.nodes.length} parts`;
+}
+
+const called = (key) => (key < OUTSIDE ? calledItem(itemAt(key)) : calledNode(key));
+const areaOf = (key) => (key < OUTSIDE ? area(itemAt(key)) : tree.areas[key]);
+
+function percent(pixels) {
+  const value = (100 * pixels) / tree.areas[ROOT];
   return `${value >= 10 ? value.toFixed(0) : value.toFixed(1)} %`;
 }
 
-function describe(node) {
+function describe(key) {
+  const facts = key === ROOT ? [] : [`${percent(areaOf(key))} of the image`];
+  const node = key < OUTSIDE ? onlyNode(itemAt(key)) : key;
+  if (node === null) return facts.join();
+  if (node !== ROOT)
+    facts.push(`depth ${tree.depths[node]}`, `cost ${tree.costs[node].toFixed(2)}`);
   const parts = tree.children[node].length;
-  const facts = node === ROOT ? [] : [
-    `${percent(node)} of the image`,
-    `depth ${tree.depths[node]}`,
-    `cost ${tree.costs[node].toFixed(2)}`,
-  ];
-  return [...facts, parts ? `${parts} parts` : "no parts"].join(" · ");
+  return [...facts, parts ? counted(parts, "part") : "no parts"].join(" · ");
 }
 
-function about(node, remark) {
-  const dot = document.createElement("span");
-  dot.className = "dot";
-  dot.style.background = tree.colors[node];
-  const name = document.createElement("strong");
-  name.textContent = called(node);
-  const facts = remark ? `${percent(node)} of the image · ${remark}` : describe(node);
-  $("about").replaceChildren(...(node === ROOT ? [] : [dot]), name, ` · ${facts}`);
+// The node that an item is, or null if it is several.
+const onlyNode = (item) => (item.nodes.length === 1 ? tree.nodeOf.get(item.nodes[0]) : null);
+
+// Says of a region, or else of what is picked, or of the focus, what it is.
+function about(key = null, remark = null) {
+  const picked = pickedItems();
+  if (key === null && picked.length > 1) {
+    const covered = within(picked.flatMap(nodesOf));
+    const pixels = leavesOf(ROOT).reduce((sum, leaf) => sum + covered[leaf] * tree.areas[leaf], 0);
+    return tell(null, `${picked.length} regions selected`, `${percent(pixels)} of the image`);
+  }
+  key ??= picked.length ? keyOfItem(picked[0]) : focus().node;
+  tell(
+    key === ROOT ? null : colorOf(key), called(key),
+    remark ? `${percent(areaOf(key))} of the image · ${remark}` : describe(key));
+}
+
+const keyOfItem = (item) => keyOf(items().indexOf(item));
+
+function tell(color, name, facts) {
+  const strong = document.createElement("strong");
+  strong.textContent = name;
+  $("about").replaceChildren(...(color ? [dot(color)] : []), strong, ` · ${facts}`);
+}
+
+function dot(color) {
+  const mark = document.createElement("span");
+  mark.className = "dot";
+  mark.style.background = color;
+  return mark;
+}
+
+// What went wrong or was done; empty: nothing any more.
+function say(sentence) {
+  $("message").textContent = sentence;
+  $("message").hidden = !sentence;
 }
