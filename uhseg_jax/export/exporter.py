@@ -164,7 +164,10 @@ class Result:
           ValueError: disjoint ones are wanted, and some of those selected overlap.
         """
         if self.selected is None:
-            return self._once(choose, options.choice)
+            found = self._once(choose, options.choice)
+            if options.named and self.names is not None:
+                found = found.only(self.names[found.nodes] >= 0)
+            return found
         return self._once(self._united, RegionChoice(flat=options.choice.flat))
 
     def _united(self, tree: RegionTree, choice: RegionChoice) -> Regions:
@@ -241,6 +244,7 @@ class ExportOptions:
       num_categories: how many categories the run found; None: it found trees, and
         results have no categories.
       choice: the regions that formats of regions hold.
+      named: leave regions without a name out, where regions have names.
       flat: whether these are disjoint; None: as each format expects (`of`).
       names: what regions may be called; None where nothing was named.
       tolerance: how far, in pixels, polygons may be from the sides of pixels; None: as
@@ -253,6 +257,7 @@ class ExportOptions:
         default_factory=lambda: RegionChoice(root=True)
     )
     names: tuple[str, ...] | None = None
+    named: bool = False
     flat: bool | None = None
     tolerance: float | None = None
 
