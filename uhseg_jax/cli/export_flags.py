@@ -50,6 +50,10 @@ _FLAGS: list[tuple[Any, ...]] = [
      "Only the regions of the cut, or the leaves, which are disjoint. By default as "
      "the format expects."),
     ("bool", "nested", False, "Those around them too."),
+    ("float", "tolerance", None,
+     "How far, in pixels, polygons may be from the sides of pixels, to have fewer "
+     "points. With 0 they are exact, and labelme and cvat get masks. By default it is "
+     "0 for polygons and 1 for labelme, cvat and yolo.", {"lower_bound": 0.0}),
     ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png."),
     ("string", "selection", None,
      "A file of selected regions, as index.html saves them: only those are exported, "
@@ -165,6 +169,7 @@ def options_of(values: flags.FlagValues, num_categories: int | None) -> ExportOp
         names=None if naming is None else naming.labels,
         named=values.named,
         flat=None if values.flat == values.nested else bool(values.flat),
+        tolerance=values.tolerance,
     )
 
 

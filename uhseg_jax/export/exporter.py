@@ -104,8 +104,8 @@ class Result:
         of the run; -1 where it has no name. None where nothing was named.
       descriptors: float32 ``[n, d]``, of every node of the tree; None where they are
         not wanted, or not known.
-      place: path of the image's file from the output folder of the run, with ``/``;
-        empty if it has none.
+      place: path of the image's file from the output folder, with ``/``; empty if it
+        has none.
       selected: its regions where somebody selected some, in place of a choice.
 
     Raises:

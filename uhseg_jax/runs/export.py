@@ -106,6 +106,8 @@ def export_results(
         found = item.found
         try:
             result = found.read(pixels=needs_pixels)
+            place = found.place_from(folder.output)
+            result = dataclasses.replace(result, place=place)
             if selected is not None:
                 result = selected[found.title].of(result)
             if complete is not None:
@@ -158,6 +160,7 @@ def _tell(
             "formats": [*formats],
             "regions": {**choice, "flat": options.flat},
             "levels": [*options.levels],
+            "tolerance": options.tolerance,
             **said,
             "images": exported,
             "failures": dict(failures),
