@@ -71,20 +71,20 @@ def read_selection(path: str | os.PathLike[str]) -> tuple[SelectedImage, ...]:
     """Reads a file of selected regions; images without any are left out.
 
     Raises:
-      SelectionError: it holds something else.
-      OSError: it cannot be read.
+      SelectionError: it holds something else, or cannot be read.
     """
-    with open(path, "rb") as file:
-        content = file.read()
+    expected = f"{path}: expected regions selected in index.html and saved there, but"
     try:
-        found = parse_json(content)
+        with open(path, "rb") as file:
+            found = parse_json(file.read())
+    except OSError as error:
+        raise SelectionError(
+            f"{expected} the system says: {error.strerror}."
+        ) from error
     except ValueError:
         found = None
     if not isinstance(found, dict) or found.get("uhseg_jax") != _KIND:
-        raise SelectionError(
-            f"{path}: expected regions selected in index.html and saved there, but the "
-            "file holds something else."
-        )
+        raise SelectionError(f"{expected} the file holds something else.")
     if found.get("version") != _VERSION:
         raise SelectionError(
             f"{path}: expected a selection of version {_VERSION}, but it is of version "
