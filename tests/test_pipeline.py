@@ -21,10 +21,12 @@ from uhseg_jax.backbones import (
     load_backbone,
 )
 from uhseg_jax.datasets.folder import FolderSource
+from uhseg_jax.features import at_unit_length
 from uhseg_jax.images import ImageError
 from uhseg_jax.methods import METHODS, region_merging
 from uhseg_jax.pipeline import Segmenter, jitted_trees
 from uhseg_jax.refinement.config import Refinement
+from uhseg_jax.refinement.labels import resize_labels
 from uhseg_jax.runs.evaluate import evaluate
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.items import Item, segment_items
@@ -228,3 +230,61 @@ def test_scores_of_both_resolutions_do_not_depend_on_the_batch(segmenter, tmp_pa
     assert one == three
     assert one["mean_leaves"] == 4
     assert one["full/miou"] != one["grid/miou"]
+
+
+class Grids(dict):
+    """Features by name, as `features.FeatureFolder` has them in files."""
+
+    read = dict.__getitem__
+
+    def settings(self):
+        return {"model": "features"}
+
+    def fingerprint(self):
+        return ""
+
+
+def test_given_features_are_cut_by_one_program_whatever_their_grid():
+    method, config = SMALL["region_merging"]
+    rng = np.random.default_rng(0)
+    images = photos(4)
+    grids = [(6, 6), (6, 6), (5, 9), (12, 7)]
+    source = Grids({str(i): rng.normal(size=(*g, 8)) for i, g in enumerate(grids)})
+    made = Segmenter(source, method, method.config_for_features(config), PLAIN)
+
+    def prepared(first=0):
+        parts = (functools.partial(made.prepare, x) for x in images[first:])
+        return [functools.partial(x, name=str(i)) for i, x in enumerate(parts, first)]
+
+    found = list(made.segment(range(4), images, prepared()))
+    programs = jitted_trees.jitted._cache_size()
+    again = list(made.segment([2, 3], images[2:], prepared(2)))
+    assert jitted_trees.jitted._cache_size() == programs
+    assert_same(again, found[2:])
+    for grid, image, one in zip(grids, images, found, strict=True):
+        assert one.grid.labels.shape == grid
+        assert one.tree.labels.shape == image.shape[:2]
+        centres = resize_labels(np.asarray(one.tree.labels), grid)
+        assert is_one_partition(centres, one.grid.labels)
+    # As with the weights of patches in the program itself.
+    unit = at_unit_length(source["0"])
+    own = method.prepare(images[0], (6, 6), made.config)
+    wanted = jax.jit(method.segment, static_argnums=1)(unit, made.config, own.graph)
+    np.testing.assert_array_equal(found[0].tree.labels, wanted.leaves[own.labels])
+
+
+def test_given_features_that_fail_come_after_those_before(monkeypatch):
+    monkeypatch.setattr(batches, "_ON_ACCELERATORS", 3)
+    monkeypatch.setattr(batches.jax, "default_backend", lambda: "gpu")
+    source = Grids({str(i): np.ones((6, 6 + i // 2, 4)) for i in range(4)})
+    made = Segmenter(source, block_method.METHOD, block_method.Config(), PLAIN)
+    images = photos(4)
+    images[3][0, 0] = DAMAGED
+    prepared = [
+        functools.partial(made.prepare, x, name=str(i)) for i, x in enumerate(images)
+    ]
+    found = made.segment(range(4), images, prepared)
+    shapes = [next(found).grid.labels.shape for _ in range(3)]
+    assert shapes == [(6, 6), (6, 6), (6, 7)]
+    with pytest.raises(ImageError, match="damaged"):
+        next(found)

@@ -5,6 +5,8 @@ import functools
 import jax
 import jax.extend.backend
 
+from uhseg_jax.errors import SentenceError
+
 __all__ = ["KINDS", "DeviceError", "choose_devices", "require_devices"]
 
 KINDS = ("cpu", "gpu", "tpu")
@@ -16,7 +18,7 @@ _INSTALL = {
 }
 
 
-class DeviceError(RuntimeError):
+class DeviceError(SentenceError):
     """There is no device of the kind asked for; the message says what there is."""
 
 

@@ -7,7 +7,6 @@ import collections
 import contextlib
 import dataclasses
 import functools
-import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -22,59 +21,29 @@ from uhseg_jax.backbones.requests import grid_shape
 from uhseg_jax.batches import filled, images_at_once, map_images, num_devices
 from uhseg_jax.entry import entry_point
 from uhseg_jax.features import FeatureSource, at_unit_length
+from uhseg_jax.given import Given, of_one_shape
+from uhseg_jax.grid_tree import GridTree
+from uhseg_jax.hierarchy.placement import visible_nodes
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
+from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError, is_out_of_memory
 from uhseg_jax.methods import FunctionMethod
-from uhseg_jax.methods.method import Collection, Fitted, ImageMethod, PreparedImage
-from uhseg_jax.pytrees import pytree_dataclass
+from uhseg_jax.methods.method import (
+    Collection,
+    Fitted,
+    ImageMethod,
+    PreparedImage,
+)
 from uhseg_jax.refinement.config import Refinement, resolve_refinement
-from uhseg_jax.refinement.labels import relabel, resize_labels
+from uhseg_jax.refinement.labels import relabel
 from uhseg_jax.refinement.refine import clean, refine
-from uhseg_jax.types import Array, Float, Int, Pixels
+from uhseg_jax.types import Array, Float, Pixels
 
 __all__ = ["GridTree", "Segmenter", "jitted_trees"]
 
 # Of an image what is wanted before it goes to the devices: in any thread.
 Prepare = Callable[[], Any]
-
-
-@pytree_dataclass
-class GridTree:
-    """A tree of patches and, perhaps, of superpixels; of one image or of a batch.
-
-    Attributes:
-      tree: on the patch grid.
-      leaves: int32 ``[n]``, the leaf of every superpixel of a prepared image; None
-        where features were all there was.
-    """
-
-    tree: RegionTree
-    leaves: Int[Array | np.ndarray, "*b n"] | None
-
-    def __getitem__(self, index: int) -> "GridTree":
-        return jax.tree.map(lambda x: np.asarray(x[index]), self)
-
-    def on_grid(self, grid: tuple[int, ...]) -> RegionTree:
-        """The tree of patches (h, w), without leaves that lie between their centres."""
-        labels = np.asarray(self.tree.labels)
-        if self.leaves is None and labels.shape == grid:
-            return self.tree
-        return relabel(self.tree, resize_labels(labels, grid))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Given:
-    """An image whose features were given.
-
-    Attributes:
-      features: of its patches, as the method works on them.
-      own: what the method wanted of its pixels.
-    """
-
-    features: Float[np.ndarray, "h w d"]
-    own: PreparedImage | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,34 +163,51 @@ class Segmenter:
             features = None if self._source else self.features(batch)
             own, failure = _first_ones(prepared[start:stop])
             if features is None:
-                own, failure, features = self._of_one_shape(own, failure)
+                own, failure = of_one_shape(own, failure)
             if own:
-                trees = self._begin(features, batch, own)
-                begun.append((batch, features, own, trees))
+                begun.append((batch, *self._begin(features, batch, own)))
             start += len(own)
             # Those before a failure come first; whoever calls goes on behind it.
         return self._results(begun, failure)
 
     def _begin(
-        self,
-        features: Any,
-        images: Sequence[Pixels],
-        prepared: Sequence[PreparedImage | None],
-    ) -> Callable[[int], GridTree]:
-        """Hands images to the devices; what is returned waits for a tree.
+        self, features: Any, images: Sequence[Pixels], prepared: Sequence[Any]
+    ) -> tuple[Any, Sequence[Any], Callable[[int], GridTree]]:
+        """Hands images to the devices.
 
-        A method on the host begins when its trees are asked for.
+        Args:
+          features: of a batch that is filled up; None where they were given.
+          images: RGB pixels.
+          prepared: the first of them, as `prepare` gives them.
+
+        Returns:
+          The features of patches, what the method wanted of pixels, and what waits for
+          the tree of an image; a method on the host begins then.
         """
+        given = None
+        if features is None:
+            given, prepared = prepared, [x.own for x in prepared]
+            features = [x.features for x in given]
         if isinstance(self.method, FunctionMethod):
-            return lambda i: self._on_host(np.asarray(features[i]), images[i])
-        trees = self.trees(features, prepared)
+            begun = features
+            return begun, prepared, lambda i: self._on_host(begun[i], images[i])
+        if given is None:
+            trees = self.trees(features, prepared)
+        else:
+            entering = np.stack(filled([x.entering for x in given], self._step))
+            trees = self._trees(entering, [x.graph for x in given])
         found = functools.cache(lambda: jax.device_get(trees))
-        return lambda i: found()[i]
 
-    def _on_host(self, features: Float[np.ndarray, "h w d"], image: Pixels) -> GridTree:
+        def tree(i: int) -> GridTree:
+            return found()[i] if given is None else given[i].on_patches(found()[i])
+
+        return features, prepared, tree
+
+    def _on_host(self, features: Any, image: Pixels) -> GridTree:
         """The tree of a method on the host."""
         assert isinstance(self.method, FunctionMethod)
-        return GridTree(self.method.tree_of(features, image, self.config), None)
+        tree = self.method.tree_of(np.asarray(features), image, self.config)
+        return GridTree(tree, None)
 
     def _results(
         self, begun: collections.deque[Any], failure: Exception | None
@@ -237,7 +223,8 @@ class Segmenter:
                 with _too_large(image, "make it smaller, or give --refine=none"):
                     one = trees(i)
                     tree = self.refine(one, features[i], image, own)
-                yield Segmentation(tree=tree, grid=one.on_grid(features.shape[1:3]))
+                grid = one.on_grid(features[i].shape[:2])
+                yield Segmentation(tree=tree, grid=grid)
         if failure is not None:
             raise failure
 
@@ -302,7 +289,7 @@ class Segmenter:
                 return self.method.prepare(image, (rows, columns), self.config)
             features = self._read(name)
             own = self.method.prepare(image, features.shape[:2], self.config)
-            return _Given(features, own)
+            return Given.of(features, own)
 
     def _read(self, name: str) -> Float[np.ndarray, "h w d"]:
         """The features of an image of a name, as the method works on them."""
@@ -316,22 +303,6 @@ class Segmenter:
             return features.astype(np.float32)
         return at_unit_length(features)
 
-    def _of_one_shape(
-        self, given: Sequence[Any], failure: Exception | None
-    ) -> tuple[Sequence[PreparedImage | None], Exception | None, Any]:
-        """The first images whose features are of one shape, with these in a batch.
-
-        And what stopped the images behind them, if no others come before that.
-        """
-        if not given:
-            return (), failure, None
-        shape = given[0].features.shape
-        ones = [*itertools.takewhile(lambda x: x.features.shape == shape, given)]
-        features = np.stack(filled([x.features for x in ones], self._step))
-        stopped = failure if len(ones) == len(given) else None
-        return [x.own for x in ones], stopped, features
-
-    @entry_point
     def trees(
         self,
         features: Float[Array | np.ndarray, "b h w d"],
@@ -344,7 +315,12 @@ class Segmenter:
           prepared: the first images of the batch, one at least, as `prepare` gives
             them; the last is repeated for features that are left over.
         """
-        graphs = [None if x is None else x.graph for x in prepared]
+        return self._trees(features, [x and x.graph for x in prepared])
+
+    @entry_point
+    def _trees(
+        self, features: Float[Array | np.ndarray, "b h w d"], graphs: Sequence[Any]
+    ) -> GridTree:
         graphs = filled(graphs, len(features))
         return jitted_trees(
             features,

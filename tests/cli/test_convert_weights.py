@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from uhseg_jax import backbones
-from uhseg_jax.backbones import VARIANTS
+from uhseg_jax.backbones import TEXT_SIDES, VARIANTS
 from uhseg_jax.backbones.weights.manifest import Manifest, write_manifest
 from uhseg_jax.cli import convert_weights
 
@@ -30,7 +30,7 @@ def test_list_names_every_variant_with_its_facts(cache, capsys, monkeypatch):
     header, *rows = [line.split() for line in lines]
     assert header[:4] == ["name", "parameters", "patch", "dim"]
     assert header[4:] == ["source", "licence", "cached"]
-    assert [row[0] for row in rows] == [*VARIANTS]
+    assert [row[0] for row in rows] == [*VARIANTS, *TEXT_SIDES]
     assert {row[0] for row in rows if row[-1] == "yes"} == {"dinov2_vitb14"}
     assert rows[0][1:4] == ["14.0M", "14", "384"]
     (diffusion,) = [row for row in rows if row[0] == "sd_v1_4"]

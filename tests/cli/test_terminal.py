@@ -69,14 +69,3 @@ def test_a_full_disk_under_the_output_is_told(monkeypatch, capsys):
 def test_streams_that_are_closed_are_passed_over(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     terminal.out("nothing")
-
-
-def test_a_bar_shows_names_on_one_line(capsys):
-    with terminal.Bar(3) as bar:
-        bar.move(1, "a\x1b[2J\nb.jpg")
-        bar.err("bad\x1b[2J\nname.jpg: it is broken")
-        assert bar.done == 1
-    said = capsys.readouterr().err
-    assert "\x1b" not in said
-    assert r"a\x1b[2J\nb.jpg" in said
-    assert "\\nname.jpg: it is broken\n" in said

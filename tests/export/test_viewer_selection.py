@@ -95,7 +95,7 @@ def _load(page, tmp_path, content):
     raise AssertionError("the page says nothing")
 
 
-# -- selecting ----------------------------------------------------------------------
+# -- selecting --------------------
 
 
 def test_clicks_select_and_with_shift_add_and_take_away(page):
@@ -217,7 +217,7 @@ def test_what_is_hidden_is_drawn_away_and_not_saved(page, downloads):
     assert page.items("hidden") == [False]
 
 
-# -- out and in -----------------------------------------------------------------------
+# -- out and in --------------------
 
 
 def test_a_mask_is_that_of_the_tree_and_a_cutout_lies_in_its_box(
@@ -492,7 +492,7 @@ def test_a_question_mark_lists_the_keys(page):
     assert not page.find("#help").is_displayed()
 
 
-# -- part of a tree -------------------------------------------------------------------
+# -- part of a tree --------------------
 
 
 def test_regions_have_the_ids_of_the_whole_tree(driver, tmp_path, downloads):

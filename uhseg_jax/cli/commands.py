@@ -8,7 +8,7 @@ import sys
 
 from uhseg_jax.cli import help_texts, terminal
 
-__all__ = ["benchmark", "compare", "convert", "evaluate", "segment"]
+__all__ = ["benchmark", "compare", "convert", "evaluate", "export", "segment"]
 
 
 def segment() -> None:
@@ -19,6 +19,11 @@ def segment() -> None:
 def evaluate() -> None:
     """`uhseg-evaluate`."""
     _run("uhseg-evaluate")
+
+
+def export() -> None:
+    """`uhseg-export`."""
+    _run("uhseg-export")
 
 
 def compare() -> None:

@@ -15,6 +15,7 @@ and --config.parameters.seed=3. The last sets folders of scores side by side, as
 uhseg-compare does (--compare --help).
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from collections.abc import Mapping, Sequence
 import jax
 
 from uhseg_jax import batches
-from uhseg_jax.cli import flags, method_help, startup, terminal
+from uhseg_jax.cli import flags, method_help, progress, startup, terminal
 from uhseg_jax.cli.compare import compare
 from uhseg_jax.cli.evaluate_flags import parse
 from uhseg_jax.cli.evaluate_sources import experiment_of, source_of
@@ -69,13 +70,16 @@ def _run(argv: Sequence[str]) -> int:
         method=experiment.method,
         config=experiment.parameters,
         refinement=flags.refinement_of(values, method=experiment.method),
+        features=flags.features_of(values),
     )
     seeds = list(seeded(segmenter.config, scoring.num_seeds))
     passes = segmenter.method.passes
     share = len(hosts.share().of(len(source)))
     of_seed = len(passes) * len(source) + share
     total = len(seeds) * of_seed
-    with terminal.Bar(total) as bar:
+    kinds = progress.kinds_of(model=experiment.model, method=experiment.method)
+    output = flags.output_of(values)
+    with _Bars(total, kinds) as bars:
 
         def on_image(
             seed: int, stage: str, done: int, scores: Mapping[str, float]
@@ -83,25 +87,51 @@ def _run(argv: Sequence[str]) -> int:
             shown = (f"{key} {scores[key]:.3f}" for key in _SHOWN if key in scores)
             before = passes.index(stage) if stage in passes else len(passes)
             finished = seeds.index(seed) * of_seed + before * len(source) + done
-            bar.move(finished, ", ".join(shown) or stage)
+            bars.scoring.move(finished, ", ".join(shown) or stage)
 
-        metrics = evaluate(
+        def on_scores(metrics: Mapping[str, float]) -> None:
+            bars.close()
+            if hosts.index() == 0:
+                terminal.out(json.dumps(metrics, indent=2))
+                terminal.out(f"The scores, of every image too, are in {output}.")
+
+        evaluate(
             segmenter,
             source,
-            flags.output_of(values),
+            output,
             scoring=scoring,
             batch_size=batches.images_at_once() * jax.local_device_count(),
             overwrite=values.overwrite,
             drawings=values.drawings,
             on_image=on_image,
-            on_note=bar.err,
-        )
-    if hosts.index() == 0:
-        terminal.out(json.dumps(metrics, indent=2))
-        terminal.out(
-            f"The scores, of every image too, are in {flags.output_of(values)}."
+            on_note=bars.scoring.err,
+            on_scores=on_scores,
+            on_drawn=bars.on_drawn,
         )
     return 0
+
+
+class _Bars(contextlib.ExitStack):
+    """A bar over the images that are scored, then one over what is drawn.
+
+    Args:
+      total: images, in all passes.
+      kinds: what programs are called.
+    """
+
+    def __init__(self, total: int, kinds: Mapping[str, str]):
+        super().__init__()
+        self._kinds = kinds
+        self.scoring = self.enter_context(progress.Bar(total, kinds=kinds))
+        self._drawing: progress.Bar | None = None
+
+    def on_drawn(self, done: int, total: int, name: str) -> None:
+        """Shows how many drawings there are."""
+        if self._drawing is None:
+            self._drawing = self.enter_context(
+                progress.Bar(total, kinds=self._kinds, unit="drawing")
+            )
+        self._drawing.move(done, f"drawing {name[-40:]}" if name else "drawn")
 
 
 def _without_compare(argv: Sequence[str]) -> list[str]:

@@ -37,7 +37,8 @@ _FLAGS: list[flags.Flag] = [
      "images (COCO, LVIS and so on), or a folder with one for every image, as SA-1B "
      "has; the protocol is then instances."),
     ("string", "names", None,
-     "Text file with the names to take, one a line; all by default."),
+     "Text file with the names to take, one a line; all by default. Of a folder of "
+     "images it may list paths from there, as the --list of uhseg-segment."),
     ("string", "taxonomy", None,
      "Label hierarchy of the masks; by default 0 is background, 255 is ignored and "
      "every other id a class. Masks of 0 and 255 alone need one."),

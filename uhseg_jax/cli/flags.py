@@ -14,6 +14,7 @@ from uhseg_jax import backbones
 from uhseg_jax.cli import help_texts
 from uhseg_jax.cli.overrides import UsageError, override
 from uhseg_jax.devices import KINDS, choose_devices, require_devices
+from uhseg_jax.features import FeatureFolder
 from uhseg_jax.files import expand_home
 from uhseg_jax.methods import DEFAULT_METHOD, METHODS
 from uhseg_jax.pipeline import Segmenter
@@ -25,6 +26,7 @@ __all__ = [
     "Flag",
     "Flags",
     "define",
+    "features_of",
     "help_text",
     "join_hosts",
     "output_of",
@@ -34,6 +36,9 @@ __all__ = [
 ]
 
 Flags = flags.FlagValues
+# What is said to backbones.
+_OF_BACKBONES = ("model", "checkpoint_dir", "dtype", "grid")
+_OF_BACKBONE = re.compile(r"(model|(parameters\.)?request\..*)")
 # Kind (of absl's DEFINE_..., or a parser), name, default, meaning, perhaps bounds.
 Flag = tuple[Any, ...]
 
@@ -51,7 +56,11 @@ _SHARED: list[Flag] = [
     ("string", "model", backbones.DEFAULT_VARIANT,
      f"Backbone: {', '.join(backbones.VARIANTS)}; uhseg-convert --list says more."),
     ("string", "method", DEFAULT_METHOD, "How regions are found: "
-     + "; ".join(f"{x.name}, {x.summary}" for x in METHODS.values()) + "."),
+     + "; ".join(f"{x.name}, {x.summary}" for x in METHODS.values())
+     + "; or your own, FILE.py:FUNCTION, for which that file is run."),
+    ("string", "features", None,
+     "Folder of features of your own, in place of a backbone: for every image an array "
+     "[h, w, d] of any grid, NAME.npy or NAME.npz."),
     ("string", "preset", "default", "Named parameters of the method: " + "; ".join(
         f"{x.name} has {', '.join(x.presets)}" for x in METHODS.values()) + "."),
     (_RefinersParser(), "refine", None,
@@ -158,6 +167,30 @@ def output_of(values: Flags) -> Path:
     return expand_home(values.output)
 
 
+def features_of(values: Flags) -> FeatureFolder | None:
+    """The features of one's own; None where a backbone gives them.
+
+    Raises:
+      UsageError: there is no such folder, or a flag says what is wanted of a backbone.
+    """
+    if values.features is None:
+        return None
+    asked = [f"--{x}" for x in _OF_BACKBONES if x in values and values[x].present]
+    for flag in ("config", "override"):  # a list of assignments, or a file
+        given = values[flag].value if flag in values else None
+        names = [x.partition("=")[0] for x in given] if isinstance(given, list) else []
+        asked += [f"--config.{x}" for x in names if _OF_BACKBONE.fullmatch(x)]
+    if asked:
+        raise UsageError(
+            f"--features does not go with {asked[0]}: there is no backbone, and the "
+            "grid is that of the features."
+        )
+    try:
+        return FeatureFolder(values.features)
+    except ValueError as error:
+        raise UsageError(f"--features: {error}") from error
+
+
 def refinement_of(values: Flags, *, method: str) -> Refinement:
     """The refinement that the flags describe; the method's own where none is named.
 
@@ -187,7 +220,13 @@ def refinement_of(values: Flags, *, method: str) -> Refinement:
 
 
 def segmenter_of(
-    values: Flags, *, model: str, method: str, config: Any, refinement: Refinement
+    values: Flags,
+    *,
+    model: str,
+    method: str,
+    config: Any,
+    refinement: Refinement,
+    features: FeatureFolder | None = None,
 ) -> Segmenter:
     """What makes trees, on the devices of this process."""
     devices = jax.local_devices()
@@ -197,6 +236,7 @@ def segmenter_of(
     return Segmenter.create(
         method=method,
         model=model,
+        features=features,
         config=config,
         refine=refinement,
         checkpoint_dir=values.checkpoint_dir,

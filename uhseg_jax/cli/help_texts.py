@@ -20,6 +20,7 @@ __all__ = ["COMMANDS", "FOLDER", "kept", "listed", "texts"]
 COMMANDS = {
     "uhseg-segment": "segment",
     "uhseg-evaluate": "evaluate",
+    "uhseg-export": "export",
     "uhseg-compare": "compare",
     "uhseg-convert": "convert_weights",
     "uhseg-benchmark": "benchmark",

@@ -15,10 +15,13 @@ writes coco.json and index.html.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from uhseg_jax.cli import flags, method_help, startup, terminal
+from uhseg_jax.cli import flags, method_help, progress, startup, terminal
+from uhseg_jax.cli.naming_flags import namer_of
 from uhseg_jax.cli.segment_flags import (
     batch_size_of,
     bound_note,
@@ -28,6 +31,7 @@ from uhseg_jax.cli.segment_flags import (
     parse,
     shard_of,
 )
+from uhseg_jax.methods import METHODS
 from uhseg_jax.runs import hosts, segment
 from uhseg_jax.runs.images import (
     FoundImages,
@@ -35,6 +39,11 @@ from uhseg_jax.runs.images import (
     demo_run_image,
     find_run_images,
 )
+from uhseg_jax.runs.lists import ImageList, read_list
+from uhseg_jax.runs.names import naming
+from uhseg_jax.runs.own_features import with_features
+
+_NAMED = 5  # images that a warning names; the others are counted
 
 
 def main(argv: Sequence[str]) -> int:
@@ -55,15 +64,24 @@ def _run(argv: Sequence[str]) -> int:
     if values.help:
         terminal.out(method_help.with_method(__doc__, values, flag="--config."))
         return 0
+    features = flags.features_of(values)
     chosen = {
         "config": config_of(values),
         "refinement": flags.refinement_of(values, method=values.method),
+        "features": features,
     }
     flags.join_hosts(values)
     output = flags.output_of(values)
-    if values.images:
-        decoding = decoding_of(values)
-        found = find_run_images(values.images, output=output, decoding=decoding)
+    if values.images or values.list:
+        listed = ImageList() if values.list is None else read_list(values.list)
+        found = find_run_images(
+            [*values.images, *listed.paths],
+            output=output,
+            decoding=decoding_of(values),
+            roots=listed.roots,
+        )
+        problems = (*listed.problems, *found.problems)
+        found = dataclasses.replace(found, problems=problems)
     else:
         found = FoundImages((demo_run_image(),))
         title = found.images[0].title
@@ -71,24 +89,37 @@ def _run(argv: Sequence[str]) -> int:
     bound = bound_note(values, chosen["config"])
     for sentence in (*found.problems, *found.notes, *bound):
         terminal.err(sentence)
-    report = _segment(values, found.images, **chosen)
-    done = report.segmented + report.skipped
-    counts = f"{report.segmented} segmented, {report.skipped} done before"
-    terminal.out(f"{counts}, {len(report.failures)} failed. Results are in {output}.")
-    is_joined = not values.shard and hosts.index() == 0
-    if "html" in values.format and done and is_joined:
-        terminal.out(f"Open {(output / 'index.html').absolute()} in a browser.")
-    _complain("These images have no result:", [x.reason for x in report.failures])
-    _complain("These places were not searched:", found.problems)
+    images = with_features(found.images, features)
+    report = _segment(values, images, **chosen)
+    _tell(values, output, report)
     return 1 if report.failures or found.problems else 0
 
 
-def _complain(title: str, sentences: Sequence[str]) -> None:
-    """Lists what went wrong, if anything did."""
-    if sentences:
-        terminal.err(title)
-    for sentence in sentences:
-        terminal.err(f"  {terminal.printable(sentence, one_line=True)}")
+def _tell(values: flags.Flags, output: Path, report: segment.Report) -> None:
+    """Says what a run did; its failures were told as they came."""
+    done = report.segmented + report.skipped
+    counts = f"{report.segmented} segmented, {report.skipped} done before"
+    failed = f"{len(report.failures)} failed"
+    told = " (see above)" if report.failures else ""
+    terminal.out(f"{counts}, {failed}{told}. Results are in {output}.")
+    if sentence := _undivided(report.undivided, METHODS.find(values.method).finer):
+        terminal.err(sentence)
+    is_joined = not values.shard and hosts.index() == 0
+    if "html" in values.format and done and is_joined:
+        terminal.out(f"Open {(output / 'index.html').absolute()} in a browser.")
+
+
+def _undivided(titles: Sequence[str], finer: str) -> str:
+    """A warning of images in which nothing was told apart, if there are any."""
+    if not titles:
+        return ""
+    named = ", ".join(terminal.printable(x, one_line=True) for x in titles[:_NAMED])
+    more = f" and {len(titles) - _NAMED} more" if len(titles) > _NAMED else ""
+    trees = "1 tree has" if len(titles) == 1 else f"{len(titles)} trees have"
+    return (
+        f"{trees} one region only, the whole image: {named}{more}. Where there is "
+        f"something to see, parameters make trees finer: {finer}"
+    )
 
 
 def _segment(
@@ -97,40 +128,44 @@ def _segment(
     segmenter = flags.segmenter_of(
         values, model=values.model, method=values.method, **chosen
     )
+    namer = namer_of(values)
     settings = segment.settings_of(segmenter, images)
     output, shard = flags.output_of(values), shard_of(values)
     which: dict[str, Any] = {"formats": values.format}
-    options = options_of(values)
+    shown: dict[str, Any] = {"options": options_of(values)}
+    shown["complete"] = naming(namer) if namer else None
     if values.join:
         with (
             segment.claim_joined(output, settings, **which) as claimed,
-            _progress(len(images), ()) as callbacks,
+            _progress(values, len(images), ()) as callbacks,
         ):
             del callbacks["on_pass"]
-            return segment.join_results(
-                images, claimed, options=options, **which, **callbacks
-            )
+            return segment.join_results(images, claimed, **shown, **which, **callbacks)
     which["shard"] = shard
     claimed = segment.claim_images(
         output, settings, images, overwrite=values.overwrite, **which
     )
     share = (shard or hosts.share()).of(len(images))
-    with claimed, _progress(len(share), segmenter.method.passes) as callbacks:
+    with claimed, _progress(values, len(share), segmenter.method.passes) as callbacks:
         return segment.segment_images(
             segmenter,
             images,
             claimed,
-            options=options,
             batch_size=batch_size_of(values),
+            **shown,
             **which,
             **callbacks,
         )
 
 
 @contextlib.contextmanager
-def _progress(count: int, passes: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _progress(
+    values: flags.Flags, count: int, passes: Sequence[str]
+) -> Iterator[dict[str, Any]]:
     """A bar over the passes and then the results, with the callbacks that move it."""
-    with terminal.Bar((len(passes) + 1) * count) as bar:
+    total = (len(passes) + 1) * count
+    kinds = progress.kinds_of(model=values.model, method=values.method)
+    with progress.Bar(total, kinds=kinds) as bar:
 
         def on_pass(stage: str, index: int) -> None:
             bar.move(passes.index(stage) * count + index + 1, stage)
@@ -139,7 +174,9 @@ def _progress(count: int, passes: Sequence[str]) -> Iterator[dict[str, Any]]:
             if failure:
                 bar.err(failure)
             done = max(bar.done, len(passes) * count) + 1
-            bar.move(done, image.title[-40:])
+            is_last = done == total
+            shown = "writing what covers all images" if is_last else image.title
+            bar.move(done, shown[-40:])
 
         yield {"on_pass": on_pass, "on_done": on_done}
 

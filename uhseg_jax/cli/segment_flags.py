@@ -7,6 +7,7 @@ import jax
 
 from uhseg_jax import batches
 from uhseg_jax.cli import flags
+from uhseg_jax.cli.naming_flags import NAMING_FLAGS, naming_options_of
 from uhseg_jax.cli.overrides import UsageError, override
 from uhseg_jax.export import (
     DEFAULT_FORMATS,
@@ -36,6 +37,8 @@ _FLAGS: list[flags.Flag] = [
      "An image, a folder (searched with those below it) or a quoted pattern such as "
      "'photos/**/*.jpg'. Paths without the flag are taken too. A demonstration "
      "photograph if there are none"),
+    ("string", "list", None,
+     "A text file with paths of images, one a line, from the folder of the list."),
     ("string", "output", "regions", "Folder for the results."),
     ("list", "format", list(DEFAULT_FORMATS), f"What to write. {formats_help()}"),
     ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png."),
@@ -70,6 +73,7 @@ _FLAGS: list[flags.Flag] = [
      "writes coco.json and index.html when all shards are done."),
     ("bool", "join", False,
      "Segment nothing; write coco.json and index.html from the results of all images."),
+    *NAMING_FLAGS,
 ]  # fmt: skip
 
 
@@ -95,11 +99,14 @@ def parse(argv: Sequence[str]) -> flags.Flags:
             "--levels expects numbers of regions from 1 up, such as 4,8,16, but got "
             f"{','.join(values.levels)!r}."
         )
-    unknown = [x for x in values.format if x not in EXPORTERS]
+    known = [name for name, x in EXPORTERS.items() if x.in_runs]
+    unknown = [x for x in values.format if x not in known]
     if unknown or not values.format:
+        later = [x for x in unknown if x in EXPORTERS]
+        advice = f" For {later[0]} run uhseg-export on the results." if later else ""
         raise UsageError(
-            f"--format expects some of {','.join(EXPORTERS)}, but got "
-            f"{','.join(unknown)!r}."
+            f"--format expects some of {','.join(known)}, but got "
+            f"{','.join(unknown)!r}.{advice}"
         )
     divided = [x for x in ("distributed", "shard", "join") if values[x].value]
     if len(divided) > 1:
@@ -108,6 +115,11 @@ def parse(argv: Sequence[str]) -> flags.Flags:
         raise UsageError(
             f"--max_regions does not go with --method={values.method}, whose regions "
             "are of one level."
+        )
+    if naming_options_of(values) and METHODS.find(values.method).passes:
+        raise UsageError(
+            f"--labels does not go with --method={values.method}, whose regions have "
+            "categories."
         )
     if values.join and values.overwrite:
         raise UsageError(
@@ -179,7 +191,9 @@ def config_of(values: flags.Flags) -> Any:
 def options_of(values: flags.Flags) -> ExportOptions:
     """What the formats show of the trees."""
     choice = RegionChoice(num_regions=values.max_regions, root=True)
-    return ExportOptions(tuple(map(int, values.levels)), choice=choice)
+    naming = naming_options_of(values)
+    names = None if naming is None else naming.labels
+    return ExportOptions(tuple(map(int, values.levels)), choice=choice, names=names)
 
 
 def bound_note(values: flags.Flags, config: Any) -> list[str]:

@@ -12,13 +12,11 @@ from absl import logging as absl_logging
 
 import uhseg_jax
 from uhseg_jax import ahead, cache
-from uhseg_jax.backbones import WeightsError
 from uhseg_jax.cli import interrupts, terminal
 from uhseg_jax.cli.overrides import UsageError
-from uhseg_jax.devices import DeviceError
 from uhseg_jax.entry import own_settings
+from uhseg_jax.errors import SentenceError
 from uhseg_jax.memory import is_out_of_memory
-from uhseg_jax.runs.record import RunError
 
 __all__ = [
     "exit_status",
@@ -79,7 +77,7 @@ def exit_status(work: Callable[[], int]) -> int:
         message, status = interrupts.SENTENCE, interrupts.STATUS
     except UsageError as error:
         message, status = str(error), 2
-    except (ValueError, OSError, WeightsError, RunError, DeviceError) as error:
+    except (ValueError, OSError, SentenceError) as error:
         message, status = str(error), 1
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if not is_out_of_memory(error):

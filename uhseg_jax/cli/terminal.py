@@ -12,10 +12,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from uhseg_jax.cli import interrupts
 from uhseg_jax.escaping import escaped
 
-__all__ = ["Bar", "err", "guard_streams", "out", "printable", "tell_of_losses"]
+__all__ = ["err", "guard_streams", "out", "printable", "tell_of_losses"]
 
 
 def out(text: str) -> None:
@@ -40,43 +39,6 @@ def printable(text: str, *, one_line: bool = False) -> str:
     """
     kept = "\t" if one_line else "\t\n"
     return escaped(text, kept=kept)
-
-
-class Bar:
-    """How far a run is, on the standard error output.
-
-    Args:
-      total: images, in all passes.
-    """
-
-    def __init__(self, total: int):
-        self._bar = tqdm(total=total, unit="image", dynamic_ncols=True)
-
-    def __enter__(self) -> "Bar":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self._bar.close()
-
-    @property
-    def done(self) -> int:
-        """Images so far."""
-        return int(self._bar.n)
-
-    def move(self, done: int, shown: str) -> None:
-        """Shows how many are done, and a text behind the bar.
-
-        Raises:
-          KeyboardInterrupt: an interrupt was swallowed since the last move.
-        """
-        self._bar.set_postfix_str(printable(shown, one_line=True), refresh=False)
-        self._bar.update(done - self._bar.n)
-        interrupts.check()
-
-    def err(self, text: str) -> None:
-        """Prints a line above the bar."""
-        with self._bar.external_write_mode(file=sys.stderr):
-            err(printable(text, one_line=True))
 
 
 def guard_streams() -> None:
@@ -147,4 +109,5 @@ def _print(text: str, stream: Any) -> None:
         return
     encoding = getattr(stream, "encoding", None) or "utf-8"
     text = printable(text).encode(encoding, "backslashreplace").decode(encoding)
-    print(text, file=stream, flush=True)
+    with tqdm.external_write_mode(file=stream):  # above the bars that there are
+        print(text, file=stream, flush=True)

@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +57,8 @@ def find_pairs(
     Args:
       images: folder of images.
       masks: folder of masks, of the same structure.
-      names: the pairs to take, in this order; by default all, by name. What is not
-        named need not pair.
+      names: the pairs to take, in this order, or their images from the folder; by
+        default all, by name. What is not named need not pair.
       image_endings: how names of images end; what comes before it is the pair's name.
       mask_endings: how names of masks end.
 
@@ -73,6 +73,7 @@ def find_pairs(
     if names is None:
         problems += unread
         names = sorted(found_images.keys() | found_masks.keys())
+    names = [_without_ending(x, found_images, image_endings) for x in names]
     for name in names:
         if name not in found_masks:
             problems.append(f"{found_images.get(name, name)}: has no mask in {masks}")
@@ -85,6 +86,12 @@ def find_pairs(
         advice="Every image needs a mask of the same name, and every mask an image",
     )
     return [Pair(name, found_images[name], found_masks[name]) for name in names]
+
+
+def _without_ending(name: str, known: Container[str], endings: Sequence[str]) -> str:
+    """The name of a pair where a list has the path of its image."""
+    ends = (len(x) for x in endings if name.lower().endswith(x.lower()))
+    return next((x for x in (name[:-n] for n in ends) if x in known), name)
 
 
 def list_pairs(

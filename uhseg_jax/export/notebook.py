@@ -67,7 +67,7 @@ def show(
         tree = _enlarged(tree, pixels)
     head, tail = page_around(title)
     entry = page_entry(Result(title, title, pixels, tree))
-    return Shown(head + entry + tail, height)
+    return Shown(head + entry.html() + tail, height)
 
 
 def _enlarged(tree: RegionTree, pixels: UInt8[np.ndarray, "H W 3"]) -> RegionTree:

@@ -3,6 +3,7 @@
 What it was made of stands first, so that the file is known even if its end is cut off.
 """
 
+import dataclasses
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import UInt8
 
-__all__ = ["NPZ", "begins_with", "read_result"]
+__all__ = ["NPZ", "Saved", "begins_with", "look_up", "read_result", "read_saved"]
 
 _MADE_OF = ("settings", "source")  # the fields of a `Provenance`
+_SAID = (*_MADE_OF, "title", "image")
+_FEATURES = "features"  # another, where a backbone did not give them
 _NAME_AT = 30  # bytes of a zip archive before the name of its first member
 
 
@@ -60,13 +63,97 @@ def read_result(
     return Result(name, title, pixels, tree, **beside)
 
 
+@dataclasses.dataclass(frozen=True)
+class Saved:
+    """What an npz says beside the arrays of its tree.
+
+    Attributes:
+      size: (height, width) of the labels.
+      title: what people know the image as; empty where that is not said.
+      place: as of a `Result`.
+      provenance: as of a `Result`.
+      num_categories: the highest category; None if there are none.
+    """
+
+    size: tuple[int, int]
+    title: str = ""
+    place: str = ""
+    provenance: Provenance | None = None
+    num_categories: int | None = None
+
+
+def look_up(path: Path) -> Saved | None:
+    """What an npz says, in a millisecond; None if it holds no tree.
+
+    Raises:
+      TreeFileError: it is damaged.
+      OSError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            if not {"labels", "parents"} <= set(file.files):
+                return None
+            with file.zip.open("labels.npy") as member:
+                height, width = _shape(member)
+            texts = {x: str(file[x]) for x in _SAID if x in file.files}
+            most = None
+            if "categories" in file.files:
+                most = int(file["categories"].max(initial=0))
+    except OSError:
+        raise
+    except Exception as error:  # a damaged archive fails in many ways
+        raise tree_file.TreeFileError(
+            f"{path}: expected a saved tree (npz), but the file is damaged or "
+            "something else; delete it and segment the image again."
+        ) from error
+    made_of = [texts[x] for x in _MADE_OF if x in texts]
+    return Saved(
+        (height, width),
+        texts.get("title", ""),
+        texts.get("image", ""),
+        Provenance(*made_of) if len(made_of) == len(_MADE_OF) else None,
+        most,
+    )
+
+
+def read_saved(
+    path: Path, name: str, title: str, image: UInt8[np.ndarray, "H W 3"] | None
+) -> Result:
+    """The result in an npz that a run wrote, or `RegionTree.save`.
+
+    Args:
+      path: the file.
+      name: what the files of the result are called, without suffix.
+      title: what people know the image as.
+      image: the image; None if no format needs it.
+
+    Raises:
+      TreeFileError: it is damaged.
+      ValueError: the image has another size.
+      OSError: it cannot be read.
+    """
+    tree = RegionTree.load(path)
+    return Result(name, title, image, tree, **_beside_the_tree(path))
+
+
+def _shape(member: Any) -> tuple[int, ...]:
+    """Of an array in an archive, of which nothing more is read."""
+    version = np.lib.format.read_magic(member)
+    read = np.lib.format.read_array_header_1_0
+    if version != (1, 0):
+        read = np.lib.format.read_array_header_2_0
+    shape, _, _ = read(member)
+    return tuple(shape)
+
+
 def _beside_the_tree(path: Path) -> dict[str, Any]:
     """Fields of a result; none if no run wrote the file, or it is damaged."""
     if not path.is_file():
         return {}
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            made_of = Provenance(*(str(file[x]) for x in _MADE_OF))
+            fields = (*_MADE_OF, *({_FEATURES} & {*file.files}))
+            made_of = Provenance(**{x: str(file[x]) for x in fields})
             more = {x: file[x] for x in ("categories", "distances") if x in file.files}
     except Exception:  # a damaged archive fails in many ways
         return {}
@@ -113,6 +200,8 @@ def _render(result: Result, options: ExportOptions) -> list[bytes]:
     said: dict[str, np.ndarray] = {}
     if result.provenance is not None:
         said = {x: np.array(getattr(result.provenance, x)) for x in _MADE_OF}
+        if result.provenance.features:
+            said[_FEATURES] = np.array(result.provenance.features)
     said["title"] = np.array(result.title)
     if result.place:
         said["image"] = np.array(result.place)

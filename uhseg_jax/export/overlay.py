@@ -10,7 +10,8 @@ from uhseg_jax.export.colors import category_colors, node_colors
 from uhseg_jax.export.exporter import ExportOptions, Result
 from uhseg_jax.export.panels import boundaries, fit, require_same_size
 from uhseg_jax.export.png_files import png_format
-from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
+from uhseg_jax.hierarchy.placement import visible_nodes
+from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Int, Integer, UInt8
 
 __all__ = ["PNG", "overlay", "paint_categories", "panels"]
@@ -19,6 +20,7 @@ _LONGEST, _SHORTEST = 1024, 384  # pixels of a panel's long side
 _NARROWEST = 104  # pixels that the longest caption needs
 _GAP = 16
 _CAPTION = 34
+_FONT = 17
 _ASPECT = 2.2  # width over height that the whole sheet should be near
 _FILL = 0.6  # opacity of the colours
 _CATEGORY_FILL = 0.55
@@ -34,6 +36,7 @@ def overlay(
     *,
     levels: Sequence[int] = (4, 8, 16),
     truth: Integer[np.ndarray, "H W"] | None = None,
+    title: str = "",
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Draws the image and, beside it, its regions at several levels.
 
@@ -47,6 +50,7 @@ def overlay(
       levels: numbers of regions, one panel each, as `RegionTree.cut` takes them.
       truth: class of every pixel, drawn after the image if given; negative where
         nothing is known.
+      title: a line above all panels; its beginning is left out where it is too long.
 
     Returns:
       uint8 ``[h, w, 3]``; each panel is at most 1024 pixels long.
@@ -55,7 +59,10 @@ def overlay(
       ValueError: the tree has labels of another size, or a level is below 1.
     """
     drawn = panels(image, tree, levels=levels, truth=truth)
-    return _sheet([x for _, x in drawn], [caption for caption, _ in drawn])
+    sheet = _sheet([x for _, x in drawn], [caption for caption, _ in drawn])
+    if not title:
+        return sheet
+    return np.concatenate([_line(title, sheet.shape[1]), sheet])
 
 
 def panels(
@@ -174,7 +181,6 @@ def _sheet(
     rows = -(-len(drawn) // columns)
     size = (rows * (cell_height + _GAP) + _GAP, columns * (cell_width + _GAP) + _GAP)
     sheet = np.full((*size, 3), _PAPER, np.uint8)
-    font = ImageFont.load_default(size=17)
     for index, (panel, caption) in enumerate(zip(drawn, captions, strict=True)):
         row, column = divmod(index, columns)
         left = _GAP + column * (cell_width + _GAP)
@@ -182,12 +188,25 @@ def _sheet(
         cell = sheet[top : top + cell_height, left : left + cell_width]
         margin = (cell_width - width) // 2
         cell[:height, margin : margin + width] = panel
-        line = Image.new("RGB", (cell_width, _CAPTION), (_PAPER,) * 3)
-        middle = cell_width / 2, _CAPTION / 2 + 2
-        draw = ImageDraw.Draw(line)
-        draw.text(middle, caption, fill=_INK, font=font, anchor="mm")
-        cell[height:] = np.asarray(line)
+        cell[height:] = _line(caption, cell_width)
     return sheet
+
+
+def _line(text: str, width: int) -> UInt8[np.ndarray, "h w 3"]:
+    """One line of text, of which the end is seen where it is too long."""
+    font = ImageFont.load_default(size=_FONT)
+    begin = 0
+    while begin < len(text) and font.getlength(_from(text, begin)) > width - _GAP:
+        begin += 1
+    line = Image.new("RGB", (width, _CAPTION), (_PAPER,) * 3)
+    middle = width / 2, _CAPTION / 2 + 2
+    shown = _from(text, begin)
+    ImageDraw.Draw(line).text(middle, shown, fill=_INK, font=font, anchor="mm")
+    return np.asarray(line)
+
+
+def _from(text: str, begin: int) -> str:
+    return f"...{text[begin:]}" if begin else text
 
 
 def _num_columns(count: int, width: int, height: int) -> int:

@@ -14,6 +14,7 @@ from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT, resolve_criterion
 from uhseg_jax.hierarchy.pieces import Pieces, components, find_pieces
 from uhseg_jax.hierarchy.proposals import NO_NODE
+from uhseg_jax.outlines.polygons import Polygon, outlines_of
 from uhseg_jax.run_lengths import RLE, compress, counts_of, runs_of
 from uhseg_jax.types import Bool, Int
 from uhseg_jax.validators import (
@@ -119,6 +120,21 @@ class Regions:
     def masks(self) -> Bool[np.ndarray, "k h w"]:
         """One boolean mask for every region."""
         return self._with_void(slice(None))[:, self.pieces]
+
+    def polygons(self, tolerance: float = 0.0) -> list[list[Polygon]]:
+        """The outlines of every region, with holes; see `RegionTree.polygons`.
+
+        Borders are simplified once, so regions that are disjoint stay so without gaps,
+        and nested ones nested. They may differ a little from those of other choices.
+
+        Args:
+          tolerance: how far, in pixels, they may be from the sides of pixels.
+
+        Raises:
+          ValueError: the tolerance is negative.
+        """
+        outlines = outlines_of(self.pieces, tolerance)
+        return [outlines.polygons(x) for x in self.contains]
 
     def boxes(self) -> Int[np.ndarray, "k 4"]:
         """x, y, width and height of every region, in pixels."""

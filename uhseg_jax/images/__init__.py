@@ -3,7 +3,7 @@
 from uhseg_jax.images.decoding import MAX_MEGAPIXELS, open_image
 from uhseg_jax.images.finding import Found, find_images, search
 from uhseg_jax.images.kinds import IMAGE_SUFFIXES
-from uhseg_jax.images.reading import ImageLike, demo_image, read_image
+from uhseg_jax.images.reading import DEMO, ImageLike, demo_image, read_image
 from uhseg_jax.images.resizing import resize
 from uhseg_jax.images.sources import (
     DEFAULT_MEMORY,
@@ -16,6 +16,7 @@ from uhseg_jax.images.walking import natural_order
 
 __all__ = [
     "DEFAULT_MEMORY",
+    "DEMO",
     "IMAGE_SUFFIXES",
     "MAX_MEGAPIXELS",
     "Found",

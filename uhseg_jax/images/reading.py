@@ -24,7 +24,9 @@ from uhseg_jax.images.sources import (
 from uhseg_jax.images.tones import to_tones
 from uhseg_jax.types import Array, UInt8
 
-__all__ = ["ImageLike", "demo_image", "read_image"]
+__all__ = ["DEMO", "ImageLike", "demo_image", "read_image"]
+
+DEMO = "astronaut"
 
 ImageLike = PathLike | Bytes | Readable | Image.Image | np.ndarray | Array
 
@@ -94,7 +96,7 @@ def demo_image() -> tuple[str, UInt8[np.ndarray, "H W 3"]]:
     """
     import skimage.data
 
-    return "astronaut", read_image(skimage.data.astronaut())
+    return DEMO, read_image(skimage.data.astronaut())
 
 
 def _from_array(image: object, name: str) -> UInt8[np.ndarray, "H W 3"]:

@@ -11,10 +11,11 @@ plain numpy, or JAX, best under ``jax.jit``.
 import dataclasses
 import hashlib
 import inspect
+import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class FunctionMethod(Method):
     code_sha256: str
     takes_image: bool
     refiner: str = "upsample"
+    finer: str = Method.finer
 
     @property
     def presets(self) -> Mapping[str, Callable[[], Any]]:  # type: ignore[override]
@@ -225,7 +227,18 @@ def _config_of(
         fields.append((one.name, kind, dataclasses.field(default=default)))
     config = dataclasses.make_dataclass("Config", fields, frozen=True)
     config.__module__ = __name__
+    config.__doc__ = _described(function, name, [x for x, *_ in fields[1:]])
     return config, _IMAGE in by_name
+
+
+def _described(function: Any, name: str, parameters: Sequence[str]) -> str:
+    """What help says of a config; of its fields what the function says of them."""
+    said = inspect.getdoc(function) or ""
+    lines = [f"  {_REQUEST}: the features of patches, where a backbone gives them."]
+    for one in parameters:
+        found = re.search(rf"^\s*{one}\b[^:\n]*:\s*(\S.*)$", said, re.MULTILINE)
+        lines.append(f"  {one}: {found[1] if found else 'of the function.'}")
+    return "\n".join([f"The parameters of {name}.", "", "Attributes:", *lines, ""])
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:

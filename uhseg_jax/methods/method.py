@@ -17,13 +17,14 @@ import numpy as np
 from uhseg_jax.backbones import PatchRequest
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.refinement.config import DEFAULT_REFINE, Refinement
-from uhseg_jax.types import Int, Pixels
+from uhseg_jax.types import Float, Int, Pixels
 
 __all__ = [
     "Collection",
     "Fitted",
     "ImageMethod",
     "Method",
+    "PooledImage",
     "PreparedImage",
     "Segmenter",
     "kept_files",
@@ -141,6 +142,21 @@ class PreparedImage(Protocol):
     @property
     def graph(self) -> Any:
         """The superpixels for the method's program."""
+        ...
+
+
+@runtime_checkable
+class PooledImage(PreparedImage, Protocol):
+    """What averages features by itself, so that no program depends on their grid."""
+
+    def pooled(
+        self, features: Float[np.ndarray, "h w d"]
+    ) -> tuple[Float[np.ndarray, "n 1 d"], Any]:
+        """Features of the superpixels as a grid, and the graph for these."""
+        ...
+
+    def on_patches(self, leaves: Int[np.ndarray, " n"]) -> Int[np.ndarray, "h w"]:
+        """The leaf of every patch, from that of every superpixel."""
         ...
 
 

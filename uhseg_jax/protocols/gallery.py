@@ -15,6 +15,7 @@ import numpy as np
 
 from uhseg_jax.datasets.objects import Objects
 from uhseg_jax.datasets.source import Example
+from uhseg_jax.escaping import escaped
 from uhseg_jax.export.overlay import overlay
 from uhseg_jax.export.png_files import note_of, save_png
 from uhseg_jax.hierarchy.segmentation import Segmentation
@@ -119,18 +120,25 @@ def is_drawing(path: Path) -> bool:
     return (note_of(path) or "").startswith(_MARK)
 
 
-def draw_beside_truth(path: Path, shown: Shown, *, note: str) -> None:
+def draw_beside_truth(path: Path, shown: Shown, *, title: str, note: str) -> None:
     """Draws an image, its ground truth and its regions side by side.
 
     Args:
       path: the PNG to write.
       shown: what to draw.
+      title: what stands above, such as the name of the image and its score.
       note: the mark, from `note_on`.
 
     Raises:
       OSError: the file cannot be written.
     """
-    sheet = overlay(shown.image, shown.tree, levels=shown.levels, truth=shown.truth)
+    sheet = overlay(
+        shown.image,
+        shown.tree,
+        levels=shown.levels,
+        truth=shown.truth,
+        title=escaped(title, kept=""),
+    )
     save_png(path, sheet, note=note)
 
 

@@ -93,12 +93,33 @@ class Claim:
             if is_own is None:
                 self._record(name, aside)
 
+    def remove(self, name: str) -> None:
+        """Removes a file that `write` wrote, unless it was changed since.
+
+        Raises:
+          RunError: the record of the run was changed meanwhile.
+          OSError: it cannot be removed.
+        """
+        if not self.owns(name):
+            return
+        with self._changing_record() as record:
+            (self.output / name).unlink(missing_ok=True)
+            del record.files[name]
+
     def _require_free(self, path: Path, is_own: IsOwn | None) -> None:
         if sentence := self.obstacle(path, is_own):
             raise RunError(sentence)
 
     def _record(self, name: str, aside: Path) -> None:
         """Records the digest of a file that is about to get its name."""
+        with self._changing_record() as record:
+            # Until the rename the file that is there is ours as well.
+            there = [sha256_of(self.output / name)] if self.owns(name) else []
+            record.files[name] = [*dict.fromkeys([*there, sha256_of(aside)])]
+
+    @contextlib.contextmanager
+    def _changing_record(self) -> Iterator[Record]:
+        """What is recorded in the folder; written again where the block changes it."""
         with for_a_moment(self.output):
             record = read_record(self.output, strict=True)
             if record is None or digest(record.settings) != self.settings_sha256:
@@ -106,11 +127,9 @@ class Claim:
                     f"{self.output / RECORD}: expected the settings of this run, but "
                     "the file was changed or removed meanwhile; begin again."
                 )
-            # Until the rename the file that is there is ours as well.
-            there = [sha256_of(self.output / name)] if self.owns(name) else []
-            digests = [*dict.fromkeys([*there, sha256_of(aside)])]
-            if record.files.get(name) != digests:
-                record.files[name] = digests
+            before = dict(record.files)
+            yield record
+            if record.files != before:
                 write_record(self.output, record)
 
 

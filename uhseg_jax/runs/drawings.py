@@ -4,6 +4,8 @@ Scores stand without them, so none of this stops an evaluation: what goes wrong 
 at the end, and the same command draws what is missing.
 """
 
+import dataclasses
+import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -31,7 +33,22 @@ from uhseg_jax.runs import score_files
 from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.journal import Entry
 
-__all__ = ["Drawings"]
+__all__ = ["Drawings", "Missing"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Missing:
+    """A drawing that is to be made.
+
+    Attributes:
+      entry: the scores of its image.
+      path: its file.
+      note: the mark of one of the worst or best; empty of sheets.
+    """
+
+    entry: Entry
+    path: Path
+    note: str = ""
 
 
 class Drawings:
@@ -76,44 +93,60 @@ class Drawings:
         except (OSError, ValueError) as error:
             self._fail(error)
 
-    def complete_sheets(self, entries: Iterable[Entry], fitted: Fitted) -> None:
-        """Draws the sheets that are missing of images which are scored."""
-        for entry in entries:
-            if entry.index not in self._chosen or self.failure:
-                continue
-            path = self._folder / score_files.SHEETS / sheet_name(entry.index)
-            if not is_sheet_of(path, mark_of(self._settings, entry.name)):
-                example, found = self._again(entry.index, fitted)
-                self.sheet(entry.index, example, found)
+    def missing(
+        self, entries: Sequence[Entry], ours: Iterable[Entry], *, extremes: bool
+    ) -> list["Missing"]:
+        """What is not drawn yet, in order: sheets, then the worst and the best.
 
-    def extremes(self, entries: Sequence[Entry], fitted: Fitted) -> None:
-        """Draws the worst and the best, except for those that are drawn."""
+        Args:
+          entries: of all images that are scored.
+          ours: of those whose sheets this process draws.
+          extremes: whether it draws the worst and best of all as well.
+        """
+        found = []
+        for entry in ours:
+            path = self._folder / score_files.SHEETS / sheet_name(entry.index)
+            mark = mark_of(self._settings, entry.name)
+            if entry.index in self._chosen and not is_sheet_of(path, mark):
+                found.append(Missing(entry, path))
+        return found + (self._missing_extremes(entries) if extremes else [])
+
+    def _missing_extremes(self, entries: Sequence[Entry]) -> list["Missing"]:
         by_index = {entry.index: entry for entry in entries}
         rows = {index: entry.row for index, entry in by_index.items()}
         chosen = choose_extremes(rows, ranked_by=self._scorer.ranked_by)
+        found = []
+        for name, index in chosen.items():
+            note = note_on(self._settings, by_index[index].name, rows[index])
+            path = self._folder / score_files.GALLERY / f"{name}.png"
+            if not is_whole(path, note):
+                found.append(Missing(by_index[index], path, note))
+        return found
+
+    def draw(self, missing: "Missing", fitted: Fitted) -> None:
+        """Draws what is missing, unless something could not be drawn before."""
+        if self.failure:
+            return
+        index = missing.entry.index
+        example = self._source[index]
+        prepare = functools.partial(fitted.prepare, example.image, name=example.name)
+        (found,) = fitted.segment([index], [example.image], [prepare])
+        if not missing.note:
+            self.sheet(index, example, found)
+            return
+        ranked_by, path = self._scorer.ranked_by, missing.path
+        score = missing.entry.row[ranked_by]
+        title = f"{example.name}: {ranked_by} {score:.3f}"
         try:
-            for name, index in chosen.items():
-                note = note_on(self._settings, by_index[index].name, rows[index])
-                path = self._folder / score_files.GALLERY / f"{name}.png"
-                self._extreme(path, index, note, fitted)
+            self._require_free(path, is_drawing(path))
+            shown = self._shown(example, found)
+            draw_beside_truth(path, shown, title=title, note=missing.note)
         except (OSError, ValueError) as error:
             self._fail(error)
-
-    def _extreme(self, path: Path, index: int, note: str, fitted: Fitted) -> None:
-        if is_whole(path, note):
-            return
-        self._require_free(path, is_drawing(path))
-        shown = self._shown(*self._again(index, fitted))
-        draw_beside_truth(path, shown, note=note)
 
     def _shown(self, example: Example, found: Segmentation) -> Shown:
         taxonomy, levels = self._source.taxonomy, self._scorer.levels
         return Shown.of(found, example, taxonomy, levels)
-
-    def _again(self, index: int, fitted: Fitted) -> tuple[Example, Segmentation]:
-        example = self._source[index]
-        (found,) = fitted.segment([index], [example.image])
-        return example, found
 
     def _require_free(self, path: Path, is_own: bool) -> None:
         if sentence := self._claim.obstacle(path, lambda _: is_own):

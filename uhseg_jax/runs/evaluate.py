@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from uhseg_jax.datasets.source import Source
+from uhseg_jax.features import FeatureSource
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scoring, average_seeds
 from uhseg_jax.protocols.sheets import evenly_spaced
@@ -34,6 +35,9 @@ def settings_of(segmenter: Segmenter, source: Source, scoring: Scoring) -> Setti
       scoring: how the images are prepared and scored.
     """
     fingerprint = source.fingerprint()
+    others, backbone = {}, segmenter.backbone
+    if isinstance(backbone, FeatureSource):
+        others["features"] = backbone.fingerprint()
     return describe(
         "evaluate",
         segmenter,
@@ -45,6 +49,7 @@ def settings_of(segmenter: Segmenter, source: Source, scoring: Scoring) -> Setti
         fingerprint=fingerprint,
         taxonomy=source.taxonomy.to_text(),
         scoring=dataclasses.asdict(scoring),
+        **others,
     )
 
 
@@ -78,6 +83,8 @@ def evaluate(
     drawings: int = 200,
     on_image: Progress = lambda seed, stage, done, scores: None,
     on_note: Callable[[str], None] = lambda note: None,
+    on_scores: Callable[[Mapping[str, float]], None] = lambda scores: None,
+    on_drawn: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> dict[str, float]:
     """Scores a method on a dataset.
 
@@ -105,6 +112,10 @@ def evaluate(
       drawings: how many images have a small drawing, at the most; evenly spaced.
       on_image: called after every image of every pass, with this process's scores.
       on_note: called with a sentence on what was found in the folder and passed over.
+      on_scores: called with what ``metrics.json`` holds when all scores are written,
+        before the images that are missing are drawn.
+      on_drawn: called with how many of how many are drawn, at first none, and with the
+        name of the image.
 
     Returns:
       What ``metrics.json`` holds: the scores of the protocol.
@@ -154,6 +165,13 @@ def evaluate(
             hosts.first_alone(
                 lambda: score_files.write_scores(claimed, path, scores), name="report"
             )
+        on_scores(scores)
+        missing = [(one, x) for one in evaluations.values() for x in one.missing()]
+        for done, (one, x) in enumerate(missing):
+            on_drawn(done, len(missing), x.entry.name)
+            one.draw(x)
+        if missing:
+            on_drawn(len(missing), len(missing), "")
     undrawn = [one.undrawn for one in evaluations.values() if one.undrawn]
     if undrawn:
         raise RunError("\n".join(undrawn))

@@ -18,7 +18,7 @@ from uhseg_jax.protocols import Scorer, Scoring
 from uhseg_jax.protocols.protocol import SlowScorer
 from uhseg_jax.runs import bootstrap, hosts, score_files
 from uhseg_jax.runs.claims import Claim
-from uhseg_jax.runs.drawings import Drawings
+from uhseg_jax.runs.drawings import Drawings, Missing
 from uhseg_jax.runs.flow import Stages, drained, host_threads, in_flow
 from uhseg_jax.runs.journal import Entry, Journal, read_journals
 from uhseg_jax.runs.record import RunError, naming_the_file
@@ -41,9 +41,6 @@ class Evaluation:
       drawings: how many small sheets are drawn at the most.
       on_image: called after every image with a stage, how many are done, and scores.
       on_note: called with a sentence on what was passed over.
-
-    Attributes:
-      undrawn: a sentence if images could not be drawn, else empty.
     """
 
     def __init__(
@@ -65,13 +62,15 @@ class Evaluation:
         text = f"{claimed.settings_sha256} seed {seed}"
         self._settings = hashlib.sha256(text.encode()).hexdigest()
         self._num_sheets = drawings
-        self.undrawn = ""
         self._drawings: Drawings
         self._fitted: Fitted
         self._scorer: Scorer
 
     def run(self, batch_size: int) -> dict[str, float]:
-        """Scores the images that are not yet, and writes the report."""
+        """Scores the images that are not yet, and writes the report.
+
+        What is then to be drawn is `missing`, and `draw` draws it.
+        """
         name = score_files.journal_of(hosts.index())
         journal = Journal(self._folder / name, self._settings)
         with contextlib.ExitStack() as stack:
@@ -88,7 +87,6 @@ class Evaluation:
             total = states.merge_all(states.from_words(x, empty) for x in gathered)
             metrics = self._scorer.compute(total)
             hosts.first_alone(lambda: self._write(metrics, total), name="report")
-            self._draw()
         return metrics
 
     def _prepare(self) -> None:
@@ -141,7 +139,9 @@ class Evaluation:
         done = share - len(waiting)
         stages: Stages[int, _Item, Any] = Stages(
             read=lambda index: _Item(index, self._source[index]),
-            prepare=lambda item: self._fitted.prepare(item.example.image),
+            prepare=lambda item: self._fitted.prepare(
+                item.example.image, name=item.example.name
+            ),
             segment=self._segment_items,
             finish=self._score_item,
             size=lambda item: item.size,
@@ -215,18 +215,24 @@ class Evaluation:
         )
         score_files.write_resampled(self._claim, path, found)
 
-    def _draw(self) -> None:
-        """Draws the sheets that are missing of this process's images.
+    def missing(self) -> list[Missing]:
+        """The drawings that are to be made by this process: sheets of its images.
 
         The first process draws the worst and best of all as well.
         """
         entries = self._entries()
         share = hosts.share().of(len(self._source))
         ours = [entry for entry in entries if entry.index in share]
-        self._drawings.complete_sheets(ours, self._fitted)
-        if hosts.index() == 0:
-            self._drawings.extremes(entries, self._fitted)
-        self.undrawn = self._drawings.failure
+        return self._drawings.missing(entries, ours, extremes=hosts.index() == 0)
+
+    def draw(self, missing: Missing) -> None:
+        """Makes a drawing; a failure goes to `undrawn`."""
+        self._drawings.draw(missing, self._fitted)
+
+    @property
+    def undrawn(self) -> str:
+        """A sentence if images could not be drawn, else empty."""
+        return self._drawings.failure
 
 
 @dataclasses.dataclass(frozen=True)

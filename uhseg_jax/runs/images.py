@@ -14,7 +14,7 @@ import dataclasses
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy as np
 from uhseg_jax import images
 from uhseg_jax.export import EXPORTERS, image_files, result_files
 from uhseg_jax.export.png_files import is_own
+from uhseg_jax.features import FeatureFolder
 from uhseg_jax.runs.claims import LOCK
 from uhseg_jax.runs.record import RECORD
 from uhseg_jax.types import UInt8
@@ -66,6 +67,8 @@ class RunImage:
       problem: a sentence on why it can have no result; empty if it can.
       decoding: how its file is decoded.
       place: path of its file from the output folder, with ``/``; empty if it has none.
+      features: where features of one's own are, under the title; None where a backbone
+        gives them.
     """
 
     source: Path | UInt8[np.ndarray, "H W 3"]
@@ -74,6 +77,15 @@ class RunImage:
     problem: str = ""
     decoding: Decoding = Decoding()
     place: str = ""
+    features: FeatureFolder | None = None
+
+    def features_digest(self) -> str:
+        """A digest of the file with features of one's own; empty if a backbone's count.
+
+        Raises:
+          images.ImageError: there is none, or it cannot be read.
+        """
+        return "" if self.features is None else self.features.digest(self.title)
 
     def read(self) -> tuple[UInt8[np.ndarray, "H W 3"], str]:
         """The pixels, and a digest of the very bytes that they were decoded from.
@@ -157,6 +169,7 @@ def find_run_images(
     *,
     output: Path,
     decoding: Decoding = Decoding(),
+    roots: Mapping[Path, Path] | None = None,
 ) -> FoundImages:
     """Finds the images of a run and names their results.
 
@@ -167,6 +180,8 @@ def find_run_images(
       specs: paths, patterns and folders, as `images.search` takes them.
       output: the folder that results are written to.
       decoding: how the files are decoded.
+      roots: folders below which files are named, where these are not those that
+        `images.search` says; both absolute.
 
     Returns:
       The images in the order of ``specs``, each file once. Their names stay inside the
@@ -179,6 +194,7 @@ def find_run_images(
     below: dict[Path, Path] = {}  # absolute path of an image -> path below its root
     for path, root in zip(map(_absolute, found.paths), found.roots, strict=True):
         if not is_own(path):
+            root = (roots or {}).get(path, root)
             relative = Path(os.path.relpath(path, root))
             # A pattern such as a*/../../b.jpg leads out of its own root.
             escapes = ".." in relative.parts
@@ -272,7 +288,7 @@ def _problems(
     names: dict[Path, str], output: Path, real: Callable[[Path], str]
 ) -> Iterator[tuple[Path, str]]:
     """The images that can have no result, with sentences on why."""
-    per_image = [name for name, x in EXPORTERS.items() if x.per_image]
+    per_image = [name for name, x in EXPORTERS.items() if x.per_image and x.in_runs]
     folders = {x for name in names.values() for x in Path(name).parents}
     photographs = {(real(path.parent), path.name): path for path in names}
     taken: dict[str, Path] = {}

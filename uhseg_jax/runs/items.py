@@ -1,9 +1,8 @@
 """One image of a run on its way from its file to its result."""
 
 import dataclasses
-import errno
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +10,12 @@ from uhseg_jax import export
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError
-from uhseg_jax.methods.method import Fitted, PreparedImage
+from uhseg_jax.methods.method import Fitted
 from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.flow import drained
 from uhseg_jax.runs.images import RunImage
-from uhseg_jax.runs.record import RunError, unwritable
+from uhseg_jax.runs.names import Complete
+from uhseg_jax.runs.record import RunError, sentence_of
 from uhseg_jax.types import UInt8
 
 __all__ = [
@@ -25,12 +25,6 @@ __all__ = [
     "segment_items",
     "write_item",
 ]
-
-# What the system says of one name, and not of the disk.
-_OF_ONE_FILE = {
-    *(errno.EACCES, errno.EEXIST, errno.EILSEQ, errno.EINVAL, errno.EISDIR),
-    *(errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +66,7 @@ class Item:
 
 
 # With what waits for what the method finds in its pixels.
-_Waiting = tuple[Item, Callable[[], PreparedImage | None]]
+_Waiting = tuple[Item, Callable[[], Any]]
 
 
 def read_item(
@@ -99,9 +93,10 @@ def read_item(
         return item.failed(obstacle)
     try:
         pixels, digest = image.read()
+        features = image.features_digest()
     except ImageError as error:
         return item.failed(str(error))
-    made_of = export.Provenance(claim.settings_sha256, digest)
+    made_of = export.Provenance(claim.settings_sha256, digest, features)
     item = dataclasses.replace(item, pixels=pixels, provenance=made_of)
     if anew:
         return item
@@ -123,7 +118,7 @@ def _obstacle(image: RunImage, claim: Claim, formats: Sequence[str]) -> str:
 def segment_items(
     fitted: Fitted,
     items: Sequence[Item],
-    prepared: Sequence[Callable[[], PreparedImage | None]],
+    prepared: Sequence[Callable[[], Any]],
 ) -> Iterator[Item]:
     """Segments the images of a batch that are to be; keeps the order, and no item.
 
@@ -179,11 +174,16 @@ def _result_of(item: Item, found: Segmentation) -> export.Result:
 
 
 def render_item(
-    writer: export.Writer, item: Item
+    writer: export.Writer, item: Item, *, complete: Complete | None = None
 ) -> tuple[Item, export.Rendered | None]:
     """What is to be written of an image, in any thread.
 
     If it cannot have its files, the item has failed.
+
+    Args:
+      writer: of the formats.
+      item: the image with its result, if there is one.
+      complete: what a result gets before it is written, such as names.
 
     Raises:
       OSError: nothing can be read.
@@ -191,9 +191,10 @@ def render_item(
     if item.result is None:
         return item, None
     try:
-        return item, writer.render(item.result, keep=item.was_there)
+        result = complete(item.result) if complete else item.result
+        return item, writer.render(result, keep=item.was_there)
     except (ValueError, OSError) as error:  # a format cannot hold it
-        return item.failed(_sentence(error)), None
+        return item.failed(sentence_of(error)), None
 
 
 def write_item(
@@ -209,14 +210,5 @@ def write_item(
     try:
         writer.put(rendered)
     except (ValueError, RunError, OSError) as error:  # it may not have its files
-        return item.failed(_sentence(error))
+        return item.failed(sentence_of(error))
     return item
-
-
-def _sentence(error: Exception) -> str:
-    """Why an image cannot have its files; raises what says more than that."""
-    if not isinstance(error, OSError):
-        return str(error)
-    if error.errno not in _OF_ONE_FILE or error.filename is None:
-        raise error
-    return unwritable(Path(error.filename), error)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from uhseg_jax.errors import SentenceError
 from uhseg_jax.export.exporter import IsOwn
 from uhseg_jax.files import parse_json, sha256_of, write_json
 from uhseg_jax.runs.settings import Settings
@@ -25,17 +26,24 @@ __all__ = [
     "obstacle",
     "owns",
     "read_record",
+    "sentence_of",
     "unwritable",
     "write_record",
 ]
+
+# What the system says of one name, and not of the disk.
+_OF_ONE_FILE = {
+    *(errno.EACCES, errno.EEXIST, errno.EILSEQ, errno.EINVAL, errno.EISDIR),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM),
+}
 
 RECORD = "run.json"
 _OLD_RECORD = "settings.json"  # of evaluations by older versions
 _FILES = "files"  # in the record, beside the settings
 
 
-class RunError(RuntimeError):
-    """A run cannot begin or go on; the message says why and what to do."""
+class RunError(SentenceError):
+    """A run cannot begin or go on."""
 
 
 @contextlib.contextmanager
@@ -197,3 +205,12 @@ def unwritable(path: Path, error: OSError) -> str:
         f"{path}: expected to write it, but the system says: {error.strerror}; give "
         "another --output folder."
     )
+
+
+def sentence_of(error: Exception) -> str:
+    """Why an image cannot have its files; raises what says more than that."""
+    if not isinstance(error, OSError):
+        return str(error)
+    if error.errno not in _OF_ONE_FILE or error.filename is None:
+        raise error
+    return unwritable(Path(error.filename), error)

@@ -13,7 +13,6 @@ from uhseg_jax.export.png_files import is_own
 from uhseg_jax.methods.method import (
     Collection,
     Fitted,
-    PreparedImage,
     kept_files,
 )
 from uhseg_jax.pipeline import Segmenter
@@ -28,6 +27,7 @@ from uhseg_jax.runs.items import (
     segment_items,
     write_item,
 )
+from uhseg_jax.runs.names import Complete
 from uhseg_jax.runs.record import RunError, naming_the_file, read_record
 from uhseg_jax.runs.settings import Settings, describe, digest
 from uhseg_jax.runs.shards import Share
@@ -61,11 +61,13 @@ class Report:
       segmented: images whose trees were computed.
       skipped: images whose trees were there.
       failures: images without a tree.
+      undivided: titles of images whose trees have one region only.
     """
 
     segmented: int
     skipped: int
     failures: tuple[Failure, ...]
+    undivided: tuple[str, ...] = ()
 
 
 def settings_of(segmenter: Segmenter, images: Sequence[RunImage]) -> Settings:
@@ -127,6 +129,7 @@ def segment_images(
     shard: Share | None = None,
     formats: Sequence[str] = export.DEFAULT_FORMATS,
     options: export.ExportOptions | None = None,
+    complete: Complete | None = None,
     batch_size: int = 1,
     on_pass: Callable[[str, int], None] = lambda stage, index: None,
     on_done: Callable[[RunImage, str], None] = lambda image, failure: None,
@@ -152,6 +155,7 @@ def segment_images(
       formats: of `export.EXPORTERS`. Without ``npz`` nothing can be skipped later.
       options: what the formats show of the trees; None for the default. Categories are
         those that the method finds.
+      complete: what every result gets before it is written, such as names.
       batch_size: images that are handed to the devices before a result is fetched.
       on_pass: called with the name of a pass and an index after every image, where a
         method learns from all images first.
@@ -167,7 +171,7 @@ def segment_images(
     """
     share = shard or hosts.share()
     counts: collections.Counter[bool] = collections.Counter()
-    failures = []
+    failures, undivided = [], []
 
     @naming_the_file()
     def segment_share() -> None:
@@ -200,7 +204,7 @@ def segment_images(
             _in_flow(
                 read,
                 wanted,
-                functools.partial(render_item, writer),
+                functools.partial(render_item, writer, complete=complete),
                 batch_size,
                 fitted,
             ) as flow,
@@ -211,16 +215,25 @@ def segment_images(
                     failures.append(Failure(item.image.title, written.failure))
                 else:
                     counts[item.was_there] += 1
+                    if _is_undivided(written):
+                        undivided.append(item.image.title)
                 on_done(item.image, written.failure)
 
     def join() -> None:
         if hosts.index() == 0:
-            join_results(images, claimed, formats=formats, options=options)
+            join_results(
+                images, claimed, formats=formats, options=options, complete=complete
+            )
 
     hosts.all_succeed(segment_share, name="segmenting")
     if shard is None and share.count > 1:
         hosts.all_succeed(join, name="joining the results")
-    return Report(counts[False], counts[True], tuple(failures))
+    return Report(counts[False], counts[True], tuple(failures), tuple(undivided))
+
+
+def _is_undivided(item: Item) -> bool:
+    """Whether the tree of an image is the whole image alone."""
+    return item.result is not None and int(item.result.tree.num_nodes) == 1
 
 
 @naming_the_file()
@@ -230,6 +243,7 @@ def join_results(
     *,
     formats: Sequence[str] = export.DEFAULT_FORMATS,
     options: export.ExportOptions | None = None,
+    complete: Complete | None = None,
     on_done: Callable[[RunImage, str], None] = lambda image, failure: None,
 ) -> Report:
     """Writes what covers all images, from the results of every one.
@@ -242,6 +256,7 @@ def join_results(
       claimed: the folder with their trees, of `claim_joined`.
       formats: of `export.EXPORTERS`; those of single images are ignored.
       options: what they show of the trees; None for the default.
+      complete: what every result gets before it is written, such as names.
       on_done: called after every image with it and, if it failed, a sentence.
 
     Returns:
@@ -260,7 +275,7 @@ def join_results(
 
     def finish(item: Item) -> _Finished:
         # Nothing is written where one is missing.
-        return (item, None) if missing else render_item(writer, item)
+        return (item, None) if missing else render_item(writer, item, complete=complete)
 
     with (
         export.open_formats(formats, claimed, options) as writer,
@@ -293,10 +308,10 @@ def _in_flow(
 ) -> contextlib.closing[Generator[_Finished, None, None]]:
     """Images with what is to be written of them; segmented, where a method is given."""
 
-    def prepare(item: Item) -> PreparedImage | None:
+    def prepare(item: Item) -> Any:
         if fitted is None or item.pixels is None or not item.is_waiting:
             return None
-        return fitted.prepare(item.pixels)
+        return fitted.prepare(item.pixels, name=item.image.title)
 
     def segment(items: Sequence[Item], prepared: Sequence[Any]) -> Iterator[Item]:
         if fitted is None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import uhseg_jax
-from uhseg_jax.pipeline import Segmenter
 
 __all__ = ["Settings", "describe", "differences", "digest"]
 
@@ -17,14 +16,14 @@ _LONGEST = 80  # characters of a value that a message shows
 
 
 def describe(
-    kind: str, segmenter: Segmenter, identities: Iterable[str], **others: Any
+    kind: str, segmenter: Any, identities: Iterable[str], **others: Any
 ) -> Settings:
     """The settings of a run.
 
     Args:
       kind: "segment" or "evaluate", whose results never share a folder.
-      segmenter: the model, the method and the refinement. What the dtype "auto" is
-        depends on the machine, so the one that it came to is recorded as well.
+      segmenter: a `pipeline.Segmenter`: model, method and refinement. What the dtype
+        "auto" is depends on the machine, so the one that it came to is recorded too.
       identities: texts that tell the images apart from others, for methods that learn
         from all of them; others do not iterate over them.
       others: whatever else results of this kind depend on.

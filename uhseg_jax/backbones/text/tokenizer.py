@@ -93,8 +93,8 @@ def _import_tokenizers() -> Any:
         import tokenizers.pre_tokenizers
     except ImportError as error:
         raise ImportError(
-            "Prompts other than the empty one need the package `tokenizers`, which is "
-            "not installed: pip install tokenizers."
+            "Text other than the empty prompt is read with the package `tokenizers`, "
+            "which is not installed: pip install tokenizers."
         ) from error
     return tokenizers
 

@@ -1,12 +1,10 @@
 """The one error of weights that could not be had or must not be used."""
 
+from uhseg_jax.errors import SentenceError
 
-class WeightsError(RuntimeError):
-    """Weights could not be fetched, read, trusted, converted or kept.
 
-    The message is one sentence or more for the person at the keyboard: what was
-    expected, what was found, what to do.
-    """
+class WeightsError(SentenceError):
+    """Weights could not be fetched, read, trusted, converted or kept."""
 
 
 def reason_of(error: Exception) -> str:

@@ -1,14 +1,23 @@
 """The page in which trees are looked at, and what it lets out: the format "html"."""
 
-from pathlib import Path
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from uhseg_jax.export.categories_page import open_categories_page
-from uhseg_jax.export.exporter import ExportOptions, Opened, Result, for_the_run
-from uhseg_jax.export.viewer.entries import page_entry
-from uhseg_jax.export.viewer.page import open_viewer
+from uhseg_jax.export.exporter import (
+    Destination,
+    Exporter,
+    ExportOptions,
+    FileWriter,
+    Result,
+)
+from uhseg_jax.export.viewer.entries import PageEntry, page_entry
+from uhseg_jax.export.viewer.page import open_viewer, open_viewer_at
 
-__all__ = ["HTML", "open_viewer", "page_entry"]
+__all__ = ["HTML", "PageEntry", "open_viewer", "page_entry"]
+
+_FILE = "index.html"
 
 
 def _render(result: Result, options: ExportOptions) -> Any:
@@ -17,16 +26,23 @@ def _render(result: Result, options: ExportOptions) -> Any:
     return result  # the page draws few of its regions, and knows which
 
 
-def _open(path: Path, options: ExportOptions) -> Opened:
+@contextlib.contextmanager
+def _open(destination: Destination, options: ExportOptions) -> Iterator[FileWriter]:
     if options.num_categories is None:
-        return open_viewer(path)
-    return open_categories_page(path, options)
+        with open_viewer_at(destination, _FILE) as writer:
+            yield writer
+        return
+    with (
+        destination.write(_FILE) as aside,
+        open_categories_page(aside, options) as categories,
+    ):
+        yield categories
 
 
-HTML = for_the_run(
+HTML = Exporter(
     "html",
-    "index.html, which needs no server",
-    "index.html",
+    "index.html, which needs no server; its images above 500 lie in index/",
+    (_FILE,),
     _render,
     _open,
 )

@@ -1,9 +1,10 @@
-"""What the page holds of an image and its tree: HTML with JSON in it.
+"""What the page holds of an image and its tree: JSON, and a thumbnail.
 
 In the JSON an image is a JPEG, and the labels are runs of node ids rather than an
 image: browsers that protect from fingerprinting alter pixels read back.
 """
 
+import dataclasses
 import html
 import json
 from typing import Any
@@ -13,18 +14,56 @@ import numpy as np
 from uhseg_jax.export.colors import hex_colors, node_colors
 from uhseg_jax.export.exporter import ExportOptions, Result
 from uhseg_jax.export.panels import fit, jpeg_url, shrink
+from uhseg_jax.export.viewer.similar import DescribedRegions, described_regions
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Int
 
-__all__ = ["page_entry"]
+__all__ = ["PageEntry", "image_element", "page_entry"]
 
 _LONGEST = 900  # pixels of the long side of an image in the page
 _THUMBNAIL = 112
 _QUALITY, _THUMBNAIL_QUALITY = 82, 70  # of JPEG
 
 
-def page_entry(result: Result, options: ExportOptions | None = None) -> str:
-    """What the page holds of an image, at most 900 pixels long, and its tree: HTML.
+@dataclasses.dataclass(frozen=True)
+class PageEntry:
+    """An image of the page.
+
+    Attributes:
+      about: name, height, width, number of nodes of the whole tree, and what tells that
+        from others.
+      thumbnail: a URL that holds a JPEG.
+      text: all else, in JSON.
+      described: its regions with descriptors; None where the result has none.
+    """
+
+    about: tuple[str, int, int, int, str]
+    thumbnail: str
+    text: str
+    described: DescribedRegions | None = None
+
+    def html(self) -> str:
+        """The image as a script element, for a page that holds all its images."""
+        return image_element(self.about, self.thumbnail, self.text)
+
+
+def image_element(
+    about: tuple[str, int, int, int, str], thumbnail: str, text: str
+) -> str:
+    """See `PageEntry.html`."""
+    name, height, width, count, tree_id = about
+    # Inside a script element only "<" could end it or open a comment.
+    text = text.replace("<", "\\u003c")
+    return (
+        f'<script type="application/json" class="image" '
+        f'data-name="{html.escape(name)}" data-size="{height} {width}" '
+        f'data-tree="{tree_id}" data-nodes="{count}" '
+        f'data-thumbnail="{thumbnail}">{text}</script>\n'
+    )
+
+
+def page_entry(result: Result, options: ExportOptions | None = None) -> PageEntry:
+    """What the page holds of an image, at most 900 pixels long, and its tree.
 
     Args:
       result: of one image.
@@ -55,15 +94,12 @@ def page_entry(result: Result, options: ExportOptions | None = None) -> str:
         payload["names"] = [
             options.names[x] if x >= 0 else None for x in result.names[nodes]
         ]
-    # Inside a script element only "<" could end it or open a comment.
-    text = json.dumps(payload, allow_nan=False).replace("<", "\\u003c")
-    thumbnail = jpeg_url(shrink(image, _THUMBNAIL), quality=_THUMBNAIL_QUALITY)
-    height, width = result.size
-    return (
-        f'<script type="application/json" class="image" '
-        f'data-name="{html.escape(result.title)}" data-size="{height} {width}" '
-        f'data-tree="{result.tree_id}" data-nodes="{int(result.tree.num_nodes)}" '
-        f'data-thumbnail="{thumbnail}">{text}</script>\n'
+    count = int(result.tree.num_nodes)
+    return PageEntry(
+        about=(result.title, *result.size, count, result.tree_id),
+        thumbnail=jpeg_url(shrink(image, _THUMBNAIL), quality=_THUMBNAIL_QUALITY),
+        text=json.dumps(payload, allow_nan=False),
+        described=described_regions(result, tree, nodes),
     )
 
 

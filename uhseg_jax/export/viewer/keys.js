@@ -43,6 +43,7 @@ function actionOf(event) {
     a: () => pickAll(onShow.map((one) => one.key)),
     m: merge,
     h: hide,
+    f: picked.length && canCompare ? findSimilar : null,
     n: picked.length ? () => $("called").select() : null,
     s: openSaving,
   }[key];

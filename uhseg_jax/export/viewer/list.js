@@ -1,7 +1,7 @@
 // The list of images.
 
 function fillList() {
-  $("list").replaceChildren(...images.map(({ name, thumbnail }, index) => {
+  $("list").replaceChildren(...images.map(({ name }, index) => {
     const item = document.createElement("li");
     const button = document.createElement("button");
     const image = document.createElement("img");
@@ -9,7 +9,7 @@ function fillList() {
     button.type = "button";
     button.tabIndex = -1; // one stop for the tab key, see markInList
     button.dataset.index = index;
-    image.src = thumbnail;
+    showThumbnail(image, index);
     image.alt = "";
     label.textContent = button.title = name;
     button.append(image, label);

@@ -7,6 +7,7 @@ function start() {
   $("app").classList.toggle("single", images.length === 1);
   $("filter").hidden = images.length < 9;
   fillList();
+  offerSimilar();
   listen();
   restore();
   new ResizeObserver(layOut).observe($("stage"));
@@ -33,6 +34,8 @@ function listen() {
   on("regions", "click", click);
   on("stage", "click", (event) => event.target === $("stage") && back());
   on("inside", "click", () => goInside(keyOfItem(pickedItems()[0])));
+  on("similar", "click", findSimilar);
+  on("alike-close", "click", closeSimilar);
   on("merge", "click", merge);
   on("hide", "click", hide);
   on("called", "focus", offerNames);

@@ -9,6 +9,7 @@ was.
 
 import contextlib
 import dataclasses
+import logging
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -46,6 +47,9 @@ from uhseg_jax.scratch import scratch_folder
 from uhseg_jax.types import Float, Int, Pixels, UInt8
 
 __all__ = ["LEVELS", "PASSES", "Discovery", "ImageRegions", "fit"]
+
+_log = logging.getLogger(__name__)
+_FEWEST_REGIONS = 4  # for each category, where categories are to mean something
 
 LEVELS = ("dataset", "category", "image", "final")
 PASSES = ("features", "regions")
@@ -271,6 +275,14 @@ def _categorised(
     """The last step: the class tokens of all regions clustered."""
     tokens = {i: regions_of(i).tokens for i in range(count) if i not in failures}
     sizes = np.array([len(tokens.get(i, ())) for i in range(count)])
+    if sizes.sum() < _FEWEST_REGIONS * config.num_categories:
+        _log.warning(
+            "Only %d regions were found in all images, too few for %d categories: many "
+            "will hold one region or two, and none may mean anything. Give more "
+            "images, or a smaller num_categories.",
+            sizes.sum(),
+            config.num_categories,
+        )
     found = find_categories(
         np.concatenate(list(tokens.values())),
         num_categories=config.num_categories,

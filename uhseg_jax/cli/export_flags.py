@@ -1,0 +1,165 @@
+"""The flags of `uhseg-export`, checked."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from uhseg_jax.cli.overrides import UsageError
+from uhseg_jax.export import EXPORTERS, ExportOptions, formats_help
+from uhseg_jax.export.selections import SelectedImage, read_selection
+from uhseg_jax.files import expand_home
+from uhseg_jax.hierarchy.regions import RegionChoice
+from uhseg_jax.images import DEFAULT_MEMORY
+from uhseg_jax.registry import suggest
+
+__all__ = ["options_of", "output_of", "parse", "said_of", "selection_of"]
+
+_SHARE: dict[str, Any] = {"lower_bound": 0.0, "upper_bound": 1.0}
+# Which regions a `RegionChoice` takes, which a selection says by itself.
+_CHOICE: list[tuple[Any, ...]] = [
+    ("integer", "num_regions", None,
+     "The cut of at most so many regions, and the regions around them.",
+     {"lower_bound": 1}),
+    ("float", "cost", None,
+     "In its place the cut at this cost: every split below it is open.",
+     {"lower_bound": 0.0}),
+    ("integer", "depth", None,
+     "In its place the cut at this depth; 0 is the whole image.", {"lower_bound": 0}),
+    ("float", "min_area", 0.0,
+     "Share of the image below which a region is left out.", _SHARE),
+    ("float", "max_area", 1.0,
+     "Share of the image above which a region is left out.", _SHARE),
+    ("bool", "connected", False, "Make a region of every connected piece of one."),
+    ("bool", "background", True,
+     "The background is a region too; without it those around it are left out as well. "
+     "It is a guess: the region of the cut with the most pixels on the frame of the "
+     "image."),
+    ("bool", "root", False, "The whole image is a region too."),
+]  # fmt: skip
+_FLAGS: list[tuple[Any, ...]] = [
+    ("bool", "help", False, "Show this and exit.", {"short_name": "h"}),
+    ("string", "output", "exports", "Folder for the files."),
+    ("list", "format", [], f"What to write. {formats_help(in_runs=False)}"),
+    *_CHOICE,
+    ("bool", "flat", False,
+     "Only the regions of the cut, or the leaves, which are disjoint. By default as "
+     "the format expects."),
+    ("bool", "nested", False, "Those around them too."),
+    ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png."),
+    ("string", "selection", None,
+     "A file of selected regions, as index.html saves them: only those are exported, "
+     "by the names that they were given."),
+    ("string", "images", None,
+     "Folder with the images, where they are no longer where they were segmented."),
+    ("float", "image_memory", DEFAULT_MEMORY / 2**30,
+     "Gigabytes of memory that decoding one image may take.",
+     {"lower_bound": 0.01, "upper_bound": 2.0**20}),
+    ("bool", "overwrite", False,
+     "Replace what is in the folder; the files of an export before go."),
+]  # fmt: skip
+
+
+def parse(argv: Sequence[str]) -> tuple[flags.FlagValues, list[str]]:
+    """Reads the command line.
+
+    Args:
+      argv: with the name of the command first.
+
+    Returns:
+      The flags, and the results that are named.
+
+    Raises:
+      UsageError: a flag is unknown, has a value it cannot have or does not go with
+        another.
+    """
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)  # flags after paths count too
+    for kind, name, default, meaning, *rest in _FLAGS:
+        said = {"default": default, "help": meaning, "module_name": __name__}
+        bounds = rest[0] if rest else {}
+        getattr(flags, f"DEFINE_{kind}")(name, **said, **bounds, flag_values=values)
+    try:
+        # As people write it, whatever absl makes of names.
+        specs = values([re.sub("^--?no_(?=background$)", "--no", x) for x in argv])[1:]
+    except flags.Error as error:
+        raise UsageError(f"{error}. See uhseg-export --help.") from error
+    if not values.help:
+        _check(values, specs)
+    return values, specs
+
+
+def _check(values: flags.FlagValues, specs: Sequence[str]) -> None:
+    if not specs:
+        raise UsageError(
+            "expected the results of uhseg-segment, its --output folder or npz files, "
+            "but none are named. See uhseg-export --help."
+        )
+    if not values.output:
+        raise UsageError(
+            "--output expects a folder for the files, but got ''; a dot stands for the "
+            "current folder."
+        )
+    known = [x for x in EXPORTERS if x != "npz"]
+    unknown = [x for x in values.format if x not in known]
+    if unknown or not values.format:
+        raise UsageError(
+            f"--format expects some of {','.join(known)}, but got "
+            f"{','.join(unknown)!r}.{''.join(suggest(x, known) for x in unknown[:1])}"
+        )
+    if not values.levels or not all(x.isdecimal() and int(x) for x in values.levels):
+        raise UsageError(
+            "--levels expects numbers of regions from 1 up, such as 4,8,16, but got "
+            f"{','.join(values.levels)!r}."
+        )
+    if values.flat and values.nested:
+        raise UsageError("--flat does not go with --nested.")
+    if values.selection is not None:
+        for _, name, default, *_ in _CHOICE:
+            if values[name].value != default:
+                raise UsageError(
+                    f"--{name} does not go with --selection, which says itself what "
+                    "the regions are."
+                )
+    _choice(values)
+
+
+def _choice(values: flags.FlagValues) -> RegionChoice:
+    fields = {x.name for x in dataclasses.fields(RegionChoice)}
+    named: dict[str, Any] = {x: values[x].value for x in fields & {*values}}
+    try:
+        return RegionChoice(**{**named, "flat": False})
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def output_of(values: flags.FlagValues) -> Path:
+    """The folder for the files."""
+    return expand_home(values.output)
+
+
+def options_of(values: flags.FlagValues, num_categories: int | None) -> ExportOptions:
+    """What the formats show of the trees, which may have categories."""
+    return ExportOptions(
+        tuple(map(int, values.levels)),
+        num_categories,
+        choice=_choice(values),
+        flat=None if values.flat == values.nested else bool(values.flat),
+    )
+
+
+def selection_of(values: flags.FlagValues) -> dict[str, SelectedImage]:
+    """The regions that somebody selected, by the titles of the images.
+
+    Raises:
+      SelectionError: the file holds none.
+    """
+    return {x.title: x for x in read_selection(expand_home(values.selection))}
+
+
+def said_of(values: flags.FlagValues, specs: Sequence[str]) -> dict[str, Any]:
+    """What ``export.json`` says of the command line besides."""
+    return {"results": [*specs], "selection": values.selection}

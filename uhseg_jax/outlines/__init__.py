@@ -1,0 +1,1 @@
+"""Outlines of regions: borders as arcs, simplified once for both sides; polygons."""

@@ -1,0 +1,159 @@
+"""Finished results into other formats: nothing is computed, no model is loaded."""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from uhseg_jax import export
+from uhseg_jax.export.selections import SelectedImage
+from uhseg_jax.images import ImageError
+from uhseg_jax.runs.export_folder import ExportFolder, open_folder
+from uhseg_jax.runs.flow import Stages, drained, in_flow
+from uhseg_jax.runs.record import RunError, sentence_of
+from uhseg_jax.runs.results import FoundResult
+
+__all__ = ["Report", "export_results", "open_for"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What was exported.
+
+    Attributes:
+      exported: results that have all their files.
+      failures: by the titles of the others, sentences on why.
+    """
+
+    exported: int
+    failures: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Item:
+    """A result on its way: where it is, what formats made of it, why they did not."""
+
+    found: FoundResult
+    rendered: export.Rendered | None = None
+    failure: str = ""
+
+    @property
+    def size(self) -> int:
+        return self.found.size
+
+
+def open_for(
+    results: Sequence[FoundResult],
+    output: Path,
+    formats: Sequence[str],
+    *,
+    overwrite: bool = False,
+) -> contextlib.AbstractContextManager[ExportFolder]:
+    """Makes a folder that of an export of some results; see `open_folder`."""
+    images = (image.source for one in results for image in one.images)
+    return open_folder(
+        output,
+        [export.EXPORTERS.find(x) for x in formats],
+        [x.name for x in results],
+        images=[x for x in images if isinstance(x, Path)],
+        overwrite=overwrite,
+    )
+
+
+def export_results(
+    results: Sequence[FoundResult],
+    folder: ExportFolder,
+    formats: Sequence[str],
+    options: export.ExportOptions,
+    *,
+    selected: Mapping[str, SelectedImage] | None = None,
+    said: Mapping[str, Any] | None = None,
+    on_done: Callable[[FoundResult, str], None] = lambda found, failure: None,
+) -> Report:
+    """Writes results in some formats into a folder.
+
+    Threads read and render results while the ones before are written, in order. Killed
+    at any moment, it leaves whole files only.
+
+    Args:
+      results: of `find_results`.
+      folder: of `open_for`.
+      formats: names in `export.EXPORTERS`.
+      options: what they show of the trees.
+      selected: by titles, regions that somebody selected in place of those that the
+        options say.
+      said: what ``export.json`` says of it besides.
+      on_done: called after every result with it and, if it failed, a sentence.
+
+    Returns:
+      How many results have all their files, and why others do not.
+
+    Raises:
+      OSError: a file cannot be written.
+    """
+    exporters = [export.EXPORTERS.find(x) for x in formats]
+    needs_pixels = any(x.needs_pixels for x in exporters)
+    failures: dict[str, str] = {}
+    exported = 0
+
+    def finish(writer: export.Writer, item: _Item) -> _Item:
+        found = item.found
+        try:
+            result = found.read(pixels=needs_pixels)
+            if selected is not None:
+                result = selected[found.title].of(result)
+            rendered = writer.render(result)
+        except (ImageError, ValueError, OSError) as error:
+            return dataclasses.replace(item, failure=sentence_of(error))
+        return dataclasses.replace(item, rendered=rendered)
+
+    with export.open_formats(formats, folder, options) as writer:
+        stages = Stages(
+            read=_Item,
+            prepare=lambda item: None,
+            segment=lambda items, prepared: drained(items),
+            finish=functools.partial(finish, writer),
+            size=lambda item: item.size,
+        )
+        for item in in_flow(stages, results, 1):
+            failure = item.failure or _written(writer, item)
+            if failure:
+                failures[item.found.title] = failure
+            exported += not failure
+            on_done(item.found, failure)
+    _tell(folder, formats, options, exported, failures, said or {})
+    return Report(exported, failures)
+
+
+def _written(writer: export.Writer, item: _Item) -> str:
+    """Writes what was rendered; a sentence if it cannot have its files."""
+    assert item.rendered is not None
+    try:
+        writer.put(item.rendered)
+    except (ValueError, RunError, OSError) as error:
+        return sentence_of(error)
+    return ""
+
+
+def _tell(
+    folder: ExportFolder,
+    formats: Sequence[str],
+    options: export.ExportOptions,
+    exported: int,
+    failures: Mapping[str, str],
+    said: Mapping[str, Any],
+) -> None:
+    """Writes what was exported, how, and into which files."""
+    choice = dataclasses.asdict(options.choice)
+    folder.finish(
+        {
+            "formats": [*formats],
+            "regions": {**choice, "flat": options.flat},
+            "levels": [*options.levels],
+            **said,
+            "images": exported,
+            "failures": dict(failures),
+        }
+    )

@@ -1,0 +1,302 @@
+"""Finished results: the trees that a run or `RegionTree.save` left in files.
+
+A tree's file says what its image is called and where it was, so that what needs the
+image finds it. An image counts if its bytes are those that were segmented.
+"""
+
+import collections
+import dataclasses
+import functools
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from uhseg_jax import export
+from uhseg_jax.export.npz import Saved, look_up, read_saved
+from uhseg_jax.files import expand_home
+from uhseg_jax.hierarchy.tree import TreeFileError
+from uhseg_jax.images import DEFAULT_MEMORY, DEMO, ImageError, natural_order
+from uhseg_jax.runs.images import (
+    Decoding,
+    RunImage,
+    demo_run_image,
+    find_run_images,
+)
+from uhseg_jax.runs.record import RECORD, RunError, read_record
+from uhseg_jax.types import UInt8
+
+__all__ = ["EXPORT", "FoundResult", "FoundResults", "find_results"]
+
+EXPORT = "export.json"  # what an export leaves in its folder, which holds no results
+_SUFFIX = ".npz"
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundResult:
+    """A tree in a file.
+
+    Attributes:
+      path: the file.
+      name: what the files made of it are called, a path with ``/`` and no suffix.
+      saved: what the file says of it.
+      title: what people know the image as.
+      images: where its image may be, the likeliest first.
+    """
+
+    path: Path
+    name: str
+    saved: Saved
+    title: str
+    images: tuple[RunImage, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of its arrays, nearly."""
+        height, width = self.saved.size
+        return 12 * height * width
+
+    def read(self, *, pixels: bool) -> export.Result:
+        """The result.
+
+        Args:
+          pixels: read the image too.
+
+        Raises:
+          ImageError: it is not there, or not the one that was segmented.
+          TreeFileError: the file is damaged.
+          ValueError: tree and image do not match.
+          OSError: the file cannot be read.
+        """
+        image = self._image() if pixels else None
+        return read_saved(self.path, self.name, self.title, image)
+
+    def _image(self) -> UInt8[np.ndarray, "H W 3"]:
+        made_of, others = self.saved.provenance, []
+        for one in self.images:
+            if isinstance(one.source, Path) and not one.source.is_file():
+                continue
+            pixels, digest = one.read()
+            if made_of is None or digest == made_of.source:
+                return pixels
+            others.append(str(one.source))
+        advice = "name the folder of the images with --images."
+        if not others:
+            raise ImageError(
+                f"{self.title}: expected its image beside the results of {self.path}, "
+                f"but it is not there; {advice}"
+            )
+        raise ImageError(
+            f"{self.title}: expected the image that was segmented, but "
+            f"{' and '.join(others)} has other bytes; segment it again, or {advice}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundResults:
+    """Finished results, and what the search met beside them.
+
+    Attributes:
+      results: in natural order, under distinct names.
+      problems: sentences on files that hold no tree.
+    """
+
+    results: tuple[FoundResult, ...]
+    problems: tuple[str, ...] = ()
+
+    def only(self, titles: Collection[str]) -> "FoundResults":
+        """Those of some images; others that are not found become problems.
+
+        Raises:
+          RunError: not one is found.
+        """
+        results = tuple(x for x in self.results if x.title in titles)
+        known = {x.title for x in results}
+        missing = [x for x in titles if x not in known]
+        if not results:
+            raise RunError(
+                f"expected results of the images selected, {', '.join(missing[:3])}, "
+                f"but there are only others, such as {self.results[0].title}; name the "
+                "results that index.html was written with."
+            )
+        more = (
+            f"{x}: regions of it were selected, but there is no result of it."
+            for x in missing
+        )
+        return FoundResults(results, (*self.problems, *more))
+
+    @property
+    def num_categories(self) -> int | None:
+        """The highest category; None if no result has any."""
+        counts = [x.saved.num_categories for x in self.results]
+        return max((x for x in counts if x is not None), default=None)
+
+
+def find_results(
+    specs: Sequence[str | os.PathLike[str]],
+    *,
+    images: str | os.PathLike[str] | None = None,
+    max_bytes: int = DEFAULT_MEMORY,
+) -> FoundResults:
+    """Finds the results in folders, those below included, or in files.
+
+    Folders of exports are left out.
+
+    Args:
+      specs: folders and npz files.
+      images: a folder where images are looked for before the places that the results
+        name.
+      max_bytes: memory that decoding one image may take.
+
+    Raises:
+      RunError: one of ``specs`` holds no result.
+      ImageError: there is no image below ``images``.
+    """
+    names: dict[Path, str] = {}
+    trees: dict[Path, Saved] = {}
+    problems: list[str] = []
+    for spec in map(expand_home, specs):
+        is_known = False
+        for path, name in _files(spec, problems):
+            try:
+                saved = trees.get(path) or look_up(path)
+            except (TreeFileError, OSError) as error:
+                problems.append(str(error))
+                is_known = True
+                continue
+            if saved is not None:
+                names.setdefault(path, name)
+                trees[path], is_known = saved, True
+        if not is_known:
+            raise RunError(_without_trees(spec))
+    if not trees:
+        raise RunError("\n".join(problems))
+    names = _distinct(names)
+    places = _Places(None if images is None else expand_home(images), max_bytes)
+    results = [
+        places.result(path, names[path], trees[path])
+        for path in sorted(names, key=lambda x: natural_order(names[x]))
+    ]
+    return FoundResults(tuple(results), tuple(problems))
+
+
+def _files(spec: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
+    """The npz files of a file or a folder, and their names below it."""
+    top = Path(os.path.abspath(spec))
+    if top.is_file():
+        yield top, top.name.removesuffix(_SUFFIX)
+        return
+    if not top.is_dir():
+        raise RunError(
+            f"{spec}: expected the results of uhseg-segment, a folder or npz files, "
+            "but there is no such file."
+        )
+
+    def note(error: OSError) -> None:
+        problems.append(f"{error.filename}: cannot be searched ({error.strerror}).")
+
+    for parent, folders, files in os.walk(top, onerror=note):
+        if EXPORT in files:
+            folders.clear()
+            continue
+        for path in (Path(parent, x) for x in files if x.endswith(_SUFFIX)):
+            if path.is_file():
+                yield path, path.relative_to(top).as_posix().removesuffix(_SUFFIX)
+
+
+def _without_trees(spec: Path) -> str:
+    """Why nothing can be made of a file or a folder."""
+    if spec.is_file():
+        return (
+            f"{spec}: expected a saved tree (npz), but the file holds something else."
+        )
+    record = read_record(spec, strict=False)
+    if record is not None and record.settings.get("kind") == "evaluate":
+        return (
+            f"{spec}: expected the results of uhseg-segment, but these are of "
+            "uhseg-evaluate, which keeps no trees; segment the images."
+        )
+    if record is not None:
+        return (
+            f"{spec}: expected trees (npz), but the run left none; run uhseg-segment "
+            "again with npz among its --format."
+        )
+    return (
+        f"{spec}: expected the results of uhseg-segment, but the folder holds no trees "
+        "(npz); name the --output folder of a run."
+    )
+
+
+def _distinct(names: Mapping[Path, str]) -> dict[Path, str]:
+    """Names that no two files have: where some do, from the folder that all share."""
+    if len({*names.values()}) == len(names):
+        return dict(names)
+    top = os.path.commonpath([path.parent for path in names])
+    return {x: x.relative_to(top).as_posix().removesuffix(_SUFFIX) for x in names}
+
+
+class _Places:
+    """Where the images of results may be.
+
+    Args:
+      folder: searched first; None if there is none.
+      max_bytes: memory that decoding one may take.
+    """
+
+    def __init__(self, folder: Path | None, max_bytes: int):
+        self._folder = folder
+        self._run_of = functools.cache(_run_folder)
+        self._decoding = functools.cache(lambda run: Decoding(max_bytes, _bands(run)))
+        self._listed = functools.cache(_listed)
+
+    def result(self, path: Path, name: str, saved: Saved) -> FoundResult:
+        """A result with its images."""
+        run = self._run_of(path.parent)
+        own = path.relative_to(run).as_posix().removesuffix(_SUFFIX)
+        images = []
+        if self._folder is not None:
+            listed = self._listed(self._folder, run)
+            keys = [saved.title, own, name]
+            if saved.provenance is not None:  # which tells whether it is the one
+                keys.append(Path(saved.title).name)
+            images += [x for key in dict.fromkeys(keys) for x in listed.get(key, ())]
+        if saved.place:
+            place = os.path.realpath(run / saved.place)
+            images.append(RunImage(Path(place), own, saved.title))
+        elif saved.title == DEMO:
+            images.append(demo_run_image())
+        titles = [saved.title, *(x.title for x in images), name]
+        decoding = self._decoding(run)
+        return FoundResult(
+            path,
+            name,
+            saved,
+            next(filter(None, titles)),
+            tuple(dataclasses.replace(x, decoding=decoding) for x in images),
+        )
+
+
+def _listed(folder: Path, run: Path) -> Mapping[str, Sequence[RunImage]]:
+    """The images of a folder by all that a run into another may call them.
+
+    That is the title, the name, and the name of the file alone.
+    """
+    found = collections.defaultdict(list)
+    for one in find_run_images([folder], output=run).images:
+        for key in {one.title, one.name, Path(one.title).name}:
+            found[key].append(one)
+    return found
+
+
+def _run_folder(folder: Path) -> Path:
+    """The output folder of the run that left a result; its own if no run did."""
+    above = (x for x in (folder, *folder.parents) if (x / RECORD).is_file())
+    return next(above, folder)
+
+
+def _bands(run: Path) -> tuple[int, ...] | None:
+    """The bands of images that a run was told to take."""
+    record = read_record(run, strict=False)
+    bands = record.settings.get("bands") if record else None
+    return tuple(bands) if isinstance(bands, list) else None
