@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from uhseg_jax.export.coco import COCO, POLYGONS
+from uhseg_jax.export.descriptors import DESCRIPTORS, read_descriptors
 from uhseg_jax.export.exporter import (
     Destination,
     Exporter,
@@ -44,6 +45,7 @@ __all__ = [
     "formats_help",
     "image_files",
     "open_formats",
+    "read_descriptors",
     "read_result",
     "result_files",
 ]
@@ -51,7 +53,7 @@ __all__ = [
 EXPORTERS = Registry(
     "format",
     [
-        *(PNG, LABELS, COLORS, NODES, DAVIS, MASKS, CUTOUTS, UCM, NPZ),
+        *(PNG, LABELS, COLORS, NODES, DAVIS, MASKS, CUTOUTS, UCM, DESCRIPTORS, NPZ),
         *(COCO, POLYGONS, PROPOSALS, CSV, HTML),
     ],
 )

@@ -94,14 +94,17 @@ def export_results(
       OSError: a file cannot be written.
     """
     exporters = [export.EXPORTERS.find(x) for x in formats]
-    needs_pixels = any(x.needs_pixels for x in exporters)
+    needs = {
+        "pixels": any(x.needs_pixels for x in exporters),
+        "descriptors": any(x.uses_descriptors for x in exporters),
+    }
     failures: dict[str, str] = {}
     exported = 0
 
     def finish(writer: export.Writer, item: _Item) -> _Item:
         found = item.found
         try:
-            result = found.read(pixels=needs_pixels)
+            result = found.read(**needs)
             if selected is not None:
                 result = selected[found.title].of(result)
             rendered = writer.render(result)
