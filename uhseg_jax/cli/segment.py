@@ -128,6 +128,7 @@ def _segment(
     segmenter = flags.segmenter_of(
         values, model=values.model, method=values.method, **chosen
     )
+    segment.require_features(segmenter, values.format)
     namer = namer_of(values)
     settings = segment.settings_of(segmenter, images)
     output, shard = flags.output_of(values), shard_of(values)

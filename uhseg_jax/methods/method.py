@@ -110,6 +110,27 @@ class Fitted(Protocol):
         """
         ...
 
+    def features_of(
+        self, images: Sequence[Pixels], names: Sequence[str]
+    ) -> Iterator[Any]:
+        """The features of patches of some images, without their trees.
+
+        Those that `segment` gives with the trees (`Segmentation.features`).
+
+        Args:
+          images: their pixels.
+          names: by which features of one's own are found.
+
+        Returns:
+          ``[h, w, d]`` of each. What devices do has begun before the first is asked
+          for.
+
+        Raises:
+          images.ImageError: the next image has none.
+          ValueError: the method keeps none (`Method.describes`).
+        """
+        ...
+
 
 @runtime_checkable
 class Segmenter(Protocol):
@@ -211,6 +232,13 @@ class Method(abc.ABC):
                 "method that the config belongs to."
             )
         return config
+
+    def describes(self, config: Any) -> bool:
+        """Whether its features tell what is in a region, in any image.
+
+        Attention does not: it tells of one image which patches go with which.
+        """
+        return isinstance(config.request, PatchRequest)
 
     def config_for_features(self, config: Any) -> Any:
         """A config for features that no backbone was asked for: those of one block.
