@@ -23,8 +23,9 @@ from uhseg_jax.entry import entry_point
 from uhseg_jax.features import FeatureSource, at_unit_length
 from uhseg_jax.given import Given, of_one_shape
 from uhseg_jax.grid_tree import GridTree
+from uhseg_jax.hierarchy.placement import visible_nodes
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
+from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError, is_out_of_memory
 from uhseg_jax.methods import FunctionMethod

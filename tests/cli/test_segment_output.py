@@ -21,6 +21,8 @@ from segment_command import (
 )
 from small_runs import photograph
 
+from uhseg_jax import ahead
+from uhseg_jax.backbones import Backbone
 from uhseg_jax.runs import segment as runs_segment
 from uhseg_jax.runs.claims import Claim, claim
 
@@ -84,6 +86,20 @@ def test_fewer_regions_are_another_view_of_the_same_trees(done, photos, capsys):
     assert (out / "one.png").read_bytes() != before  # 2 in place of 4, 8 and 16
     assert segment(photos, output=out) == 0
     assert (out / "one.png").read_bytes() == before
+
+
+def test_finished_results_need_no_weights_and_no_program(done, photos, monkeypatch):
+    def needed(*_):
+        raise AssertionError("everything is there")
+
+    monkeypatch.setattr(Backbone, "params", property(needed))
+    monkeypatch.setattr(ahead, "begin", needed)
+    out = done / "out"
+    for flags in ((), ("--max_regions=3", "--levels=2", "--format=npz,colors,html")):
+        assert segment(photos, *flags, output=out) == 0
+    photograph(photos / "one.png", seed=9)
+    with pytest.raises(AssertionError, match="everything is there"):
+        segment(photos, output=out)
 
 
 def test_a_bound_below_what_is_to_be_shown_is_told(done, photos, capsys):

@@ -15,7 +15,9 @@ from trees import quadrants, random_tree, region_trees
 from uhseg_jax import run_lengths
 from uhseg_jax.export import ExportOptions, Folder, open_formats
 from uhseg_jax.export.coco import annotations_of, open_coco
+from uhseg_jax.export.exporter import Selected
 from uhseg_jax.export.polygons import polygons
+from uhseg_jax.hierarchy.regions import RegionChoice
 
 # pycocotools 2.0 decodes masks through an array protocol that numpy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
@@ -157,3 +159,63 @@ def test_a_result_that_is_refused_leaves_the_rest_whole(tmp_path):
     assert [one["file_name"] for one in document["images"]] == ["a.jpg"]
     assert len(document["annotations"]) == 7
     assert [x.name for x in tmp_path.glob("*.png")] == ["0.png"]
+
+
+def _of_choice(path, tree, *, flat, names=None, found=None, **choice):
+    """A COCO file of chosen regions, and these."""
+    options = ExportOptions(choice=RegionChoice(**choice, flat=flat), names=names)
+    result = result_of(tree, "a.jpg", names=found)
+    with open_coco(path, options) as writer:
+        writer.put(result.name, annotations_of(result, options))
+    return json.loads(path.read_text()), tree.regions(**choice, flat=flat)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize(
+    "choice", [{"num_regions": 6}, {"min_area": 0.05, "connected": True}]
+)
+def test_chosen_regions_are_annotations_without_the_root(tmp_path, flat, choice):
+    tree = random_tree(3, num_splits=12)
+    document, regions = _of_choice(tmp_path / "a.json", tree, flat=flat, **choice)
+    annotations, api = document["annotations"], _open(tmp_path / "a.json")
+    masks = np.array([api.annToMask(x).astype(bool) for x in annotations])
+    np.testing.assert_array_equal(masks, regions.masks())
+    assert not masks.all((1, 2)).any()
+    assert (masks.sum(0).max() == 1) == flat
+    by_id = {x["id"]: mask for x, mask in zip(annotations, masks, strict=True)}
+    whole = tree.masks()
+    for one, mask in zip(annotations, masks, strict=True):
+        assert (mask <= whole[one["node"]]).all()
+        assert one["depth"] == tree.depths[one["node"]]
+        assert one["area"] == mask.sum()
+        around = [x for x in masks if (x >= mask).all() and x.sum() > mask.sum()]
+        if around:
+            smallest = min(around, key=np.sum)
+            np.testing.assert_array_equal(by_id[one["parent_id"]], smallest)
+        else:
+            assert one["parent_id"] is None
+    assert flat or any(x["parent_id"] for x in annotations)
+
+
+def test_names_are_categories_and_what_has_none_is_a_region(tmp_path):
+    found = np.array([-1, 1, -1, 0, -1, -1, 1], np.int32)
+    document, _ = _of_choice(
+        tmp_path / "a.json", quadrants(), flat=False, names=("cat", "dog"), found=found
+    )
+    names = {x["id"]: x["name"] for x in document["categories"]}
+    assert names == {1: "cat", 2: "dog", 3: "region"}
+    called = [names[x["category_id"]] for x in document["annotations"]]
+    assert called == ["dog", "region", "cat", "region", "region", "dog"]
+
+
+def test_selected_unions_are_annotations_that_are_no_node(tmp_path):
+    selected = Selected("pair", (3, 6)), Selected("dog", (4,))
+    result = result_of(quadrants(), selected=selected)
+    options = ExportOptions(names=("dog",))
+    content = annotations_of(result, options)
+    with open_coco(tmp_path / "a.json", options) as writer:
+        writer.put(result.name, content)
+    pair, dog = json.loads((tmp_path / "a.json").read_text())["annotations"]
+    assert (pair["node"], pair["depth"], pair["cost"]) == (None, None, None)
+    assert (pair["area"], pair["bbox"], pair["category_id"]) == (48, [0, 0, 12, 8], 2)
+    assert (dog["node"], dog["category_id"]) == (4, 1)

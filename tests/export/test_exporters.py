@@ -37,17 +37,32 @@ def write(folder, *results, formats=EVERYTHING, options=TREES, keep=False):
     return {str(x.relative_to(folder)) for x in folder.rglob("*") if x.is_file()}
 
 
+def files_of(folder, name):
+    """Those of a format for "sub/a" that are there, all that a pattern fits."""
+    for file in EXPORTERS[name].files(["sub/a"]):
+        found = list(folder.glob(str(file)))
+        assert found
+        yield from found
+
+
+def times(folder):
+    """When every file in a folder was written, by its path below it."""
+    files = (x for x in folder.rglob("*") if x.is_file())
+    return {str(x.relative_to(folder)): x.stat().st_mtime_ns for x in files}
+
+
 def backdate(folder):
-    for path in folder.rglob("*.*"):
-        os.utime(path, ns=(10, 10))
+    for name in times(folder):
+        os.utime(folder / name, ns=(10, 10))
 
 
 @pytest.mark.parametrize("options", [TREES, CATEGORIES], ids=["trees", "categories"])
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_a_format_writes_its_files_and_no_others(tmp_path, name, options):
     found = write(tmp_path, result(options), formats=[name], options=options)
-    assert found == {str(x) for x in EXPORTERS[name].files(["sub/a"])}
-    assert found == {str(x) for x in export.result_files([name], ["sub/a"])}
+    assert found == {str(x.relative_to(tmp_path)) for x in files_of(tmp_path, name)}
+    files = list(EXPORTERS[name].files(["sub/a"]))
+    assert list(export.result_files([name], ["sub/a"])) == files
     assert EXPORTERS[name].per_image == ("sub/a" in found.pop())
 
 
@@ -56,9 +71,9 @@ def test_trees_of_jax_arrays_are_written_alike(tmp_path, name):
     tree = random_tree(4, padding=2)
     for folder, one in (("host", tree), ("device", on_device(tree))):
         write(tmp_path / folder, result(tree=one), formats=[name])
-    for file in EXPORTERS[name].files(["sub/a"]):
-        host, device = ((tmp_path / x / file).read_bytes() for x in ("host", "device"))
-        assert host == device
+    for file in files_of(tmp_path / "host", name):
+        other = tmp_path / "device" / file.relative_to(tmp_path / "host")
+        assert file.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.parametrize("options", [TREES, CATEGORIES], ids=["trees", "categories"])
@@ -98,7 +113,7 @@ def test_the_npz_comes_after_the_other_files_of_its_image(tmp_path):
     count = 2**16 + 1
     flat = make_tree([[1]], [-1] + [0] * (count - 1), [0] * count, [0] * count)
     with pytest.raises(ValueError, match="65536 nodes"):
-        write(tmp_path, result(tree=flat), formats=["npz", "labels"])
+        write(tmp_path, result(tree=flat), formats=["npz", "nodes"])
     assert list(tmp_path.rglob("*.npz")) == []
 
 
@@ -106,19 +121,22 @@ def test_files_of_the_same_options_and_the_same_source_stay(tmp_path):
     def kept(one, options=TREES):
         backdate(tmp_path)
         write(tmp_path, one, options=options, keep=True)
-        return {x.name for x in tmp_path.rglob("*.*") if x.stat().st_mtime_ns == 10}
+        return {name for name, time in times(tmp_path).items() if time == 10}
 
     first = dataclasses.replace(result(), provenance=MADE_OF)
     write(tmp_path, first)
-    maps = {"a.labels.png", "a.colors.png", *(f"a.ucm.{x}" for x in UCM)}
-    assert kept(first) == {"a.npz", "a.png", *maps}
-    assert kept(first, ExportOptions(levels=(5,))) == {"a.npz", *maps}
+    by_region = [path for x in ("masks", "cutouts") for path in files_of(tmp_path, x)]
+    maps = {str(path.relative_to(tmp_path)) for path in by_region}
+    maps |= {f"sub/a.{x}.png" for x in ("labels", "colors", "nodes")}
+    maps |= {f"sub/a.ucm.{x}" for x in UCM} | {"Annotations/sub/a.png"}
+    assert kept(first) == {"sub/a.npz", "sub/a.png", *maps}
+    assert kept(first, ExportOptions(levels=(5,))) == {"sub/a.npz", *maps}
     note = f"levels 5 of {MADE_OF.short()}"
     assert note_of(tmp_path / "sub/a.png") == note  # drawn again
     other = dataclasses.replace(MADE_OF, source="2" * 64)
-    assert kept(dataclasses.replace(first, provenance=other)) == {"a.npz"}
-    for name in ("a.png", *maps):  # damaged behind the mark, and cut off
-        path = tmp_path / "sub" / name
+    assert kept(dataclasses.replace(first, provenance=other)) == {"sub/a.npz"}
+    for name in ("sub/a.png", *maps):  # damaged behind the mark, and cut off
+        path = tmp_path / name
         content = path.read_bytes()
         for bad in (content[:-20] + b"?" + content[-19:], content[:-30]):
             path.write_bytes(bad)
@@ -127,7 +145,7 @@ def test_files_of_the_same_options_and_the_same_source_stay(tmp_path):
             assert path.read_bytes() == content
     backdate(tmp_path)
     write(tmp_path, first)
-    assert all(x.stat().st_mtime_ns > 10 for x in tmp_path.rglob("*.*"))
+    assert all(time > 10 for time in times(tmp_path).values())
 
 
 def test_drawings_are_what_a_run_drew_of_one_image_and_not_its_tree(tmp_path):
@@ -136,7 +154,7 @@ def test_drawings_are_what_a_run_drew_of_one_image_and_not_its_tree(tmp_path):
     assert list(export.drawings(tmp_path, "sub/a")) == []
     write(tmp_path, result(), result(name="sub/b"))
     found = {x.name for x in export.drawings(tmp_path, "sub/a")}
-    maps = {"a.labels.png", "a.colors.png"}
+    maps = {"a.labels.png", "a.colors.png", "a.nodes.png"}
     assert found == {"a.png", *maps, *(f"a.ucm.{x}" for x in UCM)}
 
 
@@ -187,7 +205,7 @@ def test_a_result_is_read_back_from_its_npz(tmp_path, options):
 def test_a_format_knows_its_own_files_and_no_others(tmp_path, name, file):
     exporter = EXPORTERS[name]
     write(tmp_path, dataclasses.replace(result(), provenance=MADE_OF), formats=[name])
-    path = tmp_path / file
+    path = next(tmp_path.glob(file))
     assert exporter.is_own(path)
     content = path.read_bytes()
     path.write_bytes(content[:-20])  # as a bad disk may leave it
@@ -209,9 +227,10 @@ def test_a_format_knows_its_own_files_and_no_others(tmp_path, name, file):
 
 
 def test_overlays_and_label_maps_are_known_again_and_images_are_not(tmp_path):
-    write(tmp_path, result(), formats=["png", "labels", "colors", "ucm"])
+    write(tmp_path, result(), formats=["png", "labels", "colors", "nodes", "ucm"])
     drawn = [tmp_path / x for x in export.image_files("sub/a")]
-    notes = ["levels 2,3", "labels as grey values", "labels in colours"]
+    notes = ["levels 2,3", "labels as grey values, flat, root"]
+    notes += ["labels in colours, flat, root", "nodes as grey values"]
     notes += ["contours of strength 1 - cost"]
     assert [note_of(x) for x in drawn] == notes
     pixels = np.zeros((4, 4, 3), np.uint8)
@@ -242,5 +261,7 @@ def test_a_tree_of_another_size_is_refused():
 def test_unknown_formats_are_refused_and_known_ones_explained(tmp_path):
     with pytest.raises(ValueError, match=r"unknown format 'pngs'.*Did you mean 'png'"):
         write(tmp_path, formats=["pngs"])
-    said = export.formats_help()
-    assert all(f"{x.name} ({x.summary})" in said for x in EXPORTERS.values())
+    in_runs, later = export.formats_help(), export.formats_help(in_runs=False)
+    for one in EXPORTERS.values():
+        assert (f"{one.name} ({one.summary})" in in_runs) == one.in_runs
+        assert (f"{one.name} ({one.summary})" in later) == (one.name != "npz")

@@ -4,14 +4,11 @@ import colorsys
 
 import numpy as np
 import pytest
-import skimage.io
 from hypothesis import given
-from PIL import Image
 from trees import make_tree, quadrants, random_tree, region_trees
 
 from uhseg_jax.export import overlay as overlay_module
 from uhseg_jax.export.colors import hex_colors, node_colors
-from uhseg_jax.export.labels import save_labels
 from uhseg_jax.export.overlay import overlay
 from uhseg_jax.export.panels import boundaries, fit
 
@@ -127,23 +124,6 @@ def test_hex_colors_read_back():
     colors = node_colors(quadrants())
     back = [[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in hex_colors(colors)]
     np.testing.assert_array_equal(back, colors)
-
-
-@pytest.mark.parametrize("num_splits", [6, 200])
-@pytest.mark.parametrize("num_regions", [None, 5])
-def test_label_png_holds_node_ids(tmp_path, num_splits, num_regions):
-    tree = random_tree(1, height=60, width=60, num_splits=num_splits, padding=3)
-    save_labels(tmp_path / "a.png", tree, num_regions=num_regions)
-    expected = tree.labels if num_regions is None else tree.cut(num_regions=num_regions)
-    # As scikit-image, OpenCV and matplotlib read it: what is no palette stays.
-    found = skimage.io.imread(tmp_path / "a.png")
-    assert found.dtype == (np.uint8 if num_splits == 6 else np.uint16)
-    np.testing.assert_array_equal(found, expected)
-    save_labels(tmp_path / "a.png", tree, num_regions=num_regions, colored=True)
-    with Image.open(tmp_path / "a.png") as image:
-        shown = np.asarray(image.convert("RGB"))
-        assert image.mode == ("P" if num_splits == 6 else "RGB")
-    np.testing.assert_array_equal(shown, node_colors(tree)[expected])
 
 
 def test_ground_truth_is_drawn_where_it_is_known():

@@ -364,7 +364,7 @@ def test_images_of_a_selection_that_are_not_here_are_counted(page, results, tmp_
     assert page.items() == [[2]]
 
 
-# -- the address --------------------
+# -- the address --------------------------------------------------------------------
 
 
 def test_a_link_shows_image_number_and_region(page, path, driver):
@@ -437,7 +437,7 @@ def test_the_number_stays_from_image_to_image(page):
     assert page.state("number") == 7
 
 
-# -- the keyboard --------------------
+# -- the keyboard -------------------------------------------------------------------
 
 
 def test_the_keyboard_alone_selects_merges_names_and_saves(page, downloads):

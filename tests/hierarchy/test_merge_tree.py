@@ -11,7 +11,7 @@ from uhseg_jax.hierarchy.agglomerate import agglomerate
 from uhseg_jax.hierarchy.cuts import NO_PARENT
 from uhseg_jax.hierarchy.merge_tree import levels_of, tree_of
 from uhseg_jax.hierarchy.merges import GROUPS, Merges, flat_regions
-from uhseg_jax.hierarchy.tree import on_nodes, visible_nodes
+from uhseg_jax.hierarchy.placement import on_nodes, visible_nodes
 
 flat = jax.jit(flat_regions)
 grown = jax.jit(tree_of, static_argnames="max_regions")

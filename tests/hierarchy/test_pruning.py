@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from trees import make_tree, random_tree
 
 from uhseg_jax.hierarchy.cuts import NO_PARENT
+from uhseg_jax.hierarchy.placement import on_nodes
 from uhseg_jax.hierarchy.pruning import collapse_empty
-from uhseg_jax.hierarchy.tree import on_nodes
 
 N = 32  # one padded size, so that one program serves all examples
 

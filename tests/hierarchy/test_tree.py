@@ -11,12 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trees import make_tree, on_device, quadrants, random_tree, region_trees
 
-from uhseg_jax.hierarchy.tree import (
-    NO_PARENT,
-    RegionTree,
-    TreeFileError,
-    visible_nodes,
-)
+from uhseg_jax.hierarchy.placement import visible_nodes
+from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree, TreeFileError
 
 few = settings(max_examples=25, deadline=None)
 

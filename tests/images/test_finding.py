@@ -3,12 +3,14 @@
 import glob
 import os
 import random
+import shutil
 import socket
 import subprocess
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from uhseg_jax.images import ImageError, find_images, natural_order, search
 from uhseg_jax.images.kinds import OTHER_SUFFIXES
@@ -190,10 +192,11 @@ def test_folders_may_lie_deeper_than_python_calls(tmp_path, monkeypatch):
 # -- what is left out ----------------------------------------------------------------
 
 
-def test_kinds_that_are_not_read_are_counted(tmp_path):
+def test_kinds_that_are_not_read_are_counted_and_some_are_named(tmp_path):
     for name in ("a.jpg", "b.dng", "c.DNG", "d.cr2", "e.txt", "f.mpo", "g.j2k"):
         (tmp_path / name).touch()
-    note = "3 files of kinds that are not read (.cr2 1, .dng 2)."
+    raws = ", ".join(f"{tmp_path}/{x}" for x in ("b.dng", "c.DNG", "d.cr2"))
+    note = f"3 files of kinds that are not read (.cr2 1, .dng 2): {raws}."
     for spec in (tmp_path, f"{tmp_path}/*"):
         found = search(spec)
         assert _names(found.paths, tmp_path) == ["a.jpg", "f.mpo", "g.j2k"]
@@ -206,6 +209,26 @@ def test_kinds_that_are_not_read_are_counted(tmp_path):
         assert note.endswith("; pip install 'uhseg_jax[heif]' to read HEIC.")
     with pytest.raises(ImageError, match=r"no image.*1 file of a kind .*\(\.cr2 1\)"):
         search(f"{tmp_path}/*.cr2")
+    for i in range(9):
+        (tmp_path / f"{i}.nef").touch()
+    (note,) = search(f"{tmp_path}/*.[jn]*").notes
+    assert note.endswith(f"{tmp_path}/3.nef, {tmp_path}/4.nef and 4 more.")
+
+
+def test_images_that_are_not_named_so_are_named(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    for name in ("IMG_0001", "b.jpg~", "c.json"):
+        shutil.copy(tmp_path / "a.png", tmp_path / name)
+    (tmp_path / "notes").write_text("no image")
+    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "pipe.jpg~")
+    found = search(tmp_path)
+    assert _names(found.paths, tmp_path) == ["a.png"]
+    (note,) = found.notes
+    assert note.startswith("2 files look like images but are not named so, and not rea")
+    assert f"{tmp_path}/IMG_0001, {tmp_path}/b.jpg~; name" in note
+    assert not search(tmp_path / "*.png").notes
+    assert search(tmp_path / "IMG_0001").paths == (tmp_path / "IMG_0001",)
 
 
 def test_what_is_no_file_is_left_out_by_name(tmp_path):

@@ -10,15 +10,25 @@ Nothing is computed anew and no model is loaded. Each export has a folder of its
 which export.json says what it is.
 """
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
 from uhseg_jax.cli import help_texts, progress, startup, terminal
-from uhseg_jax.cli.export_flags import options_of, output_of, parse, said_of
+from uhseg_jax.cli.export_flags import (
+    options_of,
+    output_of,
+    parse,
+    said_of,
+    selection_of,
+)
+from uhseg_jax.export import ExportOptions
+from uhseg_jax.export.selections import SelectedImage, names_of
 from uhseg_jax.runs.export import Report, export_results, open_for
 from uhseg_jax.runs.record import naming_the_file
-from uhseg_jax.runs.results import FoundResult, FoundResults, find_results
+from uhseg_jax.runs.results import FoundResult, find_results
 
 
 def main(argv: Sequence[str]) -> int:
@@ -43,9 +53,14 @@ def _run(argv: Sequence[str]) -> int:
     found = find_results(
         specs, images=values.images, max_bytes=int(values.image_memory * 2**30)
     )
+    options, selected = options_of(values, found.num_categories), None
+    if values.selection is not None:
+        selected = selection_of(values)
+        found = found.only(selected)
+        options = dataclasses.replace(options, names=names_of(selected.values()))
     for sentence in found.problems:
         terminal.err(terminal.printable(sentence, one_line=True))
-    report = _export(values, specs, found)
+    report = _export(values, found.results, options, selected, said_of(values, specs))
     failed = len(report.failures) + len(found.problems)
     terminal.out(f"{report.exported} exported, {failed} failed. They are in {output}.")
     return 1 if failed else 0
@@ -53,9 +68,12 @@ def _run(argv: Sequence[str]) -> int:
 
 @naming_the_file()
 def _export(
-    values: flags.FlagValues, specs: Sequence[str], found: FoundResults
+    values: flags.FlagValues,
+    results: Sequence[FoundResult],
+    options: ExportOptions,
+    selected: Mapping[str, SelectedImage] | None,
+    said: Mapping[str, Any],
 ) -> Report:
-    results, options = found.results, options_of(values, found.num_categories)
     overwrite: dict[str, bool] = {"overwrite": values.overwrite}
     with (
         open_for(results, output_of(values), values.format, **overwrite) as folder,
@@ -72,7 +90,8 @@ def _export(
             folder,
             values.format,
             options,
-            said=said_of(values, specs),
+            selected=selected,
+            said=said,
             on_done=on_done,
         )
 

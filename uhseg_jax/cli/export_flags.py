@@ -10,12 +10,13 @@ from absl import flags
 
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.export import EXPORTERS, ExportOptions, formats_help
+from uhseg_jax.export.selections import SelectedImage, read_selection
 from uhseg_jax.files import expand_home
 from uhseg_jax.hierarchy.regions import RegionChoice
 from uhseg_jax.images import DEFAULT_MEMORY
 from uhseg_jax.registry import suggest
 
-__all__ = ["options_of", "output_of", "parse", "said_of"]
+__all__ = ["options_of", "output_of", "parse", "said_of", "selection_of"]
 
 _SHARE: dict[str, Any] = {"lower_bound": 0.0, "upper_bound": 1.0}
 # Which regions a `RegionChoice` takes, which a selection says by itself.
@@ -148,6 +149,15 @@ def options_of(values: flags.FlagValues, num_categories: int | None) -> ExportOp
         choice=_choice(values),
         flat=None if values.flat == values.nested else bool(values.flat),
     )
+
+
+def selection_of(values: flags.FlagValues) -> dict[str, SelectedImage]:
+    """The regions that somebody selected, by the titles of the images.
+
+    Raises:
+      SelectionError: the file holds none.
+    """
+    return {x.title: x for x in read_selection(expand_home(values.selection))}
 
 
 def said_of(values: flags.FlagValues, specs: Sequence[str]) -> dict[str, Any]:

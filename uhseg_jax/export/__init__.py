@@ -17,10 +17,12 @@ from uhseg_jax.export.exporter import (
     Result,
     Selected,
 )
-from uhseg_jax.export.labels import COLORS, LABELS
+from uhseg_jax.export.labels import COLORS, DAVIS, LABELS, NODES
 from uhseg_jax.export.npz import NPZ, read_result
 from uhseg_jax.export.overlay import PNG
 from uhseg_jax.export.proposals import PROPOSALS
+from uhseg_jax.export.region_files import CUTOUTS, MASKS
+from uhseg_jax.export.region_table import CSV
 from uhseg_jax.export.ucm import UCM
 from uhseg_jax.export.viewer import HTML
 from uhseg_jax.images import IMAGE_SUFFIXES
@@ -47,7 +49,11 @@ __all__ = [
 ]
 
 EXPORTERS = Registry(
-    "format", [PNG, LABELS, COLORS, UCM, NPZ, COCO, POLYGONS, PROPOSALS, HTML]
+    "format",
+    [
+        *(PNG, LABELS, COLORS, NODES, DAVIS, MASKS, CUTOUTS, UCM, NPZ),
+        *(COCO, POLYGONS, PROPOSALS, CSV, HTML),
+    ],
 )
 """In the order in which a result is written: its npz after its other files, since a
 later run that finds the npz counts the image as done. What else is missing or damaged
@@ -151,14 +157,14 @@ def result_files(formats: Iterable[str], names: Collection[str]) -> Iterator[Pat
 
 def image_files(name: str) -> Iterator[Path]:
     """The files of a result that are images themselves, below the output folder."""
-    for exporter in filter(lambda x: x.per_image, EXPORTERS.values()):
+    for exporter in filter(lambda x: x.per_image and x.in_runs, EXPORTERS.values()):
         yield from (x for x in exporter.files([name]) if x.suffix in IMAGE_SUFFIXES)
 
 
 def drawings(output: Path, name: str) -> Iterator[Path]:
     """The files of a result in a folder that a run drew from its tree, not the tree."""
     for exporter in EXPORTERS.values():
-        if exporter.per_image and exporter is not NPZ:
+        if exporter.per_image and exporter.in_runs and exporter is not NPZ:
             files = (output / x for x in exporter.files([name]))
             yield from filter(exporter.is_own, files)
 

@@ -1,18 +1,20 @@
-"""Trees as COCO annotations: every region a mask, with its place in the tree.
+"""Regions as COCO annotations: every one a mask, with its place in the tree.
 
-Every node of a tree becomes an annotation, the root (the whole image) included, with
-the fields of COCO, ``iscrowd`` 0 and the mask as compressed RLE or as polygons, and
-besides, also under ``attributes``, where datumaro and CVAT look for what is no field of
-COCO:
+The regions that a run shows become annotations, disjoint or nested ones, the root (the
+whole image) among them or not, with the fields of COCO, ``iscrowd`` 0 and the mask as
+compressed RLE or as polygons, and besides, also under ``attributes``, where datumaro
+and CVAT look for what is no field of COCO:
 
-    parent_id  id of the parent's annotation; null for the root
-    depth      edges up to the root
+    parent_id  id of the annotation of the smallest region around; null if none is
+    depth      edges between the node and the root
     cost       normalised cut of the region within its parent's graph
-    node       number of the node in the tree's arrays
+    node       number of the node in the arrays of the whole tree
 
-Where results have categories, nodes of category 0 are left out, and ``parent_id`` is
-null where the parent is. pycocotools opens the files; those of polygons are for readers
-without RLE, and have the name that datumaro and CVAT expect.
+The last three are null for a union of several nodes. Where results have categories,
+regions of category 0 are left out.
+
+pycocotools opens the files; those of polygons are for readers without RLE, and have the
+name that datumaro and CVAT expect.
 """
 
 import contextlib
@@ -25,13 +27,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-
-from uhseg_jax.export.exporter import ExportOptions, Result, category_names, for_the_run
+from uhseg_jax.export.exporter import ExportOptions, Result, for_the_run
 from uhseg_jax.export.polygons import polygons
-from uhseg_jax.hierarchy.tree import NO_PARENT, RegionTree
-from uhseg_jax.run_lengths import compress, counts_of, runs_of
-from uhseg_jax.types import Int
+from uhseg_jax.export.region_rows import rows_of
 
 __all__ = ["COCO", "POLYGONS", "annotations_of", "open_coco"]
 
@@ -43,17 +41,16 @@ def open_coco(path: Path, options: ExportOptions) -> Iterator["_CocoWriter"]:
     """Writes one COCO file for many images, one image in memory at a time.
 
     It is whole when the block has ended without an exception.
-    Trees are of one category, "region"; categories have their numbers as ids.
+    Its categories are the classes of the run, from 1: one alone, "region", where there
+    are no others.
 
     Args:
       path: the file to write.
-      options: of the run, with the number of its categories.
+      options: of the run, with its classes.
     """
-    count = options.num_categories
-    names = ["region"] if count is None else category_names(count)
     categories = [
         {"id": number, "name": name, "supercategory": "region"}
-        for number, name in enumerate(names, start=1)
+        for number, name in enumerate(options.class_names(), start=1)
     ]
     with (
         open(path, "w", encoding="utf-8") as file,
@@ -138,67 +135,42 @@ def annotations_of(
 
     Args:
       result: of one image.
-      options: of the run, with the number of its categories.
+      options: of the run, with its classes and the regions that it shows.
       as_polygons: masks as polygons, which several readers of COCO files need, instead
         of RLE, which is smaller.
 
     Raises:
-      ValueError: a category is none of the run's.
+      ValueError: a class is none of the run's.
     """
-    categories, highest = result.categories, options.num_categories
-    highest = 1 if highest is None else highest
-    if categories is None:
-        categories = np.ones(int(result.tree.num_nodes), np.int32)
-    if not 0 <= categories.min() <= categories.max() <= highest:
-        raise ValueError(
-            f"{result.title}: expected categories from 0 to {highest}, but got "
-            f"{categories.min()} to {categories.max()}."
-        )
-    height, width = result.pixels.shape[:2]
+    height, width = result.size
     image = {"file_name": result.title, "height": height, "width": width}
-    annotations = _annotations(result.tree, categories, as_polygons=as_polygons)
+    annotations = _annotations(result, options, as_polygons=as_polygons)
     return _Annotated(image, list(annotations))
 
 
 def _annotations(
-    tree: RegionTree, category_ids: Int[np.ndarray, " n"], *, as_polygons: bool
+    result: Result, options: ExportOptions, *, as_polygons: bool
 ) -> Iterator[_Annotation]:
-    from pycocotools import mask as coco_mask
-
-    height, width = (int(x) for x in tree.labels.shape)
-    run_labels, run_lengths = runs_of(np.asarray(tree.labels))
-    contains = np.asarray(tree.contains())
-    parents, depths = np.asarray(tree.parents), np.asarray(tree.depths)
-    costs = np.asarray(tree.costs, np.float32)
-    written = category_ids[: int(tree.num_nodes)] > 0
-    indices = np.cumsum(written) - 1
-    for node in np.flatnonzero(written).tolist():
-        counts = counts_of(contains[node][run_labels], run_lengths)
-        rle = compress(counts, (height, width))
-        parent = int(parents[node])
-        has_parent = parent != NO_PARENT and bool(written[parent])
-        segmentation: Any = {
-            "size": [height, width],
-            "counts": rle["counts"].decode("ascii"),
-        }
+    regions, rows = result.regions(options), rows_of(result, options)
+    rles = [] if as_polygons else regions.rles()
+    places = {row.index: place for place, row in enumerate(rows)}
+    for place, row in enumerate(rows):
         if as_polygons:
-            segmentation = polygons(contains[node][np.asarray(tree.labels)])
+            segmentation: Any = polygons(regions.mask(row.index))
+        else:
+            rle = rles[row.index]
+            segmentation = {**rle, "counts": rle["counts"].decode("ascii")}
         yield _Annotation(
-            int(indices[node]),
-            int(indices[parent]) if has_parent else None,
+            place,
+            None if row.parent is None else places[row.parent],
             _fields(
-                category_id=int(category_ids[node]),
+                category_id=row.class_id,
                 segmentation=segmentation,
-                area=int(coco_mask.area(rle)),
-                bbox=[int(x) for x in coco_mask.toBbox(rle)],
+                area=row.area,
+                bbox=list(row.box),
                 iscrowd=0,
             ),
-            _fields(
-                depth=int(depths[node]),
-                # Through text: the shortest decimal that is this float32.
-                cost=float(str(costs[node])),
-                node=node,
-            ),
+            _fields(depth=row.depth, cost=row.cost, node=row.node),
         )
 
 
@@ -213,6 +185,7 @@ COCO = for_the_run(
     "coco.json",
     annotations_of,
     open_coco,
+    needs_pixels=False,
 )
 POLYGONS = for_the_run(
     "polygons",
@@ -220,4 +193,5 @@ POLYGONS = for_the_run(
     "annotations/instances_default.json",
     functools.partial(annotations_of, as_polygons=True),
     open_coco,
+    needs_pixels=False,
 )

@@ -243,6 +243,8 @@ class ExportOptions:
       choice: the regions that formats of regions hold.
       flat: whether these are disjoint; None: as each format expects (`of`).
       names: what regions may be called; None where nothing was named.
+      tolerance: how far, in pixels, polygons may be from the sides of pixels; None: as
+        each format has it where nothing is said.
     """
 
     levels: tuple[int, ...] = (4, 8, 16)
@@ -252,6 +254,7 @@ class ExportOptions:
     )
     names: tuple[str, ...] | None = None
     flat: bool | None = None
+    tolerance: float | None = None
 
     def of(self, exporter: "Exporter") -> "ExportOptions":
         """Those of one format, whose choice says whether regions are disjoint."""
@@ -263,6 +266,18 @@ class ExportOptions:
         """How a file of the tree above the cut is made, for its mark."""
         cut = (f"{name} {value}" for name, value in self.choice.criterion.items())
         return " at ".join([how, *cut])
+
+    def region_note(self, how: str) -> str:
+        """How a file of the regions that are shown is made, for its mark."""
+        values = (
+            (x, getattr(self.choice, x.name)) for x in dataclasses.fields(RegionChoice)
+        )
+        changed = (
+            x.name if value is True else f"{x.name} {value}"
+            for x, value in values
+            if value != x.default
+        )
+        return ", ".join([how, *changed])
 
     def class_names(self) -> tuple[str, ...]:
         """What `Result.class_ids` count, from 1.
@@ -361,7 +376,7 @@ class Exporter:
       name: what it is called on command lines.
       summary: what its files hold, for help texts: a noun phrase.
       patterns: names of its files: of a run, or with "{name}" in place of a result's
-        name.
+        name, and then perhaps with "*" where there are several (`for_each_region`).
       render: makes of a result, in any thread, what the writer puts in place: the bytes
         of its files, in the order of the patterns, or its part of the file of the run.
         It depends on its arguments alone, and raises ValueError, with the name of the
@@ -408,11 +423,13 @@ class ImageFile:
       suffix: what its name ends in, after the name of a result.
       is_good: whether one that is there may stay (`FileWriter.is_there`).
       has_mark: whether a regular file carries the mark of such files.
+      folder: where it lies below the output folder; empty, or with ``/`` at its end.
     """
 
     suffix: str
     is_good: IsGood
     has_mark: IsOwn
+    folder: str = ""
 
 
 def for_each_image(
@@ -420,6 +437,7 @@ def for_each_image(
     summary: str,
     files: Sequence[ImageFile],
     render: Callable[[Result, ExportOptions], Sequence[bytes]],
+    **more: Any,
 ) -> Exporter:
     """A format of files for each image, written together.
 
@@ -428,6 +446,7 @@ def for_each_image(
       summary: what its files hold, for help texts: a noun phrase.
       files: of an image, in the order in which they are written.
       render: the bytes of each of them.
+      more: further fields of the `Exporter`.
     """
     exporter: Exporter
 
@@ -440,8 +459,8 @@ def for_each_image(
             path.name.endswith(file.suffix) and file.has_mark(path) for file in files
         )
 
-    patterns = tuple("{name}" + file.suffix for file in files)
-    exporter = Exporter(name, summary, patterns, render, open_files, has_mark)
+    patterns = tuple(file.folder + "{name}" + file.suffix for file in files)
+    exporter = Exporter(name, summary, patterns, render, open_files, has_mark, **more)
     return exporter
 
 
@@ -471,7 +490,12 @@ class _Files:
 
 
 def for_the_run(
-    name: str, summary: str, file: str, render: Render, open_file: OpenFile
+    name: str,
+    summary: str,
+    file: str,
+    render: Render,
+    open_file: OpenFile,
+    **more: Any,
 ) -> Exporter:
     """A format of one file for the whole run.
 
@@ -481,6 +505,7 @@ def for_the_run(
       file: name of its file, below the output folder.
       render: what the writer puts into the file for a result.
       open_file: gives a writer of the file, at the path to write to.
+      more: further fields of the `Exporter`.
     """
 
     @contextlib.contextmanager
@@ -490,7 +515,7 @@ def for_the_run(
         with destination.write(file) as aside, open_file(aside, options) as writer:
             yield writer
 
-    return Exporter(name, summary, (file,), render, open_whole)
+    return Exporter(name, summary, (file,), render, open_whole, **more)
 
 
 def category_names(count: int) -> list[str]:

@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -67,6 +68,8 @@ def png_format(
     *,
     draw: Callable[[Result, ExportOptions], Drawing],
     note: Callable[[ExportOptions], str],
+    folder: str = "",
+    **more: Any,
 ) -> Exporter:
     """A format of one PNG for each image, drawn again where it is to be otherwise.
 
@@ -76,21 +79,26 @@ def png_format(
       suffix: what its files end in, after the name of a result.
       draw: makes the image of a result.
       note: says in few words how that is done.
+      folder: where the files lie, as of `ImageFile`.
+      more: further fields of the `Exporter`.
     """
 
     def render(result: Result, options: ExportOptions) -> list[bytes]:
         return [encoded(draw(result, options), result.note(note(options)))]
 
-    return for_each_image(name, summary, [png_file(suffix, note)], render)
+    files = [png_file(suffix, note, folder)]
+    return for_each_image(name, summary, files, render, **more)
 
 
-def png_file(suffix: str, note: Callable[[ExportOptions], str]) -> ImageFile:
+def png_file(
+    suffix: str, note: Callable[[ExportOptions], str], folder: str = ""
+) -> ImageFile:
     """A PNG for each image; arguments as for `png_format`."""
 
     def is_good(path: Path, result: Result, options: ExportOptions) -> bool:
         return is_whole(path, result.note(note(options)))
 
-    return ImageFile(suffix, is_good, is_own)
+    return ImageFile(suffix, is_good, is_own, folder)
 
 
 def encoded(image: Drawing, note: str | None) -> bytes:

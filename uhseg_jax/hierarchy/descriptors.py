@@ -22,19 +22,15 @@ def describe(
       parents: of the nodes, without padding.
       features: see `checked_features`.
     """
+    from scipy import sparse
+
     features = checked_features(features)
     rows, columns, channels = features.shape
     labels = _at_least(labels, (rows, columns))
     count, cells = parents.size, rows * columns
     label, cell, weights = label_taps(labels, (rows, columns))
-    # Of the pairs of a leaf and a cell few occur, and most of those often.
-    pairs, which = np.unique(label * cells + cell, return_inverse=True)
-    weights = np.bincount(which, weights)
-    leaf, cell = np.divmod(pairs, cells)
-    values = features.reshape(cells, channels)
-    sums = np.stack(
-        [np.bincount(leaf, weights * x[cell], count) for x in values.T], axis=-1
-    )
+    pairs = sparse.csr_array((weights, (label, cell)), shape=(count, cells))
+    sums = pairs @ features.reshape(cells, channels).astype(np.float64)
     areas = np.bincount(labels.ravel(), minlength=count)
     for node in range(count - 1, ROOT, -1):  # children come first
         sums[parents[node]] += sums[node]

@@ -8,25 +8,32 @@ over a batch, be saved, and be cut at any granularity without solving anything a
 
 import operator
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from uhseg_jax.entry import entry_point
 from uhseg_jax.files import atomic_write
 from uhseg_jax.hierarchy import (
     cuts,
     descriptors,
     host_cuts,
+    interop,
+    node_table,
     pruning,
     tree_file,
     ultrametric,
 )
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT, Nodes
+from uhseg_jax.hierarchy.placement import (
+    IntArray,
+    is_on_host,
+    on_nodes,
+    require_single,
+    visible_nodes,
+)
 from uhseg_jax.hierarchy.proposals import ProposalOptions, Proposals, propose
 from uhseg_jax.hierarchy.regions import RegionChoice, Regions, choose
 from uhseg_jax.hierarchy.tree_file import TreeFileError
@@ -40,12 +47,9 @@ __all__ = [
     "ROOT",
     "RegionTree",
     "TreeFileError",
-    "on_nodes",
     "stacked",
-    "visible_nodes",
 ]
 
-IntArray = Array | np.ndarray
 # Arrays of rank 0, so that a cut may be traced.
 Number = int | float | np.number[Any] | np.ndarray | Array
 
@@ -92,6 +96,9 @@ class RegionTree:
             costs=np.zeros(num_nodes, np.float32),
         )
 
+    def __repr__(self) -> str:
+        return node_table.summary(self)
+
     # -- batches -----------------------------------------------------------------
 
     @property
@@ -132,13 +139,13 @@ class RegionTree:
 
     def is_leaf(self) -> Bool[IntArray, " n"]:
         """True for the nodes without children; False for inner nodes and padding."""
-        if _is_on_host(self):
+        if is_on_host(self):
             return host_cuts.is_leaf(np.asarray(self.parents), int(self.num_nodes))
         return on_nodes(self, cuts.is_leaf)
 
     def contains(self) -> Bool[IntArray, "n n"]:
         """``[i, j]``: node i is node j or one of its ancestors."""
-        if _is_on_host(self):
+        if is_on_host(self):
             return host_cuts.ancestry(np.asarray(self.parents))
         return on_nodes(self, _contains)
 
@@ -149,13 +156,31 @@ class RegionTree:
 
     def areas(self) -> Int[np.ndarray, " n"]:
         """Number of cells of every node; 0 for padding."""
-        _require_single(self)
+        require_single(self)
         parents = np.asarray(self.parents)
         labels = np.asarray(self.labels).ravel()
         areas = np.bincount(labels, minlength=parents.size)
         for node in range(int(self.num_nodes) - 1, ROOT, -1):  # children come first
             areas[parents[node]] += areas[node]
         return areas
+
+    @property
+    def nodes(self) -> Any:
+        """A table with a row for every node, in their order.
+
+        ``id``, ``parent`` (-1 for the root), ``depth``, ``cost``, ``area`` (cells); the
+        box as ``x``, ``y``, ``width``, ``height``; ``centroid_x``, ``centroid_y``, the
+        mean column and row, counted from 0; ``is_leaf``; ``children``, a tuple of ids.
+
+        Returns:
+          A pandas.DataFrame where pandas is installed, or else a structured numpy
+          array; ``tree.nodes["area"]`` is a column of either.
+
+        Raises:
+          TypeError: the tree is a batch.
+        """
+        require_single(self)
+        return node_table.table_of(self)
 
     def entry_ranks(self) -> Int[IntArray, " n"]:
         """When each node enters as splits are opened from low to high cost.
@@ -164,7 +189,7 @@ class RegionTree:
         second at 2, and so on: the order in which `cut(num_regions=...)` refines.
         Padding never enters and holds ``n``.
         """
-        if _is_on_host(self):
+        if is_on_host(self):
             arrays = np.asarray(self.parents), np.asarray(self.costs)
             return host_cuts.entry_ranks(*arrays, int(self.num_nodes))
         ranks = on_nodes(self, cuts.entry_ranks)
@@ -234,7 +259,7 @@ class RegionTree:
           TypeError: the tree is a batch.
           ValueError: a field is not in its range; the message names it.
         """
-        _require_single(self)
+        require_single(self)
         return choose(self, RegionChoice(**choice))
 
     # -- objects and contours -----------------------------------------------------
@@ -261,7 +286,7 @@ class RegionTree:
           TypeError: the tree is a batch.
           ValueError: there is no such node, or the tolerance is negative.
         """
-        _require_single(self)
+        require_single(self)
         node, count = operator.index(node), int(self.num_nodes)
         if not 0 <= node < count:
             raise ValueError(
@@ -297,7 +322,7 @@ class RegionTree:
           TypeError: the tree is a batch.
           ValueError: an argument is not in its range; the message names it.
         """
-        _require_single(self)
+        require_single(self)
         return propose(self, ProposalOptions(k, max_iou, connected, min_area, pairs))
 
     def ultrametric(self, scale: str = "cost") -> Ultrametric:
@@ -317,7 +342,7 @@ class RegionTree:
           ValueError: there is no scale of that name.
           TypeError: the tree is a batch.
         """
-        _require_single(self)
+        require_single(self)
         return ultrametric.of_tree(self, scale)
 
     # -- contents ----------------------------------------------------------------
@@ -341,10 +366,108 @@ class RegionTree:
           ValueError: features of another shape, or with NaN.
           TypeError: the tree is a batch.
         """
-        _require_single(self)
+        require_single(self)
         parents = np.asarray(self.parents)[: int(self.num_nodes)]
         found = descriptors.describe(np.asarray(self.labels), parents, features)
         return descriptors.unit_rows(found) if unit else found
+
+    # -- other packages ------------------------------------------------------------
+
+    def to_linkage(self, scale: str = "cost") -> Float[np.ndarray, "merges 4"]:
+        """The tree as a linkage matrix of `scipy.cluster.hierarchy`.
+
+        The observations are the leaves, in the order of their ids; heights are the
+        strengths of the splits (`ultrametric`). A node of k children is k - 1 merges at
+        one height, and one of a single child is that child.
+
+            leaves = np.flatnonzero(tree.is_leaf())
+            clusters = fcluster(tree.to_linkage(), 1 - 0.3, "distance")
+            clusters[np.searchsorted(leaves, tree.labels)]  # tree.cut(cost=0.3)
+
+        Args:
+          scale: "cost", as above; or "order", of which
+            ``fcluster(..., k, "maxclust")`` is ``tree.cut(num_regions=k)``.
+
+        Returns:
+          float64, a row for every merge; none if there is one leaf.
+
+        Raises:
+          ValueError: there is no scale of that name.
+          TypeError: the tree is a batch.
+        """
+        require_single(self)
+        return interop.linkage_of(self, scale)
+
+    def to_higra(self, scale: str = "cost") -> interop.HigraTree:
+        """The tree as one of Higra, over the adjacency graph of its leaves.
+
+        Functions of Higra that know such graphs therefore give pixels.
+
+            hierarchy, altitudes, nodes = tree.to_higra()
+            explorer = higra.HorizontalCutExplorer(hierarchy, altitudes)
+            cut = explorer.horizontal_cut_from_altitude(1 - 0.3)
+            cut.labelisation_leaves(hierarchy)     # tree.cut(cost=0.3), other numbers
+            higra.saliency(hierarchy, altitudes)   # contours, for every edge of pixels
+
+        Args:
+          scale: of the altitudes, "cost" or "order", as for `ultrametric`.
+
+        Returns:
+          The tree, its altitudes, and which node of this tree each of its nodes is:
+          leaves come first there, and parents after children.
+
+        Raises:
+          ImportError: higra is not installed.
+          ValueError: there is no scale of that name.
+          TypeError: the tree is a batch.
+        """
+        require_single(self)
+        return interop.higra_of(self, scale)
+
+    def to_supervision(self, **choice: Any) -> Any:
+        """Regions as `supervision.Detections`, with masks and boxes.
+
+        They are of one class, 0, "region": annotators tell them apart with
+        ``color_lookup=supervision.ColorLookup.INDEX``. ``data`` holds ``class_name``,
+        ``node`` (-1 where a region is a union) and ``area``.
+
+        Args:
+          choice: which regions, as for `regions`.
+
+        Raises:
+          ImportError: supervision is not installed.
+          ValueError: a choice is not in its range; the message names it.
+          TypeError: the tree is a batch.
+        """
+        require_single(self)
+        return interop.detections_of(self, choice)
+
+    # -- looking -----------------------------------------------------------------
+
+    def show(
+        self, image: Any = None, *, title: str = "Tree of regions", height: int = 720
+    ) -> Any:
+        """The tree as a page to look at and to select regions in, in a notebook's cell.
+
+        Args:
+          image: what it is of, as for `uhseg_jax.segment`; None: grey. A tree on
+            another grid is enlarged to it.
+          title: what the page calls it.
+          height: of the cell, in CSS pixels; at least 100.
+
+        Returns:
+          `export.notebook.Shown`, which notebooks display; ``save(path)`` writes the
+          page for a browser.
+
+        Raises:
+          TypeError: the tree is a batch.
+          ValueError: the height is not in its range.
+          images.ImageError: the image cannot be read.
+        """
+        from uhseg_jax.export import notebook  # which imports this module
+
+        require_single(self)
+        return notebook.show(self, image, title=title, height=height)
 
     # -- out and in --------------------------------------------------------------
 
@@ -378,7 +501,7 @@ class RegionTree:
         Raises:
           OSError: the file cannot be written; the message names it.
         """
-        _require_single(self)
+        require_single(self)
         count = int(self.num_nodes)
         content = tree_file.encode(
             labels=np.asarray(self.labels, np.int32),
@@ -416,92 +539,6 @@ def stacked(trees: Sequence[RegionTree]) -> RegionTree:
         num_nodes=np.stack([x.num_nodes for x in trees]),
         **{name: padded(name) for name in ("parents", "depths", "costs")},
     )
-
-
-def visible_nodes(tree: RegionTree, **criterion: Any) -> Int[IntArray, " n"]:
-    """The node as which every node is seen in a cut; padding as itself.
-
-    A cut of the nodes instead of the cells, so it costs nothing on large images:
-    ``visible_nodes(tree, num_regions=k)[tree.labels]`` is the cut itself.
-
-    Args:
-      tree: one tree.
-      criterion: that of `RegionTree.cut`.
-
-    Raises:
-      ValueError: as of `RegionTree.cut`.
-    """
-    n = tree.parents.shape[0]
-    kind, bound = cuts.resolve_criterion("cut", criterion, num_nodes=n)
-    if _is_on_host(tree) and not isinstance(bound, jax.core.Tracer):
-        return host_cuts.visible_nodes(
-            np.asarray(tree.parents),
-            np.asarray(tree.depths),
-            np.asarray(tree.costs),
-            int(tree.num_nodes),
-            bound,
-            kind,
-        )
-    return on_nodes(tree, cuts.visible_nodes, bound, kind=kind)
-
-
-@entry_point
-def on_nodes(
-    tree: RegionTree, function: Callable[..., Any], *args: Any, **kwargs: Any
-) -> Any:
-    """Calls a function of `Nodes`, and returns its arrays as those of the tree are.
-
-    The nodes are padded to a power of two, so that trees of many sizes share few
-    compiled programs. Where the labels are numpy the result is numpy too, without a
-    compilation for every size.
-
-    Args:
-      tree: one tree.
-      function: takes the padded nodes first; every array that it returns has their
-        length along each of its axes.
-      args: further arguments; node arrays are padded with zeros as the nodes are.
-      kwargs: further arguments.
-
-    Raises:
-      TypeError: the tree is a batch.
-    """
-    _require_single(tree)
-    n = tree.parents.shape[0]
-    padding = (1 << (n - 1).bit_length()) - n
-    pad = np.pad if isinstance(tree.parents, np.ndarray) else jnp.pad
-
-    def padded(x: Any, fill: int = 0) -> Any:
-        if np.ndim(x) == 0:
-            return x
-        return jnp.asarray(pad(x, (0, padding), constant_values=fill))
-
-    def like_the_tree(x: Array) -> IntArray:
-        whole = np.asarray(x) if isinstance(tree.labels, np.ndarray) else x
-        index: Any = (..., *[slice(n)] * whole.ndim)  # dots keep numpy's rank 0
-        return whole[index]
-
-    nodes = Nodes(
-        parents=padded(tree.parents, NO_PARENT),
-        depths=padded(tree.depths),
-        costs=padded(tree.costs),
-        num_nodes=jnp.asarray(tree.num_nodes),
-    )
-    result = function(nodes, *map(padded, args), **kwargs)
-    return jax.tree.map(like_the_tree, result)
-
-
-def _require_single(tree: RegionTree) -> None:
-    if tree.is_batched:
-        raise TypeError(
-            f"expected one tree, but this is a batch of {len(tree)}; index it "
-            "(trees[0]) or map over it (jax.vmap)."
-        )
-
-
-def _is_on_host(tree: RegionTree) -> bool:
-    """Whether all arrays of a tree are numpy, for which no program is compiled."""
-    _require_single(tree)
-    return all(isinstance(x, (np.ndarray, np.generic)) for x in jax.tree.leaves(tree))
 
 
 def _contains(nodes: Nodes) -> Bool[Array, "n n"]:

@@ -17,7 +17,7 @@ from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.registry import suggest
 from uhseg_jax.types import Bool, Float, Int
 
-__all__ = ["SCALES", "Ultrametric", "of_tree"]
+__all__ = ["SCALES", "Ultrametric", "of_tree", "strengths"]
 
 SCALES = ("cost", "order")
 
@@ -99,22 +99,38 @@ class Ultrametric:
 
 def of_tree(tree: Any, scale: str) -> Ultrametric:
     """The map of one tree; see `RegionTree.ultrametric`."""
+    of_splits = strengths(tree, scale)
+    parents, labels = np.asarray(tree.parents), np.asarray(tree.labels)
+    edges = np.zeros([2 * side + 1 for side in labels.shape])
+    at, first, second = _borders(labels)
+    low, high, pair = _unordered_pairs(first, second, parents.size)
+    edges[at] = of_splits[_lowest_above(low, high, parents)][pair]
+    return Ultrametric(_with_vertices(edges))
+
+
+def strengths(tree: Any, scale: str) -> Float[np.ndarray, " n"]:
+    """How strongly every node parts its children, 0 for leaves and padding.
+
+    No node does more strongly than its parent; `RegionTree.ultrametric` tells the
+    scales.
+
+    Raises:
+      ValueError: there is no scale of that name.
+    """
     if scale not in SCALES:
         raise ValueError(
             f"unknown scale {scale!r}; expected one of {', '.join(SCALES)}."
             f"{suggest(scale, SCALES)}"
         )
     kind = "cost" if scale == "cost" else "num_regions"
-    parents, labels = np.asarray(tree.parents), np.asarray(tree.labels)
+    parents, count = np.asarray(tree.parents), int(tree.num_nodes)
     arrays = parents, np.asarray(tree.depths), np.asarray(tree.costs)
-    bounds = host_cuts.opening_bounds(*arrays, int(tree.num_nodes), kind)
+    bounds = host_cuts.opening_bounds(*arrays, count, kind)
     bounds = bounds.astype(np.float64)  # up to which a node stays whole
-    strengths = np.clip(1 - bounds, 0, 1) if scale == "cost" else 1 / (bounds + 1)
-    edges = np.zeros([2 * side + 1 for side in labels.shape])
-    at, first, second = _borders(labels)
-    low, high, pair = _unordered_pairs(first, second, parents.size)
-    edges[at] = strengths[_lowest_above(low, high, parents)][pair]
-    return Ultrametric(_with_vertices(edges))
+    found = np.clip(1 - bounds, 0, 1) if scale == "cost" else 1 / (bounds + 1)
+    divides = np.zeros(parents.size, bool)
+    divides[parents[1:count]] = True
+    return np.where(divides, found, 0)
 
 
 def _borders(

@@ -6,7 +6,7 @@ import importlib.util
 from PIL import Image, features
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
-from uhseg_jax.images.sources import OpenFile
+from uhseg_jax.images.sources import OpenFile, PathLike
 
 __all__ = [
     "HEIF_ADVICE",
@@ -15,6 +15,7 @@ __all__ = [
     "OTHER_SUFFIXES",
     "formats",
     "is_raw",
+    "looks_like_an_image",
     "other_kind",
     "tiff_kind",
 ]
@@ -62,6 +63,13 @@ _BEGINNINGS = (
     (0, b"FUJIFILMCCD-RAW", "a camera's raw data"),
     (0, b"FOVb", "a camera's raw data"),
     *((0, x, "a camera's raw data") for x in (b"IIRO", b"IIRS", b"MMOR", b"IIU\0")),
+)
+
+# Beginnings of files that are images whatever their names.
+_IMAGES = (
+    *((0, x) for x in (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")),
+    *((8, b"WEBP"), (4, b"jP  \r\n"), (4, b"JXL \r\n"), (0, b"8BPS")),
+    *((4, b"ftyp" + x) for x in (b"avif", b"crx", b"hei", b"hev", b"mif1")),
 )
 
 _HEAD = 64  # bytes that tell what a file is
@@ -115,6 +123,16 @@ def other_kind(file: OpenFile) -> str:
         return "empty"
     kinds = (kind for at, mark, kind in _BEGINNINGS if head[at:].startswith(mark))
     return next(kinds, "")
+
+
+def looks_like_an_image(path: PathLike) -> bool:
+    """Whether a file, which must be a regular one, begins as images do."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False
+    return any(head[at:].startswith(mark) for at, mark in _IMAGES)
 
 
 def tiff_kind(file: OpenFile) -> str:

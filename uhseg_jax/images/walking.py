@@ -3,9 +3,10 @@
 import collections
 import fnmatch
 import functools
+import mimetypes
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from uhseg_jax.images.kinds import (
@@ -13,12 +14,15 @@ from uhseg_jax.images.kinds import (
     HEIF_SUFFIXES,
     IMAGE_SUFFIXES,
     OTHER_SUFFIXES,
+    looks_like_an_image,
 )
 from uhseg_jax.images.sources import PathLike, not_regular
 
 __all__ = ["Walk", "is_pattern", "natural_order"]
 
 _NAMED = 16  # things left out that are named one by one; the rest are counted
+_SOME = 5  # files named in one sentence
+_LOOKS = 256  # files that are opened because their names say nothing
 
 
 class Walk:
@@ -31,7 +35,8 @@ class Walk:
     def __init__(self) -> None:
         self.problems: list[str] = []
         self._left_out: list[str] = []
-        self._kinds: collections.Counter[str] = collections.Counter()
+        self._not_read: dict[Path, str] = {}  # images of kinds that are not read
+        self._unknown: list[Path] = []  # files whose names say nothing
         self._visited: dict[tuple[int, int, int], str] = {}
         self._listed: tuple[Path, list[os.DirEntry[str]]] | None = None
 
@@ -49,14 +54,25 @@ class Walk:
         notes = self._left_out[:_NAMED]
         if len(self._left_out) > _NAMED:
             notes.append(f"{len(self._left_out) - _NAMED} more were left out.")
-        if self._kinds:
-            kinds = ", ".join(f"{x} {n}" for x, n in sorted(self._kinds.items()))
-            count = self._kinds.total()
+        if self._not_read:
+            kinds = collections.Counter(self._not_read.values())
+            counts = ", ".join(f"{x} {n}" for x, n in sorted(kinds.items()))
+            count = len(self._not_read)
             files = "1 file of a kind" if count == 1 else f"{count} files of kinds"
             verb = "is" if count == 1 else "are"
-            has_heif = not self._kinds.keys().isdisjoint(HEIF_SUFFIXES)
+            has_heif = not kinds.keys().isdisjoint(HEIF_SUFFIXES)
             advice = f"; {HEIF_ADVICE}" if has_heif else ""
-            notes.append(f"{files} that {verb} not read ({kinds}){advice}.")
+            named = _some(self._not_read)
+            notes.append(f"{files} that {verb} not read ({counts}): {named}{advice}.")
+        look = [x for x in self._unknown[:_LOOKS] if looks_like_an_image(x)]
+        if look:
+            files = "1 file looks" if len(look) == 1 else f"{len(look)} files look"
+            verb = "is" if len(look) == 1 else "are"
+            notes.append(
+                f"{files} like images but {verb} not named so, and not read: "
+                f"{_some(look)}; name them with a suffix such as .jpg, or give them "
+                "one by one."
+            )
         return notes
 
     def leave_out(self, path: PathLike, reason: str) -> None:
@@ -140,24 +156,36 @@ class Walk:
 
     def _is_image(self, path: Path) -> bool:
         suffix = path.suffix.lower()
-        if suffix and suffix not in (*IMAGE_SUFFIXES, *OTHER_SUFFIXES):
+        is_known = suffix in IMAGE_SUFFIXES or suffix in OTHER_SUFFIXES
+        if not is_known and mimetypes.guess_type(f"a{suffix}")[0] is not None:
             return False
         try:
             kind = not_regular(path.stat().st_mode)
         except OSError as error:
-            if path.is_symlink():
+            if path.is_symlink() and (is_known or not suffix):
                 to = os.readlink(path)
                 self.leave_out(path, f"leads to {to}, which cannot be had")
             elif suffix in IMAGE_SUFFIXES:
                 self.problems.append(f"{path}: cannot be looked at ({error.strerror}).")
             return False
-        if kind == "a folder" or not suffix:
+        if kind == "a folder":
+            return False
+        if not is_known:
+            if not kind:
+                self._unknown.append(path)
             return False
         if kind:
             self.leave_out(path, f"is {kind} and no file")
         elif suffix in OTHER_SUFFIXES:
-            self._kinds[suffix] += 1
+            self._not_read[path] = suffix
         return not kind and suffix in IMAGE_SUFFIXES
+
+
+def _some(paths: Iterable[Path]) -> str:
+    """The first of some paths, and how many more there are."""
+    named = sorted(paths, key=natural_order)
+    more = f" and {len(named) - _SOME} more" if len(named) > _SOME else ""
+    return ", ".join(map(os.fspath, named[:_SOME])) + more
 
 
 def natural_order(path: PathLike) -> list[tuple[str | int, ...]]:

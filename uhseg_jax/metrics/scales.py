@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from uhseg_jax.hierarchy.tree import RegionTree, visible_nodes
+from uhseg_jax.hierarchy.placement import visible_nodes
+from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Int
 
 __all__ = ["COSTS", "NUM_REGIONS", "by_number", "cut_maps", "cut_stack"]

@@ -44,7 +44,8 @@ def _sewn(rings: Sequence[Ring]) -> Ring:
     seams: dict[int, list[int]] = {}
     for one, other in _seams(points, np.repeat(np.arange(len(rings)), lengths)):
         seams.setdefault(one, []).append(other)
-    return points[list(_walk(after.tolist(), seams))]
+    way = points[list(_walk(after.tolist(), seams))]
+    return way[(way != np.roll(way, 1, axis=0)).any(1)]  # seams may have no length
 
 
 def _walk(after: list[int], seams: dict[int, list[int]]) -> Iterator[int]:

@@ -5,8 +5,9 @@ import dataclasses
 import jax
 import numpy as np
 
+from uhseg_jax.hierarchy.placement import on_nodes
 from uhseg_jax.hierarchy.pruning import collapse_empty
-from uhseg_jax.hierarchy.tree import RegionTree, on_nodes
+from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.refinement.components import label_components
 from uhseg_jax.types import Array, Integer
 

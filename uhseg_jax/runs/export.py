@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from uhseg_jax import export
+from uhseg_jax.export.selections import SelectedImage
 from uhseg_jax.images import ImageError
 from uhseg_jax.runs.export_folder import ExportFolder, open_folder
 from uhseg_jax.runs.flow import Stages, drained, in_flow
@@ -67,7 +68,7 @@ def export_results(
     formats: Sequence[str],
     options: export.ExportOptions,
     *,
-    selected: Mapping[str, tuple[export.Selected, ...]] | None = None,
+    selected: Mapping[str, SelectedImage] | None = None,
     said: Mapping[str, Any] | None = None,
     on_done: Callable[[FoundResult, str], None] = lambda found, failure: None,
 ) -> Report:
@@ -81,8 +82,8 @@ def export_results(
       folder: of `open_for`.
       formats: names in `export.EXPORTERS`.
       options: what they show of the trees.
-      selected: by the names of results, their regions that somebody selected; None: all
-        results as the options say.
+      selected: by titles, regions that somebody selected in place of those that the
+        options say.
       said: what ``export.json`` says of it besides.
       on_done: called after every result with it and, if it failed, a sentence.
 
@@ -102,8 +103,7 @@ def export_results(
         try:
             result = found.read(pixels=needs_pixels)
             if selected is not None:
-                chosen = selected[found.name]
-                result = dataclasses.replace(result, selected=chosen)
+                result = selected[found.title].of(result)
             rendered = writer.render(result)
         except (ImageError, ValueError, OSError) as error:
             return dataclasses.replace(item, failure=sentence_of(error))

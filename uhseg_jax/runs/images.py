@@ -288,7 +288,7 @@ def _problems(
     names: dict[Path, str], output: Path, real: Callable[[Path], str]
 ) -> Iterator[tuple[Path, str]]:
     """The images that can have no result, with sentences on why."""
-    per_image = [name for name, x in EXPORTERS.items() if x.per_image]
+    per_image = [name for name, x in EXPORTERS.items() if x.per_image and x.in_runs]
     folders = {x for name in names.values() for x in Path(name).parents}
     photographs = {(real(path.parent), path.name): path for path in names}
     taken: dict[str, Path] = {}

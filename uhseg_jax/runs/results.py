@@ -8,7 +8,7 @@ import collections
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +105,27 @@ class FoundResults:
     results: tuple[FoundResult, ...]
     problems: tuple[str, ...] = ()
 
+    def only(self, titles: Collection[str]) -> "FoundResults":
+        """Those of some images; others that are not found become problems.
+
+        Raises:
+          RunError: not one is found.
+        """
+        results = tuple(x for x in self.results if x.title in titles)
+        known = {x.title for x in results}
+        missing = [x for x in titles if x not in known]
+        if not results:
+            raise RunError(
+                f"expected results of the images selected, {', '.join(missing[:3])}, "
+                f"but there are only others, such as {self.results[0].title}; name the "
+                "results that index.html was written with."
+            )
+        more = (
+            f"{x}: regions of it were selected, but there is no result of it."
+            for x in missing
+        )
+        return FoundResults(results, (*self.problems, *more))
+
     @property
     def num_categories(self) -> int | None:
         """The highest category; None if no result has any."""
@@ -136,16 +157,18 @@ def find_results(
     trees: dict[Path, Saved] = {}
     problems: list[str] = []
     for spec in map(expand_home, specs):
-        before = len(trees), len(problems)
+        is_known = False
         for path, name in _files(spec, problems):
             try:
-                saved = look_up(path) if path not in trees else None
+                saved = trees.get(path) or look_up(path)
             except (TreeFileError, OSError) as error:
                 problems.append(str(error))
+                is_known = True
                 continue
             if saved is not None:
-                names[path], trees[path] = name, saved
-        if (len(trees), len(problems)) == before:
+                names.setdefault(path, name)
+                trees[path], is_known = saved, True
+        if not is_known:
             raise RunError(_without_trees(spec))
     if not trees:
         raise RunError("\n".join(problems))

@@ -17,6 +17,12 @@ from uhseg_jax.types import Array, Float, Integer
 # The factor that training began with, as its logarithm.
 _FIRST_SCALE = math.log(1 / 0.07)
 
+# The path of the table of positions of tokens among the parameters.
+POSITIONS = (
+    *("text_encoder", "text_model"),
+    *("embeddings", "position_embedding", "embedding"),
+)
+
 
 class TextSide(nn.Module):
     """Everything of a CLIP but its image encoder.

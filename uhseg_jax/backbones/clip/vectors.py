@@ -15,16 +15,18 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import flax.traverse_util
 import jax
 import numpy as np
 
 from uhseg_jax.backbones.backbone import Backbone
-from uhseg_jax.backbones.clip.model import TextSide
+from uhseg_jax.backbones.clip.model import POSITIONS, TextSide
 from uhseg_jax.backbones.clip.variants import text_side_of
 from uhseg_jax.backbones.dtypes import AUTO
 from uhseg_jax.backbones.loading import load_backbone
 from uhseg_jax.backbones.products import dense
 from uhseg_jax.backbones.requests import Grid, grid_shape
+from uhseg_jax.backbones.text.spec import TextEncoderSpec
 from uhseg_jax.backbones.text.tokenizer import prompt_ids
 from uhseg_jax.backbones.vit.features import FeatureRequest, compute_features
 from uhseg_jax.backbones.vit.layers import layer_norm
@@ -36,6 +38,7 @@ from uhseg_jax.types import Array, Float, Int, Pixels, UInt8
 __all__ = ["Clip", "load_clip"]
 
 _TEXTS_AT_ONCE = 32
+_LENGTHS = 16  # programs are for multiples of so many tokens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Clip:
           ImportError: the package `tokenizers` is not installed.
         """
         ids = np.stack([self._ids(text) for label in texts for text in label])
+        ids = _without_padding(ids, self.text.module.spec.text)
         found = []
         for start in range(0, len(ids), _TEXTS_AT_ONCE):
             some = ids[start : start + _TEXTS_AT_ONCE]
@@ -133,12 +137,23 @@ def load_clip(
     return Clip(load_backbone(model, **where), read)
 
 
-def _byte_ids(text: str, spec: Any) -> Int[np.ndarray, " length"]:
+def _byte_ids(text: str, spec: TextEncoderSpec) -> Int[np.ndarray, " length"]:
     """The tokens of a text for random weights, which came without a vocabulary."""
     words = [word.encode() for word in text.lower().split()]
     letters = [x for word in words for x in (*word[:-1], 256 + word[-1])]
     ids = [spec.start, *letters[: spec.length - 2], spec.end]
     return np.array(ids + [spec.padding] * (spec.length - len(ids)), np.int32)
+
+
+def _without_padding(
+    ids: Int[np.ndarray, "b length"], spec: TextEncoderSpec
+) -> Int[np.ndarray, "b short"]:
+    """Tokens up to the last end of a text, and a few more, so that lengths are few.
+
+    A token sees only those before it, so what follows the end counts for nothing.
+    """
+    longest = int((ids == spec.end).argmax(axis=1).max()) + 1
+    return ids[:, : -(-longest // _LENGTHS) * _LENGTHS]
 
 
 def _unit(vectors: Float[np.ndarray, "*b p"]) -> Float[np.ndarray, "*b p"]:
@@ -150,6 +165,12 @@ def _unit(vectors: Float[np.ndarray, "*b p"]) -> Float[np.ndarray, "*b p"]:
 def _read(
     module: TextSide, params: Any, ids: Int[Array, "b length"]
 ) -> Float[Array, "b p"]:
+    length = ids.shape[1]
+    text = dataclasses.replace(module.spec.text, length=length)
+    module = TextSide(dataclasses.replace(module.spec, text=text), module.dtype)
+    flat = flax.traverse_util.flatten_dict(params)
+    flat[POSITIONS] = flat[POSITIONS][:length]
+    params = flax.traverse_util.unflatten_dict(flat)
     read: Any = module.apply({"params": params}, ids, method="read")
     return read
 

@@ -93,7 +93,7 @@ function showSelection() {
   const [own, picked] = [items(), pickedItems()];
   $("hint").hidden = own.length > 0;
   $("chosen").hidden = !own.length;
-  $("chosen").replaceChildren(...own.map(chip));
+  showChips(own);
   $("hands").hidden = !picked.length;
   const node = picked.length === 1 ? onlyNode(picked[0]) : null;
   $("inside").disabled = node === null || !tree.children[node].length;
@@ -105,6 +105,18 @@ function showSelection() {
 function commonName() {
   const [first, ...rest] = pickedItems();
   return first && rest.every((one) => one.name === first.name) ? first.name : "";
+}
+
+// Where the list was scrolled to and what had the focus stays so; what is picked is seen.
+function showChips(own) {
+  const list = $("chosen");
+  const { scrollLeft } = list;
+  const focused = [...list.children].findIndex((one) => one.contains(document.activeElement));
+  list.replaceChildren(...own.map(chip));
+  list.scrollLeft = scrollLeft;
+  const picked = [...list.querySelectorAll(".picked")].pop();
+  if (picked) reveal(picked, list);
+  if (focused >= 0) list.children[Math.min(focused, own.length - 1)]?.firstChild.focus();
 }
 
 function chip(item) {

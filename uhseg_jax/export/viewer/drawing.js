@@ -6,6 +6,7 @@ const WHITE = 0xffffffff;
 const BLUE = 0xffd65724;
 
 let drawing = 0; // the request of the next frame
+let drawn = {}; // {tree, width, height, leaves}: the leaf of every pixel of the canvas
 
 function colorOf(key) {
   const item = itemAt(key);
@@ -62,6 +63,8 @@ function paint() {
 }
 
 function leavesOfPixels(width, height) {
+  if (drawn.tree === tree && drawn.width === width && drawn.height === height)
+    return drawn.leaves;
   const leaves = new Uint16Array(width * height);
   const columns = Int32Array.from({ length: width }, (_, x) =>
     Math.floor(((x + 0.5) * tree.width) / width));
@@ -69,6 +72,7 @@ function leavesOfPixels(width, height) {
     const row = Math.floor(((y + 0.5) * tree.height) / height) * tree.width;
     for (let x = 0; x < width; x++) leaves[at++] = tree.labels[row + columns[x]];
   }
+  drawn = { tree, width, height, leaves };
   return leaves;
 }
 
@@ -131,40 +135,4 @@ function drawLines(leaves, values, pixels, width, from, to, color) {
         pixels[y * width + x] = color;
     }
   }
-}
-
-// -- names in the image ---------------------------------------------------------
-
-const namePlaces = new WeakMap(); // item -> [row, column], as long as it has the same nodes
-
-function placeNames() {
-  const tags = $("labels").checked ? items().filter((one) => one.kept && one.name && !one.hidden) : [];
-  $("tags").replaceChildren(...tags.flatMap((item) => {
-    const [y, x] = placeOf(item);
-    if (shown[tree.labels[y * tree.width + x]] === OUTSIDE) return [];
-    const tag = document.createElement("span");
-    tag.textContent = item.name;
-    tag.style.left = `${(100 * (x + 0.5)) / tree.width}%`;
-    tag.style.top = `${(100 * (y + 0.5)) / tree.height}%`;
-    return [tag];
-  }));
-}
-
-// The middle of the longest row of pixels, of those not far from half its height.
-function placeOf(item) {
-  if (namePlaces.has(item)) return namePlaces.get(item);
-  const inside = within(nodesOf(item));
-  const rows = [];
-  for (let y = 0; y < tree.height; y++) {
-    let [longest, middle, run] = [0, 0, 0];
-    for (let x = 0; x < tree.width; x++) {
-      run = inside[tree.labels[y * tree.width + x]] ? run + 1 : 0;
-      if (run > longest) [longest, middle] = [run, x - (run >> 1)];
-    }
-    if (longest) rows.push([y, middle, longest]);
-  }
-  const middling = rows.slice(rows.length >> 2, rows.length - (rows.length >> 2));
-  const [y, x] = middling.reduce((best, one) => (one[2] > best[2] ? one : best));
-  namePlaces.set(item, [y, x]);
-  return [y, x];
 }

@@ -49,8 +49,7 @@ function giveTabStop() {
 }
 
 // Scrolls the list and not the page, on which the image shall stay where it is.
-function reveal(button) {
-  const list = $("list");
+function reveal(button, list = $("list")) {
   const near = (scroll, start, size, room) =>
     Math.min(Math.max(scroll, start + size - room), start);
   list.scrollTop = near(

@@ -36,6 +36,7 @@ const area = (item) => nodesOf(item).reduce((sum, node) => sum + tree.areas[node
 // -- changes -------------------------------------------------------------------
 
 function change(alter) {
+  say("");
   past.push(JSON.stringify([...selections]));
   if (past.length > MOST_UNDO) past.shift();
   alter();

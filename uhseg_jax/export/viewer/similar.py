@@ -16,13 +16,12 @@ import numpy as np
 from uhseg_jax.export.exporter import Result
 from uhseg_jax.export.parts import Spool
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
-from uhseg_jax.hierarchy.descriptors import unit_rows
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Float, Int, UInt8
 
 __all__ = ["DescribedRegions", "SimilarRegions", "described_regions"]
 
-_MIN_AREA = 0.002  # share of the image: others say little, and are many
+_MIN_AREA = 0.004  # share of the image: others say little, and are many
 _LENGTH = 64  # of what is left of a descriptor
 _SAMPLED = 4096  # regions, to find the directions
 _NONE: dict[str, object] = {"nodes": [], "above": [], "boxes": "", "values": ""}
@@ -143,7 +142,7 @@ class SimilarRegions:
             if regions is None:
                 yield json.dumps(_NONE)
                 continue
-            rows = unit_rows(self._read(index) - mean) @ directions
+            rows = _unit_rows(self._read(index), mean) @ directions
             values = np.rint(127 * rows / largest).clip(-127, 127).astype(np.int8)
             yield json.dumps(
                 {
@@ -173,14 +172,27 @@ class SimilarRegions:
         self, mean: Float[np.ndarray, " d"]
     ) -> tuple[Float[np.ndarray, "d q"], float]:
         """Those in which descriptors differ most, and the largest number along them."""
+        from scipy import linalg
+
         count = sum(len(x.nodes) for x in self._regions if x is not None)
         every = max(1, round((count / _SAMPLED) ** 0.5))  # of images, and of regions
         sample = [self._read(index)[::every] for index in self._some(every)]
-        rows = unit_rows(np.concatenate(sample) - mean)
-        _, vectors = np.linalg.eigh(rows.T @ rows)
-        directions = vectors[:, ::-1][:, :_LENGTH]
+        rows = _unit_rows(np.concatenate(sample), mean)
+        most = rows.shape[1]
+        wanted = (max(0, most - _LENGTH), most - 1)
+        _, directions = linalg.eigh(rows.T @ rows, subset_by_index=wanted)
         largest = float(np.abs(rows @ directions).max(initial=0.0))
         return directions, largest or 1.0
+
+
+def _unit_rows(
+    rows: Float[np.ndarray, "m d"], mean: Float[np.ndarray, " d"]
+) -> Float[np.ndarray, "m d"]:
+    """Rows without the mean, at unit length; those of zeros stay."""
+    rows = rows - mean
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    rows /= np.where(lengths > 0, lengths, 1)
+    return rows
 
 
 def _base64(array: np.ndarray) -> str:

@@ -1,0 +1,290 @@
+"""Finished results in, files of other formats out; nothing is computed or lost."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from finished_runs import TITLES, finished_run, saved, select
+from PIL import Image
+from pycocotools.coco import COCO
+
+from uhseg_jax.cli.export import main
+from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.locks import FileLock
+
+# pycocotools
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
+
+NAMES = ("one", "sub/deep/three", "sub/two")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The results of a run; photographs lie beside them."""
+    _, out = finished_run(tmp_path)
+    return out
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "exports"
+
+
+def export(*arguments, output):
+    return main(["uhseg-export", *map(str, arguments), f"--output={output}"])
+
+
+def files(folder):
+    found = (p for p in folder.rglob("*") if p.is_file())
+    return sorted(p.relative_to(folder).as_posix() for p in found)
+
+
+def labels(path):
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def test_label_maps_of_a_cut_count_its_regions_from_0(run, out, capsys):
+    assert export(run, "--format=labels", "--num_regions=5", output=out) == 0
+    assert files(out) == ["export.json", *(f"{x}.labels.png" for x in NAMES)]
+    for name in NAMES:
+        found = labels(out / f"{name}.labels.png")
+        cut = RegionTree.load(run / f"{name}.npz").cut(num_regions=5)
+        nodes, expected = np.unique(cut, return_inverse=True)
+        assert 2 <= nodes.size <= 5
+        np.testing.assert_array_equal(found, expected.reshape(cut.shape))
+    said = capsys.readouterr()
+    assert f"3 exported, 0 failed. They are in {out}." in said.out
+
+
+def test_annotations_are_nested_without_the_whole_image(run, out):
+    assert export(run, "--format=coco", "--num_regions=5", output=out) == 0
+    coco = COCO(out / "coco.json")
+    assert [x["file_name"] for x in coco.loadImgs(coco.getImgIds())] == [*TITLES]
+    tree = RegionTree.load(run / "one.npz")
+    masks = tree.masks()
+    found = coco.loadAnns(coco.getAnnIds(imgIds=[1]))
+    assert len(found) > 5
+    for one in found:
+        assert one["node"] != 0
+        np.testing.assert_array_equal(coco.annToMask(one), masks[one["node"]])
+    flat = out.parent / "flat"
+    flags = ("--format=coco", "--num_regions=5", "--flat")
+    assert export(run, *flags, output=flat) == 0
+    coco = COCO(flat / "coco.json")
+    cut = np.unique(tree.cut(num_regions=5)).tolist()
+    assert [x["node"] for x in coco.loadAnns(coco.getAnnIds(imgIds=[1]))] == cut
+
+
+def test_no_model_is_imported_nor_a_device_started(run, out):
+    formats = "png,labels,colors,ucm,coco,polygons,proposals,html"
+    code = (
+        "import sys\n"
+        "from uhseg_jax.cli.export import main\n"
+        "status = main(sys.argv)\n"
+        "from jax._src import xla_bridge\n"
+        "names = ('flax', 'optax', 'orbax', 'uhseg_jax.backbones', "
+        "'uhseg_jax.methods', 'uhseg_jax.pipeline', 'uhseg_jax.superpixels')\n"
+        "print(status, [x for x in sys.modules if x.startswith(names)], "
+        "xla_bridge.backends_are_initialized())"
+    )
+    command = [sys.executable, "-c", code, str(run), f"--format={formats}"]
+    done = subprocess.run(
+        [*command, f"--output={out}"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "0 [] False"
+
+
+def test_nothing_that_is_there_is_replaced_unless_it_is_said(run, out, capsys):
+    out.mkdir()
+    (out / "one.labels.png").write_text("mine")
+    assert export(run, "--format=labels", output=out) == 1
+    assert f"{out / 'one.labels.png'}: the file is there" in capsys.readouterr().err
+    assert files(out) == ["one.labels.png"]
+    assert export(run, "--format=labels", "--overwrite", output=out) == 0
+    assert (out / "one.labels.png").read_bytes() != b"mine"
+
+
+def test_an_export_is_replaced_as_a_whole(run, out, capsys):
+    assert export(run, "--format=labels,coco", output=out) == 0
+    before = files(out)
+    assert export(run, "--format=labels", output=out) == 1
+    assert "an export is there; give another --output" in capsys.readouterr().err
+    assert files(out) == before
+    (out / "sub/two.labels.png").write_text("corrected by hand")
+    (out / "notes.txt").touch()
+    one = run / "one.npz"
+    assert export(one, "--format=labels", "--overwrite", output=out) == 0
+    assert files(out) == [
+        *("export.json", "notes.txt", "one.labels.png", "sub/two.labels.png"),
+    ]
+    assert not (out / "sub/deep").exists()
+    assert (out / "sub/two.labels.png").read_text() == "corrected by hand"
+
+
+def test_export_json_says_what_was_exported(run, out):
+    flags = ("--format=labels,coco", "--cost=0.5", "--min_area=0.01")
+    assert export(run, *flags, "--no_background", output=out) == 0
+    said = json.loads((out / "export.json").read_text())
+    assert said["formats"] == ["labels", "coco"]
+    assert (said["regions"]["cost"], said["regions"]["min_area"]) == (0.5, 0.01)
+    assert said["regions"]["background"] is False
+    assert said["results"] == [str(run)]
+    assert (said["images"], said["failures"]) == (3, {})
+    assert sorted([*said["files"], "export.json"]) == files(out)
+
+
+def test_what_is_killed_leaves_whole_files_that_are_known_later(run, out, capsys):
+    code = (
+        "import os, sys\n"
+        "from uhseg_jax.cli import export\n"
+        "from uhseg_jax.runs import export_folder\n"
+        "digest, count = export_folder.sha256_of, []\n"
+        "def sha256_of(path):\n"
+        "    count.append(path)\n"
+        "    return os._exit(9) if len(count) > 2 else digest(path)\n"
+        "export_folder.sha256_of = sha256_of\n"
+        "export.main(sys.argv)"
+    )
+    command = [sys.executable, "-c", code, str(run), "--format=labels"]
+    killed = subprocess.run([*command, f"--output={out}"], capture_output=True)
+    assert killed.returncode == 9
+    assert labels(out / "one.labels.png").size
+    assert len([x for x in files(out) if x.endswith("labels.png")]) == 2
+    assert export(run, "--format=coco", output=out) == 1
+    assert "was begun there and interrupted" in capsys.readouterr().err
+    assert export(run, "--format=coco", "--overwrite", output=out) == 0
+    assert files(out) == ["coco.json", "export.json"]
+
+
+def test_two_exports_do_not_write_to_one_folder(run, out, capsys):
+    out.mkdir()
+    lock = FileLock(out / ".run.lock")
+    assert lock.try_alone()
+    assert export(run, "--format=labels", output=out) == 1
+    assert "another command writes to this folder" in capsys.readouterr().err
+    lock.close()
+    assert export(run, "--format=labels", output=out) == 0
+
+
+def test_images_and_results_are_never_written_over(run, out, capsys):
+    photos = run.parent / "photos"
+    before = {p: p.read_bytes() for p in photos.rglob("*.*")}
+    for flags in ((), ("--overwrite",)):
+        assert export(run, "--format=png", *flags, output=photos) == 1
+        said = capsys.readouterr().err
+        assert "one.png: it would replace the image" in said
+        assert export(run, "--format=png", *flags, output=run) == 1
+        assert "the results of a run are there" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in photos.rglob("*.*")} == before
+
+
+def test_images_are_read_only_where_a_format_shows_them(run, out, capsys):
+    (run.parent / "photos").rename(run.parent / "away")
+    assert export(run, "--format=labels,coco,ucm", output=out) == 0
+    assert export(run, "--format=png", output=out.parent / "drawn") == 1
+    said = capsys.readouterr()
+    assert said.err.count("name the folder of the images with --images") == 3
+    assert "0 exported, 3 failed" in said.out
+    away = f"--images={run.parent / 'away'}"
+    assert export(run, "--format=png", away, output=out.parent / "found") == 0
+
+
+def test_what_fails_is_told_once_and_others_come_out(run, out, capsys):
+    (run.parent / "photos/one.png").unlink()
+    (run / "sub/two.npz").write_bytes(b"PK\3\4")
+    assert export(run, "--format=png,coco", output=out) == 1
+    said = capsys.readouterr()
+    assert said.err.count("one.png: expected its image") == 1
+    assert said.err.count("two.npz: expected a saved tree") == 1
+    assert "1 exported, 2 failed" in said.out
+    assert files(out) == ["coco.json", "export.json", "sub/deep/three.png"]
+    (told,) = json.loads((out / "export.json").read_text())["failures"].items()
+    assert told[0] == "one.png"
+
+
+def test_selected_regions_are_exported_by_their_names(run, out):
+    result = saved(run, "one")
+    named = RegionTree.load(run / "one.npz")
+    leaves = np.flatnonzero(named.is_leaf()).tolist()
+    content = select(
+        result, ("dog", leaves[:2]), ("", leaves[2:3]), ("grass, wet", leaves[3:4]),
+        name="one.png",
+    )  # fmt: skip
+    selection = run.parent / "selection.json"
+    selection.write_text(json.dumps(content))
+    flags = (f"--selection={selection}", "--format=coco,labels")
+    assert export(run, *flags, output=out) == 0
+    assert files(out) == ["coco.json", "export.json", "one.labels.png"]
+    coco = COCO(out / "coco.json")
+    found = coco.loadAnns(coco.getAnnIds())
+    names = [coco.cats[x["category_id"]]["name"] for x in found]
+    assert names == ["dog", "region", "grass, wet"]
+    masks = [np.isin(named.labels, x) for x in (leaves[:2], leaves[2:3], leaves[3:4])]
+    np.testing.assert_array_equal([coco.annToMask(x) for x in found], masks)
+    expected = np.full(named.labels.shape, 255)
+    for number, mask in enumerate(masks):
+        expected[mask] = number
+    np.testing.assert_array_equal(labels(out / "one.labels.png"), expected)
+
+
+def test_a_selection_of_something_else_is_one_sentence(run, out, capsys):
+    result = saved(run, "one")
+    selection = run.parent / "selection.json"
+    flags = (f"--selection={selection}", "--format=coco")
+    leaf = int(result.tree.labels[0, 0])
+    good = select(result, ("dog", [leaf]), name="one.png")
+    overlapping = select(result, ("dog", [leaf]), ("all", [0]), name="one.png")
+    for content, sentence in (
+        (b"no JSON", "holds something else"),
+        ({"images": []}, "holds something else"),
+        ({**good, "version": 2}, "expected a selection of version 1, but it is of"),
+        ({**good, "images": []}, "there are none"),
+        ({**good, "images": [{}]}, "changed or damaged"),
+        ({**good, "images": good["images"] * 2}, "one.png is there again"),
+        (select(result, ("dog", [leaf, 999]), name="one.png"), "changed or damaged"),
+        (select(result, ("dog", [leaf]), name="x.png"), "only others, such as one"),
+        (
+            select(result, ("a", [0]), name="sub/two.jpg"),
+            "but the results hold another",
+        ),
+        (overlapping, "dog, all overlap"),
+    ):
+        text = content if isinstance(content, bytes) else json.dumps(content).encode()
+        selection.write_bytes(text)
+        also = ("--flat", "--overwrite")
+        assert export(run, *flags, *also, output=out) == 1, sentence
+        said = capsys.readouterr().err
+        assert said.count(sentence) == 1, said
+    selection.unlink()
+    assert export(run, *flags, output=out) == 1
+    assert "selection.json: expected regions selected" in capsys.readouterr().err
+    assert export(run, *flags, "--depth=2", output=out) == 2
+    assert "--depth does not go with --selection" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "expected the results of uhseg-segment"),
+        (["x"], "--format expects some of png,labels"),
+        (["x", "--format=npz"], "but got 'npz'"),
+        (["x", "--format=lables"], "Did you mean 'labels'?"),
+        (["x", "--format=labels", "--num_regions=0"], "num_regions"),
+        (["x", "--format=labels", "--num_regions=4", "--cost=0.5"], "at most one of"),
+        (["x", "--format=labels", "--min_area=0.5", "--max_area=0.1"], "min_area must"),
+        (["x", "--format=labels", "--flat", "--nested"], "--flat does not go with"),
+        (["x", "--format=labels", "--levels=none"], "--levels expects"),
+        (["x", "--format=labels", "--output="], "--output expects a folder"),
+        (["x", "--format=labels", "--cut=3"], "Unknown command line flag 'cut'"),
+    ],
+)
+def test_mistakes_are_one_sentence(arguments, sentence, capsys):
+    assert main(["uhseg-export", *arguments]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert sentence in said.err
+    assert not os.path.exists("exports")

@@ -1,0 +1,81 @@
+"""The page of one tree as an object that notebooks display."""
+
+import dataclasses
+import html
+import os
+
+import numpy as np
+
+from uhseg_jax.export.exporter import Result
+from uhseg_jax.export.viewer.entries import page_entry
+from uhseg_jax.export.viewer.page import page_around
+from uhseg_jax.files import atomic_write
+from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.images import ImageLike, read_image
+from uhseg_jax.types import UInt8
+from uhseg_jax.validators import check, integer
+
+__all__ = ["Shown", "show"]
+
+_PLAIN = 160  # grey of the image where there is none
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Shown:
+    """A page, displayed where it is the value of a notebook's cell.
+
+    Attributes:
+      page: the page in HTML.
+      height: of the cell, in CSS pixels.
+    """
+
+    page: str
+    height: int
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the page to a file, which any browser opens.
+
+        Raises:
+          OSError: the file cannot be written; the message names it.
+        """
+        with atomic_write(path) as aside:
+            aside.write_text(self.page, "utf-8", errors="replace")
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe srcdoc="{html.escape(self.page)}" title="Tree of regions" '
+            f'style="width: 100%; height: {self.height}px; border: 0"></iframe>'
+        )
+
+    def __repr__(self) -> str:
+        return (
+            "A page with a tree of regions: notebooks display it, and "
+            'save("page.html") writes it for a browser.'
+        )
+
+
+def show(
+    tree: RegionTree, image: ImageLike | None = None, *, title: str, height: int
+) -> Shown:
+    """See `RegionTree.show`."""
+    height = check("height", height, integer(100))
+    size = tuple(int(x) for x in np.shape(tree.labels))
+    if image is None:
+        pixels = np.full((*size, 3), _PLAIN, np.uint8)
+    else:
+        pixels = read_image(image)
+        tree = _enlarged(tree, pixels)
+    head, tail = page_around(title)
+    entry = page_entry(Result(title, title, pixels, tree))
+    return Shown(head + entry.html() + tail, height)
+
+
+def _enlarged(tree: RegionTree, pixels: UInt8[np.ndarray, "H W 3"]) -> RegionTree:
+    """The tree with its labels at the size of the image, by nearest neighbour."""
+    labels = np.asarray(tree.labels)
+    rows, columns = (
+        # The cell in which the middle of every pixel lies.
+        ((np.arange(new) + 0.5) * old / new).astype(np.int64)
+        for new, old in zip(pixels.shape, labels.shape, strict=False)
+    )
+    return dataclasses.replace(tree, labels=labels[rows[:, None], columns])
