@@ -228,4 +228,5 @@ NPZ = for_each_image(
     "the tree; without it nothing is skipped later",
     [ImageFile(".npz", _is_good, _has_mark)],
     _render,
+    needs_pixels=False,
 )

@@ -86,4 +86,5 @@ PROPOSALS = for_the_run(
     "proposals.json",
     results_of,
     open_proposals,
+    needs_pixels=False,
 )

@@ -102,4 +102,5 @@ UCM = for_each_image(
         ImageFile(".ucm.mat", _is_good_mat, _is_own_mat),
     ],
     _render,
+    needs_pixels=False,
 )
