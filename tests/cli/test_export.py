@@ -211,7 +211,7 @@ def test_files_of_one_name_are_not_written_over_each_other(tmp_path, out, capsys
     (other / "a*b.masks/mine.png").touch()
     (other / "export.json").unlink()
     assert export(run, "--format=masks", output=other) == 1
-    assert "mine.png: the file is there" in capsys.readouterr().err.splitlines()[0]
+    assert "mine.png: the file is there" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_named(run, out, capsys):

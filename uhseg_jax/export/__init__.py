@@ -8,6 +8,7 @@ from typing import Any
 
 from uhseg_jax.export.coco import COCO, POLYGONS
 from uhseg_jax.export.cvat import CVAT
+from uhseg_jax.export.descriptors import DESCRIPTORS, read_descriptors
 from uhseg_jax.export.exporter import (
     Destination,
     Exporter,
@@ -47,6 +48,7 @@ __all__ = [
     "formats_help",
     "image_files",
     "open_formats",
+    "read_descriptors",
     "read_result",
     "result_files",
 ]
@@ -54,8 +56,8 @@ __all__ = [
 EXPORTERS = Registry(
     "format",
     [
-        *(PNG, LABELS, COLORS, NODES, DAVIS, MASKS, CUTOUTS, LABELME, YOLO, UCM, NPZ),
-        *(COCO, POLYGONS, CVAT, PROPOSALS, CSV, HTML),
+        *(PNG, LABELS, COLORS, NODES, DAVIS, MASKS, CUTOUTS, LABELME, YOLO, UCM),
+        *(DESCRIPTORS, NPZ, COCO, POLYGONS, CVAT, PROPOSALS, CSV, HTML),
     ],
 )
 """In the order in which a result is written: its npz after its other files, since a

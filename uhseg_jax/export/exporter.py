@@ -391,6 +391,7 @@ class Exporter:
       has_mark: whether a regular file carries the mark of this format; None where its
         files have none.
       needs_pixels: whether `render` looks at the image.
+      uses_descriptors: whether `render` looks at those of regions, if there are any.
       in_runs: whether runs that segment write it; others are made of finished results.
       flat: whether its regions are disjoint where nothing else is said.
     """
@@ -402,6 +403,7 @@ class Exporter:
     open: Open
     has_mark: IsOwn | None = None
     needs_pixels: bool = True
+    uses_descriptors: bool = False
     in_runs: bool = True
     flat: bool = False
 

@@ -98,15 +98,17 @@ def export_results(
       OSError: a file cannot be written.
     """
     exporters = [export.EXPORTERS.find(x) for x in formats]
-    needs_pixels = complete is not None or any(x.needs_pixels for x in exporters)
+    needs = {
+        "pixels": complete is not None or any(x.needs_pixels for x in exporters),
+        "descriptors": any(x.uses_descriptors for x in exporters),
+    }
     failures: list[tuple[str, str]] = []
 
     def finish(writer: export.Writer, item: _Item) -> _Item:
         found = item.found
         try:
-            result = found.read(pixels=needs_pixels)
             place = found.place_from(folder.output)
-            result = dataclasses.replace(result, place=place)
+            result = dataclasses.replace(found.read(**needs), place=place)
             if selected is not None:
                 result = selected[found.title].of(result)
             if complete is not None:
