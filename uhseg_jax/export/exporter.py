@@ -388,6 +388,7 @@ class Exporter:
       needs_pixels: whether `render` looks at the image.
       in_runs: whether runs that segment write it; others are made of finished results.
       flat: whether its regions are disjoint where nothing else is said.
+      disjoint: whether it can hold no others.
     """
 
     name: str
@@ -399,6 +400,7 @@ class Exporter:
     needs_pixels: bool = True
     in_runs: bool = True
     flat: bool = False
+    disjoint: bool = False
 
     @property
     def per_image(self) -> bool:
