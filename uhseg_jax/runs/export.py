@@ -12,6 +12,7 @@ from uhseg_jax.export.selections import SelectedImage
 from uhseg_jax.images import ImageError
 from uhseg_jax.runs.export_folder import ExportFolder, open_folder
 from uhseg_jax.runs.flow import Stages, drained, in_flow
+from uhseg_jax.runs.names import Complete
 from uhseg_jax.runs.record import RunError, sentence_of
 from uhseg_jax.runs.results import FoundResult
 
@@ -69,6 +70,7 @@ def export_results(
     options: export.ExportOptions,
     *,
     selected: Mapping[str, SelectedImage] | None = None,
+    complete: Complete | None = None,
     said: Mapping[str, Any] | None = None,
     on_done: Callable[[FoundResult, str], None] = lambda found, failure: None,
 ) -> Report:
@@ -84,6 +86,8 @@ def export_results(
       options: what they show of the trees.
       selected: by titles, regions that somebody selected in place of those that the
         options say.
+      complete: what every result gets before it is written, such as names; it sees the
+        image.
       said: what ``export.json`` says of it besides.
       on_done: called after every result with it and, if it failed, a sentence.
 
@@ -94,16 +98,22 @@ def export_results(
       OSError: a file cannot be written.
     """
     exporters = [export.EXPORTERS.find(x) for x in formats]
-    needs_pixels = any(x.needs_pixels for x in exporters)
+    needs = {
+        "pixels": complete is not None or any(x.needs_pixels for x in exporters),
+        "descriptors": any(x.uses_descriptors for x in exporters),
+    }
     failures: dict[str, str] = {}
     exported = 0
 
     def finish(writer: export.Writer, item: _Item) -> _Item:
         found = item.found
         try:
-            result = found.read(pixels=needs_pixels)
+            place = found.place_from(folder.output)
+            result = dataclasses.replace(found.read(**needs), place=place)
             if selected is not None:
                 result = selected[found.title].of(result)
+            if complete is not None:
+                result = complete(result)
             rendered = writer.render(result)
         except (ImageError, ValueError, OSError) as error:
             return dataclasses.replace(item, failure=sentence_of(error))
@@ -152,6 +162,7 @@ def _tell(
             "formats": [*formats],
             "regions": {**choice, "flat": options.flat},
             "levels": [*options.levels],
+            "tolerance": options.tolerance,
             **said,
             "images": exported,
             "failures": dict(failures),
