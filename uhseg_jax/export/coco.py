@@ -29,8 +29,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from uhseg_jax.export.exporter import ExportOptions, Result, for_the_run
+from uhseg_jax.export.exporter import for_the_run
 from uhseg_jax.export.region_rows import rows_of
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.hierarchy.regions import Regions
 from uhseg_jax.outlines.seams import without_holes
 

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from uhseg_jax.export.exporter import ExportOptions, Result, for_the_run
+from uhseg_jax.export.exporter import for_the_run
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.run_lengths import compress, counts_of, runs_of
 
 __all__ = ["PROPOSALS", "open_proposals", "results_of"]
