@@ -311,6 +311,7 @@ def test_a_selection_of_something_else_is_one_sentence(run, out, capsys):
         (["x", "--format=labels", "--num_regions=4", "--cost=0.5"], "at most one of"),
         (["x", "--format=labels", "--min_area=0.5", "--max_area=0.1"], "min_area must"),
         (["x", "--format=labels", "--flat", "--nested"], "--flat does not go with"),
+        (["x", "--format=csv,davis", "--nested"], "not go with --format=davis, in"),
         (["x", "--format=labels", "--levels=none"], "--levels expects"),
         (["x", "--format=labels", "--output="], "--output expects a folder"),
         (["x", "--format=labels", "--cut=3"], "Unknown command line flag 'cut'"),

@@ -127,6 +127,12 @@ def _check(values: flags.FlagValues, specs: Sequence[str]) -> None:
         )
     if values.flat and values.nested:
         raise UsageError("--flat does not go with --nested.")
+    disjoint = [x for x in values.format if EXPORTERS[x].disjoint]
+    if values.nested and disjoint:
+        raise UsageError(
+            f"--nested does not go with --format={disjoint[0]}, in which a pixel has "
+            "one region."
+        )
     if values.selection is not None:
         for _, name, default, *_ in _CHOICE:
             if values[name].value != default:

@@ -394,6 +394,7 @@ class Exporter:
       uses_descriptors: whether `render` looks at those of regions, if there are any.
       in_runs: whether runs that segment write it; others are made of finished results.
       flat: whether its regions are disjoint where nothing else is said.
+      disjoint: whether it can hold no others.
     """
 
     name: str
@@ -406,6 +407,7 @@ class Exporter:
     uses_descriptors: bool = False
     in_runs: bool = True
     flat: bool = False
+    disjoint: bool = False
 
     @property
     def per_image(self) -> bool:
