@@ -25,11 +25,11 @@ class Report:
 
     Attributes:
       exported: results that have all their files.
-      failures: by the titles of the others, sentences on why.
+      failures: titles of the others, and sentences on why.
     """
 
     exported: int
-    failures: Mapping[str, str]
+    failures: tuple[tuple[str, str], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,8 +102,7 @@ def export_results(
         "pixels": complete is not None or any(x.needs_pixels for x in exporters),
         "descriptors": any(x.uses_descriptors for x in exporters),
     }
-    failures: dict[str, str] = {}
-    exported = 0
+    failures: list[tuple[str, str]] = []
 
     def finish(writer: export.Writer, item: _Item) -> _Item:
         found = item.found
@@ -130,11 +129,11 @@ def export_results(
         for item in in_flow(stages, results, 1):
             failure = item.failure or _written(writer, item)
             if failure:
-                failures[item.found.title] = failure
-            exported += not failure
+                failures.append((item.found.title, failure))
             on_done(item.found, failure)
-    _tell(folder, formats, options, exported, failures, said or {})
-    return Report(exported, failures)
+    report = Report(len(results) - len(failures), tuple(failures))
+    _tell(folder, formats, options, report, said or {})
+    return report
 
 
 def _written(writer: export.Writer, item: _Item) -> str:
@@ -151,8 +150,7 @@ def _tell(
     folder: ExportFolder,
     formats: Sequence[str],
     options: export.ExportOptions,
-    exported: int,
-    failures: Mapping[str, str],
+    report: Report,
     said: Mapping[str, Any],
 ) -> None:
     """Writes what was exported, how, and into which files."""
@@ -164,7 +162,7 @@ def _tell(
             "levels": [*options.levels],
             "tolerance": options.tolerance,
             **said,
-            "images": exported,
-            "failures": dict(failures),
+            "images": report.exported,
+            "failures": [{"image": x, "reason": why} for x, why in report.failures],
         }
     )

@@ -47,6 +47,7 @@ class ExportFolder:
         self.output = output
         self._images = {os.path.realpath(x) for x in images}
         self._overwrite = overwrite
+        self._names = {EXPORT, _JOURNAL, LOCK}  # that are taken
         self._files: dict[str, str] = {}
 
     @contextlib.contextmanager
@@ -58,7 +59,13 @@ class ExportFolder:
           OSError: it cannot be written.
         """
         del is_own
+        if name in self._names:
+            raise RunError(
+                f"{self.output / name}: two files of the export would have this name; "
+                "rename the image, or leave out a format."
+            )
         self.require_free(name)
+        self._names.add(name)
         with atomic_write(self.output / name, durable=False) as aside:
             yield aside
             self.require_free(name)
@@ -77,11 +84,6 @@ class ExportFolder:
           RunError: so it is.
         """
         path = self.output / name
-        if name in self._files or name in (EXPORT, _JOURNAL, LOCK):
-            raise RunError(
-                f"{path}: two files of the export would have this name; rename the "
-                "image, or leave out a format."
-            )
         if not os.path.lexists(path):
             return
         if os.path.realpath(path) in self._images:
