@@ -1,3 +1,4 @@
+import json
 import re
 import shlex
 from pathlib import Path
@@ -7,7 +8,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from uhseg_jax.cli import evaluate, segment
 from uhseg_jax.cli.segment_flags import parse
+from uhseg_jax.hierarchy.tree import RegionTree
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -25,7 +28,16 @@ def test_it_opens_with_one_line_for_each_job():
     assert "pytest" in tests
 
 
-def test_the_commands_have_the_flags_they_are_shown_with():
+def own_files(folder):
+    """Writes the files that the README shows, each under the name it begins with."""
+    for block in blocks("python"):
+        if name := re.match(r"# (\w+\.py)\n", block):
+            (folder / name[1]).write_text(block)
+
+
+def test_the_commands_have_the_flags_they_are_shown_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own_files(tmp_path)
     lines = [
         line.split("#")[0]
         for block in blocks("sh")
@@ -34,7 +46,58 @@ def test_the_commands_have_the_flags_they_are_shown_with():
     ]
     assert len(lines) >= 5
     for line in lines:
-        assert parse(shlex.split(line)).images
+        values = parse(shlex.split(line))
+        assert values.images or values.list
+
+
+def own_commands():
+    section = README.partition("## Your own")[2].partition("\n## ")[0]
+    (commands,) = re.findall(r"^```sh\n(.*?)^```$", section, re.M | re.S)
+    lines = commands.replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def test_features_and_a_method_of_ones_own_from_the_text_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own_files(tmp_path)
+    for folder in ("photos", "masks"):
+        (tmp_path / folder).mkdir()
+    for i, name in enumerate(("one", "two")):
+        pixels = skimage.data.coffee()[i::8, i::8]
+        Image.fromarray(pixels).save(f"photos/{name}.jpg")
+        halves = np.arange(pixels.shape[1]) * 2 // pixels.shape[1] + 1
+        mask = np.tile(halves.astype(np.uint8), (len(pixels), 1))
+        Image.fromarray(mask).save(f"masks/{name}.png")
+    python, _, mine, *_ = commands = own_commands()
+    exec(Path(python[1]).read_text(), {})
+    assert np.load("features/one.npy").shape == (36, 48, 3)
+    assert segment.main(mine) == 0
+    tree = RegionTree.load("mine/two.npz")
+    assert tree.labels.shape == (50, 75)
+    assert int(tree.num_nodes) == 9
+    (scoring,) = (
+        x for x in commands if x[0] == "uhseg-evaluate" and "--images" in x[1]
+    )
+    assert evaluate.main(scoring) == 0
+    assert json.loads(Path("scores/mine/metrics.json").read_text())["images"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_what_is_ones_own_goes_with_what_is_ours(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own_files(tmp_path)
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(skimage.data.coffee()[::8, ::8]).save("photos/one.jpg")
+    Path("chosen.txt").write_text("photos/one.jpg\n")
+    python, features, _, chosen, *_ = own_commands()
+    exec(Path(python[1]).read_text(), {})
+    for command in (features, chosen):
+        assert segment.main(command) == 0
+    ours = RegionTree.load("regions/one.npz")
+    assert ours.labels.shape == (50, 75)
+    assert int(ours.num_nodes) > 9
+    assert int(RegionTree.load("chosen/photos/one.npz").num_nodes) == 7
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Methods of one's own: functions, from Python and from files."""
 
 import dataclasses
+import doctest
 import sys
 import textwrap
 
@@ -262,3 +263,32 @@ def test_errors_of_a_function_name_its_file_and_line(mine):
     )
     with pytest.raises(ImageError, match=r"mine\.py, line 4: LinAlgError: .*segment"):
         uhseg_jax.segment_features(FEATURES, method=name)
+
+
+def test_errors_while_jax_traces_name_the_line_too(mine):
+    name = mine(
+        """
+        import jax
+
+        @jax.jit
+        def segment(features):
+            doubled = 2 * features
+            return doubled @ doubled
+        """
+    )
+    with pytest.raises(ImageError, match=r"mine\.py, line 7: TypeError: dot_general"):
+        uhseg_jax.segment_features(FEATURES, method=name)
+
+
+def test_the_example_of_the_documentation_runs():
+    tests = doctest.DocTestFinder().find(method_from, "method_from", globs={})
+    assert [doctest.DocTestRunner().run(x).failed for x in tests] == [0]
+
+
+def test_several_maps_are_levels_of_one_tree():
+    def levels(features):
+        rows, columns = np.indices(features.shape[:2])
+        return np.stack([columns // 3, rows // 2])
+
+    tree = uhseg_jax.segment_features(FEATURES, method=levels)
+    assert [len(np.unique(tree.cut(depth=x))) for x in range(3)] == [1, 2, 4]

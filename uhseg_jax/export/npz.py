@@ -5,6 +5,7 @@ What it was made of stands first, so that the file is known even if its end is c
 
 import dataclasses
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from uhseg_jax.types import UInt8
 __all__ = ["NPZ", "Saved", "begins_with", "look_up", "read_result", "read_saved"]
 
 _MADE_OF = ("settings", "source")  # the fields of a `Provenance`
-_SAID = (*_MADE_OF, "title", "image")
 _FEATURES = "features"  # another, where a backbone did not give them
+_SAID = (*_MADE_OF, _FEATURES, "title", "image")
 _NAME_AT = 30  # bytes of a zip archive before the name of its first member
 
 
@@ -106,12 +107,11 @@ def look_up(path: Path) -> Saved | None:
             f"{path}: expected a saved tree (npz), but the file is damaged or "
             "something else; delete it and segment the image again."
         ) from error
-    made_of = [texts[x] for x in _MADE_OF if x in texts]
     return Saved(
         (height, width),
         texts.get("title", ""),
         texts.get("image", ""),
-        Provenance(*made_of) if len(made_of) == len(_MADE_OF) else None,
+        _provenance(texts),
         most,
     )
 
@@ -152,12 +152,19 @@ def _beside_the_tree(path: Path) -> dict[str, Any]:
         return {}
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            fields = (*_MADE_OF, *({_FEATURES} & {*file.files}))
-            made_of = Provenance(**{x: str(file[x]) for x in fields})
+            made_of = _provenance({x: str(file[x]) for x in _SAID if x in file.files})
             more = {x: file[x] for x in ("categories", "distances") if x in file.files}
     except Exception:  # a damaged archive fails in many ways
         return {}
-    return {**more, "provenance": made_of}
+    return {**more, "provenance": made_of} if made_of else {}
+
+
+def _provenance(said: Mapping[str, str]) -> Provenance | None:
+    """What a result was made of; None where no run says so."""
+    if not {*_MADE_OF} <= said.keys():
+        return None
+    settings, source = (said[x] for x in _MADE_OF)
+    return Provenance(settings, source, said.get(_FEATURES, ""))
 
 
 def _has_mark(path: Path) -> bool:

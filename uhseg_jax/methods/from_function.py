@@ -23,13 +23,12 @@ import jax
 import numpy as np
 
 from uhseg_jax.backbones import PatchRequest
-from uhseg_jax.hierarchy import tree_file
-from uhseg_jax.hierarchy.levels import tree_of_levels
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import ImageError
 from uhseg_jax.methods.method import Collection, Fitted, Method
+from uhseg_jax.methods.returned import tree_of_returned
 from uhseg_jax.python_files import code_digest, failure
-from uhseg_jax.types import Float, Integer, Pixels
+from uhseg_jax.types import Float, Pixels
 
 __all__ = ["FunctionMethod", "method_from"]
 
@@ -37,7 +36,6 @@ _IMAGE = "image"  # the parameter that an image is given to
 _REQUEST = "request"  # the field of a config that says what is wanted of a backbone
 _VALUES = (bool, int, float, str, types.NoneType)  # of parameters
 _GRID = 37
-_MOST_NODES = 2**15  # beyond, they are hardly regions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +131,7 @@ class FunctionMethod(Method):
             {image.shape[:2]} if image is not None else set()
         )
         try:
-            return _tree(returned, sizes)
+            return tree_of_returned(returned, sizes)
         except ValueError as error:
             line = _first_line(self.function)
             where = f"{self.file}, line {line}" if line else self.file
@@ -167,7 +165,7 @@ def method_from(
       function: of features float32 ``[h, w, d]``, its first parameter; a parameter
         ``image`` is given the image, uint8 ``[H, W, 3]``. All others have defaults,
         which are numbers, texts, truth values, None or tuples of such: they are the
-        parameters of the method, as ``--config.NAME=VALUE`` sets them. It returns a
+        parameters of the method, as ``--config.NAME=VALUE`` sets them. It returns
         labels, integers of any values, of which each is a region, or several such maps
         from coarse to fine, ``[l, h, w]`` (`hierarchy.levels`), or a `RegionTree`. The
         labels are those of the patches ``[h, w]`` or, where there is an image, of its
@@ -286,60 +284,3 @@ def _digest_of(function: Any) -> str:
 def _first_line(function: Any) -> int | None:
     code = getattr(inspect.unwrap(function), "__code__", None)
     return code.co_firstlineno if code else None
-
-
-def _tree(returned: Any, sizes: set[tuple[int, ...]]) -> RegionTree:
-    """What a function returned as a tree.
-
-    Raises:
-      ValueError: it is none; the message follows "the function returned".
-    """
-    expected = " or ".join(f"{h} x {w}" for h, w in sorted(sizes))
-    if isinstance(returned, RegionTree):
-        found = _checked(returned)
-    else:
-        found = tree_of_levels(_levels(returned))
-    if found.parents.size > _MOST_NODES:
-        raise ValueError(
-            f"{found.parents.size} regions; expected at most {_MOST_NODES}."
-        )
-    if found.labels.shape not in sizes:
-        h, w = found.labels.shape
-        raise ValueError(f"labels of {h} x {w}; expected {expected} of them.")
-    return found
-
-
-def _levels(returned: Any) -> Integer[np.ndarray, "l h w"]:
-    """Label maps, of one level or of several."""
-    try:
-        labels = np.asarray(returned)
-    except ValueError:
-        labels = np.asarray(None)
-    is_map = labels.ndim == 2 and labels.dtype == bool
-    is_integer = labels.ndim in (2, 3) and np.issubdtype(labels.dtype, np.integer)
-    if not (is_map or is_integer) or 0 in labels.shape:
-        what = type(returned).__name__
-        if isinstance(returned, np.ndarray):
-            what = f"an array {returned.shape} of {returned.dtype}"
-        raise ValueError(
-            f"{what}; expected integer labels [h, w] or [H, W], several such maps from "
-            "coarse to fine [l, h, w], or a RegionTree."
-        )
-    return (labels + 0)[(None,) * (3 - labels.ndim)]
-
-
-def _checked(tree: RegionTree) -> RegionTree:
-    """A tree in numpy without padding, if it is one."""
-    if np.ndim(tree.labels) != 2:
-        raise ValueError("a batch of trees; expected one RegionTree.")
-    count = int(tree.num_nodes)
-    arrays = {
-        "labels": np.asarray(tree.labels),
-        **{x: np.asarray(getattr(tree, x))[:count] for x in ("parents", "depths")},
-        "costs": np.asarray(tree.costs)[:count],
-    }
-    if fault := tree_file.fault_of(**arrays):
-        raise ValueError(f"a RegionTree in which {fault}.")
-    return RegionTree(
-        num_nodes=np.asarray(count, np.int32), **tree_file.as_kept(arrays)
-    )

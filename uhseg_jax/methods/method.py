@@ -192,7 +192,8 @@ class Method(abc.ABC):
       presets: makers of named configs, "default" among them.
       refiner: how its regions follow the edges of the image where nothing is said.
       passes: names of the passes over a collection that come before it is segmented.
-      finer: which parameters make trees finer, and which way, for help texts.
+      finer: which parameters make trees finer, and which way, for help texts; empty
+        where nothing is known.
     """
 
     name: str
@@ -201,7 +202,7 @@ class Method(abc.ABC):
     presets: Mapping[str, Callable[[], Any]]
     refiner: str = DEFAULT_REFINE
     passes: tuple[str, ...] = ()
-    finer: str = "see the parameters."
+    finer: str = ""
 
     def preset(self, name: str = "default") -> Any:
         """The config of that name.

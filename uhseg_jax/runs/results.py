@@ -78,6 +78,12 @@ class FoundResult:
         found = export.read_descriptors(beside(self.path), result)
         return dataclasses.replace(result, descriptors=found)
 
+    def place_from(self, folder: Path) -> str:
+        """Path of its image from a folder, with ``/``; empty if it is not there."""
+        paths = (x.source for x in self.images if isinstance(x.source, Path))
+        found = next((x for x in paths if x.is_file()), None)
+        return "" if found is None else Path(os.path.relpath(found, folder)).as_posix()
+
     def _image(self) -> UInt8[np.ndarray, "H W 3"]:
         made_of, others = self.saved.provenance, []
         for one in self.images:
