@@ -72,7 +72,7 @@ class Result:
       provenance: what it was made of; None outside runs.
       names: ``[n]``, what every node of the tree is called, as an index into the names
         of the run; -1 where it has no name. None where nothing was named.
-      descriptors: float32 ``[n, d]``, of every node of the tree; None where they are
+      descriptors: float32 ``[num_nodes, d]``, of the nodes; None where they are
         not wanted, or not known.
       place: path of the image's file from the output folder, with ``/``; empty if it
         has none.
@@ -90,7 +90,7 @@ class Result:
     distances: Float[np.ndarray, " n"] | None = None
     provenance: Provenance | None = None
     names: Int[np.ndarray, " n"] | None = None
-    descriptors: Float[np.ndarray, "n d"] | None = None
+    descriptors: Float[np.ndarray, "num_nodes d"] | None = None
     place: str = ""
     selected: tuple[Selected, ...] | None = None
 
