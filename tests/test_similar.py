@@ -96,7 +96,7 @@ def test_files_give_descriptors_back(tmp_path, scale):
         found.descriptors / scale, described.descriptors, atol=1e-3
     )
     random_tree(0).save(path)
-    with pytest.raises(uhseg_jax.hierarchy.tree.TreeFileError, match="of another tree"):
+    with pytest.raises(uhseg_jax.hierarchy.tree.TreeFileError, match="are of another"):
         DescribedTree.load(path)
     beside.write_bytes(beside.read_bytes()[:90])
     with pytest.raises(uhseg_jax.hierarchy.tree.TreeFileError, match="damaged"):

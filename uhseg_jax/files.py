@@ -35,7 +35,7 @@ _open_parts: set[Path] = set()  # being written by this process
 
 @contextlib.contextmanager
 def atomic_write(
-    path: str | os.PathLike[str], *, replace: bool = True
+    path: str | os.PathLike[str], *, replace: bool = True, durable: bool = True
 ) -> Iterator[Path]:
     """Yields a path to write to; renames it to ``path`` when the block succeeds.
 
@@ -47,6 +47,8 @@ def atomic_write(
       path: the file to write.
       replace: False: a file that is there under that name stays, also one that another
         process has written meanwhile.
+      durable: False: it may be lost with the power of the machine, for whoever writes
+        many files and then calls `os.sync`.
 
     Raises:
       OSError: the folder cannot be written, or the disk is full; the message names
@@ -61,8 +63,9 @@ def atomic_write(
         yield aside
         # mkstemp makes private files; results get the permissions of ordinary ones.
         aside.chmod(0o666 & ~_umask())
-        # After a power loss a name without content could be taken for a result.
-        os.fsync(handle)
+        if durable:
+            # After a power loss a name without content could be taken for a result.
+            os.fsync(handle)
         if replace:
             os.replace(aside, path)
         else:

@@ -224,7 +224,7 @@ class Segmenter:
                     one = trees(i)
                     tree = self.refine(one, features[i], image, own)
                 grid = one.on_grid(features[i].shape[:2])
-                yield Segmentation(tree=tree, grid=grid)
+                yield Segmentation(tree=tree, grid=grid, features=features[i])
         if failure is not None:
             raise failure
 
@@ -263,6 +263,16 @@ class Segmenter:
         through a program together, divide the batch.
         """
         return self._extractor(images)
+
+    def features_of(
+        self, images: Sequence[Pixels], names: Sequence[str]
+    ) -> Iterator[Float[Array | np.ndarray, "h w d"]]:
+        """The features alone of some images; see `methods.method.Fitted`."""
+        if self._source:
+            return map(self._read, names)
+        starts = range(0, len(images), self._step)
+        batches = [self.features(images[i : i + self._step]) for i in starts]
+        return (batches[i // self._step][i % self._step] for i in range(len(images)))
 
     def prepare(
         self, image: Pixels, grid: tuple[int, ...] | None = None, *, name: str = ""

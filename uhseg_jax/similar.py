@@ -66,7 +66,7 @@ class DescribedTree:
         """
         tree = RegionTree.load(path)
         tree_id = tree_file.identity(np.asarray(tree.labels), np.asarray(tree.parents))
-        return cls(tree, descriptor_file.read(path, tree_id))
+        return cls(tree, descriptor_file.read(descriptor_file.beside(path), tree_id))
 
 
 class SimilarRegion(NamedTuple):

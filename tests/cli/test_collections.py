@@ -56,9 +56,10 @@ def photos(tmp_path_factory):
     return folder
 
 
-def test_a_folder_becomes_regions_with_categories(photos, tmp_path, capsys):
+def test_a_folder_becomes_regions_with_categories(photos, tmp_path, capsys, caplog):
     formats = "--format=npz,png,labels,coco,html"
     assert discover(photos, formats, output=tmp_path) == 0
+    assert "regions were found in all images, too few for 2 categories" in caplog.text
     assert "3 segmented, 0 done before, 0 failed" in capsys.readouterr().out
     coco = COCO(tmp_path / "coco.json")
     names = {x["file_name"]: x["id"] for x in coco.loadImgs(coco.getImgIds())}

@@ -133,7 +133,7 @@ def test_export_json_says_what_was_exported(run, out):
     assert (said["regions"]["cost"], said["regions"]["min_area"]) == (0.5, 0.01)
     assert said["regions"]["background"] is False
     assert said["results"] == [str(run)]
-    assert (said["images"], said["failures"]) == (3, {})
+    assert (said["images"], said["failures"]) == (3, [])
     assert sorted([*said["files"], "export.json"]) == files(out)
 
 
@@ -193,6 +193,38 @@ def test_images_are_read_only_where_a_format_shows_them(run, out, capsys):
     assert export(run, "--format=png", away, output=out.parent / "found") == 0
 
 
+def test_files_of_one_name_are_not_written_over_each_other(tmp_path, out, capsys):
+    _, run = finished_run(tmp_path, titles=["coco.png", "export.png", "a*b.png"])
+    assert export(run, "--format=coco,labelme", output=out) == 1
+    said = capsys.readouterr()
+    assert said.err.count("two files of the export would have this name") == 2
+    assert "1 exported, 2 failed" in said.out
+    assert [x["file_name"] for x in COCO(out / "coco.json").imgs.values()] == [
+        "a*b.png"
+    ]
+    other = out.parent / "other"
+    other.mkdir()
+    (other / "aXb.masks").mkdir()
+    (other / "aXb.masks/1.png").touch()
+    assert export(run, "--format=masks", output=other) == 0
+    assert export(run, "--format=masks", "--overwrite", output=other) == 0
+    (other / "a*b.masks/mine.png").touch()
+    (other / "export.json").unlink()
+    assert export(run, "--format=masks", output=other) == 1
+    assert "mine.png: the file is there" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_named(run, out, capsys):
+    out.write_text("a file")
+    assert export(run, "--format=labels", output=out) == 1
+    assert f"{out}: expected a folder for the exports" in capsys.readouterr().err
+    assert export(run, "--format=labels", output=out / "below") == 1
+    assert f"{out / 'below'}: expected to write it, but" in capsys.readouterr().err
+    (out.parent / "odd/export.json").mkdir(parents=True)
+    assert export(run, "--format=labels", output=out.parent / "odd") == 1
+    assert "an export is there" in capsys.readouterr().err
+
+
 def test_what_fails_is_told_once_and_others_come_out(run, out, capsys):
     (run.parent / "photos/one.png").unlink()
     (run / "sub/two.npz").write_bytes(b"PK\3\4")
@@ -202,8 +234,9 @@ def test_what_fails_is_told_once_and_others_come_out(run, out, capsys):
     assert said.err.count("two.npz: expected a saved tree") == 1
     assert "1 exported, 2 failed" in said.out
     assert files(out) == ["coco.json", "export.json", "sub/deep/three.png"]
-    (told,) = json.loads((out / "export.json").read_text())["failures"].items()
-    assert told[0] == "one.png"
+    (told,) = json.loads((out / "export.json").read_text())["failures"]
+    assert told["image"] == "one.png"
+    assert "expected its image" in told["reason"]
 
 
 def test_selected_regions_are_exported_by_their_names(run, out):
@@ -277,6 +310,7 @@ def test_a_selection_of_something_else_is_one_sentence(run, out, capsys):
         (["x", "--format=labels", "--num_regions=4", "--cost=0.5"], "at most one of"),
         (["x", "--format=labels", "--min_area=0.5", "--max_area=0.1"], "min_area must"),
         (["x", "--format=labels", "--flat", "--nested"], "--flat does not go with"),
+        (["x", "--format=csv,davis", "--nested"], "not go with --format=davis, in"),
         (["x", "--format=labels", "--levels=none"], "--levels expects"),
         (["x", "--format=labels", "--output="], "--output expects a folder"),
         (["x", "--format=labels", "--cut=3"], "Unknown command line flag 'cut'"),

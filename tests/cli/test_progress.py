@@ -81,12 +81,27 @@ def test_the_rest_is_judged_by_the_last_images():
     assert remaining.text() == ""  # one image tells nothing
     for done in range(2, 11):  # images that were there are passed in no time
         remaining.add(done, 3.0)
-    assert remaining.text() == "about 5 min left"
+    assert remaining.text() == "about 1 s left"
     for done in range(11, 101):
         remaining.add(done, 3.0 + 2.0 * (done - 10))
     assert remaining.text() == "about 30 min left"
     remaining.add(1000, 2000.0)
     assert remaining.text() == ""
+
+
+def test_what_comes_first_comes_late_and_some_come_together():
+    one_by_one, by_four = progress.Remaining(20), progress.Remaining(20, at_once=4)
+    one_by_one.add(0, 0.0)
+    by_four.add(0, 0.0)
+    for done, seconds in ((1, 9.0), (2, 10.0), (3, 11.0)):
+        one_by_one.add(done, seconds)
+    assert one_by_one.text() == "about 17 s left"
+    for done in range(1, 5):
+        by_four.add(done, 8.0)
+    assert by_four.text() == "about 32 s left"
+    for done in range(5, 9):
+        by_four.add(done, 12.0)
+    assert by_four.text() == "about 7 s left"
 
 
 @pytest.mark.parametrize(

@@ -179,5 +179,4 @@ def test_a_tree_of_one_region_is_told(photos, out, capsys):
     assert segment(photos, "--format=npz", "--min_area=1", output=out) == 0
     said = capsys.readouterr().err
     assert "7 trees have one region only, the whole image: 0.png, 1.png, 2.png," in said
-    assert " and 2 more. Where" in said
-    assert "a larger max_ncut" in said
+    assert " and 2 more. Trees become finer by a larger max_ncut" in said

@@ -29,6 +29,7 @@ from uhseg_jax.refinement.config import Refinement
         (["--bands=0,1,2"], 2, ["--bands expects", "'0,1,2'"]),
         (["--image_memory=0"], 2, ["image_memory"]),
         (["--format=pdf"], 2, ["--format expects some of png,labels", "'pdf'"]),
+        (["--format=masks"], 2, ["'masks'. For masks run uhseg-export on the results"]),
         (["--batch_size=0"], 2, ["batch_size"]),
         (["--dtype=float16"], 2, ["dtype", "auto|float32|bfloat16"]),
         (["--output="], 2, ["--output expects a folder"]),

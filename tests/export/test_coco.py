@@ -9,14 +9,13 @@ import pytest
 from export_results import result_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
+from scipy import ndimage
 from trees import quadrants, random_tree, region_trees
 
 from uhseg_jax import run_lengths
 from uhseg_jax.export import ExportOptions, Folder, open_formats
 from uhseg_jax.export.coco import annotations_of, open_coco
 from uhseg_jax.export.exporter import Selected
-from uhseg_jax.export.polygons import polygons
 from uhseg_jax.hierarchy.regions import RegionChoice
 
 # pycocotools 2.0 decodes masks through an array protocol that numpy 2 deprecates.
@@ -58,36 +57,6 @@ def test_pycocotools_gives_every_mask_back(tmp_path_factory, tree, at_once):
         assert annotation["bbox"] == [*corner, *extent]
 
 
-def assert_gives_back(mask, found):
-    from pycocotools import mask as coco_mask
-
-    area = 0.0
-    for polygon in found:
-        x, y = np.array(polygon).reshape(-1, 2).T
-        area += (x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2
-    assert area == mask.sum()  # clockwise, and none overlaps another
-    if found:
-        rle = coco_mask.merge(coco_mask.frPyObjects(found, *mask.shape))
-        np.testing.assert_array_equal(coco_mask.decode(rle).astype(bool), mask)
-
-
-@settings(max_examples=40, deadline=None)
-@given(mask=hnp.arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))))
-def test_polygons_give_every_mask_back(mask):
-    assert_gives_back(mask, polygons(mask))
-
-
-def test_holes_are_not_filled():
-    """A chequered frame around a ring: many holes, one with a piece in it."""
-    mask = np.ones((21, 21), bool)
-    mask[1::2, 1::2] = mask[6:15, 6:15] = False
-    mask[9:12, 9:12] = True
-    mask[10, 10] = False
-    found = polygons(mask)
-    assert_gives_back(mask, found)
-    assert len(found) < 60
-
-
 def test_polygons_and_rle_are_of_the_same_annotations(tmp_path):
     tree = random_tree(2)
     by_rle = _write(tmp_path / "coco.json", tree)
@@ -101,6 +70,28 @@ def test_polygons_and_rle_are_of_the_same_annotations(tmp_path):
             assert one["attributes"].items() <= one.items()
             assert set(one["attributes"]) == {"parent_id", "depth", "cost", "node"}
     assert by_rle == by_polygons
+
+
+def test_polygons_may_have_fewer_points(tmp_path):
+    tree = random_tree(2, height=60, width=80)
+    found = {}
+    for tolerance in (0.0, 2.0):
+        options = ExportOptions(tolerance=tolerance)
+        with open_formats(["polygons"], Folder(tmp_path), options) as writer:
+            writer.add(result_of(tree))
+        found[tolerance] = _open(tmp_path / "annotations/instances_default.json")
+    points = {
+        tolerance: sum(len(y) for x in api.anns.values() for y in x["segmentation"])
+        for tolerance, api in found.items()
+    }
+    assert points[2.0] < points[0.0] / 4
+    for one, mask in zip(found[2.0].anns.values(), tree.masks(), strict=True):
+        drawn = found[2.0].annToMask(one).astype(bool)
+        near = ndimage.binary_dilation(mask, iterations=4)
+        assert (drawn <= near).all()
+        assert (
+            ndimage.binary_erosion(mask, iterations=4, border_value=1) <= drawn
+        ).all()
 
 
 @settings(max_examples=30, deadline=None)

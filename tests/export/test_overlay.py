@@ -49,6 +49,19 @@ def test_captions_give_the_regions_that_are_there(monkeypatch):
     assert captions == ["Image", *numbers]
 
 
+def test_a_title_stands_above_and_its_end_is_always_seen():
+    tree = quadrants(40, 40)
+    plain = overlay(_grey(tree), tree)
+    short = overlay(_grey(tree), tree, title="a: 0.5")
+    long = overlay(_grey(tree), tree, title="x" * 500 + " 0.5")
+    assert short.shape[0] > plain.shape[0]
+    for sheet in (short, long):
+        np.testing.assert_array_equal(sheet[-plain.shape[0] :], plain)
+        line = sheet[: -plain.shape[0]]
+        assert line.min() < 100
+        assert line[:, :4].min() == line[:, -4:].min() == 255
+
+
 def test_regions_keep_their_colour_until_they_are_split():
     tree = quadrants(400, 400)
     sheet = overlay(_grey(tree), tree, levels=(2, 3)).astype(int)

@@ -60,7 +60,7 @@ def test_the_table_is_an_array_where_there_is_no_pandas(monkeypatch):
 
 
 def test_the_table_is_a_data_frame_where_pandas_is():
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    pandas = pytest.importorskip("pandas", reason="needs the extra readers: no pandas")
     tree = random_tree(3, padding=2)
     table = tree.nodes
     assert isinstance(table, pandas.DataFrame)

@@ -226,7 +226,7 @@ def test_images_that_are_not_named_so_are_named(tmp_path):
     assert _names(found.paths, tmp_path) == ["a.png"]
     (note,) = found.notes
     assert note.startswith("2 files look like images but are not named so, and not rea")
-    assert f"{tmp_path}/IMG_0001, {tmp_path}/b.jpg~; name" in note
+    assert f"{tmp_path}/IMG_0001, {tmp_path}/b.jpg~; give" in note
     assert not search(tmp_path / "*.png").notes
     assert search(tmp_path / "IMG_0001").paths == (tmp_path / "IMG_0001",)
 

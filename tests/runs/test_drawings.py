@@ -1,5 +1,6 @@
 """The drawings of an evaluation: the worst, the best, and small ones."""
 
+import json
 import shutil
 
 import numpy as np
@@ -28,6 +29,38 @@ def test_the_worst_and_best_images_are_drawn(segmenter, whole, tmp_path):
     worst.write_bytes((again / "images" / "worst-2.png").read_bytes())  # of another
     evaluate(segmenter, Shapes(), again)
     assert contents(again) == contents(whole)
+
+
+def test_scores_are_there_before_the_worst_and_best_are_drawn(
+    segmenter, tmp_path, monkeypatch
+):
+    heard, titles, draw = [], [], gallery.overlay
+
+    def on_scores(scores):
+        assert json.loads((tmp_path / "metrics.json").read_bytes()) == scores
+        assert not (tmp_path / "images").exists()
+        heard.append("scores")
+
+    def overlay(*args, title, **kwargs):
+        titles.append(title)
+        return draw(*args, title=title, **kwargs)
+
+    def on_drawn(*progress):
+        heard.append(progress)
+
+    monkeypatch.setattr(gallery, "overlay", overlay)
+    told = {"on_scores": on_scores, "on_drawn": on_drawn}
+    evaluate(segmenter, Shapes(2), tmp_path, **told)
+    score = "full/nmcovering"
+    worst, best = sorted(rows(tmp_path), key=lambda row: float(row[score]))
+    assert heard[0] == "scores"
+    assert heard[1:] == [(0, 2, worst["name"]), (1, 2, best["name"]), (2, 2, "")]
+    assert titles == [
+        f"{row['name']}: {score} {float(row[score]):.3f}" for row in (worst, best)
+    ]
+    heard.clear()
+    evaluate(segmenter, Shapes(2), tmp_path, **told | {"on_scores": heard.append})
+    assert len(heard) == 1  # nothing is missing
 
 
 def test_small_drawings_are_made_of_images_as_they_are_scored(

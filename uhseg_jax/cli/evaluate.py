@@ -36,6 +36,7 @@ _SHOWN = (
     *("full/hungarian_miou", "full/hungarian_pacc", "mean_leaves"),
     *("full/ar_1000", "full/ap"),
 )
+_FEW = 2  # of them at a time
 
 
 def main(argv: Sequence[str]) -> int:
@@ -79,12 +80,14 @@ def _run(argv: Sequence[str]) -> int:
     total = len(seeds) * of_seed
     kinds = progress.kinds_of(model=experiment.model, method=experiment.method)
     output = flags.output_of(values)
-    with _Bars(total, kinds) as bars:
+    batch_size = batches.images_at_once() * jax.local_device_count()
+    with _Bars(total, kinds, batch_size) as bars:
 
         def on_image(
             seed: int, stage: str, done: int, scores: Mapping[str, float]
         ) -> None:
-            shown = (f"{key} {scores[key]:.3f}" for key in _SHOWN if key in scores)
+            keys = [key for key in _SHOWN if key in scores][:_FEW]
+            shown = (f"{key} {scores[key]:.3f}" for key in keys)
             before = passes.index(stage) if stage in passes else len(passes)
             finished = seeds.index(seed) * of_seed + before * len(source) + done
             bars.scoring.move(finished, ", ".join(shown) or stage)
@@ -100,7 +103,7 @@ def _run(argv: Sequence[str]) -> int:
             source,
             output,
             scoring=scoring,
-            batch_size=batches.images_at_once() * jax.local_device_count(),
+            batch_size=batch_size,
             overwrite=values.overwrite,
             drawings=values.drawings,
             on_image=on_image,
@@ -117,12 +120,15 @@ class _Bars(contextlib.ExitStack):
     Args:
       total: images, in all passes.
       kinds: what programs are called.
+      at_once: how many images may come together.
     """
 
-    def __init__(self, total: int, kinds: Mapping[str, str]):
+    def __init__(self, total: int, kinds: Mapping[str, str], at_once: int):
         super().__init__()
         self._kinds = kinds
-        self.scoring = self.enter_context(progress.Bar(total, kinds=kinds))
+        self.scoring = self.enter_context(
+            progress.Bar(total, kinds=kinds, at_once=at_once)
+        )
         self._drawing: progress.Bar | None = None
 
     def on_drawn(self, done: int, total: int, name: str) -> None:

@@ -6,12 +6,12 @@ RESULTS are the --output folder of uhseg-segment, folders below it, or npz files
 trees become label maps, masks, tables or the annotations that other tools read: of the
 whole tree or of a cut (--num_regions, --cost, --depth), nested or disjoint, without
 small regions or the background, or of those that somebody selected in index.html.
-Nothing is computed anew and no model is loaded. Each export has a folder of its own, in
-which export.json says what it is.
+Nothing is computed anew, and no model is loaded but the CLIP of --labels. Each export
+has a folder of its own, in which export.json says what it is.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -24,9 +24,10 @@ from uhseg_jax.cli.export_flags import (
     said_of,
     selection_of,
 )
-from uhseg_jax.export import ExportOptions
-from uhseg_jax.export.selections import SelectedImage, names_of
+from uhseg_jax.cli.naming_flags import namer_of
+from uhseg_jax.export.selections import names_of
 from uhseg_jax.runs.export import Report, export_results, open_for
+from uhseg_jax.runs.names import naming
 from uhseg_jax.runs.record import naming_the_file
 from uhseg_jax.runs.results import FoundResult, find_results
 
@@ -60,7 +61,15 @@ def _run(argv: Sequence[str]) -> int:
         options = dataclasses.replace(options, names=names_of(selected.values()))
     for sentence in found.problems:
         terminal.err(terminal.printable(sentence, one_line=True))
-    report = _export(values, found.results, options, selected, said_of(values, specs))
+    namer = namer_of(values)
+    report = _export(
+        values,
+        found.results,
+        options=options,
+        selected=selected,
+        complete=naming(namer) if namer else None,
+        said=said_of(values, specs),
+    )
     failed = len(report.failures) + len(found.problems)
     terminal.out(f"{report.exported} exported, {failed} failed. They are in {output}.")
     return 1 if failed else 0
@@ -70,9 +79,7 @@ def _run(argv: Sequence[str]) -> int:
 def _export(
     values: flags.FlagValues,
     results: Sequence[FoundResult],
-    options: ExportOptions,
-    selected: Mapping[str, SelectedImage] | None,
-    said: Mapping[str, Any],
+    **how: Any,
 ) -> Report:
     overwrite: dict[str, bool] = {"overwrite": values.overwrite}
     with (
@@ -89,10 +96,8 @@ def _export(
             results,
             folder,
             values.format,
-            options,
-            selected=selected,
-            said=said,
             on_done=on_done,
+            **how,
         )
 
 

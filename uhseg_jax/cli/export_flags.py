@@ -8,6 +8,7 @@ from typing import Any
 
 from absl import flags
 
+from uhseg_jax.cli.naming_flags import NAMING_FLAGS, naming_options_of
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.export import EXPORTERS, ExportOptions, formats_help
 from uhseg_jax.export.selections import SelectedImage, read_selection
@@ -49,6 +50,10 @@ _FLAGS: list[tuple[Any, ...]] = [
      "Only the regions of the cut, or the leaves, which are disjoint. By default as "
      "the format expects."),
     ("bool", "nested", False, "Those around them too."),
+    ("float", "tolerance", None,
+     "How far, in pixels, polygons may be from the sides of pixels, to have fewer "
+     "points. With 0 they are exact, and labelme and cvat get masks. By default it is "
+     "0 for polygons and 1 for labelme, cvat and yolo.", {"lower_bound": 0.0}),
     ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png."),
     ("string", "selection", None,
      "A file of selected regions, as index.html saves them: only those are exported, "
@@ -60,6 +65,11 @@ _FLAGS: list[tuple[Any, ...]] = [
      {"lower_bound": 0.01, "upper_bound": 2.0**20}),
     ("bool", "overwrite", False,
      "Replace what is in the folder; the files of an export before go."),
+    *NAMING_FLAGS,
+    ("bool", "named", False, "With --labels: leave regions without a name out."),
+    ("string", "checkpoint_dir", None,
+     "With --labels: folder of converted weights; UHSEG_CACHE or else the user's cache "
+     "by default."),
 ]  # fmt: skip
 
 
@@ -117,6 +127,12 @@ def _check(values: flags.FlagValues, specs: Sequence[str]) -> None:
         )
     if values.flat and values.nested:
         raise UsageError("--flat does not go with --nested.")
+    disjoint = [x for x in values.format if EXPORTERS[x].disjoint]
+    if values.nested and disjoint:
+        raise UsageError(
+            f"--nested does not go with --format={disjoint[0]}, in which a pixel has "
+            "one region."
+        )
     if values.selection is not None:
         for _, name, default, *_ in _CHOICE:
             if values[name].value != default:
@@ -124,6 +140,14 @@ def _check(values: flags.FlagValues, specs: Sequence[str]) -> None:
                     f"--{name} does not go with --selection, which says itself what "
                     "the regions are."
                 )
+        if values.labels is not None:
+            raise UsageError(
+                "--labels does not go with --selection, which says itself what the "
+                "regions are called."
+            )
+    if values.named and values.labels is None:
+        raise UsageError("--named goes with --labels, which are not given.")
+    naming_options_of(values)
     _choice(values)
 
 
@@ -143,11 +167,15 @@ def output_of(values: flags.FlagValues) -> Path:
 
 def options_of(values: flags.FlagValues, num_categories: int | None) -> ExportOptions:
     """What the formats show of the trees, which may have categories."""
+    naming = naming_options_of(values)
     return ExportOptions(
         tuple(map(int, values.levels)),
         num_categories,
         choice=_choice(values),
+        names=None if naming is None else naming.labels,
+        named=values.named,
         flat=None if values.flat == values.nested else bool(values.flat),
+        tolerance=values.tolerance,
     )
 
 
@@ -162,4 +190,8 @@ def selection_of(values: flags.FlagValues) -> dict[str, SelectedImage]:
 
 def said_of(values: flags.FlagValues, specs: Sequence[str]) -> dict[str, Any]:
     """What ``export.json`` says of the command line besides."""
-    return {"results": [*specs], "selection": values.selection}
+    said: dict[str, Any] = {"results": [*specs], "selection": values.selection}
+    if values.labels is not None:
+        said |= {x: values[x].value for x in ("labels", "labels_model", "named")}
+        said["labels_threshold"] = values.labels_threshold
+    return said

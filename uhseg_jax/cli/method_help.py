@@ -50,9 +50,9 @@ def described(method: Method, preset: str = "default") -> str:
         "",
         f"Parameters of the preset {preset}:",
         *parameters,
-        "",
-        *textwrap.wrap(f"Finer trees: {method.finer}", _WIDTH),
     ]
+    if method.finer:
+        lines += ["", *textwrap.wrap(f"Finer trees: {method.finer}", _WIDTH)]
     return "\n".join(lines)
 
 
@@ -79,7 +79,7 @@ def _parameters(config: Any, prefix: str = "") -> Iterator[tuple[str, str, str]]
         if dataclasses.is_dataclass(value):
             yield from _parameters(value, f"{prefix}{field.name}.")
         else:
-            yield prefix + field.name, _text(value), meanings[field.name]
+            yield prefix + field.name, _text(value), meanings.get(field.name, "")
 
 
 def _text(value: Any) -> str:
@@ -92,6 +92,8 @@ def _attributes(cls: type) -> Mapping[str, str]:
     """What the docstring of a class says of its attributes."""
     lines = (inspect.getdoc(cls) or "").splitlines()
     found: dict[str, str] = {}
+    if "Attributes:" not in lines:  # of a method of the user's
+        return found
     name = ""
     for line in lines[lines.index("Attributes:") + 1 :]:
         if line and not line.startswith(" "):

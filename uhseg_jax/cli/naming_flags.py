@@ -65,7 +65,7 @@ def namer_of(values: flags.FlagValues) -> "Namer | None":
             options,
             model=values.labels_model,
             checkpoint_dir=values.checkpoint_dir,
-            dtype=values.dtype,
+            dtype=values.dtype if "dtype" in values else "auto",
         )
     except ImportError as error:
         raise ValueError(str(error)) from error

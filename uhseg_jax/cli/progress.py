@@ -43,10 +43,11 @@ class Remaining:
 
     Args:
       total: how many there are.
+      at_once: how many may come together.
     """
 
-    def __init__(self, total: int):
-        self._total = total
+    def __init__(self, total: int, at_once: int = 1):
+        self._total, self._at_once = total, at_once
         self._last = collections.deque[tuple[int, float]](maxlen=_WINDOW + 1)
 
     def add(self, done: int, seconds: float) -> None:
@@ -58,6 +59,10 @@ class Remaining:
         if len(self._last) < 3:  # the beginning and two that are done
             return ""
         (first, begin), (last, end) = self._last[0], self._last[-1]
+        second, later = self._last[1]
+        if last - second >= self._at_once:
+            # The first one came late: it went through all stages while none overlapped.
+            first, begin = second, later
         if last <= first or last >= self._total:
             return ""
         seconds = (end - begin) / (last - first) * (self._total - last)
@@ -81,14 +86,20 @@ class Bar:
       total: images, in all passes.
       kinds: what programs are called, of `kinds_of`.
       unit: what is counted.
+      at_once: how many may come together.
     """
 
     def __init__(
-        self, total: int, *, kinds: Mapping[str, str] = _KINDS, unit: str = "image"
+        self,
+        total: int,
+        *,
+        kinds: Mapping[str, str] = _KINDS,
+        unit: str = "image",
+        at_once: int = 1,
     ):
         self._watch, self._kinds = watch(), kinds
-        self._remaining = Remaining(total)
-        self._shown = ""
+        self._remaining = Remaining(total, at_once)
+        self._shown = f"waiting for the first {unit}"
         self._told: set[str] = set()
         self._ends = threading.Event()
         self._bar = tqdm(total=total, unit=unit, dynamic_ncols=True, bar_format=_FORMAT)

@@ -116,10 +116,8 @@ def _undivided(titles: Sequence[str], finer: str) -> str:
     named = ", ".join(terminal.printable(x, one_line=True) for x in titles[:_NAMED])
     more = f" and {len(titles) - _NAMED} more" if len(titles) > _NAMED else ""
     trees = "1 tree has" if len(titles) == 1 else f"{len(titles)} trees have"
-    return (
-        f"{trees} one region only, the whole image: {named}{more}. Where there is "
-        f"something to see, parameters make trees finer: {finer}"
-    )
+    advice = f" Trees become finer by {finer}" if finer else ""
+    return f"{trees} one region only, the whole image: {named}{more}.{advice}"
 
 
 def _segment(
@@ -128,6 +126,7 @@ def _segment(
     segmenter = flags.segmenter_of(
         values, model=values.model, method=values.method, **chosen
     )
+    segment.require_features(segmenter, values.format)
     namer = namer_of(values)
     settings = segment.settings_of(segmenter, images)
     output, shard = flags.output_of(values), shard_of(values)
@@ -165,7 +164,7 @@ def _progress(
     """A bar over the passes and then the results, with the callbacks that move it."""
     total = (len(passes) + 1) * count
     kinds = progress.kinds_of(model=values.model, method=values.method)
-    with progress.Bar(total, kinds=kinds) as bar:
+    with progress.Bar(total, kinds=kinds, at_once=batch_size_of(values)) as bar:
 
         def on_pass(stage: str, index: int) -> None:
             bar.move(passes.index(stage) * count + index + 1, stage)

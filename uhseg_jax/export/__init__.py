@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from uhseg_jax.export.coco import COCO, POLYGONS
+from uhseg_jax.export.cvat import CVAT
+from uhseg_jax.export.descriptors import DESCRIPTORS, read_descriptors
 from uhseg_jax.export.exporter import (
     Destination,
     Exporter,
@@ -17,6 +19,7 @@ from uhseg_jax.export.exporter import (
     Result,
     Selected,
 )
+from uhseg_jax.export.labelme import LABELME
 from uhseg_jax.export.labels import COLORS, DAVIS, LABELS, NODES
 from uhseg_jax.export.npz import NPZ, read_result
 from uhseg_jax.export.overlay import PNG
@@ -25,6 +28,7 @@ from uhseg_jax.export.region_files import CUTOUTS, MASKS
 from uhseg_jax.export.region_table import CSV
 from uhseg_jax.export.ucm import UCM
 from uhseg_jax.export.viewer import HTML
+from uhseg_jax.export.yolo import YOLO
 from uhseg_jax.images import IMAGE_SUFFIXES
 from uhseg_jax.registry import Registry
 
@@ -44,6 +48,7 @@ __all__ = [
     "formats_help",
     "image_files",
     "open_formats",
+    "read_descriptors",
     "read_result",
     "result_files",
 ]
@@ -51,8 +56,8 @@ __all__ = [
 EXPORTERS = Registry(
     "format",
     [
-        *(PNG, LABELS, COLORS, NODES, DAVIS, MASKS, CUTOUTS, UCM, NPZ),
-        *(COCO, POLYGONS, PROPOSALS, CSV, HTML),
+        *(PNG, LABELS, COLORS, NODES, DAVIS, MASKS, CUTOUTS, LABELME, YOLO, UCM),
+        *(DESCRIPTORS, NPZ, COCO, POLYGONS, CVAT, PROPOSALS, CSV, HTML),
     ],
 )
 """In the order in which a result is written: its npz after its other files, since a

@@ -14,7 +14,9 @@ The last three are null for a union of several nodes. Where results have categor
 regions of category 0 are left out.
 
 pycocotools opens the files; those of polygons are for readers without RLE, and have the
-name that datumaro and CVAT expect.
+name that datumaro and CVAT expect. COCO knows no holes: one hangs on the outline around
+it by a seam. Where no tolerance is given, polygons give every mask back exactly; areas
+and boxes are those of the masks.
 """
 
 import contextlib
@@ -28,8 +30,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from uhseg_jax.export.exporter import ExportOptions, Result, for_the_run
-from uhseg_jax.export.polygons import polygons
 from uhseg_jax.export.region_rows import rows_of
+from uhseg_jax.hierarchy.regions import Regions
+from uhseg_jax.outlines.seams import without_holes
 
 __all__ = ["COCO", "POLYGONS", "annotations_of", "open_coco"]
 
@@ -137,7 +140,7 @@ def annotations_of(
       result: of one image.
       options: of the run, with its classes and the regions that it shows.
       as_polygons: masks as polygons, which several readers of COCO files need, instead
-        of RLE, which is smaller.
+        of RLE, which is smaller; exact ones where the options have no tolerance.
 
     Raises:
       ValueError: a class is none of the run's.
@@ -152,26 +155,32 @@ def _annotations(
     result: Result, options: ExportOptions, *, as_polygons: bool
 ) -> Iterator[_Annotation]:
     regions, rows = result.regions(options), rows_of(result, options)
-    rles = [] if as_polygons else regions.rles()
+    masks = _polygons(regions, options) if as_polygons else _rles(regions)
     places = {row.index: place for place, row in enumerate(rows)}
     for place, row in enumerate(rows):
-        if as_polygons:
-            segmentation: Any = polygons(regions.mask(row.index))
-        else:
-            rle = rles[row.index]
-            segmentation = {**rle, "counts": rle["counts"].decode("ascii")}
         yield _Annotation(
             place,
             None if row.parent is None else places[row.parent],
             _fields(
                 category_id=row.class_id,
-                segmentation=segmentation,
+                segmentation=masks[row.index],
                 area=row.area,
                 bbox=list(row.box),
                 iscrowd=0,
             ),
             _fields(depth=row.depth, cost=row.cost, node=row.node),
         )
+
+
+def _rles(regions: Regions) -> list[Any]:
+    return [{**x, "counts": x["counts"].decode("ascii")} for x in regions.rles()]
+
+
+def _polygons(regions: Regions, options: ExportOptions) -> list[Any]:
+    return [
+        [without_holes(x).ravel().tolist() for x in region]
+        for region in regions.polygons(options.tolerance or 0.0)
+    ]
 
 
 def _fields(**values: Any) -> str:

@@ -104,8 +104,8 @@ class Result:
         of the run; -1 where it has no name. None where nothing was named.
       descriptors: float32 ``[n, d]``, of every node of the tree; None where they are
         not wanted, or not known.
-      place: path of the image's file from the output folder of the run, with ``/``;
-        empty if it has none.
+      place: path of the image's file from the output folder, with ``/``; empty if it
+        has none.
       selected: its regions where somebody selected some, in place of a choice.
 
     Raises:
@@ -164,7 +164,10 @@ class Result:
           ValueError: disjoint ones are wanted, and some of those selected overlap.
         """
         if self.selected is None:
-            return self._once(choose, options.choice)
+            found = self._once(choose, options.choice)
+            if options.named and self.names is not None:
+                found = found.only(self.names[found.nodes] >= 0)
+            return found
         return self._once(self._united, RegionChoice(flat=options.choice.flat))
 
     def _united(self, tree: RegionTree, choice: RegionChoice) -> Regions:
@@ -241,6 +244,7 @@ class ExportOptions:
       num_categories: how many categories the run found; None: it found trees, and
         results have no categories.
       choice: the regions that formats of regions hold.
+      named: leave regions without a name out, where regions have names.
       flat: whether these are disjoint; None: as each format expects (`of`).
       names: what regions may be called; None where nothing was named.
       tolerance: how far, in pixels, polygons may be from the sides of pixels; None: as
@@ -253,6 +257,7 @@ class ExportOptions:
         default_factory=lambda: RegionChoice(root=True)
     )
     names: tuple[str, ...] | None = None
+    named: bool = False
     flat: bool | None = None
     tolerance: float | None = None
 
@@ -386,8 +391,10 @@ class Exporter:
       has_mark: whether a regular file carries the mark of this format; None where its
         files have none.
       needs_pixels: whether `render` looks at the image.
+      uses_descriptors: whether `render` looks at those of regions, if there are any.
       in_runs: whether runs that segment write it; others are made of finished results.
       flat: whether its regions are disjoint where nothing else is said.
+      disjoint: whether it can hold no others.
     """
 
     name: str
@@ -397,8 +404,10 @@ class Exporter:
     open: Open
     has_mark: IsOwn | None = None
     needs_pixels: bool = True
+    uses_descriptors: bool = False
     in_runs: bool = True
     flat: bool = False
+    disjoint: bool = False
 
     @property
     def per_image(self) -> bool:

@@ -79,7 +79,11 @@ def _numbers(result: Result, options: ExportOptions) -> Int[np.ndarray, "H W"]:
     try:
         return regions.labels()
     except ValueError as error:
-        raise ValueError(f"{result.title}: {error}") from error
+        raise ValueError(
+            f"{result.title}: expected disjoint regions, since a pixel of a label map "
+            "has one number, but some lie in others; leave out --nested (flat=True) or "
+            "take the format masks."
+        ) from error
 
 
 def _labels(result: Result, options: ExportOptions) -> Image.Image:
@@ -188,6 +192,7 @@ LABELS = _format(
     _of_regions(_labels, colored=False),
     functools.partial(_note, how="as grey values"),
     flat=True,
+    disjoint=True,
 )
 COLORS = _format(
     "colors",
@@ -195,6 +200,7 @@ COLORS = _format(
     _of_regions(_colors, colored=True),
     functools.partial(_note, how="in colours"),
     flat=True,
+    disjoint=True,
 )
 NODES = _format(
     "nodes",
@@ -212,4 +218,5 @@ DAVIS = png_format(
     needs_pixels=False,
     in_runs=False,
     flat=True,
+    disjoint=True,
 )

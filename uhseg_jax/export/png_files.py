@@ -101,15 +101,21 @@ def png_file(
     return ImageFile(suffix, is_good, is_own, folder)
 
 
-def encoded(image: Drawing, note: str | None) -> bytes:
-    """The bytes of an image as PNG, for arguments as of `save_png`."""
+def encoded(image: Drawing, note: str | None, *, level: int = 6) -> bytes:
+    """The bytes of an image as PNG.
+
+    Args:
+      image: as of `save_png`.
+      note: as of `save_png`.
+      level: from 1, quick, to 9, small, unless the image is an array.
+    """
     if not isinstance(image, Image.Image):
         return _encoded_rgb(image, note)
     text = PngImagePlugin.PngInfo()
     if note is not None:
         text.add_text(_KEYWORD, f"{_OWNER} {note}")
     file = io.BytesIO()
-    image.save(file, "PNG", pnginfo=text)
+    image.save(file, "PNG", pnginfo=text, compress_level=level)
     return file.getvalue()
 
 

@@ -36,7 +36,7 @@ Draw = Callable[[Result, RegionRow, Bool[np.ndarray, "h w"]], Image.Image]
 
 
 def for_each_region(
-    name: str, summary: str, draw: Draw, *, how: str, **more: Any
+    name: str, summary: str, draw: Draw, *, how: str, level: int, **more: Any
 ) -> Exporter:
     """A format of a PNG for each region, in a folder for each image.
 
@@ -45,6 +45,7 @@ def for_each_region(
       summary: what its files hold, for help texts: a noun phrase.
       draw: makes the image of a region, given its pixels within its box.
       how: says in few words how that is done.
+      level: of the compression, see `encoded`.
       more: further fields of the `Exporter`.
     """
 
@@ -55,7 +56,7 @@ def for_each_region(
         for file, row in zip(_files(result, rows), rows, strict=True):
             held = np.append(regions.contains[row.index], False)  # the void is last
             image = draw(result, row, held[regions.pieces[_box(row)]])
-            contents.append((file, encoded(image, note)))
+            contents.append((file, encoded(image, note, level=level)))
         return contents
 
     def _files(result: Result, rows: Sequence[RegionRow]) -> Iterator[str]:
@@ -137,6 +138,7 @@ MASKS = for_each_region(
     "NAME.masks/NODE.png, white inside and black outside",
     _mask,
     how="mask of a region",
+    level=6,
     needs_pixels=False,
     in_runs=False,
 )
@@ -145,5 +147,6 @@ CUTOUTS = for_each_region(
     "NAME.cutouts/NODE.png, the region on transparent ground, cropped to its box",
     _cutout,
     how="a region cut out",
+    level=3,  # a third of the time of 6, and a thirtieth larger
     in_runs=False,
 )

@@ -14,7 +14,7 @@ from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.tree_file import TreeFileError
 from uhseg_jax.types import Float
 
-__all__ = ["SUFFIX", "encode", "read"]
+__all__ = ["SUFFIX", "beside", "encode", "read", "rounded"]
 
 SUFFIX = ".descriptors.npz"
 _TREE, _DESCRIPTORS = "tree", "descriptors"
@@ -31,23 +31,38 @@ def encode(
       tree_id: that of `tree_file.identity`.
       first: further arrays, which come first in it.
     """
-    largest = np.max(np.abs(descriptors), initial=0.0)
-    is_ordinary = _SMALL <= largest <= _LARGE
-    values = descriptors.astype(np.float16 if is_ordinary else np.float32)
-    arrays = {_TREE: np.array(tree_id), _DESCRIPTORS: values}
+    arrays = {_TREE: np.array(tree_id), _DESCRIPTORS: _packed(descriptors)}
     return tree_file.encode(**first, **arrays)
 
 
-def read(
-    path_of_tree: str | os.PathLike[str], tree_id: str
-) -> Float[np.ndarray, "n d"]:
-    """The descriptors beside a tree, float32.
+def rounded(descriptors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+    """The descriptors as a file would give them back, float32."""
+    return _packed(descriptors).astype(np.float32)
+
+
+def _packed(descriptors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+    largest = np.max(np.abs(descriptors), initial=0.0)
+    is_ordinary = _SMALL <= largest <= _LARGE
+    return descriptors.astype(np.float16 if is_ordinary else np.float32)
+
+
+def beside(path_of_tree: str | os.PathLike[str]) -> Path:
+    """The file with the descriptors of a tree that is in ``NAME.npz``."""
+    path = Path(path_of_tree)
+    return path.with_name(path.name.removesuffix(".npz") + SUFFIX)
+
+
+def read(path: str | os.PathLike[str], tree_id: str) -> Float[np.ndarray, "n d"]:
+    """The descriptors in a file, float32.
+
+    Args:
+      path: the file.
+      tree_id: of the tree that they are to be of, as `tree_file.identity` gives it.
 
     Raises:
       FileNotFoundError: there are none.
       TreeFileError: the file is damaged, or they are of another tree.
     """
-    path = Path(path_of_tree).with_suffix(SUFFIX)
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             found, descriptors = str(file[_TREE]), file[_DESCRIPTORS]
@@ -62,7 +77,7 @@ def read(
         ) from error
     if found != tree_id:
         raise TreeFileError(
-            f"{path}: expected the descriptors of {Path(path_of_tree).name}, but they "
-            "are of another tree; segment again with --format=npz,descriptors."
+            f"{path}: expected the descriptors of the tree beside it, but they are of "
+            "another; segment again with --format=npz,descriptors."
         )
     return descriptors

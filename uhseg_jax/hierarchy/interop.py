@@ -5,6 +5,7 @@ regions join. That is the strength of the contour between them (`ultrametric`), 
 threshold on heights gives what `RegionTree.cut` gives.
 """
 
+import importlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,8 +112,6 @@ def detections_of(tree: Any, choice: dict[str, Any]) -> Any:
 
 def _imported(package: str, method: str) -> Any:
     """A package that is no dependency, or a sentence on how to get it."""
-    import importlib
-
     try:
         return importlib.import_module(package)
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""What there is to say of the nodes of a tree: a table, and one line for all."""
+"""What there is to say of the nodes of a tree: a table, a nest, a line for all."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
 from uhseg_jax.types import Float, Int
 
-__all__ = ["children_of", "columns_of", "summary", "table_of"]
+__all__ = ["children_of", "columns_of", "nested_of", "summary", "table_of"]
 
 
 def summary(tree: Any) -> str:
@@ -59,6 +59,25 @@ def table_of(tree: Any) -> Any:
             table[name] = x
         return table
     return pandas.DataFrame(columns)
+
+
+def nested_of(tree: Any) -> dict[str, Any]:
+    """The nodes as dictionaries of dictionaries; see `RegionTree.to_dict`."""
+    areas, count = tree.areas(), int(tree.num_nodes)
+    nodes: list[dict[str, Any]] = [
+        {
+            "id": i,
+            "depth": int(tree.depths[i]),
+            "cost": float(tree.costs[i]),
+            "area": int(areas[i]),
+            "children": [],
+        }
+        for i in range(count)
+    ]
+    for i, parent in enumerate(np.asarray(tree.parents)[1:count], start=1):
+        nodes[parent]["children"].append(nodes[i])
+    height, width = tree.labels.shape
+    return {"height": height, "width": width, **nodes[ROOT]}
 
 
 def columns_of(tree: Any) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT, resolve_criterion
-from uhseg_jax.hierarchy.pieces import Pieces, components, find_pieces
+from uhseg_jax.hierarchy.pieces import components, find_pieces
 from uhseg_jax.hierarchy.proposals import NO_NODE
 from uhseg_jax.outlines.polygons import Polygon, outlines_of
 from uhseg_jax.run_lengths import RLE, compress, counts_of, runs_of
@@ -107,6 +107,10 @@ class Regions:
 
     def __len__(self) -> int:
         return len(self.nodes)
+
+    def only(self, wanted: Bool[np.ndarray, " k"]) -> "Regions":
+        """Some of these regions, numbered anew."""
+        return _numbered(self.pieces, self.contains[wanted], self.nodes[wanted])
 
     def areas(self) -> Int[np.ndarray, " k"]:
         """Number of pixels of every region."""
@@ -209,7 +213,7 @@ def choose(tree: Any, choice: RegionChoice) -> Regions:
         contains = groups.contains(order, len(pieces.leaves))
     shares = contains @ pieces.areas / pieces.labels.size
     wanted = (choice.min_area <= shares) & (shares <= choice.max_area) & (shares > 0)
-    return _numbered(pieces, contains[wanted], nodes[wanted])
+    return _numbered(pieces.labels, contains[wanted], nodes[wanted])
 
 
 def pruned(tree: Any, choice: RegionChoice) -> tuple[Any, Int[np.ndarray, " n"]]:
@@ -250,7 +254,7 @@ def united(tree: Any, groups: Sequence[Sequence[int]]) -> Regions:
     rows = [held[list(nodes)].any(0) for nodes in groups]
     contains = np.array(rows, bool).reshape(-1, len(pieces.leaves))
     nodes = [x[0] if len(set(x)) == 1 else NO_NODE for x in groups]
-    found = _numbered(pieces, contains, np.array(nodes, np.int32))
+    found = _numbered(pieces.labels, contains, np.array(nodes, np.int32))
     return dataclasses.replace(found, parents=_parents(contains, pieces.areas))
 
 
@@ -306,11 +310,14 @@ def _background(tree: Any, choice: RegionChoice) -> int:
 
 
 def _numbered(
-    pieces: Pieces, contains: Bool[np.ndarray, "k m"], nodes: Int[np.ndarray, " k"]
+    pieces: Int[np.ndarray, "h w"],
+    contains: Bool[np.ndarray, "k m"],
+    nodes: Int[np.ndarray, " k"],
 ) -> Regions:
     """Regions with the pieces that they hold, numbered anew."""
     held = contains.any(0)
     numbers = np.where(held, np.cumsum(held) - 1, VOID).astype(np.int32)
+    numbers = np.append(numbers, np.int32(VOID))  # of pixels of no piece
     contains = contains[:, held]
     parents = np.full(len(nodes), NO_PARENT, np.int32)
     if nodes.size:
@@ -320,4 +327,4 @@ def _numbered(
         around = np.tril(around)
         last = len(nodes) - 1 - around[:, ::-1].argmax(1)
         parents = np.where(around.any(1), last, NO_PARENT).astype(np.int32)
-    return Regions(numbers[pieces.labels], contains, nodes.astype(np.int32), parents)
+    return Regions(numbers[pieces], contains, nodes.astype(np.int32), parents)

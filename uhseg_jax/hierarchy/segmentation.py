@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.types import Bool, Float, Int
+from uhseg_jax.types import Array, Bool, Float, Int
 
 __all__ = ["Segmentation"]
 
@@ -21,6 +21,8 @@ class Segmentation:
       categories: ``[n]``, category of every node of the tree, 0 for the background;
         None from methods without categories.
       distances: ``[n]``, of every node to the centroid of its category; None as well.
+      features: of the patches, from which the method found them; None from methods
+        that keep none.
       masks: named foreground masks ``[h, w]`` on the patch grid; none from methods that
         have no foreground.
     """
@@ -29,6 +31,7 @@ class Segmentation:
     grid: RegionTree
     categories: Int[np.ndarray, " n"] | None = None
     distances: Float[np.ndarray, " n"] | None = None
+    features: Float[Array | np.ndarray, "h2 w2 d"] | None = None
     masks: Mapping[str, Bool[np.ndarray, "h w"]] = dataclasses.field(
         default_factory=dict
     )

@@ -477,21 +477,8 @@ class RegionTree:
         Every node has ``id``, ``depth``, ``cost``, ``area`` (cells) and ``children``;
         the root has ``height`` and ``width`` (cells) too.
         """
-        areas, count = self.areas(), int(self.num_nodes)
-        nodes: list[dict[str, Any]] = [
-            {
-                "id": i,
-                "depth": int(self.depths[i]),
-                "cost": float(self.costs[i]),
-                "area": int(areas[i]),
-                "children": [],
-            }
-            for i in range(count)
-        ]
-        for i, parent in enumerate(np.asarray(self.parents)[1:count], start=1):
-            nodes[parent]["children"].append(nodes[i])
-        height, width = self.labels.shape
-        return {"height": height, "width": width, **nodes[ROOT]}
+        require_single(self)
+        return node_table.nested_of(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes labels, parents, depths and costs, without padding, as an npz file.

@@ -66,12 +66,12 @@ class Walk:
             notes.append(f"{files} that {verb} not read ({counts}): {named}{advice}.")
         look = [x for x in self._unknown[:_LOOKS] if looks_like_an_image(x)]
         if look:
-            files = "1 file looks" if len(look) == 1 else f"{len(look)} files look"
-            verb = "is" if len(look) == 1 else "are"
+            one = len(look) == 1
+            files = "1 file looks" if one else f"{len(look)} files look"
+            kind = "like an image but is" if one else "like images but are"
             notes.append(
-                f"{files} like images but {verb} not named so, and not read: "
-                f"{_some(look)}; name them with a suffix such as .jpg, or give them "
-                "one by one."
+                f"{files} {kind} not named so, and not read: {_some(look)}; give "
+                "every one a suffix such as .jpg, or name it by itself."
             )
         return notes
 

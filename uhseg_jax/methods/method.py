@@ -110,6 +110,27 @@ class Fitted(Protocol):
         """
         ...
 
+    def features_of(
+        self, images: Sequence[Pixels], names: Sequence[str]
+    ) -> Iterator[Any]:
+        """The features of patches of some images, without their trees.
+
+        Those that `segment` gives with the trees (`Segmentation.features`).
+
+        Args:
+          images: their pixels.
+          names: by which features of one's own are found.
+
+        Returns:
+          ``[h, w, d]`` of each. What devices do has begun before the first is asked
+          for.
+
+        Raises:
+          images.ImageError: the next image has none.
+          ValueError: the method keeps none (`Method.describes`).
+        """
+        ...
+
 
 @runtime_checkable
 class Segmenter(Protocol):
@@ -171,7 +192,8 @@ class Method(abc.ABC):
       presets: makers of named configs, "default" among them.
       refiner: how its regions follow the edges of the image where nothing is said.
       passes: names of the passes over a collection that come before it is segmented.
-      finer: which parameters make trees finer, and which way, for help texts.
+      finer: which parameters make trees finer, and which way, for help texts; empty
+        where nothing is known.
     """
 
     name: str
@@ -180,7 +202,7 @@ class Method(abc.ABC):
     presets: Mapping[str, Callable[[], Any]]
     refiner: str = DEFAULT_REFINE
     passes: tuple[str, ...] = ()
-    finer: str = "see the parameters."
+    finer: str = ""
 
     def preset(self, name: str = "default") -> Any:
         """The config of that name.
@@ -211,6 +233,13 @@ class Method(abc.ABC):
                 "method that the config belongs to."
             )
         return config
+
+    def describes(self, config: Any) -> bool:
+        """Whether its features tell what is in a region, in any image.
+
+        Attention does not: it tells of one image which patches go with which.
+        """
+        return isinstance(config.request, PatchRequest)
 
     def config_for_features(self, config: Any) -> Any:
         """A config for features that no backbone was asked for: those of one block.

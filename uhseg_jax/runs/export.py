@@ -12,6 +12,7 @@ from uhseg_jax.export.selections import SelectedImage
 from uhseg_jax.images import ImageError
 from uhseg_jax.runs.export_folder import ExportFolder, open_folder
 from uhseg_jax.runs.flow import Stages, drained, in_flow
+from uhseg_jax.runs.names import Complete
 from uhseg_jax.runs.record import RunError, sentence_of
 from uhseg_jax.runs.results import FoundResult
 
@@ -24,11 +25,11 @@ class Report:
 
     Attributes:
       exported: results that have all their files.
-      failures: by the titles of the others, sentences on why.
+      failures: titles of the others, and sentences on why.
     """
 
     exported: int
-    failures: Mapping[str, str]
+    failures: tuple[tuple[str, str], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +70,7 @@ def export_results(
     options: export.ExportOptions,
     *,
     selected: Mapping[str, SelectedImage] | None = None,
+    complete: Complete | None = None,
     said: Mapping[str, Any] | None = None,
     on_done: Callable[[FoundResult, str], None] = lambda found, failure: None,
 ) -> Report:
@@ -84,6 +86,8 @@ def export_results(
       options: what they show of the trees.
       selected: by titles, regions that somebody selected in place of those that the
         options say.
+      complete: what every result gets before it is written, such as names; it sees the
+        image.
       said: what ``export.json`` says of it besides.
       on_done: called after every result with it and, if it failed, a sentence.
 
@@ -94,16 +98,21 @@ def export_results(
       OSError: a file cannot be written.
     """
     exporters = [export.EXPORTERS.find(x) for x in formats]
-    needs_pixels = any(x.needs_pixels for x in exporters)
-    failures: dict[str, str] = {}
-    exported = 0
+    needs = {
+        "pixels": complete is not None or any(x.needs_pixels for x in exporters),
+        "descriptors": any(x.uses_descriptors for x in exporters),
+    }
+    failures: list[tuple[str, str]] = []
 
     def finish(writer: export.Writer, item: _Item) -> _Item:
         found = item.found
         try:
-            result = found.read(pixels=needs_pixels)
+            place = found.place_from(folder.output)
+            result = dataclasses.replace(found.read(**needs), place=place)
             if selected is not None:
                 result = selected[found.title].of(result)
+            if complete is not None:
+                result = complete(result)
             rendered = writer.render(result)
         except (ImageError, ValueError, OSError) as error:
             return dataclasses.replace(item, failure=sentence_of(error))
@@ -120,11 +129,11 @@ def export_results(
         for item in in_flow(stages, results, 1):
             failure = item.failure or _written(writer, item)
             if failure:
-                failures[item.found.title] = failure
-            exported += not failure
+                failures.append((item.found.title, failure))
             on_done(item.found, failure)
-    _tell(folder, formats, options, exported, failures, said or {})
-    return Report(exported, failures)
+    report = Report(len(results) - len(failures), tuple(failures))
+    _tell(folder, formats, options, report, said or {})
+    return report
 
 
 def _written(writer: export.Writer, item: _Item) -> str:
@@ -141,8 +150,7 @@ def _tell(
     folder: ExportFolder,
     formats: Sequence[str],
     options: export.ExportOptions,
-    exported: int,
-    failures: Mapping[str, str],
+    report: Report,
     said: Mapping[str, Any],
 ) -> None:
     """Writes what was exported, how, and into which files."""
@@ -152,8 +160,9 @@ def _tell(
             "formats": [*formats],
             "regions": {**choice, "flat": options.flat},
             "levels": [*options.levels],
+            "tolerance": options.tolerance,
             **said,
-            "images": exported,
-            "failures": dict(failures),
+            "images": report.exported,
+            "failures": [{"image": x, "reason": why} for x, why in report.failures],
         }
     )

@@ -47,6 +47,7 @@ class ExportFolder:
         self.output = output
         self._images = {os.path.realpath(x) for x in images}
         self._overwrite = overwrite
+        self._names = {EXPORT, _JOURNAL, LOCK}  # that are taken
         self._files: dict[str, str] = {}
 
     @contextlib.contextmanager
@@ -58,8 +59,14 @@ class ExportFolder:
           OSError: it cannot be written.
         """
         del is_own
+        if name in self._names:
+            raise RunError(
+                f"{self.output / name}: two files of the export would have this name; "
+                "rename the image, or leave out a format."
+            )
         self.require_free(name)
-        with atomic_write(self.output / name) as aside:
+        self._names.add(name)
+        with atomic_write(self.output / name, durable=False) as aside:
             yield aside
             self.require_free(name)
             self._files[name] = sha256_of(aside)
@@ -77,25 +84,24 @@ class ExportFolder:
           RunError: so it is.
         """
         path = self.output / name
+        if not os.path.lexists(path):
+            return
         if os.path.realpath(path) in self._images:
             raise RunError(
                 f"{path}: it would replace the image; give another --output folder."
-            )
-        if name in self._files or name in (EXPORT, _JOURNAL, LOCK):
-            raise RunError(
-                f"{path}: two files of the export would have this name; rename the "
-                "image, or leave out a format."
             )
         if path.is_dir():
             raise RunError(
                 f"{path}: expected a file of the export or nothing, but this is a "
                 "folder; rename it, or give another --output folder."
             )
-        if os.path.lexists(path) and not self._overwrite:
+        if not self._overwrite:
             raise RunError(f"{path}: the file is there; {_ADVICE}")
 
     def finish(self, said: Mapping[str, Any]) -> None:
         """Writes ``export.json``, after which the export is whole."""
+        if hasattr(os, "sync"):
+            os.sync()  # once, in place of every file by itself
         version = {"version": uhseg_jax.__version__}
         write_json(
             self.output / EXPORT, {**_MARK, **version, **said, "files": self._files}

@@ -1,12 +1,14 @@
 """One image of a run on its way from its file to its result."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from uhseg_jax import export
+from uhseg_jax.hierarchy.descriptor_file import beside, rounded
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError
@@ -16,7 +18,7 @@ from uhseg_jax.runs.flow import drained
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.names import Complete
 from uhseg_jax.runs.record import RunError, sentence_of
-from uhseg_jax.types import UInt8
+from uhseg_jax.types import Array, Float, UInt8
 
 __all__ = [
     "Item",
@@ -39,6 +41,9 @@ class Item:
       result: what was found in it; None until that is known.
       was_there: whether an earlier run found it.
       failure: a sentence on why there is no result; empty if there is one.
+      wants_features: whether its result is to have descriptors.
+      features: of its patches, for descriptors that its result has not; None until they
+        are known.
     """
 
     index: int
@@ -48,6 +53,8 @@ class Item:
     result: export.Result | None = None
     was_there: bool = False
     failure: str = ""
+    wants_features: bool = False
+    features: Float[Array | np.ndarray, "h w d"] | None = None
 
     @property
     def size(self) -> int:
@@ -60,6 +67,15 @@ class Item:
         """Whether it is to be segmented."""
         return self.result is None and not self.failure
 
+    @property
+    def lacks_features(self) -> bool:
+        """Whether its tree is there, but no descriptors that are wanted."""
+        return (
+            self.wants_features
+            and self.result is not None
+            and self.result.descriptors is None
+        )
+
     def failed(self, sentence: str) -> "Item":
         """The item without a result."""
         return dataclasses.replace(self, result=None, failure=sentence)
@@ -67,6 +83,8 @@ class Item:
 
 # With what waits for what the method finds in its pixels.
 _Waiting = tuple[Item, Callable[[], Any]]
+# Hands items to the devices; what is returned waits for what they find.
+_Begin = Callable[[Sequence[_Waiting]], Iterator[Item]]
 
 
 def read_item(
@@ -97,12 +115,20 @@ def read_item(
     except ImageError as error:
         return item.failed(str(error))
     made_of = export.Provenance(claim.settings_sha256, digest, features)
-    item = dataclasses.replace(item, pixels=pixels, provenance=made_of)
+    wanted = "descriptors" in formats
+    item = dataclasses.replace(
+        item, pixels=pixels, provenance=made_of, wants_features=wanted
+    )
     if anew:
         return item
     result = export.read_result(
         claim.output, image.name, title=image.title, pixels=pixels, provenance=made_of
     )
+    uses = any(x.uses_descriptors for x in map(export.EXPORTERS.find, formats))
+    if result is not None and uses:
+        path = beside(claim.output / f"{image.name}.npz")
+        descriptors = export.read_descriptors(path, result)
+        result = dataclasses.replace(result, descriptors=descriptors)
     return dataclasses.replace(item, result=result, was_there=result is not None)
 
 
@@ -122,46 +148,72 @@ def segment_items(
 ) -> Iterator[Item]:
     """Segments the images of a batch that are to be; keeps the order, and no item.
 
-    They are with the devices when this returns.
+    They are with the devices when this returns. Where trees are there without the
+    descriptors that are wanted, only features are found.
 
     Args:
       fitted: what segments them.
       items: of the batch.
       prepared: as for `Fitted.segment`, of each item.
     """
-    pairs = zip(items, prepared, strict=True)
+    pairs = [*zip(items, prepared, strict=True)]
     waiting = [pair for pair in pairs if pair[0].is_waiting]
-    done = _segmented(fitted, waiting, _begun(fitted, waiting))
-    return (next(done) if x.is_waiting else x for x in drained(items))
+    lacking = [pair for pair in pairs if pair[0].lacks_features]
+    done = _one_by_one(functools.partial(_segmented, fitted), waiting)
+    described = _one_by_one(functools.partial(_with_features, fitted), lacking)
+    return (
+        next(done) if x.is_waiting else next(described) if x.lacks_features else x
+        for x in drained(items)
+    )
 
 
-def _begun(fitted: Fitted, waiting: Sequence[_Waiting]) -> Iterator[Segmentation]:
-    if not waiting:
-        return iter(())
+def _segmented(fitted: Fitted, waiting: Sequence[_Waiting]) -> Iterator[Item]:
+    """Items with their results; they are with the devices when this returns."""
     items, prepared = zip(*waiting, strict=True)
-    return fitted.segment([x.index for x in items], [x.pixels for x in items], prepared)
+    images = [x.pixels for x in items]
+    begun = fitted.segment([x.index for x in items], images, prepared)
+    return map(_with_result, drained(items), begun)
 
 
-def _segmented(
-    fitted: Fitted, waiting: Sequence[_Waiting], begun: Iterator[Segmentation]
+def _with_features(fitted: Fitted, lacking: Sequence[_Waiting]) -> Iterator[Item]:
+    """Items with their features; as above."""
+    items = [item for item, _ in lacking]
+    images = [x.pixels for x in items if x.pixels is not None]
+    begun = fitted.features_of(images, [x.image.title for x in items])
+    return (
+        dataclasses.replace(item, features=features)
+        for item, features in zip(drained(items), begun, strict=True)
+    )
+
+
+def _one_by_one(begin: _Begin, waiting: Sequence[_Waiting]) -> Iterator[Item]:
+    """Items with what was found; those that have nothing have failed.
+
+    What is behind one that fails begins anew.
+    """
+    return _goes_on(begin, waiting, begin(waiting) if waiting else iter(()))
+
+
+def _goes_on(
+    begin: _Begin, waiting: Sequence[_Waiting], begun: Iterator[Item]
 ) -> Iterator[Item]:
     while waiting:
         try:
             for found in begun:
-                (item, _), *waiting = waiting
-                yield dataclasses.replace(item, result=_result_of(item, found))
+                _, *waiting = waiting
+                yield found
         except (ImageError, ImageMemoryError) as error:
             (item, _), *waiting = waiting
             title, sentence = item.image.title, str(error)
             # What could not be read by a pass before is named; pixels have no name.
             named = sentence if title in sentence else f"{title}: {sentence}"
             yield item.failed(named)
-            begun = _begun(fitted, waiting)
+            begun = begin(waiting) if waiting else iter(())
 
 
-def _result_of(item: Item, found: Segmentation) -> export.Result:
+def _with_result(item: Item, found: Segmentation) -> Item:
     assert item.pixels is not None
-    return export.Result(
+    result = export.Result(
         item.image.name,
         item.image.title,
         item.pixels,
@@ -171,6 +223,8 @@ def _result_of(item: Item, found: Segmentation) -> export.Result:
         item.provenance,
         place=item.image.place,
     )
+    features = found.features if item.wants_features else None
+    return dataclasses.replace(item, result=result, features=features)
 
 
 def render_item(
@@ -192,6 +246,10 @@ def render_item(
         return item, None
     try:
         result = complete(item.result) if complete else item.result
+        if item.features is not None:
+            # As a later run reads them, so that all runs write the same page.
+            descriptors = rounded(result.tree.describe(item.features))
+            result = dataclasses.replace(result, descriptors=descriptors)
         return item, writer.render(result, keep=item.was_there)
     except (ValueError, OSError) as error:  # a format cannot hold it
         return item.failed(sentence_of(error)), None

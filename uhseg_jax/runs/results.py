@@ -16,6 +16,7 @@ import numpy as np
 from uhseg_jax import export
 from uhseg_jax.export.npz import Saved, look_up, read_saved
 from uhseg_jax.files import expand_home
+from uhseg_jax.hierarchy.descriptor_file import beside
 from uhseg_jax.hierarchy.tree import TreeFileError
 from uhseg_jax.images import DEFAULT_MEMORY, DEMO, ImageError, natural_order
 from uhseg_jax.runs.images import (
@@ -57,11 +58,12 @@ class FoundResult:
         height, width = self.saved.size
         return 12 * height * width
 
-    def read(self, *, pixels: bool) -> export.Result:
+    def read(self, *, pixels: bool, descriptors: bool = False) -> export.Result:
         """The result.
 
         Args:
           pixels: read the image too.
+          descriptors: those of its regions too, if they are there.
 
         Raises:
           ImageError: it is not there, or not the one that was segmented.
@@ -70,7 +72,17 @@ class FoundResult:
           OSError: the file cannot be read.
         """
         image = self._image() if pixels else None
-        return read_saved(self.path, self.name, self.title, image)
+        result = read_saved(self.path, self.name, self.title, image)
+        if not descriptors:
+            return result
+        found = export.read_descriptors(beside(self.path), result)
+        return dataclasses.replace(result, descriptors=found)
+
+    def place_from(self, folder: Path) -> str:
+        """Path of its image from a folder, with ``/``; empty if it is not there."""
+        paths = (x.source for x in self.images if isinstance(x.source, Path))
+        found = next((x for x in paths if x.is_file()), None)
+        return "" if found is None else Path(os.path.relpath(found, folder)).as_posix()
 
     def _image(self) -> UInt8[np.ndarray, "H W 3"]:
         made_of, others = self.saved.provenance, []

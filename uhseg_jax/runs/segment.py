@@ -38,6 +38,7 @@ __all__ = [
     "claim_images",
     "claim_joined",
     "join_results",
+    "require_features",
     "segment_images",
     "settings_of",
 ]
@@ -165,10 +166,11 @@ def segment_images(
       The numbers of images done by this process, and their failures.
 
     Raises:
-      RunError: nothing can be written, or another process failed. What is finished
-        stays.
+      RunError: nothing can be written, another process failed, or the method has no
+        features for descriptors that are wanted. What is finished stays.
       ImageError: a method learns from all images, and not one can be read.
     """
+    require_features(segmenter, formats)
     share = shard or hosts.share()
     counts: collections.Counter[bool] = collections.Counter()
     failures, undivided = [], []
@@ -229,6 +231,21 @@ def segment_images(
     if shard is None and share.count > 1:
         hosts.all_succeed(join, name="joining the results")
     return Report(counts[False], counts[True], tuple(failures), tuple(undivided))
+
+
+def require_features(segmenter: Segmenter, formats: Sequence[str]) -> None:
+    """Refuses descriptors where features say nothing of regions.
+
+    Raises:
+      RunError: the method has no features that do.
+    """
+    method = segmenter.method
+    if "descriptors" in formats and not method.describes(segmenter.config):
+        raise RunError(
+            f"--format=descriptors does not go with --method={method.name}, which has "
+            "no features of patches that tell what is in a region; leave it out, or "
+            "give another --method."
+        )
 
 
 def _is_undivided(item: Item) -> bool:

@@ -45,4 +45,5 @@ HTML = Exporter(
     (_FILE,),
     _render,
     _open,
+    uses_descriptors=True,
 )

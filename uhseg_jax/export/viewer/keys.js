@@ -39,7 +39,7 @@ function actionOf(event) {
     ArrowUp: () => step(-1),
     Delete: () => remove(picked),
     Backspace: () => remove(picked),
-    "?": () => $("help").showModal(),
+    "?": openHelp,
     a: () => pickAll(onShow.map((one) => one.key)),
     m: merge,
     h: hide,
@@ -47,6 +47,12 @@ function actionOf(event) {
     n: picked.length ? () => $("called").select() : null,
     s: openSaving,
   }[key];
+}
+
+// The focus is on the list as a whole, so that no button of it stands out.
+function openHelp() {
+  $("help").showModal();
+  $("help").focus();
 }
 
 function inName(event) {

@@ -44,7 +44,7 @@ function listen() {
     $("several").setAttribute("aria-pressed", !several());
     $("regions").classList.toggle("several", several());
   });
-  on("ask", "click", () => $("help").showModal());
+  on("ask", "click", openHelp);
   on("take", "click", openSaving);
   on("scopes", "change", showKinds);
   on("kinds", "click", (event) => {

@@ -10,6 +10,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ __all__ = ["DescribedRegions", "SimilarRegions", "described_regions"]
 _MIN_AREA = 0.004  # share of the image: others say little, and are many
 _LENGTH = 64  # of what is left of a descriptor
 _SAMPLED = 4096  # regions, to find the directions
-_NONE: dict[str, object] = {"nodes": [], "above": [], "boxes": "", "values": ""}
+_NONE: dict[str, Any] = {"nodes": [], "above": [], "boxes": "", "values": ""}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +104,7 @@ class SimilarRegions:
 
     def __init__(self, folder: Path):
         self._spool = Spool(folder)
-        self._regions: list[DescribedRegions | None] = []
+        self._regions: list[dict[str, Any] | None] = []  # all but descriptors
         self._scale = 0.0
         self._length = 0
         self._sum = np.zeros(0)
@@ -121,9 +122,12 @@ class SimilarRegions:
         values = regions.descriptors / self._scale
         largest = np.finfo(np.float16).max
         self._spool.add(values.clip(-largest, largest).astype(np.float16).tobytes())
-        nothing = np.empty((0, self._length), np.float32)
         self._regions.append(
-            dataclasses.replace(regions, descriptors=nothing, mean=nothing.sum(0))
+            {
+                "nodes": regions.nodes.tolist(),
+                "above": regions.above.tolist(),
+                "boxes": _base64(regions.boxes),
+            }
         )
 
     def is_empty(self) -> bool:
@@ -145,13 +149,7 @@ class SimilarRegions:
             rows = _unit_rows(self._read(index), mean) @ directions
             values = np.rint(127 * rows / largest).clip(-127, 127).astype(np.int8)
             yield json.dumps(
-                {
-                    "nodes": regions.nodes.tolist(),
-                    "above": regions.above.tolist(),
-                    "boxes": _base64(regions.boxes),
-                    "values": _base64(values),
-                    "unit": largest / 127,
-                }
+                {**regions, "values": _base64(values), "unit": largest / 127}
             )
 
     def close(self) -> None:
@@ -174,7 +172,7 @@ class SimilarRegions:
         """Those in which descriptors differ most, and the largest number along them."""
         from scipy import linalg
 
-        count = sum(len(x.nodes) for x in self._regions if x is not None)
+        count = sum(len(x["nodes"]) for x in self._regions if x is not None)
         every = max(1, round((count / _SAMPLED) ** 0.5))  # of images, and of regions
         sample = [self._read(index)[::every] for index in self._some(every)]
         rows = _unit_rows(np.concatenate(sample), mean)

@@ -7,6 +7,8 @@ const AROUND = 18; // of a name, on both sides together
 const nameOf = (key) => itemAt(key)?.name || (key < OUTSIDE ? "" : tree.names?.[key]) || "";
 
 function placeNames() {
+  const any = tree.names?.some(Boolean) || items().some((one) => one.name);
+  $("labels").parentElement.hidden = !any;
   const named = $("labels").checked
     ? onShow.map((one) => one.key).filter((key) => nameOf(key) && !itemAt(key)?.hidden) : [];
   const places = named.length ? placesOf(new Set(named)) : new Map();

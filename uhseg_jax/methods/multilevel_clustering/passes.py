@@ -93,6 +93,10 @@ class Discovery:
                 raise ImageError(self.failures[index])
             yield self._segmentation(index)
 
+    def features_of(self, images: Any, names: Any) -> Iterator[Any]:
+        """Always raises ValueError: features are not kept."""
+        raise ValueError("method 'multilevel_clustering' keeps no features of regions.")
+
     def _segmentation(self, index: int) -> Segmentation:
         found = self.regions(index)
         tree, label = regions.flat_tree(found.labels)
