@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from uhseg_jax.export.exporter import Result
+from uhseg_jax.export.result import Result
 
 if TYPE_CHECKING:
     from uhseg_jax.naming import Namer

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from uhseg_jax.export.exporter import Destination, Folder, Result
+from uhseg_jax.export.exporter import Destination, Folder
 from uhseg_jax.export.parts import (
     MOST_IN_ONE_FILE,
     Spool,
@@ -25,6 +25,7 @@ from uhseg_jax.export.parts import (
     remove_old_parts,
     slices,
 )
+from uhseg_jax.export.result import Result
 from uhseg_jax.export.viewer.entries import PageEntry, image_element
 from uhseg_jax.export.viewer.similar import SimilarRegions
 
