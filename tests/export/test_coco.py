@@ -16,7 +16,7 @@ from uhseg_jax import run_lengths
 from uhseg_jax.export import ExportOptions, Folder, open_formats
 from uhseg_jax.export.coco import CocoWriter, annotations_of
 from uhseg_jax.export.result import Selected
-from uhseg_jax.hierarchy.regions import RegionChoice
+from uhseg_jax.hierarchy.region_choice import RegionChoice
 
 # pycocotools 2.0 decodes masks through an array protocol that numpy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")

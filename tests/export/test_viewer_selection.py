@@ -17,7 +17,7 @@ from viewer_pages import opened, write_page
 
 from uhseg_jax.export import ExportOptions
 from uhseg_jax.export.selections import read_selection
-from uhseg_jax.hierarchy.regions import RegionChoice
+from uhseg_jax.hierarchy.region_choice import RegionChoice
 from uhseg_jax.run_lengths import decode
 
 pytestmark = pytest.mark.browser

@@ -10,13 +10,8 @@ import numpy as np
 
 from uhseg_jax.export.panels import require_same_size
 from uhseg_jax.hierarchy import tree_file
-from uhseg_jax.hierarchy.regions import (
-    RegionChoice,
-    Regions,
-    choose,
-    pruned,
-    united,
-)
+from uhseg_jax.hierarchy.region_choice import RegionChoice, choose, pruned, united
+from uhseg_jax.hierarchy.regions import Regions
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Float, Int, UInt8
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from uhseg_jax.hierarchy import descriptors, host_cuts, interop, node_table, ultrametric
 from uhseg_jax.hierarchy.placement import require_single
 from uhseg_jax.hierarchy.proposals import ProposalOptions, Proposals, propose
-from uhseg_jax.hierarchy.regions import RegionChoice, Regions, choose
+from uhseg_jax.hierarchy.region_choice import RegionChoice, choose
+from uhseg_jax.hierarchy.regions import Regions
 from uhseg_jax.hierarchy.ultrametric import Ultrametric
 from uhseg_jax.outlines.polygons import Polygon, outlines_of
 from uhseg_jax.types import Float
@@ -64,7 +65,7 @@ class TreeViews:
             >>> tree.regions(num_regions=6, flat=True).masks()  # doctest: +SKIP
 
         Args:
-          choice: fields of `regions.RegionChoice`: ``num_regions``, ``cost`` or
+          choice: fields of `region_choice.RegionChoice`: ``num_regions``, ``cost`` or
             ``depth`` for those of a cut and around it, ``flat`` for those of the cut
             alone, ``min_area`` and ``max_area`` as shares of the image, ``connected``
             for components, ``background=False`` to leave that out, ``root``.
