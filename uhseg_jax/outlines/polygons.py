@@ -67,7 +67,8 @@ class Outlines:
         for i in order:
             if areas[i] < 0:
                 holes[_around(outer, rings[i])].append(rings[i])
-        return [Polygon(x, tuple(y)) for x, y in zip(outer, holes, strict=True)]
+        found = [Polygon(x, tuple(y)) for x, y in zip(outer, holes, strict=True)]
+        return sorted(found, key=lambda polygon: -polygon.area())
 
     def _rings(
         self, contains: Bool[np.ndarray, " m"]
