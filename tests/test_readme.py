@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
+from finished_runs import finished_run, saved, select
 from PIL import Image
 
-from uhseg_jax.cli import evaluate, segment
+from uhseg_jax.cli import evaluate, export, segment
 from uhseg_jax.cli.segment_flags import parse
 from uhseg_jax.hierarchy.tree import RegionTree
 
@@ -98,6 +99,33 @@ def test_what_is_ones_own_goes_with_what_is_ours(tmp_path, monkeypatch):
     assert ours.labels.shape == (50, 75)
     assert int(ours.num_nodes) > 9
     assert int(RegionTree.load("chosen/photos/one.npz").num_nodes) == 7
+
+
+def test_the_exports_of_finished_results_run(tmp_path, monkeypatch, capsys):
+    _, out = finished_run(tmp_path)
+    out.rename(tmp_path / "regions")
+    selection = select(saved(tmp_path / "regions", "one"), ("dog", [1]), name="one.png")
+    (tmp_path / "selection.json").write_text(json.dumps(selection))
+    monkeypatch.chdir(tmp_path)
+    lines = [
+        shlex.split(line, comments=True)
+        for block in blocks("sh")
+        for line in block.splitlines()
+        if line.startswith("uhseg-export") and "--labels" not in line
+    ]
+    assert len(lines) >= 7
+    for line in lines:
+        assert export.main(line) == 0, capsys.readouterr().err
+    written = {x.parent.name for x in tmp_path.glob("*/export.json")}
+    assert written >= {
+        "exports",
+        "dog",
+        "cutouts",
+        "table",
+        "coco",
+        "annotate",
+        "davis",
+    }
 
 
 @pytest.mark.slow

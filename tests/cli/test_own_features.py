@@ -1,11 +1,9 @@
 """Features, methods and lists of images of one's own, on the command line."""
 
-import json
-
 import numpy as np
 import pytest
 from segment_command import labels
-from shapes import read_json, rows
+from shapes import Shapes, read_json, rows
 from small_runs import photograph, photographs_with_masks
 
 from uhseg_jax.backbones import loading
@@ -221,12 +219,19 @@ def test_an_evaluation_takes_features_and_a_method_and_tells_others_apart(
     assert "02: expected its features in" in capsys.readouterr().err
 
 
-def test_a_config_takes_a_method_in_a_file_with_its_parameters(tmp_path):
-    from uhseg_jax.cli.config_files import read_config
-
+def test_a_config_takes_a_method_in_a_file_with_its_parameters(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "source_of", lambda *said: Shapes(2))
     (tmp_path / "config.py").write_text(CONFIG)
     (tmp_path / "mine.py").write_text(COLUMNS)
-    said = [f"method={tmp_path}/mine.py:segment", "parameters.columns=5"]
-    experiment = read_config(tmp_path / "config.py", said)
-    assert experiment.parameters.columns == 5
-    assert json.dumps(experiment.parameters.columns) == "5"
+    for i in range(2):
+        np.save(tmp_path / f"shape {i}.npy", np.ones((6, 6, 3), np.float32))
+    arguments = (
+        *("uhseg-evaluate", f"--config={tmp_path}/config.py", "--refine=none"),
+        *(f"--config.method={tmp_path}/mine.py:of_features", f"--features={tmp_path}"),
+        *("--config.parameters.row=4", f"--output={tmp_path}/out"),
+    )
+    assert evaluate.main(arguments) == 0
+    assert read_json(tmp_path / "out/metrics.json")["images"] == 2
+    settings = read_json(tmp_path / "out/run.json")
+    assert settings["method"] == "mine.py:of_features"
+    assert settings["config"]["row"] == 4

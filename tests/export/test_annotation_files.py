@@ -16,7 +16,7 @@ from trees import make_tree, quadrants, random_tree
 from uhseg_jax.export import EXPORTERS, ExportOptions, Folder, Selected, open_formats
 from uhseg_jax.export.shapes import one_line
 from uhseg_jax.export.yolo import data_file
-from uhseg_jax.hierarchy.regions import RegionChoice
+from uhseg_jax.hierarchy.region_choice import RegionChoice
 
 # pycocotools 2.0 decodes masks through an array protocol that numpy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")

@@ -14,12 +14,19 @@ from trees import quadrants, random_tree, region_trees
 
 from uhseg_jax import run_lengths
 from uhseg_jax.export import ExportOptions, Folder, open_formats
-from uhseg_jax.export.coco import annotations_of, open_coco
-from uhseg_jax.export.exporter import Selected
-from uhseg_jax.hierarchy.regions import RegionChoice
+from uhseg_jax.export.coco import CocoWriter, annotations_of
+from uhseg_jax.export.result import Selected
+from uhseg_jax.hierarchy.region_choice import RegionChoice
 
 # pycocotools 2.0 decodes masks through an array protocol that numpy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
+
+
+@contextlib.contextmanager
+def open_coco(path, options):
+    with contextlib.closing(CocoWriter(path.parent, options)) as writer:
+        yield writer
+        writer.write(path, range(len(writer)))
 
 
 def _write(path, *trees, title="{}.jpg", as_polygons=False):

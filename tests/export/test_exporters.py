@@ -22,11 +22,12 @@ MADE_OF = Provenance(settings="0" * 64, source="1" * 64)
 
 def result(options=TREES, tree=None, name="sub/a"):
     tree = quadrants() if tree is None else tree
+    described = np.arange(2.0 * int(tree.num_nodes), dtype=np.float32).reshape(-1, 2)
     if options.num_categories is None:
-        return result_of(tree, "a.jpg", name=name)
+        return result_of(tree, "a.jpg", name=name, descriptors=described)
     categories = np.array([0, 0, 0, 1, 3, 0, 1], np.int32)
     distances = np.linspace(0, 1, 7, dtype=np.float32)
-    more = {"categories": categories, "distances": distances}
+    more = {"categories": categories, "distances": distances, "descriptors": described}
     return result_of(tree, "a.jpg", name=name, **more)
 
 
@@ -129,6 +130,7 @@ def test_files_of_the_same_options_and_the_same_source_stay(tmp_path):
     maps = {str(path.relative_to(tmp_path)) for path in by_region}
     maps |= {f"sub/a.{x}.png" for x in ("labels", "colors", "nodes")}
     maps |= {f"sub/a.ucm.{x}" for x in UCM} | {"Annotations/sub/a.png"}
+    maps.add("sub/a.descriptors.npz")
     assert kept(first) == {"sub/a.npz", "sub/a.png", *maps}
     assert kept(first, ExportOptions(levels=(5,))) == {"sub/a.npz", *maps}
     note = f"levels 5 of {MADE_OF.short()}"
@@ -155,6 +157,7 @@ def test_drawings_are_what_a_run_drew_of_one_image_and_not_its_tree(tmp_path):
     write(tmp_path, result(), result(name="sub/b"))
     found = {x.name for x in export.drawings(tmp_path, "sub/a")}
     maps = {"a.labels.png", "a.colors.png", "a.nodes.png"}
+    maps.add("a.descriptors.npz")
     assert found == {"a.png", *maps, *(f"a.ucm.{x}" for x in UCM)}
 
 

@@ -17,8 +17,8 @@ from uhseg_jax.export import (
     open_formats,
 )
 from uhseg_jax.export.colors import node_colors
-from uhseg_jax.export.exporter import Selected
-from uhseg_jax.hierarchy.regions import RegionChoice
+from uhseg_jax.export.result import Selected
+from uhseg_jax.hierarchy.region_choice import RegionChoice
 
 LARGE = random_tree(1, height=60, width=60, num_splits=200, padding=3)
 SMALL = random_tree(1, height=60, width=60, num_splits=6, padding=3)

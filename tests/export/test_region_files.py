@@ -10,8 +10,8 @@ from export_results import result_of
 from trees import quadrants, random_tree
 
 from uhseg_jax.export import EXPORTERS, ExportOptions, Folder, open_formats
-from uhseg_jax.export.exporter import Selected
-from uhseg_jax.hierarchy.regions import RegionChoice
+from uhseg_jax.export.result import Selected
+from uhseg_jax.hierarchy.region_choice import RegionChoice
 
 BOTH = ("masks", "cutouts")
 

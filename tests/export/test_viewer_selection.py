@@ -16,7 +16,8 @@ from trees import quadrants, random_tree
 from viewer_pages import opened, write_page
 
 from uhseg_jax.export import ExportOptions
-from uhseg_jax.hierarchy.regions import RegionChoice
+from uhseg_jax.export.selections import read_selection
+from uhseg_jax.hierarchy.region_choice import RegionChoice
 from uhseg_jax.run_lengths import decode
 
 pytestmark = pytest.mark.browser
@@ -177,6 +178,8 @@ def test_a_name_keeps_a_region_and_is_shown_where_it_lies(page):
     page.slide_to(4)
     page.point(20, 30, clicks=1)
     _name(page, "cat & <b>")
+    page.press("n", "x", "ESCAPE")
+    assert page.items("name") == ["cat & <b>"]
     page.point(60, 90, clicks=1)
     assert page.items() == [[3], [6]]
     page.point(60, 30, clicks=1)
@@ -284,6 +287,12 @@ def test_coco_and_selection_hold_what_is_selected_in_all_images(
             )
         ],
     }
+    (tmp_path / "selection.json").write_bytes(text)
+    read = read_selection(tmp_path / "selection.json")  # as uhseg-export does
+    assert [x.tree_id for x in read] == [x.tree_id for x in results]
+    badges = page.find("#list").find_elements(By.CSS_SELECTOR, "[data-chosen]")
+    counts = [1, len(nodes), 1]
+    assert [x.get_attribute("data-chosen") for x in badges] == list(map(str, counts))
     coco_text = _downloaded(page, downloads, "coco.json", "coco", scope="all")
     (tmp_path / "coco.json").write_bytes(coco_text)
     coco = COCO(tmp_path / "coco.json")

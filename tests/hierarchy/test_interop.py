@@ -181,9 +181,10 @@ def test_higra_is_handed_the_same_nodes_over_the_graph_of_the_leaves(tree):
             assert ends[edge].tolist() == apart
 
 
+@pytest.mark.readers
 @pytest.mark.parametrize("tree", [ODD, random_tree(4, num_splits=12, padding=2)])
 def test_higra_finds_the_same_cuts_and_contours(tree):
-    higra = pytest.importorskip("higra", reason="needs the extra readers: no higra")
+    higra = pytest.importorskip("higra", reason="no higra: pip install '.[readers]'")
     hierarchy, altitudes, nodes = tree.to_higra()
     cuts = higra.HorizontalCutExplorer(hierarchy, altitudes)
     for cost in np.float32([0.05, 0.3, 0.5, 0.75]).astype(np.float64):
@@ -239,11 +240,12 @@ def test_supervision_is_handed_the_chosen_regions(monkeypatch, choice):
     check_detections(tree.to_supervision(**choice), tree, **choice)
 
 
+@pytest.mark.readers
 @pytest.mark.filterwarnings("ignore")  # of packages that it does without
 @pytest.mark.parametrize("choice", CHOICES)
 def test_supervision_takes_the_chosen_regions(choice):
     package = pytest.importorskip(
-        "supervision", reason="needs the extra readers: no supervision"
+        "supervision", reason="no supervision: pip install '.[readers]'"
     )
     tree = random_tree(4)
     found = tree.to_supervision(**choice)

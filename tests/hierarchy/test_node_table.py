@@ -59,8 +59,9 @@ def test_the_table_is_an_array_where_there_is_no_pandas(monkeypatch):
         assert table["parent"].tolist() == [-1, 0, 0, 1, 1, 2, 2]
 
 
+@pytest.mark.readers
 def test_the_table_is_a_data_frame_where_pandas_is():
-    pandas = pytest.importorskip("pandas", reason="needs the extra readers: no pandas")
+    pandas = pytest.importorskip("pandas", reason="no pandas: pip install '.[readers]'")
     tree = random_tree(3, padding=2)
     table = tree.nodes
     assert isinstance(table, pandas.DataFrame)

@@ -8,15 +8,8 @@ from pycocotools import mask as coco_mask
 from scipy import ndimage
 from trees import make_tree, on_device, quadrants, random_tree
 
-from uhseg_jax.hierarchy.regions import (
-    NO_NODE,
-    NO_PARENT,
-    VOID,
-    RegionChoice,
-    choose,
-    pruned,
-    united,
-)
+from uhseg_jax.hierarchy.region_choice import RegionChoice, choose, pruned, united
+from uhseg_jax.hierarchy.regions import NO_NODE, NO_PARENT, VOID
 
 _ALL = [
     RegionChoice(),
@@ -167,3 +160,10 @@ def test_unions_of_nodes_are_regions_in_the_order_asked_for():
     assert found.nodes.tolist() == [NO_NODE, c, 0, b, b]
     assert found.parents.tolist() == [2, 2, NO_PARENT, 0, 0]
     assert len(united(tree, [])) == 0
+
+
+def test_a_selected_node_without_pixels_is_told():
+    tree = make_tree(np.ones((3, 4)), [NO_PARENT, 0, 0], [0, 1, 1], [0, 0.1, 0.1])
+    assert united(tree, [[1, 2]]).areas().tolist() == [12]
+    with pytest.raises(ValueError, match="there are none in node 2"):
+        united(tree, [[1], [2]])

@@ -1,7 +1,6 @@
 """The files of configs/ and the flags that override what they say."""
 
 import dataclasses
-import importlib.util
 import os
 import typing
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from uhseg_jax.cli.overrides import UsageError, override
 from uhseg_jax.files import expand_home
 from uhseg_jax.methods import METHODS
 from uhseg_jax.protocols import Scoring
+from uhseg_jax.python_files import load_module
 from uhseg_jax.validators import TEXT, check
 
 __all__ = ["ConfigError", "Experiment", "freeze", "read_config"]
@@ -158,12 +158,10 @@ def _call(path: Path) -> Any:
     """What ``get_config()`` of a file returns."""
     if not path.is_file():
         raise ConfigError(f"{path}: expected a config file, but there is none.")
-    spec = importlib.util.spec_from_file_location("uhseg_config", path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise ConfigError(f"{path}: expected a Python file, as those of configs/.")
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        module = load_module(path, "uhseg_config")
         get_config = getattr(module, "get_config", None)
         if callable(get_config):
             return get_config()

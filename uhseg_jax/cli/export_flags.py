@@ -13,7 +13,7 @@ from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.export import EXPORTERS, ExportOptions, formats_help
 from uhseg_jax.export.selections import SelectedImage, read_selection
 from uhseg_jax.files import expand_home
-from uhseg_jax.hierarchy.regions import RegionChoice
+from uhseg_jax.hierarchy.region_choice import RegionChoice
 from uhseg_jax.images import DEFAULT_MEMORY
 from uhseg_jax.registry import suggest
 from uhseg_jax.validators import NON_NEGATIVE, check, optional

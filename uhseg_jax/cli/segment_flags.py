@@ -15,7 +15,7 @@ from uhseg_jax.export import (
     ExportOptions,
     formats_help,
 )
-from uhseg_jax.hierarchy.regions import RegionChoice
+from uhseg_jax.hierarchy.region_choice import RegionChoice
 from uhseg_jax.images import DEFAULT_MEMORY
 from uhseg_jax.methods import METHODS
 from uhseg_jax.runs.images import Decoding

@@ -9,16 +9,7 @@ from typing import Any
 from uhseg_jax.export.coco import COCO, POLYGONS
 from uhseg_jax.export.cvat import CVAT
 from uhseg_jax.export.descriptors import DESCRIPTORS, read_descriptors
-from uhseg_jax.export.exporter import (
-    Destination,
-    Exporter,
-    ExportOptions,
-    FileWriter,
-    Folder,
-    Provenance,
-    Result,
-    Selected,
-)
+from uhseg_jax.export.exporter import Destination, Exporter, FileWriter, Folder
 from uhseg_jax.export.labelme import LABELME
 from uhseg_jax.export.labels import COLORS, DAVIS, LABELS, NODES
 from uhseg_jax.export.npz import NPZ, read_result
@@ -26,6 +17,7 @@ from uhseg_jax.export.overlay import PNG
 from uhseg_jax.export.proposals import PROPOSALS
 from uhseg_jax.export.region_files import CUTOUTS, MASKS
 from uhseg_jax.export.region_table import CSV
+from uhseg_jax.export.result import ExportOptions, Provenance, Result, Selected
 from uhseg_jax.export.ucm import UCM
 from uhseg_jax.export.viewer import HTML
 from uhseg_jax.export.yolo import YOLO
@@ -97,7 +89,9 @@ def open_formats(
     wanted = {EXPORTERS.find(name).name for name in formats}
     with contextlib.ExitStack() as stack:
         writers = {
-            name: stack.enter_context(exporter.open(destination, options.of(exporter)))
+            name: stack.enter_context(
+                exporter.open(destination, options.resolved(flat=exporter.flat))
+            )
             for name, exporter in EXPORTERS.items()
             if name in wanted
         }
@@ -138,7 +132,9 @@ class Writer:
           OSError: a file that is there cannot be read.
         """
         contents = {
-            name: EXPORTERS[name].render(result, self._options.of(EXPORTERS[name]))
+            name: EXPORTERS[name].render(
+                result, self._options.resolved(flat=EXPORTERS[name].flat)
+            )
             for name, writer in self._writers.items()
             if not (keep and writer.is_there(result))
         }

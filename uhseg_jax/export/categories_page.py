@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from uhseg_jax.export.colors import category_colors, hex_colors
-from uhseg_jax.export.exporter import ExportOptions, Result, category_names
 from uhseg_jax.export.panels import jpeg_url, shrink
+from uhseg_jax.export.result import ExportOptions, Result, category_names
 from uhseg_jax.types import Bool, UInt8
 
 __all__ = ["open_categories_page", "thumbnail"]

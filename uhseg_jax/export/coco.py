@@ -13,71 +13,51 @@ and CVAT look for what is no field of COCO:
 The last three are null for a union of several nodes. Where results have categories,
 regions of category 0 are left out.
 
+Above 500 images every 500 are in a file of their own, ``coco/0001.json`` and so on,
+each a whole COCO file; ids go on from one to the next, so they can be put together.
+
 pycocotools opens the files; those of polygons are for readers without RLE, and have the
 name that datumaro and CVAT expect. COCO knows no holes: one hangs on the outline around
 it by a seam. Where no tolerance is given, polygons give every mask back exactly; areas
 and boxes are those of the masks.
 """
 
-import contextlib
 import dataclasses
 import functools
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from uhseg_jax.export.exporter import ExportOptions, Result, for_the_run
+from uhseg_jax.export.parts import Spool, for_the_run_in_parts, joined
 from uhseg_jax.export.region_rows import rows_of
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.hierarchy.regions import Regions
 from uhseg_jax.outlines.seams import without_holes
 
-__all__ = ["COCO", "POLYGONS", "annotations_of", "open_coco"]
+__all__ = ["COCO", "POLYGONS", "CocoWriter", "annotations_of"]
 
 _DESCRIPTION = "Regions found by uhseg_jax"
 
 
-@contextlib.contextmanager
-def open_coco(path: Path, options: ExportOptions) -> Iterator["_CocoWriter"]:
-    """Writes one COCO file for many images, one image in memory at a time.
+class CocoWriter:
+    """Numbers images and their annotations, and writes COCO files of them.
 
-    It is whole when the block has ended without an exception.
-    Its categories are the classes of the run, from 1: one alone, "region", where there
-    are no others.
+    Categories are the classes of the run, from 1: one alone, "region", where there are
+    no others. Ids go on from file to file.
 
     Args:
-      path: the file to write.
+      folder: where images and annotations wait.
       options: of the run, with its classes.
     """
-    categories = [
-        {"id": number, "name": name, "supercategory": "region"}
-        for number, name in enumerate(options.class_names(), start=1)
-    ]
-    with (
-        open(path, "w", encoding="utf-8") as file,
-        # Images are listed after the annotations; until then they wait on disk.
-        tempfile.TemporaryFile("w+", encoding="utf-8") as images,
-    ):
-        file.write(
-            f'{{"info": {{"description": "{_DESCRIPTION}"}},\n'
-            f'"licenses": [],\n"categories": {json.dumps(categories)},\n'
-            '"annotations": [\n'
-        )
-        yield _CocoWriter(file, images)
-        file.write('\n],\n"images": [\n')
-        images.seek(0)
-        shutil.copyfileobj(images, file)
-        file.write("\n]}\n")
 
+    def __init__(self, folder: Path, options: ExportOptions):
+        self._classes = options.class_names()
+        self._images, self._annotations = Spool(folder), Spool(folder)
+        self._num_annotations = 0
 
-class _CocoWriter:
-    """Adds images and their annotations to open files."""
-
-    def __init__(self, file: TextIO, images: TextIO):
-        self._file, self._images = file, images
-        self._num_images = self._num_annotations = 0
+    def __len__(self) -> int:
+        return len(self._images)
 
     def is_there(self, result: Result) -> bool:
         """See `FileWriter.is_there`."""
@@ -85,16 +65,35 @@ class _CocoWriter:
         return False
 
     def put(self, name: str, content: "_Annotated") -> None:
-        """Writes an image and all regions of its tree."""
+        """Takes an image and its regions."""
         del name
-        image_id, first_id = self._num_images + 1, self._num_annotations + 1
-        image = {"id": image_id, **content.image}
+        image_id, first_id = len(self) + 1, self._num_annotations + 1
         texts = [x.numbered(image_id, first_id) for x in content.annotations]
-        self._images.write(("" if image_id == 1 else ",\n") + json.dumps(image))
-        if texts:
-            self._file.write(("" if first_id == 1 else ",\n") + ",\n".join(texts))
-        self._num_images += 1
+        self._images.add(json.dumps({"id": image_id, **content.image}))
+        self._annotations.add(",\n".join(texts))
         self._num_annotations += len(texts)
+
+    def write(self, path: Path, which: range) -> None:
+        """See `PartsWriter.write`."""
+        categories = [
+            {"id": number, "name": name, "supercategory": "region"}
+            for number, name in enumerate(self._classes, start=1)
+        ]
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(
+                f'{{"info": {{"description": "{_DESCRIPTION}"}},\n'
+                f'"licenses": [],\n"categories": {json.dumps(categories)},\n'
+                '"annotations": [\n'
+            )
+            file.writelines(joined(self._annotations.texts(which)))
+            file.write('\n],\n"images": [\n')
+            file.writelines(joined(self._images.texts(which)))
+            file.write("\n]}\n")
+
+    def close(self) -> None:
+        """See `PartsWriter.close`."""
+        self._images.close()
+        self._annotations.close()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,19 +187,21 @@ def _fields(**values: Any) -> str:
     return json.dumps(values, allow_nan=False)[1:-1]
 
 
-COCO = for_the_run(
+COCO = for_the_run_in_parts(
     "coco",
-    "coco.json, an annotation for every region",
+    "coco.json, an annotation for every region; above 500 images coco/0001.json, ...",
     "coco.json",
+    "coco/{part}.json",
     annotations_of,
-    open_coco,
+    CocoWriter,
     needs_pixels=False,
 )
-POLYGONS = for_the_run(
+POLYGONS = for_the_run_in_parts(
     "polygons",
     "annotations/instances_default.json, the same with polygons in place of RLE",
     "annotations/instances_default.json",
+    "annotations/instances_{part}.json",
     functools.partial(annotations_of, as_polygons=True),
-    open_coco,
+    CocoWriter,
     needs_pixels=False,
 )

@@ -14,8 +14,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from uhseg_jax.export.exporter import ExportOptions, Result, for_the_run
+from uhseg_jax.export.exporter import for_the_run
 from uhseg_jax.export.region_rows import RegionRow, rows_of
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.export.shapes import mask_in_box, one_line, polygons_of
 from uhseg_jax.outlines.seams import without_holes
 from uhseg_jax.types import Bool

@@ -10,13 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from uhseg_jax.export.exporter import (
-    ExportOptions,
-    ImageFile,
-    Result,
-    for_each_image,
-)
+from uhseg_jax.export.exporter import ImageFile, for_each_image
 from uhseg_jax.export.npz import begins_with
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.hierarchy import descriptor_file
 from uhseg_jax.types import Float
 

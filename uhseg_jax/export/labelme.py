@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from uhseg_jax.export.exporter import ExportOptions, ImageFile, Result, for_each_image
+from uhseg_jax.export.exporter import ImageFile, for_each_image
 from uhseg_jax.export.region_rows import RegionRow, rows_of
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.export.shapes import mask_in_box, polygons_of
 from uhseg_jax.outlines.polygons import Polygon
 from uhseg_jax.outlines.seams import without_holes

@@ -15,8 +15,9 @@ import numpy as np
 from PIL import Image
 
 from uhseg_jax.export.colors import category_colors, node_colors
-from uhseg_jax.export.exporter import Exporter, ExportOptions, Result
+from uhseg_jax.export.exporter import Exporter
 from uhseg_jax.export.png_files import png_format, save_png
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.hierarchy.regions import NO_NODE, VOID
 from uhseg_jax.types import Int, Integer, UInt8
 

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from uhseg_jax.export.exporter import Result
+from uhseg_jax.export.result import Result
 from uhseg_jax.export.viewer.entries import page_entry
 from uhseg_jax.export.viewer.page import page_around
 from uhseg_jax.files import atomic_write

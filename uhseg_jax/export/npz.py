@@ -11,13 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from uhseg_jax.export.exporter import (
-    ExportOptions,
-    ImageFile,
-    Provenance,
-    Result,
-    for_each_image,
-)
+from uhseg_jax.export.exporter import ImageFile, for_each_image
+from uhseg_jax.export.result import ExportOptions, Provenance, Result
 from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import UInt8

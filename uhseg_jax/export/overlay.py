@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from uhseg_jax.export.colors import category_colors, node_colors
-from uhseg_jax.export.exporter import ExportOptions, Result
 from uhseg_jax.export.panels import boundaries, fit, require_same_size
 from uhseg_jax.export.png_files import png_format
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.hierarchy.placement import visible_nodes
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Int, Integer, UInt8

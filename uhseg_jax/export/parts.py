@@ -9,12 +9,23 @@ so a run that is stopped leaves none of them.
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
-from uhseg_jax.export.exporter import Destination
+from uhseg_jax.export.exporter import Destination, Exporter, FileWriter, Render
+from uhseg_jax.export.result import ExportOptions
 
-__all__ = ["MOST_IN_ONE_FILE", "Spool", "part_name", "remove_old_parts", "slices"]
+__all__ = [
+    "MOST_IN_ONE_FILE",
+    "PartsWriter",
+    "Spool",
+    "for_the_run_in_parts",
+    "joined",
+    "part_name",
+    "remove_old_parts",
+    "slices",
+]
 
 MOST_IN_ONE_FILE = 500  # images
 _NUMBER = r"\d{4,}"
@@ -62,6 +73,85 @@ class Spool:
     def close(self) -> None:
         """Frees the disk."""
         self._file.close()
+
+
+def joined(texts: Iterable[str]) -> Iterator[str]:
+    """The texts that are not empty, as entries of a list in JSON."""
+    for number, text in enumerate(filter(None, texts)):
+        yield text if number == 0 else f",\n{text}"
+
+
+@runtime_checkable
+class PartsWriter(FileWriter, Protocol):
+    """Takes what a format rendered, and writes it when all is there."""
+
+    def __len__(self) -> int:
+        """How many images it has taken."""
+
+    def write(self, path: Path, which: range) -> None:
+        """Writes a file that holds some of the images.
+
+        Args:
+          path: the file.
+          which: numbers of the images, from 0, in order.
+        """
+
+    def close(self) -> None:
+        """Lets go of what waits on disk."""
+
+
+def for_the_run_in_parts(
+    name: str,
+    summary: str,
+    file: str,
+    parts: str,
+    render: Render,
+    make_writer: Callable[[Path, ExportOptions], PartsWriter],
+    **more: Any,
+) -> Exporter:
+    """A format of one file for the whole run, or of parts where it has many images.
+
+    Args:
+      name: what the format is called on command lines.
+      summary: what its files hold, for help texts: a noun phrase.
+      file: name of its file, below the output folder.
+      parts: names of its parts; see `part_name`.
+      render: what the writer puts into the file for a result.
+      make_writer: gives a writer, given the folder where contents may wait.
+      more: further fields of the `Exporter`.
+    """
+
+    @contextlib.contextmanager
+    def open_whole(
+        destination: Destination, options: ExportOptions
+    ) -> Iterator[FileWriter]:
+        with (
+            contextlib.closing(make_writer(destination.output, options)) as writer,
+            contextlib.suppress(_InParts),
+            destination.write(file) as aside,  # so that no other file has this name
+        ):
+            yield writer
+            if len(writer) > MOST_IN_ONE_FILE:
+                _write_parts(writer, destination, parts)
+                destination.remove(file)
+                raise _InParts
+            remove_old_parts(destination, parts)
+            writer.write(aside, range(len(writer)))
+
+    return Exporter(name, summary, (file,), render, open_whole, **more)
+
+
+class _InParts(Exception):  # noqa: N818
+    """The one file of a run is not written, for there are parts."""
+
+
+def _write_parts(writer: PartsWriter, destination: Destination, pattern: str) -> None:
+    """Writes all parts, and removes those of earlier runs."""
+    in_parts = slices(len(writer), MOST_IN_ONE_FILE)
+    remove_old_parts(destination, pattern, above=len(in_parts))
+    for number, which in enumerate(in_parts, start=1):
+        with destination.write(part_name(pattern, number)) as aside:
+            writer.write(aside, which)
 
 
 def part_name(pattern: str, number: int) -> str:

@@ -16,13 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from uhseg_jax.export.exporter import (
-    Exporter,
-    ExportOptions,
-    ImageFile,
-    Result,
-    for_each_image,
-)
+from uhseg_jax.export.exporter import Exporter, ImageFile, for_each_image
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.files import atomic_write
 from uhseg_jax.images import open_file
 from uhseg_jax.types import UInt8

@@ -7,20 +7,19 @@ One list for all images, with the fields of a result and no others:
     segmentation  the mask, as compressed RLE
     score         see `hierarchy.proposals`, in [0, 1]
 
-``COCO("coco.json").loadRes("proposals.json")`` opens it. Boxes are left out: with them
-pycocotools takes the area of the box for that of the mask.
+``COCO("coco.json").loadRes("proposals.json")`` opens it. Above 500 images there are
+``proposals/0001.json`` and so on, each for the file of its name in ``coco``. Boxes are
+left out: with them pycocotools takes the area of the box for that of the mask.
 """
 
-import contextlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
-from uhseg_jax.export.exporter import ExportOptions, Result, for_the_run
+from uhseg_jax.export.parts import Spool, for_the_run_in_parts, joined
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.run_lengths import compress, counts_of, runs_of
 
-__all__ = ["PROPOSALS", "open_proposals", "results_of"]
+__all__ = ["PROPOSALS", "ProposalsWriter", "results_of"]
 
 
 def results_of(result: Result, options: ExportOptions) -> list[str]:
@@ -44,26 +43,20 @@ def results_of(result: Result, options: ExportOptions) -> list[str]:
     return texts
 
 
-@contextlib.contextmanager
-def open_proposals(path: Path, options: ExportOptions) -> Iterator["_ResultsWriter"]:
-    """Writes one file of results for many images, one image in memory at a time.
+class ProposalsWriter:
+    """Numbers images, and writes files of their proposals.
 
-    It is whole when the block has ended without an exception.
+    Args:
+      folder: where proposals wait.
+      options: of the run.
     """
-    del options
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("[\n")
-        yield _ResultsWriter(file)
-        file.write("\n]\n")
 
+    def __init__(self, folder: Path, options: ExportOptions):
+        del options
+        self._spool = Spool(folder)
 
-class _ResultsWriter:
-    """Adds the proposals of images to an open file."""
-
-    def __init__(self, file: TextIO):
-        self._file = file
-        self._num_images = 0
-        self._is_empty = True
+    def __len__(self) -> int:
+        return len(self._spool)
 
     def is_there(self, result: Result) -> bool:
         """See `FileWriter.is_there`."""
@@ -71,20 +64,29 @@ class _ResultsWriter:
         return False
 
     def put(self, name: str, content: list[str]) -> None:
-        """Writes the proposals of the next image."""
+        """Takes the proposals of the next image."""
         del name
-        self._num_images += 1
-        texts = [f'{{"image_id": {self._num_images}, {text}' for text in content]
-        if texts:
-            self._file.write(("" if self._is_empty else ",\n") + ",\n".join(texts))
-            self._is_empty = False
+        texts = (f'{{"image_id": {len(self) + 1}, {text}' for text in content)
+        self._spool.add(",\n".join(texts))
+
+    def write(self, path: Path, which: range) -> None:
+        """See `PartsWriter.write`."""
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("[\n")
+            file.writelines(joined(self._spool.texts(which)))
+            file.write("\n]\n")
+
+    def close(self) -> None:
+        """See `PartsWriter.close`."""
+        self._spool.close()
 
 
-PROPOSALS = for_the_run(
+PROPOSALS = for_the_run_in_parts(
     "proposals",
     "proposals.json, up to 1,000 masks of each image with scores, as COCO results",
     "proposals.json",
+    "proposals/{part}.json",
     results_of,
-    open_proposals,
+    ProposalsWriter,
     needs_pixels=False,
 )

@@ -17,15 +17,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from uhseg_jax.export.exporter import (
-    Destination,
-    Exporter,
-    ExportOptions,
-    Opened,
-    Result,
-)
+from uhseg_jax.export.exporter import Destination, Exporter, Opened
 from uhseg_jax.export.png_files import encoded, is_own, is_whole
 from uhseg_jax.export.region_rows import RegionRow, rows_of
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.types import Bool, UInt8
 
 __all__ = ["CUTOUTS", "MASKS", "for_each_region"]

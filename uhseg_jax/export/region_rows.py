@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from uhseg_jax.export.exporter import ExportOptions, Result
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.hierarchy.cuts import NO_PARENT
 from uhseg_jax.hierarchy.regions import NO_NODE
 from uhseg_jax.types import Int

@@ -24,8 +24,9 @@ from typing import TextIO
 
 import numpy as np
 
-from uhseg_jax.export.exporter import ExportOptions, Result, for_the_run
+from uhseg_jax.export.exporter import for_the_run
 from uhseg_jax.export.region_rows import rows_of
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.hierarchy.regions import VOID, Regions
 from uhseg_jax.types import Float, UInt8
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from uhseg_jax.export.exporter import Result, Selected
+from uhseg_jax.export.result import Result, Selected
 from uhseg_jax.files import parse_json
 
 __all__ = ["SelectedImage", "SelectionError", "names_of", "read_selection"]

@@ -5,8 +5,8 @@ import unicodedata
 
 import numpy as np
 
-from uhseg_jax.export.exporter import ExportOptions, Result
 from uhseg_jax.export.region_rows import RegionRow
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.hierarchy.regions import Regions
 from uhseg_jax.outlines.polygons import Polygon
 from uhseg_jax.types import Bool

@@ -14,9 +14,10 @@ import numpy as np
 import scipy.io
 from PIL import Image
 
-from uhseg_jax.export.exporter import ExportOptions, ImageFile, Result, for_each_image
+from uhseg_jax.export.exporter import ImageFile, for_each_image
 from uhseg_jax.export.npz import begins_with
 from uhseg_jax.export.png_files import encoded, png_file
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.types import Float
 

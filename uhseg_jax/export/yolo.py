@@ -17,14 +17,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from uhseg_jax.export.exporter import (
-    Destination,
-    Exporter,
-    ExportOptions,
-    FileWriter,
-    Result,
-)
+from uhseg_jax.export.exporter import Destination, Exporter, FileWriter
 from uhseg_jax.export.region_rows import rows_of
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.export.shapes import EDITABLE, one_line
 from uhseg_jax.outlines.seams import in_one
 

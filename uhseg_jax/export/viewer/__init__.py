@@ -5,13 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from uhseg_jax.export.categories_page import open_categories_page
-from uhseg_jax.export.exporter import (
-    Destination,
-    Exporter,
-    ExportOptions,
-    FileWriter,
-    Result,
-)
+from uhseg_jax.export.exporter import Destination, Exporter, FileWriter
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.export.viewer.entries import PageEntry, page_entry
 from uhseg_jax.export.viewer.page import open_viewer, open_viewer_at
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from uhseg_jax.export.colors import hex_colors, node_colors
-from uhseg_jax.export.exporter import ExportOptions, Result
 from uhseg_jax.export.panels import fit, jpeg_url, shrink
+from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.export.viewer.similar import DescribedRegions, described_regions
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Int

@@ -42,6 +42,15 @@ function markInList(index) {
   if ($("list").contains(document.activeElement)) here?.focus({ preventScroll: true });
 }
 
+// How many regions are selected in each image.
+function countInList() {
+  [...$("list").children].forEach((item, index) => {
+    const count = selections.get(index)?.length;
+    if (count) item.firstChild.dataset.chosen = count;
+    else delete item.firstChild.dataset.chosen;
+  });
+}
+
 function giveTabStop() {
   const buttons = listed();
   const stop = buttons.find((one) => one.hasAttribute("aria-current")) ?? buttons[0];

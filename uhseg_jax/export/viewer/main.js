@@ -10,6 +10,7 @@ function start() {
   offerSimilar();
   listen();
   restore();
+  countInList();
   new ResizeObserver(layOut).observe($("stage"));
   followAddress();
 }

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from uhseg_jax.export.exporter import Destination, Folder, Result
+from uhseg_jax.export.exporter import Destination, Folder
 from uhseg_jax.export.parts import (
     MOST_IN_ONE_FILE,
     Spool,
@@ -25,6 +25,7 @@ from uhseg_jax.export.parts import (
     remove_old_parts,
     slices,
 )
+from uhseg_jax.export.result import Result
 from uhseg_jax.export.viewer.entries import PageEntry, image_element
 from uhseg_jax.export.viewer.similar import SimilarRegions
 
@@ -85,11 +86,12 @@ def open_viewer_at(
       file: name of the page.
       title: what the page is called.
     """
-    with contextlib.ExitStack() as stack:
-        writer = _ViewerWriter(destination.output)
-        stack.callback(writer.close)
+    with (
+        contextlib.closing(_ViewerWriter(destination.output)) as writer,
+        destination.write(file) as aside,
+    ):
         yield writer
-        writer.write(destination, file, title)
+        writer.write(destination, file, aside, title)
 
 
 def page_around(title: str, *, loads_parts: bool = False) -> tuple[str, str]:
@@ -147,8 +149,10 @@ class _ViewerWriter:
         self._thumbnails.close()
         self._similar.close()
 
-    def write(self, destination: Destination, file: str, title: str) -> None:
-        """Writes the page, in parts if it has many images.
+    def write(
+        self, destination: Destination, file: str, aside: Path, title: str
+    ) -> None:
+        """Writes the page called ``file``, in parts if it has many images.
 
         The page itself comes last, and knows its parts by their digests.
         """
@@ -159,7 +163,7 @@ class _ViewerWriter:
             own = pattern.replace("{kind}", prefix)
             count = len(listing["digests"].get(kind, ())) if listing else 0
             remove_old_parts(destination, own, above=count)
-        with destination.write(file) as aside, _open(aside) as page:
+        with _open(aside) as page:
             head, tail = page_around(title, loads_parts=in_parts)
             page.write(head)
             if listing is None:

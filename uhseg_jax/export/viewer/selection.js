@@ -58,6 +58,7 @@ function afterChange() {
     else selections.delete(index);
   }
   store();
+  countInList();
   refresh();
   record(false);
 }

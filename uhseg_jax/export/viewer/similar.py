@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from uhseg_jax.export.exporter import Result
 from uhseg_jax.export.parts import Spool
+from uhseg_jax.export.result import Result
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Float, Int, UInt8
