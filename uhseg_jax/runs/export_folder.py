@@ -39,12 +39,21 @@ class ExportFolder:
 
     Args:
       output: the folder.
+      whole: names of the files of all results together, which no result may have.
       images: files that are never replaced.
       overwrite: whether other files are.
     """
 
-    def __init__(self, output: Path, images: Iterable[Path], *, overwrite: bool):
+    def __init__(
+        self,
+        output: Path,
+        whole: Iterable[str],
+        images: Iterable[Path],
+        *,
+        overwrite: bool,
+    ):
         self.output = output
+        self._whole = set(whole)
         self._images = {os.path.realpath(x) for x in images}
         self._overwrite = overwrite
         self._names = {EXPORT, _JOURNAL, LOCK}  # that are taken
@@ -58,8 +67,8 @@ class ExportFolder:
           RunError: the file may not be written.
           OSError: it cannot be written.
         """
-        del is_own
-        if name in self._names:
+        is_of_result = is_own is not None  # others have no mark
+        if name in self._names or (is_of_result and name in self._whole):
             raise RunError(
                 f"{self.output / name}: two files of the export would have this name; "
                 "rename the image, or leave out a format."
@@ -144,7 +153,8 @@ def open_folder(
     output.mkdir(parents=True, exist_ok=True)
     with _alone(output):
         before = _files_before(output, overwrite=overwrite)
-        folder = ExportFolder(output, images, overwrite=overwrite)
+        whole = [y for x in exporters if not x.per_image for y in x.patterns]
+        folder = ExportFolder(output, whole, images, overwrite=overwrite)
         for name in _there(output, exporters, names):
             if name not in before:
                 folder.require_free(name)
