@@ -39,7 +39,7 @@ class ExportFolder:
 
     Args:
       output: the folder.
-      whole: names of the files of all results together, which no result may have.
+      common: names of files for all images together.
       images: files that are never replaced.
       overwrite: whether other files are.
     """
@@ -47,13 +47,13 @@ class ExportFolder:
     def __init__(
         self,
         output: Path,
-        whole: Iterable[str],
+        common: Iterable[str],
         images: Iterable[Path],
         *,
         overwrite: bool,
     ):
         self.output = output
-        self._whole = set(whole)
+        self._common = {*common}
         self._images = {os.path.realpath(x) for x in images}
         self._overwrite = overwrite
         self._names = {EXPORT, _JOURNAL, LOCK}  # that are taken
@@ -67,8 +67,9 @@ class ExportFolder:
           RunError: the file may not be written.
           OSError: it cannot be written.
         """
-        is_of_result = is_own is not None  # others have no mark
-        if name in self._names or (is_of_result and name in self._whole):
+        # Those of single images have marks, be they written before or after.
+        is_common = is_own is not None and name in self._common
+        if is_common or name in self._names:
             raise RunError(
                 f"{self.output / name}: two files of the export would have this name; "
                 "rename the image, or leave out a format."
@@ -153,8 +154,8 @@ def open_folder(
     output.mkdir(parents=True, exist_ok=True)
     with _alone(output):
         before = _files_before(output, overwrite=overwrite)
-        whole = [y for x in exporters if not x.per_image for y in x.patterns]
-        folder = ExportFolder(output, whole, images, overwrite=overwrite)
+        common = (x for one in exporters if not one.per_image for x in one.patterns)
+        folder = ExportFolder(output, common, images, overwrite=overwrite)
         for name in _there(output, exporters, names):
             if name not in before:
                 folder.require_free(name)
