@@ -131,7 +131,8 @@ class Exporter:
       needs_pixels: whether `render` looks at the image.
       uses_descriptors: whether `render` looks at those of regions, if there are any.
       in_runs: whether runs that segment write it; others are made of finished results.
-      flat: whether its regions are disjoint where nothing else is said.
+      flat: whether its regions are disjoint where nothing else is said; those that
+        somebody selected need only be where it can hold no others (`options_for`).
       disjoint: whether it can hold no others.
     """
 
@@ -151,6 +152,11 @@ class Exporter:
     def per_image(self) -> bool:
         """Whether there are files for each image, and not one for the run."""
         return "{name}" in self.patterns[0]
+
+    def options_for(self, options: ExportOptions, result: Result) -> ExportOptions:
+        """What a run shows of a result in this format."""
+        is_chosen = result.selected is None
+        return options.resolved(flat=self.flat if is_chosen else self.disjoint)
 
     def files(self, names: Iterable[str]) -> Iterator[Path]:
         """The files, below the output folder, of a run over images of these names."""
