@@ -95,8 +95,16 @@ def test_finished_results_need_no_weights_and_no_program(done, photos, monkeypat
     monkeypatch.setattr(Backbone, "params", property(needed))
     monkeypatch.setattr(ahead, "begin", needed)
     out = done / "out"
-    for flags in ((), ("--max_regions=3", "--levels=2", "--format=npz,colors,html")):
+    trees = times(out, ".npz")
+    for flags in (
+        (),
+        ("--max_regions=3", "--levels=2", "--format=npz,colors,html"),
+        ("--format=labels", "--max_regions=3"),
+        ("--format=png", "--levels=2,3"),
+    ):
         assert segment(photos, *flags, output=out) == 0
+    assert times(out, ".npz") == trees
+    assert (out / "one.labels.png").is_file()
     photograph(photos / "one.png", seed=9)
     with pytest.raises(AssertionError, match="everything is there"):
         segment(photos, output=out)

@@ -17,6 +17,7 @@ from uhseg_jax.files import expand_home
 from uhseg_jax.hierarchy.region_choice import RegionChoice
 from uhseg_jax.images import DEFAULT_MEMORY
 from uhseg_jax.registry import suggest
+from uhseg_jax.validators import NON_NEGATIVE, check, optional
 
 __all__ = ["notes_of", "options_of", "output_of", "parse", "said_of", "selection_of"]
 
@@ -135,6 +136,10 @@ def _check(values: flags.FlagValues, specs: Sequence[str]) -> None:
             "--levels expects numbers of regions from 1 up, such as 4,8,16, but got "
             f"{','.join(values.levels)!r}."
         )
+    try:
+        check("--tolerance", values.tolerance, optional(NON_NEGATIVE))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     if values.flat and values.nested:
         raise UsageError("--flat does not go with --nested.")
     disjoint = [x for x in values.format if EXPORTERS[x].disjoint]

@@ -220,7 +220,7 @@ def _render(result: Result, options: ExportOptions) -> list[bytes]:
 
 NPZ = for_each_image(
     "npz",
-    "the tree; without it nothing is skipped later",
+    "the tree; without it later runs compute it again",
     [ImageFile(".npz", _is_good, _has_mark)],
     _render,
     needs_pixels=False,

@@ -44,25 +44,25 @@ class ExportFolder:
 
     Args:
       output: the folder.
+      common: names of files for all images together.
       images: files that are never replaced.
       before: what an export before wrote, with digests.
-      of_the_run: names of files that none of an image may have.
       overwrite: whether files that are there are replaced.
     """
 
     def __init__(
         self,
         output: Path,
+        common: Iterable[str],
         images: Iterable[Path],
         *,
         before: Mapping[str, str],
-        of_the_run: Iterable[str],
         overwrite: bool,
     ):
         self.output = output
         self._before = before
         self._was_interrupted = os.path.lexists(output / _JOURNAL)
-        self._of_the_run = {*of_the_run}
+        self._common = {*common}
         self._images = {os.path.realpath(x) for x in images}
         self._overwrite = overwrite
         self._names = {EXPORT, _JOURNAL, LOCK}  # that are taken
@@ -76,8 +76,9 @@ class ExportFolder:
           RunError: the file may not be written.
           OSError: it cannot be written.
         """
-        is_taken = is_own is not None and name in self._of_the_run
-        if is_taken or name in self._names:
+        # Those of single images have marks, be they written before or after.
+        is_common = is_own is not None and name in self._common
+        if is_common or name in self._names:
             raise RunError(
                 f"{self.output / name}: two files of the export would have this name; "
                 "rename the image, or leave out a format."
@@ -171,13 +172,9 @@ def open_folder(
     output.mkdir(parents=True, exist_ok=True)
     with _alone(output):
         before = _files_before(output, overwrite=overwrite)
-        patterns = {pattern for one in exporters for pattern in one.patterns}
+        common = (x for one in exporters if not one.per_image for x in one.patterns)
         folder = ExportFolder(
-            output,
-            images,
-            before=before,
-            of_the_run={x for x in patterns if "{name}" not in x},
-            overwrite=overwrite,
+            output, common, images, before=before, overwrite=overwrite
         )
         for name in _there(output, exporters, names):
             if name not in before:

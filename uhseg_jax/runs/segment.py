@@ -153,7 +153,7 @@ def segment_images(
         again.
       shard: the images to take, with no other process to wait for; None: this process's
         share of all.
-      formats: of `export.EXPORTERS`. Without ``npz`` nothing can be skipped later.
+      formats: of `export.EXPORTERS`. Without ``npz`` no tree is kept for later runs.
       options: what the formats show of the trees; None for the default. Categories are
         those that the method finds.
       complete: what every result gets before it is written, such as names.
@@ -192,7 +192,7 @@ def segment_images(
             images,
             claim=claimed,
             formats=formats,
-            anew=claimed.overwrite or "npz" not in formats,
+            anew=claimed.overwrite,
         )
         own = [
             x for x in formats if share.count == 1 or export.EXPORTERS.find(x).per_image
