@@ -134,6 +134,8 @@ class Exporter:
       flat: whether its regions are disjoint where nothing else is said; those that
         somebody selected need only be where it can hold no others (`options_for`).
       disjoint: whether it can hold no others.
+      holds_regions: whether it holds the regions of a choice (`Result.regions`), or
+        those selected; others show the whole tree, or that above the cut.
     """
 
     name: str
@@ -147,6 +149,7 @@ class Exporter:
     in_runs: bool = True
     flat: bool = False
     disjoint: bool = False
+    holds_regions: bool = True
 
     @property
     def per_image(self) -> bool:
