@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 import shlex
@@ -11,6 +12,7 @@ from PIL import Image
 
 from uhseg_jax.cli import evaluate, export, segment
 from uhseg_jax.cli.segment_flags import parse
+from uhseg_jax.export import ExportOptions, Folder, open_formats
 from uhseg_jax.hierarchy.tree import RegionTree
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -128,10 +130,33 @@ def test_the_exports_of_finished_results_run(tmp_path, monkeypatch, capsys):
     }
 
 
+def described_run(folder):
+    """Results with descriptors, in "regions"."""
+    _, out = finished_run(folder)
+    with open_formats(["descriptors"], Folder(out), ExportOptions()) as writer:
+        for seed, name in enumerate(("one", "sub/two")):
+            features = np.random.default_rng(seed).normal(size=(4, 5, 6))
+            result = saved(out, name)
+            found = result.tree.describe(features)
+            writer.add(dataclasses.replace(result, descriptors=found))
+    out.rename(folder / "regions")
+
+
+def test_the_example_of_similar_regions_runs(tmp_path, monkeypatch, capsys):
+    described_run(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (block,) = (x for x in blocks("python") if "similar_regions" in x)
+    exec(block, {})
+    lines = capsys.readouterr().out.splitlines()
+    assert 1 <= len(lines) <= 5
+    assert all(line.startswith("one ") for line in lines)
+
+
 @pytest.mark.slow
 @pytest.mark.weights
 def test_the_python_examples_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    described_run(tmp_path)
     Image.fromarray(skimage.data.coffee()[::4, ::4]).save("photo.jpg")
     rng = np.random.default_rng(0)
     namespace = {

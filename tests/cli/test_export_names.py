@@ -47,7 +47,9 @@ def names_of(finished, name, title):
     return tree, names
 
 
-def test_names_are_classes_of_annotations_and_of_the_table(finished, run, tmp_path):
+def test_names_are_classes_of_annotations_and_of_the_table(
+    finished, run, tmp_path, capsys
+):
     out = tmp_path / "exports"
     assert export(run, *NAMED, "--format=coco,csv", output=out) == 0
     coco = COCO(out / "coco.json")
@@ -64,6 +66,7 @@ def test_names_are_classes_of_annotations_and_of_the_table(finished, run, tmp_pa
     assert [x["name"] for x in rows] == [
         names[int(x["node"])] or "region" for x in rows
     ]
+    assert capsys.readouterr().out.count("regions have a name.\n") == 1
     said = json.loads((out / "export.json").read_text())
     assert (said["labels"], said["labels_model"]) == ("dog, wet grass", "clip_test")
 

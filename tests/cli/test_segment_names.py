@@ -20,7 +20,9 @@ def test_names_are_classes_of_the_files_and_no_tree_is_made_anew(done, photos, c
     trees = times(out, ".npz")
     assert segment(photos, *LABELS, "--labels_threshold=0.4", output=out) == 0
     assert times(out, ".npz") == trees
-    assert "0 segmented, 3 done before" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "0 segmented, 3 done before" in said
+    assert "regions have a name.\n" in said
     coco = COCO(out / "coco.json")
     categories = coco.loadCats(coco.getCatIds())
     assert [x["name"] for x in categories] == ["dog", "wet grass", "region"]

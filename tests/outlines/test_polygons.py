@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from label_maps import label_maps
 from scipy import ndimage
@@ -34,7 +34,12 @@ def random_points(labels, seed=0, count=400):
     return np.random.default_rng(seed).uniform(0, 1, (count, 2)) * labels.shape[::-1]
 
 
+_LARGER_AROUND_A_HOLE = np.array([[1, 1, 1, 0, 1], [1, 0, 1, 0, 1], [1, 1, 1, 0, 1]])
+_LARGER_AROUND_A_HOLE = np.hstack([_LARGER_AROUND_A_HOLE, np.ones((3, 2), int)])
+
+
 @settings(max_examples=60, deadline=None)
+@example(labels=_LARGER_AROUND_A_HOLE.astype(np.int32))
 @given(labels=label_maps())
 def test_without_tolerance_a_polygon_holds_its_pixels_and_no_others(labels):
     rows, columns = np.indices(labels.shape)

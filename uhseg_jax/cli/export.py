@@ -18,16 +18,16 @@ from absl import flags
 
 from uhseg_jax.cli import help_texts, progress, startup, terminal
 from uhseg_jax.cli.export_flags import (
+    notes_of,
     options_of,
     output_of,
     parse,
     said_of,
     selection_of,
 )
-from uhseg_jax.cli.naming_flags import namer_of
+from uhseg_jax.cli.naming_flags import naming_of
 from uhseg_jax.export.selections import names_of
 from uhseg_jax.runs.export import Report, export_results, open_for
-from uhseg_jax.runs.names import naming
 from uhseg_jax.runs.record import naming_the_file
 from uhseg_jax.runs.results import FoundResult, find_results
 
@@ -59,23 +59,25 @@ def _run(argv: Sequence[str]) -> int:
         selected = selection_of(values)
         found = found.only(selected)
         options = dataclasses.replace(options, names=names_of(selected.values()))
-    for sentence in found.problems:
+    for sentence in (*found.problems, *notes_of(values)):
         terminal.err(terminal.printable(sentence, one_line=True))
-    namer = namer_of(values)
+    naming = naming_of(values)
     report = _export(
         values,
         found.results,
         options=options,
         selected=selected,
-        complete=naming(namer) if namer else None,
+        complete=naming,
         said=said_of(values, specs),
     )
     failed = len(report.failures) + len(found.problems)
     terminal.out(f"{report.exported} exported, {failed} failed. They are in {output}.")
+    if naming:
+        terminal.out(naming.summary())
     return 1 if failed else 0
 
 
-@naming_the_file()
+@naming_the_file("the export begins anew with --overwrite")
 def _export(
     values: flags.FlagValues,
     results: Sequence[FoundResult],

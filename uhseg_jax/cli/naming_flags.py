@@ -1,16 +1,12 @@
 """The flags of names for regions, which several commands have."""
 
-from typing import TYPE_CHECKING
-
 from absl import flags
 
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.naming_options import DEFAULT_MODEL, NamingOptions, parse_labels
+from uhseg_jax.runs.names import Naming
 
-if TYPE_CHECKING:
-    from uhseg_jax.naming import Namer
-
-__all__ = ["NAMING_FLAGS", "namer_of", "naming_options_of"]
+__all__ = ["NAMING_FLAGS", "naming_of", "naming_options_of"]
 
 _OTHERS = ("labels_model", "labels_threshold")
 
@@ -47,8 +43,8 @@ def naming_options_of(values: flags.FlagValues) -> NamingOptions | None:
     return NamingOptions(labels, threshold=values.labels_threshold)
 
 
-def namer_of(values: flags.FlagValues) -> "Namer | None":
-    """What names regions, its model loaded; None where they are not named.
+def naming_of(values: flags.FlagValues) -> Naming | None:
+    """What names the regions of results, its model loaded; None if nothing does.
 
     Raises:
       UsageError: as for `naming_options_of`.
@@ -61,7 +57,7 @@ def namer_of(values: flags.FlagValues) -> "Namer | None":
     from uhseg_jax.naming import Namer  # models, which others go without
 
     try:
-        return Namer.create(
+        namer = Namer.create(
             options,
             model=values.labels_model,
             checkpoint_dir=values.checkpoint_dir,
@@ -69,3 +65,4 @@ def namer_of(values: flags.FlagValues) -> "Namer | None":
         )
     except ImportError as error:
         raise ValueError(str(error)) from error
+    return Naming(namer)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from uhseg_jax.cli import flags, method_help, progress, startup, terminal
-from uhseg_jax.cli.naming_flags import namer_of
+from uhseg_jax.cli.naming_flags import naming_of
 from uhseg_jax.cli.segment_flags import (
     batch_size_of,
     bound_note,
@@ -40,7 +40,7 @@ from uhseg_jax.runs.images import (
     find_run_images,
 )
 from uhseg_jax.runs.lists import ImageList, read_list
-from uhseg_jax.runs.names import naming
+from uhseg_jax.runs.names import Naming
 from uhseg_jax.runs.own_features import with_features
 
 _NAMED = 5  # images that a warning names; the others are counted
@@ -90,8 +90,11 @@ def _run(argv: Sequence[str]) -> int:
     for sentence in (*found.problems, *found.notes, *bound):
         terminal.err(sentence)
     images = with_features(found.images, features)
-    report = _segment(values, images, **chosen)
+    naming = naming_of(values)
+    report = _segment(values, images, naming, **chosen)
     _tell(values, output, report)
+    if naming:
+        terminal.out(naming.summary())
     return 1 if report.failures or found.problems else 0
 
 
@@ -121,18 +124,19 @@ def _undivided(titles: Sequence[str], finer: str) -> str:
 
 
 def _segment(
-    values: flags.Flags, images: Sequence[RunImage], **chosen: Any
+    values: flags.Flags,
+    images: Sequence[RunImage],
+    naming: Naming | None,
+    **chosen: Any,
 ) -> segment.Report:
     segmenter = flags.segmenter_of(
         values, model=values.model, method=values.method, **chosen
     )
     segment.require_features(segmenter, values.format)
-    namer = namer_of(values)
     settings = segment.settings_of(segmenter, images)
     output, shard = flags.output_of(values), shard_of(values)
     which: dict[str, Any] = {"formats": values.format}
-    shown: dict[str, Any] = {"options": options_of(values)}
-    shown["complete"] = naming(namer) if namer else None
+    shown: dict[str, Any] = {"options": options_of(values), "complete": naming}
     if values.join:
         with (
             segment.claim_joined(output, settings, **which) as claimed,

@@ -125,31 +125,32 @@ def for_the_run_in_parts(
     def open_whole(
         destination: Destination, options: ExportOptions
     ) -> Iterator[FileWriter]:
-        with contextlib.closing(make_writer(destination.output, options)) as writer:
+        with (
+            contextlib.closing(make_writer(destination.output, options)) as writer,
+            contextlib.suppress(_InParts),
+            destination.write(file) as aside,  # so that no other file has this name
+        ):
             yield writer
-            _write(writer, destination, file, parts)
+            if len(writer) > MOST_IN_ONE_FILE:
+                _write_parts(writer, destination, parts)
+                destination.remove(file)
+                raise _InParts
+            remove_old_parts(destination, parts)
+            writer.write(aside, range(len(writer)))
 
     return Exporter(name, summary, (file,), render, open_whole, **more)
 
 
-def _write(
-    writer: PartsWriter, destination: Destination, file: str, parts: str
-) -> None:
-    """Writes one file or several, and removes those of earlier runs."""
-    count = len(writer)
-    if count <= MOST_IN_ONE_FILE:
-        files = {file: range(count)}
-        remove_old_parts(destination, parts)
-    else:
-        in_parts = slices(count, MOST_IN_ONE_FILE)
-        files = {
-            part_name(parts, number): which
-            for number, which in enumerate(in_parts, start=1)
-        }
-        remove_old_parts(destination, parts, above=len(files))
-        destination.remove(file)
-    for name, which in files.items():
-        with destination.write(name) as aside:
+class _InParts(Exception):  # noqa: N818
+    """The one file of a run is not written, for there are parts."""
+
+
+def _write_parts(writer: PartsWriter, destination: Destination, pattern: str) -> None:
+    """Writes all parts, and removes those of earlier runs."""
+    in_parts = slices(len(writer), MOST_IN_ONE_FILE)
+    remove_old_parts(destination, pattern, above=len(in_parts))
+    for number, which in enumerate(in_parts, start=1):
+        with destination.write(part_name(pattern, number)) as aside:
             writer.write(aside, which)
 
 

@@ -64,10 +64,11 @@ class Outlines:
         order = np.argsort(-areas, kind="stable").tolist()
         outer = [rings[i] for i in order if areas[i] > 0]
         holes: list[list[Int[np.ndarray, "_ 2"]]] = [[] for _ in outer]
-        for i in order:
-            if areas[i] < 0:
-                holes[_around(outer, rings[i])].append(rings[i])
-        return [Polygon(x, tuple(y)) for x, y in zip(outer, holes, strict=True)]
+        inner = [rings[i] for i in order if areas[i] < 0]
+        for place, ring in zip(_around(outer, inner), inner, strict=True):
+            holes[place].append(ring)
+        found = [Polygon(x, tuple(y)) for x, y in zip(outer, holes, strict=True)]
+        return sorted(found, key=lambda polygon: -polygon.area())
 
     def _rings(
         self, contains: Bool[np.ndarray, " m"]
@@ -186,13 +187,25 @@ def _doubled_area(ring: Int[np.ndarray, "n 2"]) -> int:
     return int((x * later_y - later_x * y).sum())
 
 
-def _around(outer: list[Int[np.ndarray, "_ 2"]], hole: Int[np.ndarray, "n 2"]) -> int:
-    """Which outline a hole lies in: the innermost around it, since pieces nest."""
+def _around(
+    outer: list[Int[np.ndarray, "_ 2"]], inner: list[Int[np.ndarray, "_ 2"]]
+) -> Iterator[int]:
+    """Which outline every hole lies in: the innermost around it, since pieces nest.
+
+    Args:
+      outer: the outlines, larger ones first.
+      inner: the holes.
+    """
     if len(outer) == 1:
-        return 0
-    # The middle of an edge lies on no other outline; doubled, of whole numbers.
-    middle = hole[0] + hole[1]
-    return max(i for i, ring in enumerate(outer) if _holds(2 * ring, middle))
+        yield from [0] * len(inner)
+        return
+    low = 2 * np.array([x.min(0) for x in outer])
+    high = 2 * np.array([x.max(0) for x in outer])
+    for hole in inner:
+        # The middle of an edge lies on no other outline; doubled, of whole numbers.
+        middle = hole[0] + hole[1]
+        (near,) = np.nonzero(((low < middle) & (middle < high)).all(1))
+        yield next(i for i in near[::-1].tolist() if _holds(2 * outer[i], middle))
 
 
 def _holds(ring: Int[np.ndarray, "n 2"], point: Int[np.ndarray, " 2"]) -> bool:

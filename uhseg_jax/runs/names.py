@@ -10,19 +10,35 @@ from uhseg_jax.export.result import Result
 if TYPE_CHECKING:
     from uhseg_jax.naming import Namer
 
-__all__ = ["Complete", "naming"]
+__all__ = ["Complete", "Naming"]
 
 # Makes of a result one that holds all that formats write.
 Complete = Callable[[Result], Result]
 
 
-def naming(namer: "Namer") -> Complete:
-    """What gives results their names; in any thread, one image at a time."""
-    turn = threading.Lock()
+class Naming:
+    """Gives results their names; in any thread, one image at a time.
 
-    def named(result: Result) -> Result:
-        with turn:  # one forward takes all processors, and the memory of one
-            names = namer(result.tree, result.pixels)
-        return dataclasses.replace(result, names=names.indices)
+    Args:
+      namer: what names regions.
+    """
 
-    return named
+    def __init__(self, namer: "Namer"):
+        self._namer = namer
+        self._turn = threading.Lock()
+        self._named = self._regions = 0
+
+    def __call__(self, result: Result) -> Result:
+        """The result with names."""
+        with self._turn:  # one forward takes all processors, and the memory of one
+            found = self._namer(result.tree, result.pixels)
+            self._named += int((found.indices >= 0).sum())
+            self._regions += len(found)
+        return dataclasses.replace(result, names=found.indices)
+
+    def summary(self) -> str:
+        """How many regions got a name, in a sentence."""
+        advice = ""
+        if not self._named and self._regions:
+            advice = " Other labels, or a lower --labels_threshold, may fit."
+        return f"{self._named} of {self._regions} regions have a name.{advice}"

@@ -86,11 +86,12 @@ def open_viewer_at(
       file: name of the page.
       title: what the page is called.
     """
-    with contextlib.ExitStack() as stack:
-        writer = _ViewerWriter(destination.output)
-        stack.callback(writer.close)
+    with (
+        contextlib.closing(_ViewerWriter(destination.output)) as writer,
+        destination.write(file) as aside,
+    ):
         yield writer
-        writer.write(destination, file, title)
+        writer.write(destination, file, aside, title)
 
 
 def page_around(title: str, *, loads_parts: bool = False) -> tuple[str, str]:
@@ -148,8 +149,10 @@ class _ViewerWriter:
         self._thumbnails.close()
         self._similar.close()
 
-    def write(self, destination: Destination, file: str, title: str) -> None:
-        """Writes the page, in parts if it has many images.
+    def write(
+        self, destination: Destination, file: str, aside: Path, title: str
+    ) -> None:
+        """Writes the page called ``file``, in parts if it has many images.
 
         The page itself comes last, and knows its parts by their digests.
         """
@@ -160,7 +163,7 @@ class _ViewerWriter:
             own = pattern.replace("{kind}", prefix)
             count = len(listing["digests"].get(kind, ())) if listing else 0
             remove_old_parts(destination, own, above=count)
-        with destination.write(file) as aside, _open(aside) as page:
+        with _open(aside) as page:
             head, tail = page_around(title, loads_parts=in_parts)
             page.write(head)
             if listing is None:
