@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from uhseg_jax.export.exporter import for_the_run
+from uhseg_jax.export.exporter import FileOfTheRun, for_the_run
 from uhseg_jax.export.region_rows import RegionRow, rows_of
 from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.export.shapes import mask_in_box, one_line, polygons_of
@@ -95,21 +95,15 @@ def open_cvat(path: Path, options: ExportOptions) -> Iterator["_CvatWriter"]:
         file.write("</annotations>\n")
 
 
-class _CvatWriter:
+class _CvatWriter(FileOfTheRun):
     """Adds images to an open file."""
 
     def __init__(self, file: TextIO):
         self._file = file
         self._num_images = 0
 
-    def is_there(self, result: Result) -> bool:
-        """See `FileWriter.is_there`."""
-        del result
-        return False
-
-    def put(self, name: str, content: str) -> None:
+    def add(self, content: str) -> None:
         """Writes the shapes of the next image."""
-        del name
         self._file.write(f'<image id="{self._num_images}" {content}')
         self._num_images += 1
 
