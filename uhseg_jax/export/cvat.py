@@ -17,7 +17,7 @@ import numpy as np
 from uhseg_jax.export.exporter import FileOfTheRun, for_the_run
 from uhseg_jax.export.region_rows import RegionRow, rows_of
 from uhseg_jax.export.result import ExportOptions, Result
-from uhseg_jax.export.shapes import mask_in_box, one_line, polygons_of
+from uhseg_jax.export.shapes import as_text, one_line, polygons_of
 from uhseg_jax.outlines.seams import without_holes
 from uhseg_jax.types import Bool
 
@@ -27,7 +27,7 @@ __all__ = ["CVAT", "open_cvat", "shapes_of"]
 def shapes_of(result: Result, options: ExportOptions) -> str:
     """The element of an image but for its number, with a shape for every piece."""
     height, width = result.size
-    name = quoteattr(_text(result.title))
+    name = quoteattr(as_text(result.title, instead="?"))
     lines = [f'name={name} width="{width}" height="{height}">']
     found, rows = polygons_of(result, options), rows_of(result, options)
     levels: dict[int, int] = {}
@@ -38,7 +38,7 @@ def shapes_of(result: Result, options: ExportOptions) -> str:
         node = "" if row.node is None else str(row.node)
         end = f'>\n<attribute name="node">{node}</attribute>\n'
         if found is None:
-            mask = mask_in_box(result.regions(options), row)
+            mask = row.mask_in_box(result.regions(options))
             what = f"{_rle(mask)} {_box(row)}"
             lines.append(f"<mask {about} {what} {place}{end}</mask>")
             continue
@@ -64,11 +64,6 @@ def _rle(mask: Bool[np.ndarray, "h w"]) -> str:
 def _box(row: RegionRow) -> str:
     left, top, width, height = row.box
     return f'left="{left}" top="{top}" width="{width}" height="{height}"'
-
-
-def _text(name: str) -> str:
-    """A name as XML can hold it; what is no text becomes a question mark."""
-    return "".join(x if x.isprintable() else "?" for x in name)
 
 
 @contextlib.contextmanager
