@@ -12,9 +12,9 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from uhseg_jax.features.checks import at_unit_length
 from uhseg_jax.hierarchy import descriptor_file, host_cuts, tree_file
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
-from uhseg_jax.hierarchy.descriptors import unit_rows
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Bool, Float
 from uhseg_jax.validators import SHARE, Validated, integer, one_of, real
@@ -129,7 +129,7 @@ def similar_regions(
     if options.center:
         seen = [*others, *([] if any(searched) else [tree])]
         mean = np.mean([x.descriptors[ROOT].astype(np.float64) for x in seen], axis=0)
-    (query,) = unit_rows(tree.descriptors[[node]] - mean)
+    (query,) = at_unit_length(tree.descriptors[[node]] - mean)
     found = [
         SimilarRegion(index, *one)
         for index, other in enumerate(others)
@@ -151,7 +151,7 @@ def _in_tree(
     """Similar regions of one tree, no two of which are nested."""
     tree, count = searched.tree, int(searched.tree.num_nodes)
     parents = np.asarray(tree.parents)[:count]
-    similarities = unit_rows(searched.descriptors - mean) @ query
+    similarities = at_unit_length(searched.descriptors - mean) @ query
     contains = host_cuts.ancestry(parents)
     shares = tree.areas()[:count] / np.asarray(tree.labels).size
     free = (shares >= options.min_area) & (shares > 0)

@@ -11,7 +11,7 @@ __all__ = ["at_unit_length", "at_unit_scale", "checked_features"]
 
 
 def checked_features(
-    features: Any, *, batched: bool = True
+    features: Any, *, batched: bool = True, integers: bool = False
 ) -> Float[np.ndarray, "*b h w d"]:
     """Features as an array of float32 or more, or a sentence on what is wrong.
 
@@ -20,6 +20,7 @@ def checked_features(
     Args:
       features: an array, or nested lists.
       batched: whether they may be those of several images.
+      integers: whether they may be integers, which become float32.
 
     Raises:
       ValueError: they have another shape, are no real numbers, or not finite.
@@ -36,10 +37,13 @@ def checked_features(
             f"expected features {expected} with no empty axis, but got shape "
             f"{features.shape}."
         )
+    if integers and features.dtype.kind in "biu":
+        features = features.astype(np.float32)
     if not jnp.issubdtype(features.dtype, jnp.floating):
+        wanted = "features of real numbers" if integers else "floating-point features"
         raise ValueError(
-            f"expected floating-point features, but got {features.dtype}; convert them "
-            "with .astype('float32')."
+            f"expected {wanted}, but got {features.dtype}; convert them with "
+            ".astype('float32')."
         )
     if features.dtype.itemsize < 4:
         features = features.astype(np.float32)
@@ -53,10 +57,8 @@ def checked_features(
     return features
 
 
-def at_unit_scale(
-    features: Float[np.ndarray, "*b h w d"],
-) -> Float[np.ndarray, "*b h w d"]:
-    """float32 features whose largest entries are 1 or -1; zero vectors stay.
+def at_unit_scale(features: Float[np.ndarray, "*b d"]) -> Float[np.ndarray, "*b d"]:
+    """float32 vectors whose largest entries are 1 or -1; zero vectors stay.
 
     In their own type first: features of float64, and squares of very large or small
     ones of float32, leave float32's range.
@@ -66,10 +68,8 @@ def at_unit_scale(
     return scaled.astype(np.float32)
 
 
-def at_unit_length(
-    features: Float[np.ndarray, "*b h w d"],
-) -> Float[np.ndarray, "*b h w d"]:
-    """float32 features of length 1, so that they count by their direction alone.
+def at_unit_length(features: Float[np.ndarray, "*b d"]) -> Float[np.ndarray, "*b d"]:
+    """float32 vectors of length 1, so that they count by their direction alone.
 
     Whoever averages them needs it; zero vectors stay.
     """

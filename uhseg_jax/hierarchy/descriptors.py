@@ -3,11 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
+from uhseg_jax.features.checks import checked_features
 from uhseg_jax.hierarchy.cuts import ROOT
 from uhseg_jax.label_taps import label_taps
 from uhseg_jax.types import Float, Int
 
-__all__ = ["checked_features", "describe", "unit_rows"]
+__all__ = ["describe"]
 
 
 def describe(
@@ -20,11 +21,11 @@ def describe(
     Args:
       labels: the leaf of every cell.
       parents: of the nodes, without padding.
-      features: see `checked_features`.
+      features: ``[h, w, d]``, real numbers; see `features.checked_features`.
     """
     from scipy import sparse
 
-    features = checked_features(features)
+    features = checked_features(features, batched=False, integers=True)
     rows, columns, channels = features.shape
     labels = _at_least(labels, (rows, columns))
     count, cells = parents.size, rows * columns
@@ -36,42 +37,6 @@ def describe(
         sums[parents[node]] += sums[node]
         areas[parents[node]] += areas[node]
     return (sums / np.maximum(areas, 1)[:, None]).astype(np.float32)
-
-
-def checked_features(features: npt.ArrayLike) -> Float[np.ndarray, "h w d"]:
-    """Features of an image as a numpy array.
-
-    Raises:
-      ValueError: they have another shape than ``[h, w, d]`` or an empty axis, are no
-        real numbers, or hold NaN or infinity.
-    """
-    features = np.asarray(features)
-    if features.ndim != 3 or 0 in features.shape:
-        raise ValueError(
-            "expected the features of one image, [h, w, d] with no empty axis, but got "
-            f"shape {features.shape}."
-        )
-    if features.dtype.kind in "biu" or features.dtype.itemsize < 4:
-        features = features.astype(np.float32)  # bfloat16 is of no kind of numpy's
-    if features.dtype.kind != "f":
-        raise ValueError(
-            f"expected features that are real numbers, but got {features.dtype}."
-        )
-    wrong = int((~np.isfinite(features)).any(axis=-1).sum())
-    if wrong:
-        raise ValueError(
-            f"expected finite features, but {wrong} of {features[..., 0].size} vectors "
-            "hold NaN or infinity; check the backbone's input and dtype."
-        )
-    return features
-
-
-def unit_rows(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
-    """Rows at unit length; those of zeros stay."""
-    largest = np.max(np.abs(rows), axis=-1, keepdims=True, initial=0.0)
-    scaled = rows / np.where(largest > 0, largest, 1)  # squares stay in range
-    lengths = np.linalg.norm(scaled, axis=-1, keepdims=True)
-    return scaled / np.where(lengths > 0, lengths, 1)
 
 
 def _at_least(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from uhseg_jax.features.checks import at_unit_length
 from uhseg_jax.hierarchy import descriptors, host_cuts, interop, node_table, ultrametric
 from uhseg_jax.hierarchy.placement import require_single
 from uhseg_jax.hierarchy.proposals import ProposalOptions, Proposals, propose
@@ -180,7 +181,7 @@ class TreeViews:
         require_single(self)
         parents = np.asarray(self.parents)[: int(self.num_nodes)]
         found = descriptors.describe(np.asarray(self.labels), parents, features)
-        return descriptors.unit_rows(found) if unit else found
+        return at_unit_length(found) if unit else found
 
     # -- other packages ---------------------------------------------------------------
 

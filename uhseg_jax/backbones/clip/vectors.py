@@ -35,6 +35,7 @@ from uhseg_jax.backbones.weights.errors import WeightsError
 from uhseg_jax.backbones.weights.replacing import is_cached
 from uhseg_jax.cache import checkpoint_directory
 from uhseg_jax.entry import entry_point
+from uhseg_jax.features.checks import at_unit_length
 from uhseg_jax.images import resize
 from uhseg_jax.types import Array, Float, Int, Pixels, UInt8
 
@@ -86,9 +87,9 @@ class Clip:
             filled = np.pad(some, ((0, _TEXTS_AT_ONCE - len(some)), (0, 0)), "edge")
             read = _read(self.text.module, self.text.params, filled)
             found.append(np.asarray(read)[: len(some)])
-        units = _unit(np.concatenate(found))
+        units = at_unit_length(np.concatenate(found))
         ends = np.cumsum([len(label) for label in texts])[:-1]
-        return _unit(np.stack([x.mean(axis=0) for x in np.split(units, ends)]))
+        return at_unit_length(np.stack([x.mean(axis=0) for x in np.split(units, ends)]))
 
     @entry_point
     def patches(
@@ -107,7 +108,7 @@ class Clip:
         found = _project(
             module, self.text.module, self.image.params, self.text.params, pixels
         )
-        return _unit(np.asarray(found)[0])
+        return at_unit_length(np.asarray(found)[0])
 
     def _ids(self, text: str) -> Int[np.ndarray, " length"]:
         spec = self.text.module.spec.text
@@ -166,11 +167,6 @@ def _without_padding(
     """
     longest = int((ids == spec.end).argmax(axis=1).max()) + 1
     return ids[:, : -(-longest // _LENGTHS) * _LENGTHS]
-
-
-def _unit(vectors: Float[np.ndarray, "*b p"]) -> Float[np.ndarray, "*b p"]:
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
 
 
 @functools.partial(jax.jit, static_argnames="module")

@@ -16,6 +16,7 @@ import numpy as np
 
 from uhseg_jax.export.parts import Spool
 from uhseg_jax.export.result import Result
+from uhseg_jax.features.checks import at_unit_length
 from uhseg_jax.hierarchy.boxes import node_boxes
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
 from uhseg_jax.hierarchy.tree import RegionTree
@@ -129,7 +130,7 @@ class SimilarRegions:
             if regions is None:
                 yield json.dumps(_NONE)
                 continue
-            rows = _unit_rows(self._read(index), mean) @ directions
+            rows = at_unit_length(self._read(index) - mean) @ directions
             values = np.rint(127 * rows / largest).clip(-127, 127).astype(np.int8)
             yield json.dumps(
                 {**regions, "values": _base64(values), "unit": largest / 127}
@@ -158,22 +159,12 @@ class SimilarRegions:
         count = sum(len(x["nodes"]) for x in self._regions if x is not None)
         every = max(1, round((count / _SAMPLED) ** 0.5))  # of images, and of regions
         sample = [self._read(index)[::every] for index in self._some(every)]
-        rows = _unit_rows(np.concatenate(sample), mean)
+        rows = at_unit_length(np.concatenate(sample) - mean)
         most = rows.shape[1]
         wanted = (max(0, most - _LENGTH), most - 1)
         _, directions = linalg.eigh(rows.T @ rows, subset_by_index=wanted)
         largest = float(np.abs(rows @ directions).max(initial=0.0))
         return directions, largest or 1.0
-
-
-def _unit_rows(
-    rows: Float[np.ndarray, "m d"], mean: Float[np.ndarray, " d"]
-) -> Float[np.ndarray, "m d"]:
-    """Rows without the mean, at unit length; those of zeros stay."""
-    rows = rows - mean
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    rows /= np.where(lengths > 0, lengths, 1)
-    return rows
 
 
 def _base64(array: np.ndarray) -> str:
