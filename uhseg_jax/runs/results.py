@@ -16,7 +16,7 @@ import numpy as np
 from uhseg_jax import export
 from uhseg_jax.export.npz import Saved, look_up, read_saved
 from uhseg_jax.files import expand_home
-from uhseg_jax.hierarchy.descriptor_file import beside
+from uhseg_jax.hierarchy.descriptors.descriptor_file import beside
 from uhseg_jax.hierarchy.tree import TreeFileError
 from uhseg_jax.images import DEFAULT_MEMORY, DEMO, ImageError, natural_order
 from uhseg_jax.runs.images import (

@@ -12,9 +12,9 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from uhseg_jax.hierarchy import descriptor_file, host_cuts, tree_file
+from uhseg_jax.hierarchy import host_cuts, tree_file
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
-from uhseg_jax.hierarchy.descriptors import unit_rows
+from uhseg_jax.hierarchy.descriptors import descriptor_file, unit_rows
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Bool, Float
 from uhseg_jax.validators import SHARE, Validated, integer, one_of, real
