@@ -1,5 +1,6 @@
 """Finished results in, files of other formats out; nothing is computed or lost."""
 
+import errno
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from pycocotools.coco import COCO
 
 from uhseg_jax.cli.export import main
 from uhseg_jax.export import EXPORTERS
+from uhseg_jax.export.region_table import _TableWriter as CsvWriter
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.locks import FileLock
 
@@ -99,6 +101,57 @@ def test_no_model_is_imported_nor_a_device_started(run, out):
     assert done.stdout.splitlines()[-1] == "0 [] False"
 
 
+def test_an_export_of_nothing_is_none(run, out, capsys):
+    photos = run.parent / "photos"
+    photos.rename(run.parent / "away")
+    flags = ("--format=png,coco,yolo,html", "--num_regions=4")
+    assert export(run, *flags, output=out) == 1
+    assert files(out) == []
+    away = f"--images={run.parent / 'away'}"
+    assert export(run, *flags, away, output=out) == 0
+    before = {x: (out / x).read_bytes() for x in files(out)}
+    # Nor does it take the place of one that is there.
+    assert export(run, "--format=png,csv", "--overwrite", output=out) == 1
+    assert {x: (out / x).read_bytes() for x in files(out)} == before
+    assert export(run, "--format=labels", "--overwrite", output=out) == 0
+    assert files(out) == ["export.json", *(f"{x}.labels.png" for x in NAMES)]
+
+
+def test_an_export_stays_until_the_one_that_takes_its_place_is_whole(
+    run, out, capsys, monkeypatch
+):
+    assert export(run, "--format=png,labels", output=out) == 0
+    before = files(out)
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CsvWriter, "put", interrupted)
+        assert export(run, "--format=labels,csv", "--overwrite", output=out) == 130
+    assert set(before) <= set(files(out))
+    assert export(run, "--format=labels", output=out) == 1
+    assert "was begun there and interrupted" in capsys.readouterr().err
+    (run.parent / "photos").rename(run.parent / "away")
+    assert export(run, "--format=png", "--overwrite", output=out) == 1
+    assert export(run, "--format=coco", "--overwrite", output=out) == 0
+    assert files(out) == ["coco.json", "export.json"]
+
+
+def test_a_disk_that_is_full_is_said_to_begin_anew(run, out, capsys, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device", "regions.csv")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CsvWriter, "put", full)
+        assert export(run, "--format=labels,csv", output=out) == 1
+    said = capsys.readouterr().err
+    assert "Free some space, or give another --output" in said
+    assert "the export begins anew with --overwrite" in said
+    assert "goes on" not in said
+    assert export(run, "--format=labels,csv", "--overwrite", output=out) == 0
+
+
 def test_nothing_that_is_there_is_replaced_unless_it_is_said(run, out, capsys):
     out.mkdir()
     (out / "one.labels.png").write_text("mine")
@@ -181,6 +234,15 @@ def test_images_and_results_are_never_written_over(run, out, capsys):
         assert export(run, "--format=png", *flags, output=run) == 1
         assert "the results of a run are there" in capsys.readouterr().err
     assert {p: p.read_bytes() for p in photos.rglob("*.*")} == before
+
+
+def test_formats_of_the_whole_tree_beside_others_are_named(run, out, capsys):
+    flags = ("--format=nodes,labels,ucm", "--min_area=0.01", "--connected")
+    assert export(run, *flags, output=out) == 0
+    sentence = "nodes, ucm hold the tree as it is, whatever --min_area, --connected say"
+    assert capsys.readouterr().err.count(sentence) == 1
+    assert export(run, "--format=nodes", "--num_regions=3", output=out / "cut") == 0
+    assert "as it is" not in capsys.readouterr().err
 
 
 def test_images_are_read_only_where_a_format_shows_them(run, out, capsys):
@@ -312,6 +374,13 @@ def test_a_selection_of_something_else_is_one_sentence(run, out, capsys):
         (["x", "--format=labels", "--min_area=0.5", "--max_area=0.1"], "min_area must"),
         (["x", "--format=labels", "--flat", "--nested"], "--flat does not go with"),
         (["x", "--format=csv,davis", "--nested"], "not go with --format=davis, in"),
+        (["x", "--format=png,nodes", "--min_area=0.1"], "--min_area goes with formats"),
+        (["x", "--format=html", "--selection=y"], "html holds the tree as it is."),
+        (["x", "--format=ucm", "--no_background"], "--no_background goes with form"),
+        (["x", "--format=proposals", "--root"], "--root goes with formats of reg"),
+        (["x", "--format=labels", "--tolerance=nan"], "--tolerance expects"),
+        (["x", "--format=labels", "--image_memory=nan"], "--image_memory expects"),
+        (["x", "--format=labels", "--min_area=nan"], "--min_area expects"),
         (["x", "--format=labels", "--levels=none"], "--levels expects"),
         (["x", "--format=labels", "--output="], "--output expects a folder"),
         (["x", "--format=yolo", "--tolerance=-1"], "is not a non-negative number"),

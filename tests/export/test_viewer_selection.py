@@ -204,6 +204,33 @@ def test_going_inside_a_kept_region_shows_its_parts(page):
     assert page.state("regions") == [3, 4]
 
 
+def _without_a_name_before_named_ones(page, *nodes):
+    """Names a region after another, and takes the name of the first again."""
+    for number, (row, column), name in nodes:
+        page.slide_to(number)
+        page.point(row, column, clicks=1)
+        _name(page, name)
+    page.point(*nodes[0][1], clicks=1)
+    page.press("n", "BACKSPACE", "ENTER")
+
+
+def test_two_clicks_go_inside_a_named_region_though_the_first_drops_another(page):
+    nodes = [(2, (20, 30), "left"), (2, (20, 90), "right")]
+    _without_a_name_before_named_ones(page, *nodes)
+    assert page.items("name") == ["", "right"]
+    page.point(20, 90, clicks=2)
+    assert page.state("path") == [0, 2]
+
+
+def test_all_regions_are_picked_though_one_goes_into_what_is_around_it(page):
+    places = [((20, 30), "x"), ((60, 90), "low"), ((20, 90), "high")]
+    _without_a_name_before_named_ones(page, *[(4, *x) for x in places])
+    assert page.items() == [[3], [6], [5]]
+    page.slide_to(2)
+    page.press("a")
+    assert page.picked() == [[6], [5], [1]]
+
+
 def test_what_is_hidden_is_drawn_away_and_not_saved(page, downloads):
     page.slide_to(4)
     page.press("a")

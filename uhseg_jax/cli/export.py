@@ -18,6 +18,7 @@ from absl import flags
 
 from uhseg_jax.cli import help_texts, progress, startup, terminal
 from uhseg_jax.cli.export_flags import (
+    notes_of,
     options_of,
     output_of,
     parse,
@@ -58,7 +59,7 @@ def _run(argv: Sequence[str]) -> int:
         selected = selection_of(values)
         found = found.only(selected)
         options = dataclasses.replace(options, names=names_of(selected.values()))
-    for sentence in found.problems:
+    for sentence in (*found.problems, *notes_of(values)):
         terminal.err(terminal.printable(sentence, one_line=True))
     naming = naming_of(values)
     report = _export(
@@ -76,7 +77,7 @@ def _run(argv: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-@naming_the_file()
+@naming_the_file("the export begins anew with --overwrite")
 def _export(
     values: flags.FlagValues,
     results: Sequence[FoundResult],

@@ -1,6 +1,7 @@
 """The flags of `uhseg-export`, checked."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from uhseg_jax.images import DEFAULT_MEMORY
 from uhseg_jax.registry import suggest
 from uhseg_jax.validators import NON_NEGATIVE, check, optional
 
-__all__ = ["options_of", "output_of", "parse", "said_of", "selection_of"]
+__all__ = ["notes_of", "options_of", "output_of", "parse", "said_of", "selection_of"]
 
 _SHARE: dict[str, Any] = {"lower_bound": 0.0, "upper_bound": 1.0}
 # Which regions a `RegionChoice` takes, which a selection says by itself.
@@ -42,6 +43,11 @@ _CHOICE: list[tuple[Any, ...]] = [
      "image."),
     ("bool", "root", False, "The whole image is a region too."),
 ]  # fmt: skip
+# What only formats of regions know (`Exporter.holds_regions`).
+_OF_REGIONS = (
+    *("selection", "flat", "nested", "min_area", "max_area", "connected"),
+    *("background", "root", "named"),
+)
 _FLAGS: list[tuple[Any, ...]] = [
     ("bool", "help", False, "Show this and exit.", {"short_name": "h"}),
     ("string", "output", "exports", "Folder for the files."),
@@ -115,6 +121,10 @@ def _check(values: flags.FlagValues, specs: Sequence[str]) -> None:
             "current folder."
         )
     known = [x for x in EXPORTERS if x != "npz"]
+    for name in values:
+        value = values[name].value
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{name} expects a number, but got {value}.")
     unknown = [x for x in values.format if x not in known]
     if unknown or not values.format:
         raise UsageError(
@@ -138,6 +148,12 @@ def _check(values: flags.FlagValues, specs: Sequence[str]) -> None:
             f"--nested does not go with --format={disjoint[0]}, in which a pixel has "
             "one region."
         )
+    given = _of_regions(values)
+    if given and not any(EXPORTERS[x].holds_regions for x in values.format):
+        raise UsageError(
+            f"{given[0]} goes with formats of regions, such as labels, masks and coco; "
+            f"{_whole_trees(values)}."
+        )
     if values.selection is not None:
         for _, name, default, *_ in _CHOICE:
             if values[name].value != default:
@@ -154,6 +170,27 @@ def _check(values: flags.FlagValues, specs: Sequence[str]) -> None:
         raise UsageError("--named goes with --labels, which are not given.")
     naming_options_of(values)
     _choice(values)
+
+
+def _of_regions(values: flags.FlagValues) -> list[str]:
+    """The flags that are given and that only formats of regions know."""
+    names = [x for x in _OF_REGIONS if values[x].value != values[x].default]
+    return ["--no_background" if x == "background" else f"--{x}" for x in names]
+
+
+def _whole_trees(values: flags.FlagValues) -> str:
+    """The formats asked for that know no such flag, and what they hold; or empty."""
+    others = [x for x in values.format if not EXPORTERS[x].holds_regions]
+    if not others:
+        return ""
+    verb = "holds" if len(others) == 1 else "hold"
+    return f"{', '.join(others)} {verb} the tree as it is"
+
+
+def notes_of(values: flags.FlagValues) -> list[str]:
+    """What flags do not do in some of the formats, in sentences."""
+    given, others = _of_regions(values), _whole_trees(values)
+    return [f"{others}, whatever {', '.join(given)} says."] if given and others else []
 
 
 def _choice(values: flags.FlagValues) -> RegionChoice:

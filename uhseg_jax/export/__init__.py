@@ -133,7 +133,7 @@ class Writer:
         """
         contents = {
             name: EXPORTERS[name].render(
-                result, self._options.resolved(flat=EXPORTERS[name].flat)
+                result, EXPORTERS[name].options_for(self._options, result)
             )
             for name, writer in self._writers.items()
             if not (keep and writer.is_there(result))

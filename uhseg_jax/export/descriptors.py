@@ -74,5 +74,6 @@ DESCRIPTORS = for_each_image(
     ],
     _render,
     needs_pixels=False,
+    holds_regions=False,
     uses_descriptors=True,
 )

@@ -131,8 +131,11 @@ class Exporter:
       needs_pixels: whether `render` looks at the image.
       uses_descriptors: whether `render` looks at those of regions, if there are any.
       in_runs: whether runs that segment write it; others are made of finished results.
-      flat: whether its regions are disjoint where nothing else is said.
+      flat: whether its regions are disjoint where nothing else is said; those that
+        somebody selected need only be where it can hold no others (`options_for`).
       disjoint: whether it can hold no others.
+      holds_regions: whether it holds the regions of a choice (`Result.regions`), or
+        those selected; others show the whole tree, or that above the cut.
     """
 
     name: str
@@ -146,11 +149,17 @@ class Exporter:
     in_runs: bool = True
     flat: bool = False
     disjoint: bool = False
+    holds_regions: bool = True
 
     @property
     def per_image(self) -> bool:
         """Whether there are files for each image, and not one for the run."""
         return "{name}" in self.patterns[0]
+
+    def options_for(self, options: ExportOptions, result: Result) -> ExportOptions:
+        """What a run shows of a result in this format."""
+        is_chosen = result.selected is None
+        return options.resolved(flat=self.flat if is_chosen else self.disjoint)
 
     def files(self, names: Iterable[str]) -> Iterator[Path]:
         """The files, below the output folder, of a run over images of these names."""

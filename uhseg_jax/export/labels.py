@@ -208,6 +208,7 @@ NODES = _format(
     "PNG of the numbers of nodes, grey",
     _nodes,
     lambda options: options.note("nodes as grey values"),
+    holds_regions=False,
 )
 DAVIS = png_format(
     "davis",

@@ -224,4 +224,5 @@ NPZ = for_each_image(
     [ImageFile(".npz", _is_good, _has_mark)],
     _render,
     needs_pixels=False,
+    holds_regions=False,
 )

@@ -242,4 +242,11 @@ def _note(options: ExportOptions) -> str:
     return options.note(f"levels {','.join(map(str, options.levels))}")
 
 
-PNG = png_format("png", "the image beside its regions", ".png", draw=_draw, note=_note)
+PNG = png_format(
+    "png",
+    "the image beside its regions",
+    ".png",
+    draw=_draw,
+    note=_note,
+    holds_regions=False,
+)

@@ -89,4 +89,5 @@ PROPOSALS = for_the_run_in_parts(
     results_of,
     ProposalsWriter,
     needs_pixels=False,
+    holds_regions=False,
 )

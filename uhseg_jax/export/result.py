@@ -145,8 +145,8 @@ class Result:
             names = [x.name or f"of node {x.nodes[0]}" for x in overlapping]
             raise ValueError(
                 f"{self.title}: expected disjoint regions, but of those selected "
-                f"{', '.join(names[:4])} overlap; select others, or choose a format of "
-                "nested regions."
+                f"{', '.join(names[:4])} overlap; select others, leave out --flat, or "
+                "choose a format of nested regions, such as masks or coco."
             )
         return found
 

@@ -104,4 +104,5 @@ UCM = for_each_image(
     ],
     _render,
     needs_pixels=False,
+    holds_regions=False,
 )

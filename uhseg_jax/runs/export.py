@@ -45,6 +45,10 @@ class _Item:
         return self.found.size
 
 
+class _NothingExportedError(Exception):
+    """Every result failed."""
+
+
 def open_for(
     results: Sequence[FoundResult],
     output: Path,
@@ -77,7 +81,8 @@ def export_results(
     """Writes results in some formats into a folder.
 
     Threads read and render results while the ones before are written, in order. Killed
-    at any moment, it leaves whole files only.
+    at any moment, it leaves whole files only. If not one result comes out, it leaves
+    none, and an export that was to be replaced stays.
 
     Args:
       results: of `find_results`.
@@ -118,7 +123,10 @@ def export_results(
             return dataclasses.replace(item, failure=sentence_of(error))
         return dataclasses.replace(item, rendered=rendered)
 
-    with export.open_formats(formats, folder, options) as writer:
+    with (
+        contextlib.suppress(_NothingExportedError),
+        export.open_formats(formats, folder, options) as writer,
+    ):
         stages = Stages(
             read=_Item,
             prepare=lambda item: None,
@@ -131,8 +139,13 @@ def export_results(
             if failure:
                 failures.append((item.found.title, failure))
             on_done(item.found, failure)
+        if len(failures) == len(results):
+            raise _NothingExportedError  # so that no format leaves its file of the run
     report = Report(len(results) - len(failures), tuple(failures))
-    _tell(folder, formats, options, report, said or {})
+    if report.exported:
+        _tell(folder, formats, options, report, said or {})
+    else:
+        folder.abandon()
     return report
 
 

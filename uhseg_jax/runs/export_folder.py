@@ -2,7 +2,12 @@
 
 ``export.json`` says at the end what was exported and lists the files with their
 digests. Until then a journal does, so that after a kill it is known which files are the
-export's. Nothing else is replaced unless somebody says so, and images never.
+export's. Nothing else is replaced unless somebody says so, and images never. An export
+that takes the place of another removes what is left of it when it is whole.
+
+Files are written aside and renamed, so that whatever kills the process leaves whole
+ones. Nothing is forced onto the disk: after a loss of power the last may be empty,
+which their digests tell.
 """
 
 import contextlib
@@ -41,7 +46,8 @@ class ExportFolder:
       output: the folder.
       common: names of files for all images together.
       images: files that are never replaced.
-      overwrite: whether other files are.
+      before: what an export before wrote, with digests.
+      overwrite: whether files that are there are replaced.
     """
 
     def __init__(
@@ -50,9 +56,12 @@ class ExportFolder:
         common: Iterable[str],
         images: Iterable[Path],
         *,
+        before: Mapping[str, str],
         overwrite: bool,
     ):
         self.output = output
+        self._before = before
+        self._was_interrupted = os.path.lexists(output / _JOURNAL)
         self._common = {*common}
         self._images = {os.path.realpath(x) for x in images}
         self._overwrite = overwrite
@@ -85,7 +94,7 @@ class ExportFolder:
                 journal.write(f"{line}\n")
 
     def remove(self, name: str) -> None:
-        """Does nothing: what an export before wrote has gone."""
+        """Does nothing: `finish` removes what an export before wrote."""
 
     def require_free(self, name: str) -> None:
         """Refuses a file, below the folder, that is there or is no place for one.
@@ -109,14 +118,23 @@ class ExportFolder:
             raise RunError(f"{path}: the file is there; {_ADVICE}")
 
     def finish(self, said: Mapping[str, Any]) -> None:
-        """Writes ``export.json``, after which the export is whole."""
-        if hasattr(os, "sync"):
-            os.sync()  # once, in place of every file by itself
+        """Writes ``export.json``, after which the export is whole.
+
+        What an export before wrote goes, where it was not replaced.
+        """
+        _remove(self.output, _without(self._before, self._files))
         version = {"version": uhseg_jax.__version__}
         write_json(
             self.output / EXPORT, {**_MARK, **version, **said, "files": self._files}
         )
         (self.output / _JOURNAL).unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """Removes what was written; an export before stays."""
+        own = _without(self._files, self._before)
+        _remove(self.output, own)
+        if len(own) == len(self._files) and not self._was_interrupted:
+            (self.output / _JOURNAL).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -136,7 +154,7 @@ def open_folder(
       names: of the results.
       images: files that are never replaced.
       overwrite: whether others are. Those that an export before wrote, and nobody
-        changed since, are deleted.
+        changed since, are deleted in the end.
 
     Raises:
       RunError: the folder holds something else, or another process works there.
@@ -155,11 +173,12 @@ def open_folder(
     with _alone(output):
         before = _files_before(output, overwrite=overwrite)
         common = (x for one in exporters if not one.per_image for x in one.patterns)
-        folder = ExportFolder(output, common, images, overwrite=overwrite)
+        folder = ExportFolder(
+            output, common, images, before=before, overwrite=overwrite
+        )
         for name in _there(output, exporters, names):
             if name not in before:
                 folder.require_free(name)
-        _remove(output, before)
         remove_parts(output, age=0.0, beside=RECORD)
         yield folder
 
@@ -210,7 +229,7 @@ def _files_before(output: Path, *, overwrite: bool) -> dict[str, str]:
         return {}
     if not overwrite:
         what = "an export is there"
-        if not os.path.lexists(record):
+        if os.path.lexists(journal):
             what = "an export was begun there and interrupted"
         raise RunError(f"{output}: {what}; {_ADVICE}")
     files = _listed(record)
@@ -240,6 +259,10 @@ def _is_below(name: Any) -> bool:
     )
 
 
+def _without(files: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
+    return {name: digest for name, digest in files.items() if name not in others}
+
+
 def _remove(output: Path, files: Mapping[str, str]) -> None:
     """Deletes what an export wrote and nobody changed since, and empty folders."""
     folders = set()
@@ -252,5 +275,3 @@ def _remove(output: Path, files: Mapping[str, str]) -> None:
     for folder in sorted(folders, reverse=True):
         with contextlib.suppress(OSError):  # it holds other files
             folder.rmdir()
-    (output / EXPORT).unlink(missing_ok=True)
-    (output / _JOURNAL).unlink(missing_ok=True)

@@ -47,8 +47,13 @@ class RunError(SentenceError):
 
 
 @contextlib.contextmanager
-def naming_the_file() -> Iterator[None]:
+def naming_the_file(
+    then: str = "what is finished stays, and the same command goes on",
+) -> Iterator[None]:
     """Turns errors of writing into sentences.
+
+    Args:
+      then: what holds afterwards.
 
     Raises:
       RunError: in place of an OSError.
@@ -61,7 +66,7 @@ def naming_the_file() -> Iterator[None]:
             f"{error.filename or 'Some file'}: expected to write it, but the system "
             f"says: {error.strerror or error}. "
             f"{'Free some space, or give' if is_full else 'Give'} another --output "
-            "folder; what is finished stays, and the same command goes on."
+            f"folder; {then}."
         ) from error
 
 

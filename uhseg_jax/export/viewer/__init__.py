@@ -41,4 +41,5 @@ HTML = Exporter(
     _render,
     _open,
     uses_descriptors=True,
+    holds_regions=False,
 )

@@ -126,11 +126,11 @@ function chip(item) {
   const name = document.createElement("span");
   body.type = away.type = "button";
   name.textContent = calledItem(item);
-  body.append(dot(colorOf(keyOfItem(item))), name);
+  body.append(dot(colorOf(item.key)), name);
   body.setAttribute("aria-pressed", item.picked);
   if (item.hidden) body.setAttribute("aria-label", `${calledItem(item)}, hidden`);
-  body.addEventListener("click", (event) => pick(keyOfItem(item), event.shiftKey || several()));
-  body.addEventListener("pointerenter", () => hover(keyOfItem(item)));
+  body.addEventListener("click", (event) => pick(item.key, event.shiftKey || several()));
+  body.addEventListener("pointerenter", () => hover(item.key));
   body.addEventListener("pointerleave", () => hover(null));
   away.className = "away";
   away.textContent = "×";

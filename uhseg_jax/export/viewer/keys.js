@@ -32,7 +32,7 @@ function actionOf(event) {
     Escape: back,
     Enter: inShares
       ? () => goInside(Number(target.dataset.node))
-      : picked.length === 1 ? () => goInside(keyOfItem(picked[0])) : null,
+      : picked.length === 1 ? () => goInside(picked[0].key) : null,
     ArrowRight: inShares ? () => focusShare(1) : () => setNumber(nextNumber(1)),
     ArrowLeft: inShares ? () => focusShare(-1) : () => setNumber(nextNumber(-1)),
     ArrowDown: () => step(1),

@@ -58,7 +58,7 @@ function itemsOf(one, index) {
   const good = (region) => isNodes(region?.nodes) && typeof (region.name ?? "") === "string";
   if (!Array.isArray(one.regions) || !one.regions.every(good))
     throw new Error(`expected regions with nodes from 0 to ${count - 1} for ${name}, but it has others.`);
-  return one.regions.map((region) => ({
+  return one.regions.map((region) => withKey({
     nodes: region.nodes, name: region.name ?? "", picked: false, kept: true, hidden: false,
   }));
 }

@@ -34,7 +34,7 @@ function listen() {
   on("regions", "pointercancel", dropBox);
   on("regions", "click", click);
   on("stage", "click", (event) => event.target === $("stage") && back());
-  on("inside", "click", () => goInside(keyOfItem(pickedItems()[0])));
+  on("inside", "click", () => goInside(pickedItems()[0].key));
   on("similar", "click", findSimilar);
   on("alike-close", "click", closeSimilar);
   on("merge", "click", merge);

@@ -1,5 +1,5 @@
 // What is selected in every image. An item is a region that was selected, or several as
-// one: {nodes, name, picked, kept, hidden}, nodes being ids of the whole tree.
+// one: {nodes, name, picked, kept, hidden, key}, nodes being ids of the whole tree.
 //
 // Picked ones are those that the buttons act on; the next click picks others. What was
 // named, merged or hidden is kept: it stays in the list, and one whole region in the
@@ -13,20 +13,23 @@ const items = () => selections.get(current) ?? [];
 const pickedItems = () => items().filter((one) => one.picked);
 const nodesOf = (item) => item.nodes.map((id) => tree.nodeOf.get(id));
 
-// Regions on show have keys: a node of the cut, or a kept item.
-const keyOf = (index) => -2 - index;
-const itemAt = (key) => (key < OUTSIDE ? items()[-2 - key] : undefined);
+// Regions on show have keys: a node of the cut, or that of a kept item, below OUTSIDE.
+// An item has its own as long as it is there, whatever becomes of others.
+let lastKey = OUTSIDE;
+const withKey = (item) => ({ ...item, key: --lastKey });
+const itemAt = (key) =>
+  (key < OUTSIDE ? items().find((one) => one.key === key) : undefined);
 
 // node -> key as which it is shown: that of the cut, unless a kept item lies over it. One
 // does not lie over its own parts when one has gone inside.
 function lookOf(cutNodes) {
   const look = Int32Array.from(cutNodes);
-  const kept = items().flatMap((item, index) => (item.kept ? [[area(item), index]] : []));
-  for (const [, index] of kept.sort((a, b) => b[0] - a[0])) {
-    const inside = within(nodesOf(items()[index]));
+  const kept = items().filter((item) => item.kept).map((item) => [area(item), item]);
+  for (const [, item] of kept.sort((a, b) => b[0] - a[0])) {
+    const inside = within(nodesOf(item));
     if (inside[focus().node]) continue;
     for (let node = 0; node < look.length; node++)
-      if (inside[node] && look[node] !== OUTSIDE) look[node] = keyOf(index);
+      if (inside[node] && look[node] !== OUTSIDE) look[node] = item.key;
   }
   return look;
 }
@@ -67,7 +70,7 @@ function put(list) {
   selections.set(current, list);
 }
 
-const itemOfNode = (node) => ({
+const itemOfNode = (node) => withKey({
   nodes: [tree.ids[node]],
   name: tree.names?.[node] ?? "",
   picked: true,
@@ -133,7 +136,7 @@ function merge() {
   if (picked.length < 2) return;
   const nodes = fewest(picked.flatMap(nodesOf)).map((node) => tree.ids[node]);
   const name = picked.map((one) => one.name).find(Boolean) ?? "";
-  const whole = { nodes, name, picked: true, kept: true, hidden: false };
+  const whole = withKey({ nodes, name, picked: true, kept: true, hidden: false });
   const rest = items().map((one) => (one === picked[0] ? whole : one));
   change(() => put(rest.filter((one) => !picked.includes(one))));
 }
@@ -177,6 +180,6 @@ function store() {
 function restore() {
   try {
     for (const [id, index, own] of JSON.parse(sessionStorage.getItem(storeName())) ?? [])
-      if (images[index]?.tree === id) selections.set(index, own);
+      if (images[index]?.tree === id) selections.set(index, own.map(withKey));
   } catch {}
 }

@@ -44,13 +44,11 @@ function about(key = null, remark = null) {
     const pixels = leavesOf(ROOT).reduce((sum, leaf) => sum + covered[leaf] * tree.areas[leaf], 0);
     return tell(null, `${picked.length} regions selected`, `${percent(pixels)} of the image`);
   }
-  key ??= picked.length ? keyOfItem(picked[0]) : focus().node;
+  key ??= picked.length ? picked[0].key : focus().node;
   tell(
     key === ROOT ? null : colorOf(key), called(key),
     remark ? `${percent(areaOf(key))} of the image · ${remark}` : describe(key));
 }
-
-const keyOfItem = (item) => keyOf(items().indexOf(item));
 
 function tell(color, name, facts) {
   const strong = document.createElement("strong");
