@@ -13,7 +13,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from uhseg_jax.cli.export import main
-from uhseg_jax.export import EXPORTERS
+from uhseg_jax.export import EXPORTERS, Writer
 from uhseg_jax.export.region_table import _TableWriter as CsvWriter
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.locks import FileLock
@@ -252,6 +252,10 @@ def test_images_are_read_only_where_a_format_shows_them(run, out, capsys):
     said = capsys.readouterr()
     assert said.err.count("name the folder of the images with --images") == 3
     assert "0 exported, 3 failed" in said.out
+    assert "or leave out" not in said.err
+    assert export(run, "--format=labels,csv,png", output=out.parent / "some") == 1
+    said = capsys.readouterr().err
+    assert said.count("with --images, or leave out csv and png.") == 3
     away = f"--images={run.parent / 'away'}"
     assert export(run, "--format=png", away, output=out.parent / "found") == 0
 
@@ -300,6 +304,15 @@ def test_what_fails_is_told_once_and_others_come_out(run, out, capsys):
     (told,) = json.loads((out / "export.json").read_text())["failures"]
     assert told["image"] == "one.png"
     assert "expected its image" in told["reason"]
+
+
+def test_a_failure_names_its_image(run, out, capsys, monkeypatch):
+    def odd(self, rendered):
+        raise ValueError("something odd.")
+
+    monkeypatch.setattr(Writer, "render", odd)
+    assert export(run, "--format=labels", output=out) == 1
+    assert capsys.readouterr().err.count("one.png: something odd.") == 1
 
 
 def test_selected_regions_are_exported_by_their_names(run, out):
@@ -378,7 +391,6 @@ def test_a_selection_of_something_else_is_one_sentence(run, out, capsys):
         (["x", "--format=html", "--selection=y"], "html holds the tree as it is."),
         (["x", "--format=ucm", "--no_background"], "--no_background goes with form"),
         (["x", "--format=proposals", "--root"], "--root goes with formats of reg"),
-        (["x", "--format=labels", "--tolerance=nan"], "--tolerance expects"),
         (["x", "--format=labels", "--image_memory=nan"], "--image_memory expects"),
         (["x", "--format=labels", "--min_area=nan"], "--min_area expects"),
         (["x", "--format=labels", "--levels=none"], "--levels expects"),

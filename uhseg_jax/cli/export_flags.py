@@ -121,10 +121,6 @@ def _check(values: flags.FlagValues, specs: Sequence[str]) -> None:
             "current folder."
         )
     known = [x for x in EXPORTERS if x != "npz"]
-    for name in values:
-        value = values[name].value
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"--{name} expects a number, but got {value}.")
     unknown = [x for x in values.format if x not in known]
     if unknown or not values.format:
         raise UsageError(
@@ -140,6 +136,10 @@ def _check(values: flags.FlagValues, specs: Sequence[str]) -> None:
         check("--tolerance", values.tolerance, optional(NON_NEGATIVE))
     except ValueError as error:
         raise UsageError(str(error)) from error
+    for name in values:
+        value = values[name].value
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{name} expects a number, but got {value}.")
     if values.flat and values.nested:
         raise UsageError("--flat does not go with --nested.")
     disjoint = [x for x in values.format if EXPORTERS[x].disjoint]

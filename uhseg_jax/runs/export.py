@@ -103,10 +103,14 @@ def export_results(
       OSError: a file cannot be written.
     """
     exporters = [export.EXPORTERS.find(x) for x in formats]
-    needs = {
-        "pixels": complete is not None or any(x.needs_pixels for x in exporters),
+    look = [x.name for x in exporters if x.needs_pixels]
+    needs: dict[str, Any] = {
+        "pixels": complete is not None or bool(look),
         "descriptors": any(x.uses_descriptors for x in exporters),
     }
+    if len(look) < len(exporters):  # others go without
+        reasons = [*look, *(["--labels"] if complete is not None else [])]
+        needs["instead"] = f"leave out {' and '.join(reasons)}"
     failures: list[tuple[str, str]] = []
 
     def finish(writer: export.Writer, item: _Item) -> _Item:
@@ -120,7 +124,11 @@ def export_results(
                 result = complete(result)
             rendered = writer.render(result)
         except (ImageError, ValueError, OSError) as error:
-            return dataclasses.replace(item, failure=sentence_of(error))
+            sentence = sentence_of(error)
+            # What is wrong with all of them does not name one.
+            is_named = found.title in sentence or str(found.path) in sentence
+            named = sentence if is_named else f"{found.title}: {sentence}"
+            return dataclasses.replace(item, failure=named)
         return dataclasses.replace(item, rendered=rendered)
 
     with (

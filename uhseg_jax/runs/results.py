@@ -5,10 +5,11 @@ image finds it. An image counts if its bytes are those that were segmented.
 """
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,12 +59,15 @@ class FoundResult:
         height, width = self.saved.size
         return 12 * height * width
 
-    def read(self, *, pixels: bool, descriptors: bool = False) -> export.Result:
+    def read(
+        self, *, pixels: bool, descriptors: bool = False, instead: str = ""
+    ) -> export.Result:
         """The result.
 
         Args:
           pixels: read the image too.
           descriptors: those of its regions too, if they are there.
+          instead: what one may do where the image cannot be had, for the message.
 
         Raises:
           ImageError: it is not there, or not the one that was segmented.
@@ -71,7 +75,7 @@ class FoundResult:
           ValueError: tree and image do not match.
           OSError: the file cannot be read.
         """
-        image = self._image() if pixels else None
+        image = self._image(instead) if pixels else None
         result = read_saved(self.path, self.name, self.title, image)
         if not descriptors:
             return result
@@ -84,7 +88,7 @@ class FoundResult:
         found = next((x for x in paths if x.is_file()), None)
         return "" if found is None else Path(os.path.relpath(found, folder)).as_posix()
 
-    def _image(self) -> UInt8[np.ndarray, "H W 3"]:
+    def _image(self, instead: str) -> UInt8[np.ndarray, "H W 3"]:
         made_of, others = self.saved.provenance, []
         for one in self.images:
             if isinstance(one.source, Path) and not one.source.is_file():
@@ -93,7 +97,8 @@ class FoundResult:
             if made_of is None or digest == made_of.source:
                 return pixels
             others.append(str(one.source))
-        advice = "name the folder of the images with --images."
+        advice = "name the folder of the images with --images"
+        advice += f", or {instead}." if instead else "."
         if not others:
             raise ImageError(
                 f"{self.title}: expected its image beside the results of {self.path}, "
@@ -101,7 +106,8 @@ class FoundResult:
             )
         raise ImageError(
             f"{self.title}: expected the image that was segmented, but "
-            f"{' and '.join(others)} has other bytes; segment it again, or {advice}"
+            f"{' and '.join(others)} {'has' if len(others) == 1 else 'have'} other "
+            f"bytes; segment it again, or {advice}"
         )
 
 
@@ -140,9 +146,14 @@ class FoundResults:
 
     @property
     def num_categories(self) -> int | None:
-        """The highest category; None if no result has any."""
+        """The highest category in the runs of the results; None if these have none."""
         counts = [x.saved.num_categories for x in self.results]
-        return max((x for x in counts if x is not None), default=None)
+        most = max((x for x in counts if x is not None), default=None)
+        if most is None:
+            return None
+        runs = {_run_folder(x.path.parent) for x in self.results}
+        known = {x.path for x in self.results}
+        return max(most, *(_most_categories(run, known) for run in runs))
 
 
 def find_results(
@@ -196,6 +207,11 @@ def find_results(
 def _files(spec: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
     """The npz files of a file or a folder, and their names below it."""
     top = Path(os.path.abspath(spec))
+    if top.is_file() and top.suffix.lower() != _SUFFIX:
+        raise RunError(
+            f"{spec}: expected the results of uhseg-segment, a folder or npz files, "
+            "but this is a file of another kind; name the --output folder of a run."
+        )
     if top.is_file():
         yield top, top.name.removesuffix(_SUFFIX)
         return
@@ -285,8 +301,18 @@ class _Places:
             name,
             saved,
             next(filter(None, titles)),
-            tuple(dataclasses.replace(x, decoding=decoding) for x in images),
+            tuple(dataclasses.replace(x, decoding=decoding) for x in _once(images)),
         )
+
+
+def _once(images: Iterable[RunImage]) -> Iterator[RunImage]:
+    """Images but those of files that came before."""
+    seen = set()
+    for one in images:
+        file = os.path.realpath(one.source) if isinstance(one.source, Path) else None
+        if file is None or file not in seen:
+            yield one
+        seen.add(file)
 
 
 def _listed(folder: Path, run: Path) -> Mapping[str, Sequence[RunImage]]:
@@ -305,6 +331,17 @@ def _run_folder(folder: Path) -> Path:
     """The output folder of the run that left a result; its own if no run did."""
     above = (x for x in (folder, *folder.parents) if (x / RECORD).is_file())
     return next(above, folder)
+
+
+def _most_categories(run: Path, known: Collection[Path]) -> int:
+    """The highest category in other results of a run; 0 if there is none."""
+    most = 0
+    if (run / RECORD).is_file():
+        for path in (x for x, _ in _files(run, []) if x not in known):
+            with contextlib.suppress(TreeFileError, OSError):
+                saved = look_up(path)
+                most = max(most, (saved and saved.num_categories) or 0)
+    return most
 
 
 def _bands(run: Path) -> tuple[int, ...] | None:
