@@ -239,10 +239,21 @@ def test_images_and_results_are_never_written_over(run, out, capsys):
 def test_formats_of_the_whole_tree_beside_others_are_named(run, out, capsys):
     flags = ("--format=nodes,labels,ucm", "--min_area=0.01", "--connected")
     assert export(run, *flags, output=out) == 0
-    sentence = "nodes, ucm hold the tree as it is, whatever --min_area, --connected say"
+    sentence = (
+        "nodes, ucm hold the tree itself, whatever --min_area and --connected say."
+    )
     assert capsys.readouterr().err.count(sentence) == 1
     assert export(run, "--format=nodes", "--num_regions=3", output=out / "cut") == 0
-    assert "as it is" not in capsys.readouterr().err
+    assert "the tree itself" not in capsys.readouterr().err
+
+
+def test_images_without_any_region_are_counted(run, out, capsys):
+    flags = ("--format=labels,masks", "--min_area=0.9999")
+    assert export(run, *flags, output=out) == 0
+    said = capsys.readouterr().err
+    assert said.count("no region is left in 3 images, such as one.png") == 1
+    assert export(run, "--format=labels,nodes", output=out.parent / "all") == 0
+    assert "no region" not in capsys.readouterr().err
 
 
 def test_images_are_read_only_where_a_format_shows_them(run, out, capsys):
@@ -388,7 +399,7 @@ def test_a_selection_of_something_else_is_one_sentence(run, out, capsys):
         (["x", "--format=labels", "--flat", "--nested"], "--flat does not go with"),
         (["x", "--format=csv,davis", "--nested"], "not go with --format=davis, in"),
         (["x", "--format=png,nodes", "--min_area=0.1"], "--min_area goes with formats"),
-        (["x", "--format=html", "--selection=y"], "html holds the tree as it is."),
+        (["x", "--format=html", "--selection=y"], "html holds the tree itself."),
         (["x", "--format=ucm", "--no_background"], "--no_background goes with form"),
         (["x", "--format=proposals", "--root"], "--root goes with formats of reg"),
         (["x", "--format=labels", "--image_memory=nan"], "--image_memory expects"),
