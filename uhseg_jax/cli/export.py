@@ -109,10 +109,11 @@ def _export(
 
 
 def _none_left(titles: Sequence[str]) -> str:
-    images = "1 image" if len(titles) == 1 else f"{len(titles)} images"
+    """A sentence on images in which no region is left."""
+    images = "" if len(titles) == 1 else f"{len(titles)} images, such as "
     return (
-        f"no region is left in {images}, such as {titles[0]}; their files hold none. "
-        "See uhseg-export --help on which regions are chosen."
+        f"no region is left in {images}{titles[0]}. See uhseg-export --help on which "
+        "regions are chosen."
     )
 
 
