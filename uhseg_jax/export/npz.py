@@ -59,6 +59,9 @@ def read_result(
     return Result(name, title, pixels, tree, **beside)
 
 
+_TREE = {"labels", "parents", "depths", "costs"}  # what a saved tree has at least
+
+
 @dataclasses.dataclass(frozen=True)
 class Saved:
     """What an npz says beside the arrays of its tree.
@@ -87,7 +90,7 @@ def look_up(path: Path) -> Saved | None:
     """
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            if not {"labels", "parents"} <= set(file.files):
+            if not _TREE.issubset(file.files):
                 return None
             with file.zip.open("labels.npy") as member:
                 height, width = _shape(member)
@@ -100,7 +103,7 @@ def look_up(path: Path) -> Saved | None:
     except Exception as error:  # a damaged archive fails in many ways
         raise tree_file.TreeFileError(
             f"{path}: expected a saved tree (npz), but the file is damaged or "
-            "something else; delete it and segment the image again."
+            "something else; leave it out, or segment the image again."
         ) from error
     return Saved(
         (height, width),
