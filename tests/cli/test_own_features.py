@@ -149,11 +149,14 @@ def test_errors_of_a_method_name_its_file_and_line_and_the_rest_is_done(folder, 
 
 def test_a_list_names_the_images_below_its_folder(folder, capsys):
     listed = folder / "photos/list.txt"
-    listed.write_bytes(b"\xef\xbb\xbfsub/c.jpg\r\n\n a.png \nsub/c.jpg\nnowhere.png\n")
+    listed.write_bytes(
+        b"\xef\xbb\xbfsub/c.jpg\r\n\n# the first:\n a.png \n#\nsub/c.jpg\nnowhere.png\n"
+    )
     arguments = (f"--features={folder}/features", own(folder), f"--list={listed}")
     assert run(folder, *arguments) == 1
     said = capsys.readouterr()
-    assert "list.txt, line 5: expected the path of an image" in said.err
+    assert "list.txt, line 7: expected the path of an image" in said.err
+    assert "the first" not in said.err
     assert "there is no such file: nowhere.png" in said.err
     assert names(folder) == ["a.npz", "sub/c.npz"]
     assert run(folder, *arguments, folder / "photos/sub/b.png") == 1

@@ -30,6 +30,13 @@ from uhseg_jax.refinement.config import Refinement
         (["--image_memory=0"], 2, ["image_memory"]),
         (["--format=pdf"], 2, ["--format expects some of png,labels", "'pdf'"]),
         (["--format=masks"], 2, ["'masks'. For masks run uhseg-export on the results"]),
+        (["--format=labls,npz"], 2, ["'labls'. Did you mean 'labels'?"]),
+        (["--format=mask"], 2, ["'mask'. Did you mean 'masks'?"]),
+        (
+            ["--nooverwrite=false"],
+            2,
+            ["--nooverwrite=false does not take an", "--help"],
+        ),
         (["--batch_size=0"], 2, ["batch_size"]),
         (["--dtype=float16"], 2, ["dtype", "auto|float32|bfloat16"]),
         (["--output="], 2, ["--output expects a folder"]),

@@ -34,6 +34,16 @@ def test_trees_of_any_grid_and_device_are_shown_with_an_image(tmp_path):
     assert (tmp_path / "page.html").read_text("utf-8") == on_grid.page
 
 
+def test_an_image_is_called_as_its_file(tmp_path):
+    IMAGE.save(tmp_path / "my photo.png")
+    for image in (tmp_path / "my photo.png", str(tmp_path / "my photo.png")):
+        assert 'data-name="my photo.png"' in quadrants(80, 120).show(image).page
+    page = quadrants(80, 120).show(tmp_path / "my photo.png", title="a").page
+    assert 'data-name="a"' in page
+    for image in (None, IMAGE):
+        assert 'data-name="Tree of regions"' in quadrants(80, 120).show(image).page
+
+
 def test_what_cannot_be_shown_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(TypeError, match="batch"):
         stacked([quadrants()]).show()

@@ -150,7 +150,7 @@ def test_weights_that_cannot_be_had_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     with pytest.raises(
         uhseg_jax.backbones.WeightsError,
-        match=r"--model=clip_vitb16_text --file=PATH",
+        match=r"--model=clip_vitb16_text --file=PATH.*--model=clip_vitb16 --file=PATH",
     ) as caught:
         uhseg_jax.name_regions(TREE, STRIPES, "dog", checkpoint_dir=tmp_path)
     assert "\n" not in str(caught.value)

@@ -133,7 +133,7 @@ def parse(values: Flags, argv: Sequence[str], *, dotted: Sequence[str]) -> list[
     prefix = re.compile(rf"^--?({'|'.join(dotted)})\.")
     try:
         positional = values([prefix.sub(r"--\1=", text) for text in argv])[1:]
-    except flags.Error as error:
+    except (flags.Error, ValueError) as error:  # the latter of --noFLAG=VALUE
         raise UsageError(f"{error}. See {Path(argv[0]).name} --help.") from error
     if not values.output:
         raise UsageError(

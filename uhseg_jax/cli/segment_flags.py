@@ -18,6 +18,7 @@ from uhseg_jax.export import (
 from uhseg_jax.hierarchy.region_choice import RegionChoice
 from uhseg_jax.images import DEFAULT_MEMORY
 from uhseg_jax.methods import METHODS
+from uhseg_jax.registry import suggest
 from uhseg_jax.runs.images import Decoding
 from uhseg_jax.runs.shards import Share
 
@@ -38,7 +39,8 @@ _FLAGS: list[flags.Flag] = [
      "'photos/**/*.jpg'. Paths without the flag are taken too. A demonstration "
      "photograph if there are none"),
     ("string", "list", None,
-     "A text file with paths of images, one a line, from the folder of the list."),
+     "A text file with paths of images, one a line, from the folder of the list; lines "
+     "that begin with '# ' are comments."),
     ("string", "output", "regions", "Folder for the results."),
     ("list", "format", list(DEFAULT_FORMATS), f"What to write. {formats_help()}"),
     ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png."),
@@ -103,7 +105,9 @@ def parse(argv: Sequence[str]) -> flags.Flags:
     unknown = [x for x in values.format if x not in known]
     if unknown or not values.format:
         later = [x for x in unknown if x in EXPORTERS]
-        advice = f" For {later[0]} run uhseg-export on the results." if later else ""
+        advice = "".join(suggest(x, EXPORTERS) for x in unknown[:1])
+        if later:
+            advice = f" For {later[0]} run uhseg-export on the results."
         raise UsageError(
             f"--format expects some of {','.join(known)}, but got "
             f"{','.join(unknown)!r}.{advice}"

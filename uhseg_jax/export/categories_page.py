@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from uhseg_jax.export.colors import category_colors, hex_colors
+from uhseg_jax.export.exporter import FileOfTheRun
 from uhseg_jax.export.panels import jpeg_url, shrink
 from uhseg_jax.export.result import ExportOptions, Result, category_names
 from uhseg_jax.types import Bool, UInt8
@@ -131,24 +132,18 @@ class _Category:
         )
 
 
-class _CategoriesWriter:
+class _CategoriesWriter(FileOfTheRun):
     """Collects what the page shows."""
 
     def __init__(self, count: int):
         self.categories = [_Category(name) for name in category_names(count)]
         self._num_images = 0
 
-    def is_there(self, result: Result) -> bool:
-        """See `FileWriter.is_there`."""
-        del result
-        return False
-
-    def put(self, name: str, content: Result) -> None:
+    def add(self, content: Result) -> None:
         """Counts the regions of an image, and draws those that are near enough.
 
         Without distances, the regions that come first count as the nearest.
         """
-        del name
         self._num_images += 1
         if content.categories is None:
             return

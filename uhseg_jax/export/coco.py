@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from uhseg_jax.export.exporter import FileOfTheRun
 from uhseg_jax.export.parts import Spool, for_the_run_in_parts, joined
 from uhseg_jax.export.region_rows import rows_of
 from uhseg_jax.export.result import ExportOptions, Result
@@ -40,7 +41,7 @@ __all__ = ["COCO", "POLYGONS", "CocoWriter", "annotations_of"]
 _DESCRIPTION = "Regions found by uhseg_jax"
 
 
-class CocoWriter:
+class CocoWriter(FileOfTheRun):
     """Numbers images and their annotations, and writes COCO files of them.
 
     Categories are the classes of the run, from 1: one alone, "region", where there are
@@ -59,14 +60,8 @@ class CocoWriter:
     def __len__(self) -> int:
         return len(self._images)
 
-    def is_there(self, result: Result) -> bool:
-        """See `FileWriter.is_there`."""
-        del result
-        return False
-
-    def put(self, name: str, content: "_Annotated") -> None:
+    def add(self, content: "_Annotated") -> None:
         """Takes an image and its regions."""
-        del name
         image_id, first_id = len(self) + 1, self._num_annotations + 1
         texts = [x.numbered(image_id, first_id) for x in content.annotations]
         self._images.add(json.dumps({"id": image_id, **content.image}))

@@ -14,10 +14,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from uhseg_jax.export.exporter import for_the_run
+from uhseg_jax.export.exporter import FileOfTheRun, for_the_run
 from uhseg_jax.export.region_rows import RegionRow, rows_of
 from uhseg_jax.export.result import ExportOptions, Result
-from uhseg_jax.export.shapes import mask_in_box, one_line, polygons_of
+from uhseg_jax.export.shapes import as_text, one_line, polygons_of
 from uhseg_jax.outlines.seams import without_holes
 from uhseg_jax.types import Bool
 
@@ -27,7 +27,7 @@ __all__ = ["CVAT", "open_cvat", "shapes_of"]
 def shapes_of(result: Result, options: ExportOptions) -> str:
     """The element of an image but for its number, with a shape for every piece."""
     height, width = result.size
-    name = quoteattr(_text(result.title))
+    name = quoteattr(as_text(result.title, instead="?"))
     lines = [f'name={name} width="{width}" height="{height}">']
     found, rows = polygons_of(result, options), rows_of(result, options)
     levels: dict[int, int] = {}
@@ -38,7 +38,7 @@ def shapes_of(result: Result, options: ExportOptions) -> str:
         node = "" if row.node is None else str(row.node)
         end = f'>\n<attribute name="node">{node}</attribute>\n'
         if found is None:
-            mask = mask_in_box(result.regions(options), row)
+            mask = row.mask_in_box(result.regions(options))
             what = f"{_rle(mask)} {_box(row)}"
             lines.append(f"<mask {about} {what} {place}{end}</mask>")
             continue
@@ -66,11 +66,6 @@ def _box(row: RegionRow) -> str:
     return f'left="{left}" top="{top}" width="{width}" height="{height}"'
 
 
-def _text(name: str) -> str:
-    """A name as XML can hold it; what is no text becomes a question mark."""
-    return "".join(x if x.isprintable() else "?" for x in name)
-
-
 @contextlib.contextmanager
 def open_cvat(path: Path, options: ExportOptions) -> Iterator["_CvatWriter"]:
     """Writes one file for many images, one image in memory at a time.
@@ -95,21 +90,15 @@ def open_cvat(path: Path, options: ExportOptions) -> Iterator["_CvatWriter"]:
         file.write("</annotations>\n")
 
 
-class _CvatWriter:
+class _CvatWriter(FileOfTheRun):
     """Adds images to an open file."""
 
     def __init__(self, file: TextIO):
         self._file = file
         self._num_images = 0
 
-    def is_there(self, result: Result) -> bool:
-        """See `FileWriter.is_there`."""
-        del result
-        return False
-
-    def put(self, name: str, content: str) -> None:
+    def add(self, content: str) -> None:
         """Writes the shapes of the next image."""
-        del name
         self._file.write(f'<image id="{self._num_images}" {content}')
         self._num_images += 1
 

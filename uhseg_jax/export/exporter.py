@@ -8,6 +8,7 @@ taken for results nor replaced. Those of a run as a whole have none, for people 
 them: whoever has them written remembers what was.
 """
 
+import abc
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from uhseg_jax.files import atomic_write
 __all__ = [
     "Destination",
     "Exporter",
+    "FileOfTheRun",
     "FileWriter",
     "Folder",
     "ImageFile",
@@ -54,6 +56,24 @@ class FileWriter(Protocol):
         Raises:
           OSError: a file cannot be written.
         """
+
+
+class FileOfTheRun(abc.ABC):
+    """A `FileWriter` of what is for all results together, and always written anew."""
+
+    def is_there(self, result: Result) -> bool:
+        """Never, see `FileWriter.is_there`."""
+        del result
+        return False
+
+    def put(self, name: str, content: Any) -> None:
+        """See `FileWriter.put`."""
+        del name
+        self.add(content)
+
+    @abc.abstractmethod
+    def add(self, content: Any) -> None:
+        """Takes what was rendered of the next result."""
 
 
 @runtime_checkable

@@ -22,7 +22,7 @@ from PIL import Image
 from uhseg_jax.export.exporter import ImageFile, for_each_image
 from uhseg_jax.export.region_rows import RegionRow, rows_of
 from uhseg_jax.export.result import ExportOptions, Result
-from uhseg_jax.export.shapes import mask_in_box, polygons_of
+from uhseg_jax.export.shapes import polygons_of
 from uhseg_jax.outlines.polygons import Polygon
 from uhseg_jax.outlines.seams import without_holes
 
@@ -82,7 +82,7 @@ def _outline(polygon: Polygon) -> dict[str, Any]:
 def _mask(result: Result, options: ExportOptions, row: RegionRow) -> dict[str, Any]:
     left, top, width, height = row.box
     file = io.BytesIO()
-    mask = mask_in_box(result.regions(options), row)
+    mask = row.mask_in_box(result.regions(options))
     Image.fromarray(mask.astype(np.uint8)).save(file, "png")
     corners = [[left, top], [left + width - 1, top + height - 1]]
     content = base64.b64encode(file.getvalue()).decode("ascii")

@@ -17,6 +17,7 @@ from uhseg_jax.validators import check, integer
 
 __all__ = ["Shown", "show"]
 
+_TITLE = "Tree of regions"
 _PLAIN = 160  # grey of the image where there is none
 
 
@@ -43,7 +44,7 @@ class Shown:
 
     def _repr_html_(self) -> str:
         return (
-            f'<iframe srcdoc="{html.escape(self.page)}" title="Tree of regions" '
+            f'<iframe srcdoc="{html.escape(self.page)}" title="{_TITLE}" '
             f'style="width: 100%; height: {self.height}px; border: 0"></iframe>'
         )
 
@@ -55,9 +56,13 @@ class Shown:
 
 
 def show(
-    tree: RegionTree, image: ImageLike | None = None, *, title: str, height: int
+    tree: RegionTree, image: ImageLike | None = None, *, title: str | None, height: int
 ) -> Shown:
     """See `RegionTree.show`."""
+    if title is None:
+        title = _TITLE
+        if isinstance(image, str | os.PathLike):
+            title = os.path.basename(os.fspath(image))
     height = check("height", height, integer(100))
     size = tuple(int(x) for x in np.shape(tree.labels))
     if image is None:

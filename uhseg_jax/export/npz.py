@@ -15,6 +15,7 @@ from uhseg_jax.export.exporter import ImageFile, for_each_image
 from uhseg_jax.export.result import ExportOptions, Provenance, Result
 from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.npy import read_npy_header
 from uhseg_jax.types import UInt8
 
 __all__ = ["NPZ", "Saved", "begins_with", "look_up", "read_result", "read_saved"]
@@ -93,7 +94,7 @@ def look_up(path: Path) -> Saved | None:
             if not _TREE.issubset(file.files):
                 return None
             with file.zip.open("labels.npy") as member:
-                height, width = _shape(member)
+                height, width = read_npy_header(member).shape
             texts = {x: str(file[x]) for x in _SAID if x in file.files}
             most = None
             if "categories" in file.files:
@@ -132,16 +133,6 @@ def read_saved(
     """
     tree = RegionTree.load(path)
     return Result(name, title, image, tree, **_beside_the_tree(path))
-
-
-def _shape(member: Any) -> tuple[int, ...]:
-    """Of an array in an archive, of which nothing more is read."""
-    version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0
-    if version != (1, 0):
-        read = np.lib.format.read_array_header_2_0
-    shape, _, _ = read(member)
-    return tuple(shape)
 
 
 def _beside_the_tree(path: Path) -> dict[str, Any]:

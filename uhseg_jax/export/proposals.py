@@ -15,6 +15,7 @@ left out: with them pycocotools takes the area of the box for that of the mask.
 import json
 from pathlib import Path
 
+from uhseg_jax.export.exporter import FileOfTheRun
 from uhseg_jax.export.parts import Spool, for_the_run_in_parts, joined
 from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.run_lengths import compress, counts_of, runs_of
@@ -43,7 +44,7 @@ def results_of(result: Result, options: ExportOptions) -> list[str]:
     return texts
 
 
-class ProposalsWriter:
+class ProposalsWriter(FileOfTheRun):
     """Numbers images, and writes files of their proposals.
 
     Args:
@@ -58,14 +59,8 @@ class ProposalsWriter:
     def __len__(self) -> int:
         return len(self._spool)
 
-    def is_there(self, result: Result) -> bool:
-        """See `FileWriter.is_there`."""
-        del result
-        return False
-
-    def put(self, name: str, content: list[str]) -> None:
+    def add(self, content: list[str]) -> None:
         """Takes the proposals of the next image."""
-        del name
         texts = (f'{{"image_id": {len(self) + 1}, {text}' for text in content)
         self._spool.add(",\n".join(texts))
 

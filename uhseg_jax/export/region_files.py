@@ -49,8 +49,7 @@ def for_each_region(
         regions, rows = result.regions(options), rows_of(result, options)
         contents = []
         for file, row in zip(_files(result, rows), rows, strict=True):
-            held = np.append(regions.contains[row.index], False)  # the void is last
-            image = draw(result, row, held[regions.pieces[_box(row)]])
+            image = draw(result, row, row.mask_in_box(regions))
             contents.append((file, encoded(image, note, level=level)))
         return contents
 
@@ -105,17 +104,12 @@ def _stems(result: Result, rows: Sequence[RegionRow]) -> Iterator[str]:
         yield f"{stem}-{letters}" if letters else stem
 
 
-def _box(row: RegionRow) -> tuple[slice, slice]:
-    x, y, width, height = row.box
-    return slice(y, y + height), slice(x, x + width)
-
-
 def _mask(
     result: Result, row: RegionRow, inside: Bool[np.ndarray, "h w"]
 ) -> Image.Image:
     """White inside, black outside, of the size of the image."""
     pixels = np.zeros(result.size, np.uint8)
-    pixels[_box(row)] = np.where(inside, 255, 0)
+    pixels[row.window] = np.where(inside, 255, 0)
     return Image.fromarray(pixels)
 
 
@@ -124,7 +118,7 @@ def _cutout(
 ) -> Image.Image:
     """The pixels of the region, and nothing around them, not even under alpha."""
     alpha = np.where(inside, 255, 0)[..., None].astype(np.uint8)
-    colors: UInt8[np.ndarray, "h w 3"] = result.pixels[_box(row)] * inside[..., None]
+    colors: UInt8[np.ndarray, "h w 3"] = result.pixels[row.window] * inside[..., None]
     return Image.fromarray(np.concatenate([colors, alpha], axis=2))
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.hierarchy.cuts import NO_PARENT
-from uhseg_jax.hierarchy.regions import NO_NODE
-from uhseg_jax.types import Int
+from uhseg_jax.hierarchy.regions import NO_NODE, Regions
+from uhseg_jax.types import Bool, Int
 
 __all__ = ["RegionRow", "rows_of"]
 
@@ -37,6 +37,17 @@ class RegionRow:
     cost: float | None
     area: int
     box: tuple[int, int, int, int]
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """The rows and columns of the image that its box covers."""
+        x, y, width, height = self.box
+        return slice(y, y + height), slice(x, x + width)
+
+    def mask_in_box(self, regions: Regions) -> Bool[np.ndarray, "h w"]:
+        """Its pixels within its box, among the regions that it is one of."""
+        held = np.append(regions.contains[self.index], False)  # the void is last
+        return held[regions.pieces[self.window]]
 
 
 def rows_of(result: Result, options: ExportOptions) -> list[RegionRow]:

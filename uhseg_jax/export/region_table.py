@@ -24,7 +24,7 @@ from typing import TextIO
 
 import numpy as np
 
-from uhseg_jax.export.exporter import for_the_run
+from uhseg_jax.export.exporter import FileOfTheRun, for_the_run
 from uhseg_jax.export.region_rows import rows_of
 from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.hierarchy.regions import VOID, Regions
@@ -79,20 +79,14 @@ def open_table(path: Path, options: ExportOptions) -> Iterator["_TableWriter"]:
         yield _TableWriter(file)
 
 
-class _TableWriter:
+class _TableWriter(FileOfTheRun):
     """Adds the rows of images to an open file."""
 
     def __init__(self, file: TextIO):
         self._file = file
 
-    def is_there(self, result: Result) -> bool:
-        """See `FileWriter.is_there`."""
-        del result
-        return False
-
-    def put(self, name: str, content: str) -> None:
+    def add(self, content: str) -> None:
         """Writes the rows of an image."""
-        del name
         self._file.write(content)
 
 

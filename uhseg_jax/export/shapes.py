@@ -3,15 +3,10 @@
 import re
 import unicodedata
 
-import numpy as np
-
-from uhseg_jax.export.region_rows import RegionRow
 from uhseg_jax.export.result import ExportOptions, Result
-from uhseg_jax.hierarchy.regions import Regions
 from uhseg_jax.outlines.polygons import Polygon
-from uhseg_jax.types import Bool
 
-__all__ = ["EDITABLE", "mask_in_box", "one_line", "polygons_of"]
+__all__ = ["EDITABLE", "as_text", "one_line", "polygons_of"]
 
 EDITABLE = 1.0  # pixels: stairs of pixels become lines, and hands can move what is left
 _NO_TEXT = {"Cc", "Cs", "Cn", "Zl", "Zp"}  # controls, halves of pairs, ends of lines
@@ -30,14 +25,11 @@ def polygons_of(result: Result, options: ExportOptions) -> list[list[Polygon]] |
     return result.regions(options).polygons(tolerance)
 
 
-def mask_in_box(regions: Regions, row: RegionRow) -> Bool[np.ndarray, "h w"]:
-    """The pixels of a region within its box."""
-    left, top, width, height = row.box
-    held = np.append(regions.contains[row.index], False)  # the void is last
-    return held[regions.pieces[top : top + height, left : left + width]]
+def as_text(name: str, *, instead: str) -> str:
+    """A name with something in place of what is no text in XML and YAML."""
+    return "".join(instead if unicodedata.category(x) in _NO_TEXT else x for x in name)
 
 
 def one_line(name: str) -> str:
     """A name without what is no text in XML and YAML, or would end a line."""
-    letters = (" " if unicodedata.category(x) in _NO_TEXT else x for x in name)
-    return re.sub(r"\s+", " ", "".join(letters)).strip() or "region"
+    return re.sub(r"\s+", " ", as_text(name, instead=" ")).strip() or "region"

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from uhseg_jax.export.exporter import Destination, Exporter, FileWriter
+from uhseg_jax.export.exporter import Destination, Exporter, FileOfTheRun, FileWriter
 from uhseg_jax.export.region_rows import rows_of
 from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.export.shapes import EDITABLE, one_line
@@ -68,20 +68,14 @@ def _open(destination: Destination, options: ExportOptions) -> Iterator[FileWrit
         yield _YoloWriter(destination)
 
 
-class _YoloWriter:
+class _YoloWriter(FileOfTheRun):
     """Writes the files of images."""
 
     def __init__(self, destination: Destination):
         self._destination = destination
 
-    def is_there(self, result: Result) -> bool:
-        """See `FileWriter.is_there`."""
-        del result
-        return False
-
-    def put(self, name: str, content: tuple[str, str]) -> None:
+    def add(self, content: tuple[str, str]) -> None:
         """Writes the lines of an image."""
-        del name
         file, lines = content
         with self._destination.write(file) as aside:
             aside.write_text(lines, "ascii")

@@ -15,6 +15,7 @@ from uhseg_jax.features.checks import checked_features
 from uhseg_jax.files import expand_home
 from uhseg_jax.images import IMAGE_SUFFIXES, ImageError
 from uhseg_jax.images.sources import memory_text
+from uhseg_jax.npy import read_npy_header
 from uhseg_jax.types import Float
 
 __all__ = ["FeatureFolder"]
@@ -23,10 +24,6 @@ _ENDINGS = (".npy", ".npz")
 _NAMED = "features"  # the array of an npz that is taken where there are several
 _MOST_BYTES = 4 * 2**30  # of an array, and of its file
 _ZIP = b"PK"
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 
 
 class FeatureFolder:
@@ -194,18 +191,17 @@ def _decoded(content: bytes) -> np.ndarray:
 def _array(content: bytes) -> np.ndarray:
     """An array as numpy.save writes it; no memory is taken on a header's word."""
     stream = io.BytesIO(content)
-    read_header = _HEADERS[np.lib.format.read_magic(stream)]
-    shape, _, dtype = read_header(stream)
-    if dtype.hasobject:
+    header = read_npy_header(stream)
+    if header.dtype.hasobject:
         raise _NotFeaturesError(
             "expected numbers, but the file holds Python objects, which are not "
             "loaded; save the features as one array of float32."
         )
-    size = dtype.itemsize * int(np.prod(shape, dtype=object))
-    if size != len(content) - stream.tell():
+    found = len(content) - stream.tell()
+    if header.nbytes != found:
         raise _NotFeaturesError(
-            f"expected {size} bytes of an array {shape}, but the file holds "
-            f"{len(content) - stream.tell()}; it is damaged, so write it again."
+            f"expected {header.nbytes} bytes of an array {header.shape}, but the file "
+            f"holds {found}; it is damaged, so write it again."
         )
     stream.seek(0)
     array: np.ndarray = np.load(stream, allow_pickle=False)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from uhseg_jax.hierarchy import host_cuts
+from uhseg_jax.hierarchy.boxes import node_boxes
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
 from uhseg_jax.types import Float, Int
 
@@ -117,8 +118,6 @@ def _places(
 
     Of a node without pixels the box is 0 and the centroid NaN.
     """
-    from scipy import ndimage
-
     n, flat = parents.size, labels.ravel()
     rows, columns = np.indices(labels.shape)
     sums = np.stack(
@@ -129,24 +128,11 @@ def _places(
         ],
         axis=1,
     )
-    corners = np.full((n, 4), -np.inf)  # negative left and top, right and bottom
-    for node, box in enumerate(ndimage.find_objects(labels + 1, max_label=n)):
-        if box is not None:
-            y, x = box
-            corners[node] = -x.start, -y.start, x.stop, y.stop
     for node in range(n - 1, ROOT, -1):  # children come first
         sums[parents[node]] += sums[node]
-        np.maximum(corners[parents[node]], corners[node], out=corners[parents[node]])
     areas = sums[:, 0].astype(np.int64)
-    corners[areas == 0] = 0
-    boxes = np.stack(
-        [
-            -corners[:, 0],
-            -corners[:, 1],
-            corners[:, 2] + corners[:, 0],
-            corners[:, 3] + corners[:, 1],
-        ],
-        axis=1,
-    ).astype(np.int64)
+    boxes = node_boxes(labels, parents)
+    boxes[areas == 0] = 0
+    boxes[:, 2:] -= boxes[:, :2]
     with np.errstate(invalid="ignore"):
         return areas, boxes, sums[:, 1:] / sums[:, :1]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from uhseg_jax.hierarchy.boxes import label_boxes
 from uhseg_jax.hierarchy.cuts import NO_PARENT
 from uhseg_jax.hierarchy.proposals import NO_NODE
 from uhseg_jax.outlines.polygons import Polygon, outlines_of
@@ -104,19 +105,12 @@ class Regions:
 
     def boxes(self) -> Int[np.ndarray, "k 4"]:
         """x, y, width and height of every region, in pixels."""
-        from scipy import ndimage
-
-        found = ndimage.find_objects(self.pieces + 1)
-        ends = np.array(
-            [(x.start, y.start, -x.stop, -y.stop) for y, x in found], np.int64
-        ).reshape(-1, 4)
-        # The lowest of each among the pieces of a region; others count as infinite.
-        far = np.iinfo(np.int64).max
-        lowest = [
-            np.where(self.contains, end, far).min(1, initial=far) for end in ends.T
-        ]
-        left, top, right, bottom = lowest
-        return np.stack([left, top, -right - left, -bottom - top], axis=1)
+        (height, width), held = self.pieces.shape, self.contains
+        left, top, right, bottom = label_boxes(self.pieces, held.shape[1]).T
+        x = np.where(held, left, width).min(1, initial=width)
+        y = np.where(held, top, height).min(1, initial=height)
+        ends = [np.where(held, end, 0).max(1, initial=0) for end in (right, bottom)]
+        return np.stack([x, y, ends[0] - x, ends[1] - y], axis=1)
 
     def rles(self) -> list[RLE]:
         """Every region as pycocotools has masks, compressed."""

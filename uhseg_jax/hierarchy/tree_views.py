@@ -256,14 +256,15 @@ class TreeViews:
     # -- looking ----------------------------------------------------------------------
 
     def show(
-        self, image: Any = None, *, title: str = "Tree of regions", height: int = 720
+        self, image: Any = None, *, title: str | None = None, height: int = 720
     ) -> Any:
         """The tree as a page to look at and to select regions in, in a notebook's cell.
 
         Args:
           image: what it is of, as for `uhseg_jax.segment`; None: grey. A tree on
             another grid is enlarged to it.
-          title: what the page calls it.
+          title: what the page calls it, by which `uhseg-export` finds the result that a
+            selection is of; by default the name of the file.
           height: of the cell, in CSS pixels; at least 100.
 
         Returns:

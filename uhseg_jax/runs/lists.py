@@ -29,8 +29,8 @@ def read_list(path: str | os.PathLike[str]) -> ImageList:
     """Reads a list of images.
 
     Args:
-      path: a text file with one path a line, from the folder of the list; empty lines
-        count for nothing.
+      path: a text file with one path a line, from the folder of the list. Empty lines
+        count for nothing, nor do those with "# " first that name no file.
 
     Raises:
       images.ImageError: there is no such file, it is no text, or it names no image.
@@ -56,7 +56,7 @@ def read_list(path: str | os.PathLike[str]) -> ImageList:
         found = Path(os.path.abspath(folder / expand_home(name)))
         if found.is_file():
             paths.append(found)
-        else:
+        elif not f"{name} ".startswith("# "):
             kind = "this is a folder" if found.is_dir() else "there is no such file"
             problems.append(
                 f"{path}, line {number}: expected the path of an image, from the "

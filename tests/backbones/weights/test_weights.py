@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import json
+import logging
 import os
 import shutil
 import types
@@ -190,16 +191,19 @@ def test_hub_file_comes_by_repository_file_and_revision(
 ):
     asked = []
 
+    logger = logging.getLogger("huggingface_hub.utils._http")  # tells of every try
+
     def download(*args, **kwargs):
-        asked.append((args, kwargs))
+        asked.append((args, kwargs, logger.isEnabledFor(logging.WARNING)))
         return str(tmp_path / "w")
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     path = obtain_weight_file(hub_variant, directory=scratch)
     assert path == tmp_path / "w"
     assert asked == [
-        (("somebody/tiny", "model.safetensors"), {"revision": "main"}),
+        (("somebody/tiny", "model.safetensors"), {"revision": "main"}, False),
     ]
+    assert logger.isEnabledFor(logging.WARNING)
 
 
 @pytest.mark.parametrize("ending", ["index", "index.fp16"])

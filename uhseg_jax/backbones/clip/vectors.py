@@ -31,6 +31,9 @@ from uhseg_jax.backbones.text.tokenizer import prompt_ids
 from uhseg_jax.backbones.vit.features import FeatureRequest, compute_features
 from uhseg_jax.backbones.vit.layers import layer_norm
 from uhseg_jax.backbones.vit.model import ViT, block_name
+from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.backbones.weights.replacing import is_cached
+from uhseg_jax.cache import checkpoint_directory
 from uhseg_jax.entry import entry_point
 from uhseg_jax.images import resize
 from uhseg_jax.types import Array, Float, Int, Pixels, UInt8
@@ -133,7 +136,16 @@ def load_clip(
     text = text_side_of(model).name
     where: dict[str, Any] = {"checkpoint_dir": checkpoint_dir, "dtype": dtype}
     # The smaller side first: what it lacks, such as a tokenizer, is said at once.
-    read = load_backbone(text, **where)
+    try:
+        read = load_backbone(text, **where)
+    except WeightsError as error:
+        directory = checkpoint_directory(checkpoint_dir)
+        if is_cached(text, directory) or is_cached(model, directory):
+            raise
+        raise WeightsError(
+            f"{error} The image encoder is needed as well, of the same file: "
+            f"`uhseg-convert --model={model} --file=PATH`."
+        ) from error
     return Clip(load_backbone(model, **where), read)
 
 

@@ -74,9 +74,12 @@ def _from_hub(variant: Variant, source: HubSource, file: str) -> Path:
 
 @contextlib.contextmanager
 def _hub_explained(variant: Variant, repository: str, files: str) -> Iterator[None]:
-    """Says what to do where the hub's client fails."""
+    """Says what to do where the hub's client fails, which tells of no try itself."""
     from huggingface_hub import errors
+    from huggingface_hub.utils import logging
 
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
     try:
         yield
     except errors.GatedRepoError as error:
@@ -90,3 +93,5 @@ def _hub_explained(variant: Variant, repository: str, files: str) -> Iterator[No
             f"Without a network, fetch {files} of {repository} by other means and run "
             f"`uhseg-convert --model={variant.name} --file=PATH`."
         ) from error
+    finally:
+        logging.set_verbosity(verbosity)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from uhseg_jax.export.exporter import Destination, Folder
+from uhseg_jax.export.exporter import Destination, FileOfTheRun, Folder
 from uhseg_jax.export.parts import (
     MOST_IN_ONE_FILE,
     Spool,
@@ -25,7 +25,6 @@ from uhseg_jax.export.parts import (
     remove_old_parts,
     slices,
 )
-from uhseg_jax.export.result import Result
 from uhseg_jax.export.viewer.entries import PageEntry, image_element
 from uhseg_jax.export.viewer.similar import SimilarRegions
 
@@ -118,7 +117,7 @@ def _template() -> tuple[str, str]:
     return head.replace("{{style}}", style), tail.replace("{{script}}", script)
 
 
-class _ViewerWriter:
+class _ViewerWriter(FileOfTheRun):
     """Takes images and their trees, and in the end writes the page.
 
     Args:
@@ -130,14 +129,8 @@ class _ViewerWriter:
         self._texts, self._thumbnails = Spool(folder), Spool(folder)
         self._similar = SimilarRegions(folder)
 
-    def is_there(self, result: Result) -> bool:
-        """See `FileWriter.is_there`."""
-        del result
-        return False
-
-    def put(self, name: str, content: PageEntry) -> None:
+    def add(self, content: PageEntry) -> None:
         """Takes the next image."""
-        del name
         self._about.append(content.about)
         self._texts.add(content.text)
         self._thumbnails.add(content.thumbnail)

@@ -16,6 +16,7 @@ import numpy as np
 
 from uhseg_jax.export.parts import Spool
 from uhseg_jax.export.result import Result
+from uhseg_jax.hierarchy.boxes import node_boxes
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Float, Int, UInt8
@@ -59,40 +60,22 @@ def described_regions(
     """
     if result.descriptors is None:
         return None
-    shares = tree.areas() / tree.labels.size
-    listed = shares >= _MIN_AREA
+    listed = tree.areas() / tree.labels.size >= _MIN_AREA
     listed[ROOT] = len(nodes) == 1
     numbers = np.where(listed, np.cumsum(listed) - 1, NO_PARENT)
     parents = np.asarray(tree.parents)
     # A region around one that is listed is so as well, but for the root.
     above = np.where(parents == NO_PARENT, NO_PARENT, numbers[parents])
+    height, width = tree.labels.shape
+    boxes = node_boxes(np.asarray(tree.labels), parents)[listed]
+    shares = boxes / [width, height, width, height]
     return DescribedRegions(
         nodes=nodes[listed].astype(np.int32),
         above=above[listed].astype(np.int32),
-        boxes=_boxes(tree)[listed],
+        boxes=np.rint(255 * shares).astype(np.uint8),
         descriptors=result.descriptors[nodes[listed]],
         mean=result.descriptors[ROOT],
     )
-
-
-def _boxes(tree: RegionTree) -> UInt8[np.ndarray, "n 4"]:
-    """The boxes of all nodes, in 255ths of the image."""
-    from scipy import ndimage
-
-    labels, parents = np.asarray(tree.labels), np.asarray(tree.parents)
-    boxes = np.tile([1.0, 1.0, 0.0, 0.0], (len(parents), 1))
-    found = ndimage.find_objects(labels + 1, len(parents))
-    height, width = labels.shape
-    for node, box in enumerate(found):
-        if box is not None:
-            rows, columns = box
-            begin, end = (columns.start, rows.start), (columns.stop, rows.stop)
-            boxes[node] = np.divide([*begin, *end], [width, height, width, height])
-    for node in range(len(parents) - 1, ROOT, -1):  # children come first
-        own, around = boxes[node], boxes[parents[node]]
-        around[:2] = np.minimum(around[:2], own[:2])
-        around[2:] = np.maximum(around[2:], own[2:])
-    return np.rint(255 * boxes).astype(np.uint8)
 
 
 class SimilarRegions:

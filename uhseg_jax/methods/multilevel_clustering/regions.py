@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from uhseg_jax.hierarchy.boxes import label_boxes
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.refinement.components import label_components
 from uhseg_jax.types import Bool, Int, Integer, Pixels, UInt8
@@ -58,11 +59,8 @@ def _numbered(
 
 def boxes(labels: Integer[np.ndarray, "H W"]) -> Int[np.ndarray, "r 4"]:
     """Top, left, bottom and right of the regions from 1 on; the ends lie outside."""
-    from scipy import ndimage
-
-    found = ndimage.find_objects(labels)
-    rows = [(y.start, x.start, y.stop, x.stop) for y, x in found]
-    return np.array(rows, np.int64).reshape(-1, 4)
+    found = label_boxes(labels - 1, int(labels.max(initial=0)))
+    return found[:, [1, 0, 3, 2]]
 
 
 def crop(pixels: UInt8[np.ndarray, "H W 3"], box: Int[np.ndarray, " 4"]) -> Pixels:
