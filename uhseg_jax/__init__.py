@@ -26,7 +26,7 @@ __all__ = [
     "segment_features",
     "similar_regions",
 ]
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 _HOMES = {
     "DescribedTree": "uhseg_jax.hierarchy.descriptors.similar",

@@ -119,6 +119,7 @@ def similar_regions(
         included, is taken from every descriptor.
 
     Raises:
+      TypeError: a tree comes without descriptors.
       ValueError: there is no such node, descriptors differ in length, or an option is
         out of its range.
     """
@@ -181,6 +182,13 @@ def _kin(contains: Bool[np.ndarray, "n n"], node: int) -> Bool[np.ndarray, " n"]
 
 
 def _check(tree: DescribedTree, node: int, others: Sequence[DescribedTree]) -> None:
+    for one in (tree, *others):
+        if not isinstance(one, DescribedTree):
+            raise TypeError(
+                "expected trees with descriptors, but got a "
+                f"{type(one).__name__}; make them with DescribedTree.of(tree, "
+                "features), or DescribedTree.load of results with descriptors."
+            )
     count, length = tree.descriptors.shape
     if not 0 <= node < count:
         raise ValueError(
