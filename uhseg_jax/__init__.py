@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from uhseg_jax.api import extract_features, segment, segment_features
+    from uhseg_jax.hierarchy.descriptors.similar import DescribedTree, similar_regions
     from uhseg_jax.hierarchy.tree import RegionTree
-    from uhseg_jax.naming import name_regions
-    from uhseg_jax.similar import DescribedTree, similar_regions
+    from uhseg_jax.naming.namer import name_regions
 
 __all__ = [
     "DescribedTree",
@@ -26,16 +26,16 @@ __all__ = [
     "segment_features",
     "similar_regions",
 ]
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 _HOMES = {
-    "DescribedTree": "uhseg_jax.similar",
+    "DescribedTree": "uhseg_jax.hierarchy.descriptors.similar",
     "RegionTree": "uhseg_jax.hierarchy.tree",
     "extract_features": "uhseg_jax.api",
-    "name_regions": "uhseg_jax.naming",
+    "name_regions": "uhseg_jax.naming.namer",
     "segment": "uhseg_jax.api",
     "segment_features": "uhseg_jax.api",
-    "similar_regions": "uhseg_jax.similar",
+    "similar_regions": "uhseg_jax.hierarchy.descriptors.similar",
 }
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from uhseg_jax.cli.export import main
-from uhseg_jax.export import EXPORTERS
+from uhseg_jax.export import EXPORTERS, Writer
 from uhseg_jax.export.region_table import _TableWriter as CsvWriter
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.locks import FileLock
@@ -239,10 +239,21 @@ def test_images_and_results_are_never_written_over(run, out, capsys):
 def test_formats_of_the_whole_tree_beside_others_are_named(run, out, capsys):
     flags = ("--format=nodes,labels,ucm", "--min_area=0.01", "--connected")
     assert export(run, *flags, output=out) == 0
-    sentence = "nodes, ucm hold the tree as it is, whatever --min_area, --connected say"
+    sentence = (
+        "nodes, ucm hold the tree itself, whatever --min_area and --connected say."
+    )
     assert capsys.readouterr().err.count(sentence) == 1
     assert export(run, "--format=nodes", "--num_regions=3", output=out / "cut") == 0
-    assert "as it is" not in capsys.readouterr().err
+    assert "the tree itself" not in capsys.readouterr().err
+
+
+def test_images_without_any_region_are_counted(run, out, capsys):
+    flags = ("--format=labels,masks", "--min_area=0.9999")
+    assert export(run, *flags, output=out) == 0
+    said = capsys.readouterr().err
+    assert said.count("no region is left in 3 images, such as one.png") == 1
+    assert export(run, "--format=labels,nodes", output=out.parent / "all") == 0
+    assert "no region" not in capsys.readouterr().err
 
 
 def test_images_are_read_only_where_a_format_shows_them(run, out, capsys):
@@ -252,6 +263,10 @@ def test_images_are_read_only_where_a_format_shows_them(run, out, capsys):
     said = capsys.readouterr()
     assert said.err.count("name the folder of the images with --images") == 3
     assert "0 exported, 3 failed" in said.out
+    assert "or leave out" not in said.err
+    assert export(run, "--format=labels,csv,png", output=out.parent / "some") == 1
+    said = capsys.readouterr().err
+    assert said.count("with --images, or leave out csv and png.") == 3
     away = f"--images={run.parent / 'away'}"
     assert export(run, "--format=png", away, output=out.parent / "found") == 0
 
@@ -300,6 +315,15 @@ def test_what_fails_is_told_once_and_others_come_out(run, out, capsys):
     (told,) = json.loads((out / "export.json").read_text())["failures"]
     assert told["image"] == "one.png"
     assert "expected its image" in told["reason"]
+
+
+def test_a_failure_names_its_image(run, out, capsys, monkeypatch):
+    def odd(self, rendered):
+        raise ValueError("something odd.")
+
+    monkeypatch.setattr(Writer, "render", odd)
+    assert export(run, "--format=labels", output=out) == 1
+    assert capsys.readouterr().err.count("one.png: something odd.") == 1
 
 
 def test_selected_regions_are_exported_by_their_names(run, out):
@@ -375,16 +399,14 @@ def test_a_selection_of_something_else_is_one_sentence(run, out, capsys):
         (["x", "--format=labels", "--flat", "--nested"], "--flat does not go with"),
         (["x", "--format=csv,davis", "--nested"], "not go with --format=davis, in"),
         (["x", "--format=png,nodes", "--min_area=0.1"], "--min_area goes with formats"),
-        (["x", "--format=html", "--selection=y"], "html holds the tree as it is."),
+        (["x", "--format=html", "--selection=y"], "html holds the tree itself."),
         (["x", "--format=ucm", "--no_background"], "--no_background goes with form"),
         (["x", "--format=proposals", "--root"], "--root goes with formats of reg"),
-        (["x", "--format=labels", "--tolerance=nan"], "--tolerance expects"),
         (["x", "--format=labels", "--image_memory=nan"], "--image_memory expects"),
         (["x", "--format=labels", "--min_area=nan"], "--min_area expects"),
         (["x", "--format=labels", "--levels=none"], "--levels expects"),
         (["x", "--format=labels", "--output="], "--output expects a folder"),
         (["x", "--format=yolo", "--tolerance=-1"], "is not a non-negative number"),
-        (["x", "--format=yolo", "--tolerance=nan"], "--tolerance must be"),
         (["x", "--format=labels", "--cut=3"], "Unknown command line flag 'cut'"),
     ],
 )

@@ -69,3 +69,29 @@ def test_disjoint_ones_are_asked_of_a_selection_only_where_need_be(
     said = capsys.readouterr().err
     assert "of those selected dog, head overlap" in said
     assert "leave out --flat, or choose a format of nested regions" in said
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (("dog", "region"), ["dog", "region"]),
+        (("dog", "cat"), ["dog", "cat"]),
+        (("region", ""), ["region"]),
+    ],
+)
+def test_the_class_of_the_nameless_is_there_once_and_only_where_some_are(
+    names, classes, run, out
+):
+    result = saved(run, "one")
+    leaves = np.flatnonzero(result.tree.is_leaf()).tolist()
+    regions = [(name, [leaf]) for name, leaf in zip(names, leaves, strict=False)]
+    selection = select(result, *regions, name="one.png")
+    assert export(run, selection, "--format=coco,yolo", output=out) == 0
+    coco = COCO(out / "coco.json")
+    assert [x["name"] for x in coco.loadCats(coco.getCatIds())] == classes
+    found = coco.loadAnns(coco.getAnnIds())
+    shown = [coco.cats[x["category_id"]]["name"] for x in found]
+    assert shown == [name or "region" for name in names]
+    data = (out / "yolo/data.yaml").read_text()
+    assert data.count(": ") - data.count("path: ") >= len(classes)
+    assert data.count("region") == classes.count("region")

@@ -82,7 +82,7 @@ def test_where_there_is_no_tree_a_sentence_says_what_there_is(tmp_path):
     for spec, sentence in (
         (tmp_path / "nowhere", "there is no such file"),
         (tmp_path / "b.npz", "holds something else"),
-        (tmp_path / "a.txt", "damaged or something else"),
+        (tmp_path / "a.txt", "but this is a file of another kind"),
         (tmp_path / "evaluated/photos", "the folder holds no trees"),
     ):
         with pytest.raises(RunError, match=sentence):

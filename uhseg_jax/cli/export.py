@@ -26,7 +26,7 @@ from uhseg_jax.cli.export_flags import (
     selection_of,
 )
 from uhseg_jax.cli.naming_flags import naming_of
-from uhseg_jax.export.selections import names_of
+from uhseg_jax.export.selections import all_named, names_of
 from uhseg_jax.runs.export import Report, export_results, open_for
 from uhseg_jax.runs.record import naming_the_file
 from uhseg_jax.runs.results import FoundResult, find_results
@@ -58,7 +58,10 @@ def _run(argv: Sequence[str]) -> int:
     if values.selection is not None:
         selected = selection_of(values)
         found = found.only(selected)
-        options = dataclasses.replace(options, names=names_of(selected.values()))
+        images = selected.values()
+        options = dataclasses.replace(
+            options, names=names_of(images), named=all_named(images)
+        )
     for sentence in (*found.problems, *notes_of(values)):
         terminal.err(terminal.printable(sentence, one_line=True))
     naming = naming_of(values)
@@ -70,6 +73,8 @@ def _run(argv: Sequence[str]) -> int:
         complete=naming,
         said=said_of(values, specs),
     )
+    if report.bare:
+        terminal.err(terminal.printable(_none_left(report.bare), one_line=True))
     failed = len(report.failures) + len(found.problems)
     terminal.out(f"{report.exported} exported, {failed} failed. They are in {output}.")
     if naming:
@@ -101,6 +106,15 @@ def _export(
             on_done=on_done,
             **how,
         )
+
+
+def _none_left(titles: Sequence[str]) -> str:
+    """A sentence on images in which no region is left."""
+    images = "" if len(titles) == 1 else f"{len(titles)} images, such as "
+    return (
+        f"no region is left in {images}{titles[0]}. See uhseg-export --help on which "
+        "regions are chosen."
+    )
 
 
 def run() -> None:

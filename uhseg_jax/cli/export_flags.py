@@ -28,19 +28,20 @@ _CHOICE: list[tuple[Any, ...]] = [
      "The cut of at most so many regions, and the regions around them.",
      {"lower_bound": 1}),
     ("float", "cost", None,
-     "In its place the cut at this cost: every split below it is open.",
+     "The cut at this cost in place of --num_regions: every split below it is open.",
      {"lower_bound": 0.0}),
     ("integer", "depth", None,
-     "In its place the cut at this depth; 0 is the whole image.", {"lower_bound": 0}),
+     "The cut at this depth in place of --num_regions; 0 is the whole image.",
+     {"lower_bound": 0}),
     ("float", "min_area", 0.0,
      "Share of the image below which a region is left out.", _SHARE),
     ("float", "max_area", 1.0,
      "Share of the image above which a region is left out.", _SHARE),
     ("bool", "connected", False, "Make a region of every connected piece of one."),
     ("bool", "background", True,
-     "The background is a region too; without it those around it are left out as well. "
-     "It is a guess: the region of the cut with the most pixels on the frame of the "
-     "image."),
+     "The background is a region too; --no_background leaves it out, and those around "
+     "it. It is a guess: the region of the cut with the most pixels on the frame of "
+     "the image."),
     ("bool", "root", False, "The whole image is a region too."),
 ]  # fmt: skip
 # What only formats of regions know (`Exporter.holds_regions`).
@@ -48,15 +49,20 @@ _OF_REGIONS = (
     *("selection", "flat", "nested", "min_area", "max_area", "connected"),
     *("background", "root", "named"),
 )
+_OF_TREES = [x for x in EXPORTERS if x != "npz" and not EXPORTERS[x].holds_regions]
 _FLAGS: list[tuple[Any, ...]] = [
     ("bool", "help", False, "Show this and exit.", {"short_name": "h"}),
     ("string", "output", "exports", "Folder for the files."),
-    ("list", "format", [], f"What to write. {formats_help(in_runs=False)}"),
+    ("list", "format", [],
+     f"What to write. {formats_help(in_runs=False)} Of these {', '.join(_OF_TREES)} "
+     "hold the tree itself, or that above --num_regions, --cost or --depth; the other "
+     "flags that say which regions do not go with them."),
     *_CHOICE,
     ("bool", "flat", False,
      "Only the regions of the cut, or the leaves, which are disjoint. By default as "
      "the format expects."),
-    ("bool", "nested", False, "Those around them too."),
+    ("bool", "nested", False,
+     "The regions of the cut, or the leaves, and those around them too."),
     ("float", "tolerance", None,
      "How far, in pixels, polygons may be from the sides of pixels, to have fewer "
      "points. With 0 they are exact, and labelme and cvat get masks. By default it is "
@@ -71,7 +77,8 @@ _FLAGS: list[tuple[Any, ...]] = [
      "Gigabytes of memory that decoding one image may take.",
      {"lower_bound": 0.01, "upper_bound": 2.0**20}),
     ("bool", "overwrite", False,
-     "Replace what is in the folder; the files of an export before go."),
+     "Replace what is in the folder; what is left of an export before goes when "
+     "the new one is whole."),
     *NAMING_FLAGS,
     ("bool", "named", False, "With --labels: leave regions without a name out."),
     ("string", "checkpoint_dir", None,
@@ -121,10 +128,6 @@ def _check(values: flags.FlagValues, specs: Sequence[str]) -> None:
             "current folder."
         )
     known = [x for x in EXPORTERS if x != "npz"]
-    for name in values:
-        value = values[name].value
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"--{name} expects a number, but got {value}.")
     unknown = [x for x in values.format if x not in known]
     if unknown or not values.format:
         raise UsageError(
@@ -140,6 +143,10 @@ def _check(values: flags.FlagValues, specs: Sequence[str]) -> None:
         check("--tolerance", values.tolerance, optional(NON_NEGATIVE))
     except ValueError as error:
         raise UsageError(str(error)) from error
+    for name in values:
+        value = values[name].value
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{name} expects a number, but got {value}.")
     if values.flat and values.nested:
         raise UsageError("--flat does not go with --nested.")
     disjoint = [x for x in values.format if EXPORTERS[x].disjoint]
@@ -180,17 +187,20 @@ def _of_regions(values: flags.FlagValues) -> list[str]:
 
 def _whole_trees(values: flags.FlagValues) -> str:
     """The formats asked for that know no such flag, and what they hold; or empty."""
-    others = [x for x in values.format if not EXPORTERS[x].holds_regions]
+    others = [x for x in values.format if x in _OF_TREES]
     if not others:
         return ""
     verb = "holds" if len(others) == 1 else "hold"
-    return f"{', '.join(others)} {verb} the tree as it is"
+    return f"{', '.join(others)} {verb} the tree itself"
 
 
 def notes_of(values: flags.FlagValues) -> list[str]:
     """What flags do not do in some of the formats, in sentences."""
     given, others = _of_regions(values), _whole_trees(values)
-    return [f"{others}, whatever {', '.join(given)} says."] if given and others else []
+    if not given or not others:
+        return []
+    says = "says" if len(given) == 1 else "say"
+    return [f"{others}, whatever {' and '.join(given)} {says}."]
 
 
 def _choice(values: flags.FlagValues) -> RegionChoice:

@@ -3,7 +3,7 @@
 from absl import flags
 
 from uhseg_jax.cli.overrides import UsageError
-from uhseg_jax.naming_options import DEFAULT_MODEL, NamingOptions, parse_labels
+from uhseg_jax.naming.options import DEFAULT_MODEL, NamingOptions, parse_labels
 from uhseg_jax.runs.names import Naming
 
 __all__ = ["NAMING_FLAGS", "naming_of", "naming_options_of"]
@@ -54,7 +54,7 @@ def naming_of(values: flags.FlagValues) -> Naming | None:
     options = naming_options_of(values)
     if options is None:
         return None
-    from uhseg_jax.naming import Namer  # models, which others go without
+    from uhseg_jax.naming.namer import Namer  # models, which others go without
 
     try:
         namer = Namer.create(

@@ -13,7 +13,7 @@ import numpy as np
 from uhseg_jax.export.exporter import ImageFile, for_each_image
 from uhseg_jax.export.npz import begins_with
 from uhseg_jax.export.result import ExportOptions, Result
-from uhseg_jax.hierarchy import descriptor_file
+from uhseg_jax.hierarchy.descriptors import descriptor_file
 from uhseg_jax.types import Float
 
 __all__ = ["DESCRIPTORS", "read_descriptors"]

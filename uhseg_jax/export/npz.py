@@ -60,6 +60,9 @@ def read_result(
     return Result(name, title, pixels, tree, **beside)
 
 
+_TREE = {"labels", "parents", "depths", "costs"}  # what a saved tree has at least
+
+
 @dataclasses.dataclass(frozen=True)
 class Saved:
     """What an npz says beside the arrays of its tree.
@@ -88,7 +91,7 @@ def look_up(path: Path) -> Saved | None:
     """
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            if not {"labels", "parents"} <= set(file.files):
+            if not _TREE.issubset(file.files):
                 return None
             with file.zip.open("labels.npy") as member:
                 height, width = read_npy_header(member).shape
@@ -101,7 +104,7 @@ def look_up(path: Path) -> Saved | None:
     except Exception as error:  # a damaged archive fails in many ways
         raise tree_file.TreeFileError(
             f"{path}: expected a saved tree (npz), but the file is damaged or "
-            "something else; delete it and segment the image again."
+            "something else; leave it out, or segment the image again."
         ) from error
     return Saved(
         (height, width),

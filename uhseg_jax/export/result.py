@@ -209,7 +209,7 @@ class ExportOptions:
       num_categories: how many categories the run found; None: it found trees, and
         results have no categories.
       choice: the regions that formats of regions hold.
-      named: leave regions without a name out, where regions have names.
+      named: every region has a name; those of a choice that have none are left out.
       flat: whether these are disjoint; None: as each format expects (`resolved`).
       names: what regions may be called; None where nothing was named.
       tolerance: how far, in pixels, polygons may be from the sides of pixels; None: as
@@ -252,10 +252,10 @@ class ExportOptions:
     def class_names(self) -> tuple[str, ...]:
         """What `Result.class_ids` count, from 1.
 
-        Regions without a name are of the last class, "region".
+        Regions without a name are of the last class, "region", where there may be some.
         """
         if self.names is not None:
-            return (*self.names, "region")
+            return self.names if self.named else (*self.names, "region")
         if self.num_categories is not None:
             return tuple(category_names(self.num_categories))
         return ("region",)

@@ -16,7 +16,15 @@ from typing import Any
 from uhseg_jax.export.result import Result, Selected
 from uhseg_jax.files import parse_json
 
-__all__ = ["SelectedImage", "SelectionError", "names_of", "read_selection"]
+__all__ = [
+    "SelectedImage",
+    "SelectionError",
+    "all_named",
+    "names_of",
+    "read_selection",
+]
+
+_NAMELESS = ("", "region")  # the second is what formats call those without a name
 
 _KIND, _VERSION = "selection", 1
 
@@ -64,7 +72,12 @@ class SelectedImage:
 def names_of(images: Iterable[SelectedImage]) -> tuple[str, ...]:
     """What selected regions are called, each name once."""
     names = (region.name for one in images for region in one.regions)
-    return tuple(dict.fromkeys(filter(None, names)))
+    return tuple(dict.fromkeys(x for x in names if x not in _NAMELESS))
+
+
+def all_named(images: Iterable[SelectedImage]) -> bool:
+    """Whether every selected region has a name."""
+    return all(x.name not in _NAMELESS for one in images for x in one.regions)
 
 
 def read_selection(path: str | os.PathLike[str]) -> tuple[SelectedImage, ...]:

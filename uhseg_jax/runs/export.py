@@ -26,19 +26,29 @@ class Report:
     Attributes:
       exported: results that have all their files.
       failures: titles of the others, and sentences on why.
+      bare: titles of those exported of which some format holds no region.
     """
 
     exported: int
     failures: tuple[tuple[str, str], ...]
+    bare: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class _Item:
-    """A result on its way: where it is, what formats made of it, why they did not."""
+    """A result on its way.
+
+    Attributes:
+      found: where it is.
+      rendered: what formats made of it.
+      failure: a sentence on why they did not.
+      is_bare: whether some format that could hold regions holds none of it.
+    """
 
     found: FoundResult
     rendered: export.Rendered | None = None
     failure: str = ""
+    is_bare: bool = False
 
     @property
     def size(self) -> int:
@@ -103,11 +113,16 @@ def export_results(
       OSError: a file cannot be written.
     """
     exporters = [export.EXPORTERS.find(x) for x in formats]
-    needs = {
-        "pixels": complete is not None or any(x.needs_pixels for x in exporters),
+    look = [x.name for x in exporters if x.needs_pixels]
+    needs: dict[str, Any] = {
+        "pixels": complete is not None or bool(look),
         "descriptors": any(x.uses_descriptors for x in exporters),
     }
+    if len(look) < len(exporters):  # others go without
+        reasons = [*look, *(["--labels"] if complete is not None else [])]
+        needs["instead"] = f"leave out {' and '.join(reasons)}"
     failures: list[tuple[str, str]] = []
+    bare: list[str] = []
 
     def finish(writer: export.Writer, item: _Item) -> _Item:
         found = item.found
@@ -120,8 +135,14 @@ def export_results(
                 result = complete(result)
             rendered = writer.render(result)
         except (ImageError, ValueError, OSError) as error:
-            return dataclasses.replace(item, failure=sentence_of(error))
-        return dataclasses.replace(item, rendered=rendered)
+            sentence = sentence_of(error)
+            # What is wrong with all of them does not name one.
+            is_named = found.title in sentence or str(found.path) in sentence
+            named = sentence if is_named else f"{found.title}: {sentence}"
+            return dataclasses.replace(item, failure=named)
+        shown = (x.options_for(options, result) for x in exporters if x.holds_regions)
+        is_bare = not all(len(result.regions(x)) for x in shown)
+        return dataclasses.replace(item, rendered=rendered, is_bare=is_bare)
 
     with (
         contextlib.suppress(_NothingExportedError),
@@ -138,10 +159,12 @@ def export_results(
             failure = item.failure or _written(writer, item)
             if failure:
                 failures.append((item.found.title, failure))
+            elif item.is_bare:
+                bare.append(item.found.title)
             on_done(item.found, failure)
         if len(failures) == len(results):
             raise _NothingExportedError  # so that no format leaves its file of the run
-    report = Report(len(results) - len(failures), tuple(failures))
+    report = Report(len(results) - len(failures), tuple(failures), tuple(bare))
     if report.exported:
         _tell(folder, formats, options, report, said or {})
     else:

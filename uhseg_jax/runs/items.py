@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from uhseg_jax import export
-from uhseg_jax.hierarchy.descriptor_file import beside, rounded
+from uhseg_jax.hierarchy.descriptors.descriptor_file import beside, rounded
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uhseg_jax.export.result import Result
 
 if TYPE_CHECKING:
-    from uhseg_jax.naming import Namer
+    from uhseg_jax.naming.namer import Namer
 
 __all__ = ["Complete", "Naming"]
 

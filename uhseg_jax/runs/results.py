@@ -4,9 +4,8 @@ A tree's file says what its image is called and where it was, so that what needs
 image finds it. An image counts if its bytes are those that were segmented.
 """
 
-import collections
+import contextlib
 import dataclasses
-import functools
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,16 +15,12 @@ import numpy as np
 from uhseg_jax import export
 from uhseg_jax.export.npz import Saved, look_up, read_saved
 from uhseg_jax.files import expand_home
-from uhseg_jax.hierarchy.descriptor_file import beside
+from uhseg_jax.hierarchy.descriptors.descriptor_file import beside
 from uhseg_jax.hierarchy.tree import TreeFileError
-from uhseg_jax.images import DEFAULT_MEMORY, DEMO, ImageError, natural_order
-from uhseg_jax.runs.images import (
-    Decoding,
-    RunImage,
-    demo_run_image,
-    find_run_images,
-)
+from uhseg_jax.images import DEFAULT_MEMORY, ImageError, natural_order
+from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.record import RECORD, RunError, read_record
+from uhseg_jax.runs.result_images import Places, run_folder
 from uhseg_jax.types import UInt8
 
 __all__ = ["EXPORT", "FoundResult", "FoundResults", "find_results"]
@@ -58,12 +53,15 @@ class FoundResult:
         height, width = self.saved.size
         return 12 * height * width
 
-    def read(self, *, pixels: bool, descriptors: bool = False) -> export.Result:
+    def read(
+        self, *, pixels: bool, descriptors: bool = False, instead: str = ""
+    ) -> export.Result:
         """The result.
 
         Args:
           pixels: read the image too.
           descriptors: those of its regions too, if they are there.
+          instead: what one may do where the image cannot be had, for the message.
 
         Raises:
           ImageError: it is not there, or not the one that was segmented.
@@ -71,7 +69,7 @@ class FoundResult:
           ValueError: tree and image do not match.
           OSError: the file cannot be read.
         """
-        image = self._image() if pixels else None
+        image = self._image(instead) if pixels else None
         result = read_saved(self.path, self.name, self.title, image)
         if not descriptors:
             return result
@@ -84,7 +82,7 @@ class FoundResult:
         found = next((x for x in paths if x.is_file()), None)
         return "" if found is None else Path(os.path.relpath(found, folder)).as_posix()
 
-    def _image(self) -> UInt8[np.ndarray, "H W 3"]:
+    def _image(self, instead: str) -> UInt8[np.ndarray, "H W 3"]:
         made_of, others = self.saved.provenance, []
         for one in self.images:
             if isinstance(one.source, Path) and not one.source.is_file():
@@ -93,7 +91,8 @@ class FoundResult:
             if made_of is None or digest == made_of.source:
                 return pixels
             others.append(str(one.source))
-        advice = "name the folder of the images with --images."
+        advice = "name the folder of the images with --images"
+        advice += f", or {instead}." if instead else "."
         if not others:
             raise ImageError(
                 f"{self.title}: expected its image beside the results of {self.path}, "
@@ -101,7 +100,8 @@ class FoundResult:
             )
         raise ImageError(
             f"{self.title}: expected the image that was segmented, but "
-            f"{' and '.join(others)} has other bytes; segment it again, or {advice}"
+            f"{' and '.join(others)} {'has' if len(others) == 1 else 'have'} other "
+            f"bytes; segment it again, or {advice}"
         )
 
 
@@ -140,9 +140,14 @@ class FoundResults:
 
     @property
     def num_categories(self) -> int | None:
-        """The highest category; None if no result has any."""
+        """The highest category in the runs of the results; None if these have none."""
         counts = [x.saved.num_categories for x in self.results]
-        return max((x for x in counts if x is not None), default=None)
+        most = max((x for x in counts if x is not None), default=None)
+        if most is None:
+            return None
+        runs = {run_folder(x.path.parent) for x in self.results}
+        known = {x.path for x in self.results}
+        return max(most, *(_most_categories(run, known) for run in runs))
 
 
 def find_results(
@@ -185,17 +190,24 @@ def find_results(
     if not trees:
         raise RunError("\n".join(problems))
     names = _distinct(names)
-    places = _Places(None if images is None else expand_home(images), max_bytes)
-    results = [
-        places.result(path, names[path], trees[path])
-        for path in sorted(names, key=lambda x: natural_order(names[x]))
-    ]
+    places = Places(None if images is None else expand_home(images), max_bytes)
+    results = []
+    for path in sorted(names, key=lambda x: natural_order(names[x])):
+        name, saved = names[path], trees[path]
+        where = places.images(path, name, saved)
+        title = next(filter(None, [saved.title, *(x.title for x in where), name]))
+        results.append(FoundResult(path, name, saved, title, where))
     return FoundResults(tuple(results), tuple(problems))
 
 
 def _files(spec: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
     """The npz files of a file or a folder, and their names below it."""
     top = Path(os.path.abspath(spec))
+    if top.is_file() and top.suffix.lower() != _SUFFIX:
+        raise RunError(
+            f"{spec}: expected the results of uhseg-segment, a folder or npz files, "
+            "but this is a file of another kind; name the --output folder of a run."
+        )
     if top.is_file():
         yield top, top.name.removesuffix(_SUFFIX)
         return
@@ -248,67 +260,12 @@ def _distinct(names: Mapping[Path, str]) -> dict[Path, str]:
     return {x: x.relative_to(top).as_posix().removesuffix(_SUFFIX) for x in names}
 
 
-class _Places:
-    """Where the images of results may be.
-
-    Args:
-      folder: searched first; None if there is none.
-      max_bytes: memory that decoding one may take.
-    """
-
-    def __init__(self, folder: Path | None, max_bytes: int):
-        self._folder = folder
-        self._run_of = functools.cache(_run_folder)
-        self._decoding = functools.cache(lambda run: Decoding(max_bytes, _bands(run)))
-        self._listed = functools.cache(_listed)
-
-    def result(self, path: Path, name: str, saved: Saved) -> FoundResult:
-        """A result with its images."""
-        run = self._run_of(path.parent)
-        own = path.relative_to(run).as_posix().removesuffix(_SUFFIX)
-        images = []
-        if self._folder is not None:
-            listed = self._listed(self._folder, run)
-            keys = [saved.title, own, name]
-            if saved.provenance is not None:  # which tells whether it is the one
-                keys.append(Path(saved.title).name)
-            images += [x for key in dict.fromkeys(keys) for x in listed.get(key, ())]
-        if saved.place:
-            place = os.path.realpath(run / saved.place)
-            images.append(RunImage(Path(place), own, saved.title))
-        elif saved.title == DEMO:
-            images.append(demo_run_image())
-        titles = [saved.title, *(x.title for x in images), name]
-        decoding = self._decoding(run)
-        return FoundResult(
-            path,
-            name,
-            saved,
-            next(filter(None, titles)),
-            tuple(dataclasses.replace(x, decoding=decoding) for x in images),
-        )
-
-
-def _listed(folder: Path, run: Path) -> Mapping[str, Sequence[RunImage]]:
-    """The images of a folder by all that a run into another may call them.
-
-    That is the title, the name, and the name of the file alone.
-    """
-    found = collections.defaultdict(list)
-    for one in find_run_images([folder], output=run).images:
-        for key in {one.title, one.name, Path(one.title).name}:
-            found[key].append(one)
-    return found
-
-
-def _run_folder(folder: Path) -> Path:
-    """The output folder of the run that left a result; its own if no run did."""
-    above = (x for x in (folder, *folder.parents) if (x / RECORD).is_file())
-    return next(above, folder)
-
-
-def _bands(run: Path) -> tuple[int, ...] | None:
-    """The bands of images that a run was told to take."""
-    record = read_record(run, strict=False)
-    bands = record.settings.get("bands") if record else None
-    return tuple(bands) if isinstance(bands, list) else None
+def _most_categories(run: Path, known: Collection[Path]) -> int:
+    """The highest category in other results of a run; 0 if there is none."""
+    most = 0
+    if (run / RECORD).is_file():
+        for path in (x for x, _ in _files(run, []) if x not in known):
+            with contextlib.suppress(TreeFileError, OSError):
+                saved = look_up(path)
+                most = max(most, (saved and saved.num_categories) or 0)
+    return most

@@ -1,10 +1,5 @@
-"""A backbone, a method and a refinement bound together, ready for many images.
+"""A backbone, a method and a refinement bound together, ready for many images."""
 
-This is where a method is compiled; a backbone's forward is (`backbones.Extractor`).
-"""
-
-import collections
-import contextlib
 import dataclasses
 import functools
 import os
@@ -16,34 +11,29 @@ import numpy as np
 from jax.sharding import Mesh
 
 from uhseg_jax import backbones, methods
-from uhseg_jax.ahead import Arguments, Program, begin
 from uhseg_jax.backbones.requests import grid_shape
-from uhseg_jax.batches import filled, images_at_once, map_images, num_devices
+from uhseg_jax.batches import filled, images_at_once, num_devices
 from uhseg_jax.entry import entry_point
 from uhseg_jax.features import FeatureSource, at_unit_length
-from uhseg_jax.given import Given, of_one_shape
-from uhseg_jax.grid_tree import GridTree
-from uhseg_jax.hierarchy.placement import visible_nodes
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import ImageError
-from uhseg_jax.memory import ImageMemoryError, is_out_of_memory
+from uhseg_jax.memory import blame_image
 from uhseg_jax.methods import FunctionMethod
 from uhseg_jax.methods.method import (
     Collection,
     Fitted,
-    ImageMethod,
     PreparedImage,
 )
+from uhseg_jax.pipeline.given import Given
+from uhseg_jax.pipeline.grid_tree import GridTree
+from uhseg_jax.pipeline.groups import Prepare, segment_in_groups
+from uhseg_jax.pipeline.programs import compile_soon, jitted_trees
 from uhseg_jax.refinement.config import Refinement, resolve_refinement
-from uhseg_jax.refinement.labels import relabel
 from uhseg_jax.refinement.refine import clean, refine
 from uhseg_jax.types import Array, Float, Pixels
 
-__all__ = ["GridTree", "Segmenter", "jitted_trees"]
-
-# Of an image what is wanted before it goes to the devices: in any thread.
-Prepare = Callable[[], Any]
+__all__ = ["Segmenter"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +93,7 @@ class Segmenter:
 
         def read_and_compile() -> Any:
             if mesh is None and isinstance(spec, backbones.ViTSpec):
-                _compile_soon(backbones.abstract_backbone(backbone), chosen, config)
+                compile_soon(backbones.abstract_backbone(backbone), chosen, config)
             return backbone.params
 
         own = dataclasses.replace(backbone, read_params=read_and_compile)
@@ -154,79 +144,7 @@ class Segmenter:
         del indices
         if prepared is None:
             prepared = [functools.partial(self.prepare, x) for x in images]
-        begun, failure, start = collections.deque[Any](), None, 0
-        while start < len(images) and failure is None:
-            # Each device takes one group at a time, so that one program serves batches
-            # of any size.
-            stop = start + self._step
-            batch = images[start:stop]
-            features = None if self._source else self.features(batch)
-            own, failure = _first_ones(prepared[start:stop])
-            if features is None:
-                own, failure = of_one_shape(own, failure)
-            if own:
-                begun.append((batch, *self._begin(features, batch, own)))
-            start += len(own)
-            # Those before a failure come first; whoever calls goes on behind it.
-        return self._results(begun, failure)
-
-    def _begin(
-        self, features: Any, images: Sequence[Pixels], prepared: Sequence[Any]
-    ) -> tuple[Any, Sequence[Any], Callable[[int], GridTree]]:
-        """Hands images to the devices.
-
-        Args:
-          features: of a batch that is filled up; None where they were given.
-          images: RGB pixels.
-          prepared: the first of them, as `prepare` gives them.
-
-        Returns:
-          The features of patches, what the method wanted of pixels, and what waits for
-          the tree of an image; a method on the host begins then.
-        """
-        given = None
-        if features is None:
-            given, prepared = prepared, [x.own for x in prepared]
-            features = [x.features for x in given]
-        if isinstance(self.method, FunctionMethod):
-            begun = features
-            return begun, prepared, lambda i: self._on_host(begun[i], images[i])
-        if given is None:
-            trees = self.trees(features, prepared)
-        else:
-            entering = np.stack(filled([x.entering for x in given], self._step))
-            trees = self._trees(entering, [x.graph for x in given])
-        found = functools.cache(lambda: jax.device_get(trees))
-
-        def tree(i: int) -> GridTree:
-            return found()[i] if given is None else given[i].on_patches(found()[i])
-
-        return features, prepared, tree
-
-    def _on_host(self, features: Any, image: Pixels) -> GridTree:
-        """The tree of a method on the host."""
-        assert isinstance(self.method, FunctionMethod)
-        tree = self.method.tree_of(np.asarray(features), image, self.config)
-        return GridTree(tree, None)
-
-    def _results(
-        self, begun: collections.deque[Any], failure: Exception | None
-    ) -> Iterator[Segmentation]:
-        """Waits for what the devices were given, and raises what stopped that.
-
-        Images are let go together with those that go to the devices with them.
-        """
-        while begun:
-            batch, features, prepared, trees = begun.popleft()
-            for i, own in enumerate(prepared):
-                image = batch[i]
-                with _too_large(image, "make it smaller, or give --refine=none"):
-                    one = trees(i)
-                    tree = self.refine(one, features[i], image, own)
-                grid = one.on_grid(features[i].shape[:2])
-                yield Segmentation(tree=tree, grid=grid, features=features[i])
-        if failure is not None:
-            raise failure
+        return segment_in_groups(self, images, prepared)
 
     @functools.cached_property
     def _extractor(self) -> backbones.Extractor:
@@ -234,7 +152,7 @@ class Segmenter:
         return backbones.Extractor(self.backbone, self.config.request, self.mesh)
 
     @property
-    def _source(self) -> FeatureSource | None:
+    def source(self) -> FeatureSource | None:
         """Features of one's own; None where a model has them."""
         backbone = self.backbone
         return None if isinstance(backbone, backbones.Backbone) else backbone
@@ -242,10 +160,10 @@ class Segmenter:
     @property
     def _group(self) -> int:
         """Images that go through a program together, on each device."""
-        return images_at_once() if self._source else self._extractor.group
+        return images_at_once() if self.source else self._extractor.group
 
     @property
-    def _step(self) -> int:
+    def step(self) -> int:
         """Images that go through a program together, on all devices."""
         return self._group * num_devices(self.mesh)
 
@@ -268,11 +186,11 @@ class Segmenter:
         self, images: Sequence[Pixels], names: Sequence[str]
     ) -> Iterator[Float[Array | np.ndarray, "h w d"]]:
         """The features alone of some images; see `methods.method.Fitted`."""
-        if self._source:
+        if self.source:
             return map(self._read, names)
-        starts = range(0, len(images), self._step)
-        batches = [self.features(images[i : i + self._step]) for i in starts]
-        return (batches[i // self._step][i % self._step] for i in range(len(images)))
+        starts = range(0, len(images), self.step)
+        batches = [self.features(images[i : i + self.step]) for i in starts]
+        return (batches[i // self.step][i % self.step] for i in range(len(images)))
 
     def prepare(
         self, image: Pixels, grid: tuple[int, ...] | None = None, *, name: str = ""
@@ -293,8 +211,8 @@ class Segmenter:
           images.ImageError: the image cannot be segmented.
           ImageMemoryError: it is too large for the memory.
         """
-        with _too_large(image, "make it smaller"):
-            if self._source is None:
+        with blame_image(image, "make it smaller"):
+            if self.source is None:
                 rows, columns = grid or self._grid
                 return self.method.prepare(image, (rows, columns), self.config)
             features = self._read(name)
@@ -303,8 +221,8 @@ class Segmenter:
 
     def _read(self, name: str) -> Float[np.ndarray, "h w d"]:
         """The features of an image of a name, as the method works on them."""
-        assert self._source is not None
-        features = self._source.read(name)
+        assert self.source is not None
+        features = self.source.read(name)
         try:
             self.method.check_features(features)
         except ValueError as error:
@@ -313,10 +231,11 @@ class Segmenter:
             return features.astype(np.float32)
         return at_unit_length(features)
 
+    @entry_point
     def trees(
         self,
         features: Float[Array | np.ndarray, "b h w d"],
-        prepared: Sequence[PreparedImage | None] = (None,),
+        prepared: Sequence[PreparedImage | Given | None] = (None,),
     ) -> GridTree:
         """The method alone: a batched tree.
 
@@ -325,13 +244,7 @@ class Segmenter:
           prepared: the first images of the batch, one at least, as `prepare` gives
             them; the last is repeated for features that are left over.
         """
-        return self._trees(features, [x and x.graph for x in prepared])
-
-    @entry_point
-    def _trees(
-        self, features: Float[Array | np.ndarray, "b h w d"], graphs: Sequence[Any]
-    ) -> GridTree:
-        graphs = filled(graphs, len(features))
+        graphs = filled([x and x.graph for x in prepared], len(features))
         return jitted_trees(
             features,
             jax.tree.map(lambda *x: np.stack(x), *graphs),
@@ -361,112 +274,3 @@ class Segmenter:
             labels = np.asarray(grid.leaves)[prepared.labels]
             return clean(grid.tree, labels, self.refinement)
         return refine(grid.tree, features, image, self.refinement)
-
-
-def _first_ones(
-    prepared: Sequence[Prepare],
-) -> tuple[Sequence[Any], Exception | None]:
-    """What was prepared, up to the first image that cannot be, and why it cannot."""
-    own: list[Any] = []
-    try:
-        own.extend(x() for x in prepared)
-    except (ImageError, ImageMemoryError) as error:
-        return own, error
-    return own, None
-
-
-@contextlib.contextmanager
-def _too_large(image: Pixels, advice: str) -> Iterator[None]:
-    """What is too large for the memory is the fault of its image."""
-    try:
-        yield
-    except (MemoryError, jax.errors.JaxRuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        height, width = image.shape[:2]
-        raise ImageMemoryError(
-            f"the regions of an image of {width} x {height} pixels do not fit into "
-            f"the memory there is; {advice}."
-        ) from error
-
-
-@Program
-@functools.partial(jax.jit, static_argnames=("segment_fn", "config", "mesh", "at_once"))
-def jitted_trees(
-    features: Array | np.ndarray,
-    graphs: Any = None,
-    *,
-    segment_fn: Callable[..., Any],
-    config: Any,
-    mesh: Mesh | None = None,
-    at_once: int = 1,
-) -> GridTree:
-    """Batched trees of features ``[b, h, w, d]``; compiled once for each config."""
-
-    def tree_fn(nothing: tuple[()], one: tuple[Array, Any]) -> GridTree:
-        del nothing
-        features, graph = one
-        output = segment_fn(features, config, graph)
-        return GridTree(output.tree, None if graph is None else output.leaves)
-
-    return map_images(tree_fn, (), (features, graphs), mesh=mesh, at_once=at_once)
-
-
-# Of this size, so that it is divided in no time.
-_ANY_IMAGE = np.zeros((16, 16, 3), np.uint8)
-
-
-def _compile_soon(
-    backbone: backbones.Backbone, method: methods.Method, config: Any
-) -> None:
-    """Begins to compile, in threads, what the smallest batches go through.
-
-    Args:
-      backbone: with its parameters or, before they are read, their shapes.
-      method: whose program comes after the backbone's.
-      config: that of the method.
-    """
-    extractor = backbones.Extractor(backbone, config.request)
-    answers, at_once = extractor.compile_soon(), extractor.group
-
-    def arguments() -> Arguments:
-        features = answers.result()
-        _, rows, columns, _ = features.shape
-        prepared = method.prepare(_ANY_IMAGE, (rows, columns), config)
-        graph = None
-        if prepared is not None:
-            graph = jax.tree.map(lambda x: np.stack([x] * at_once), prepared.graph)
-        return features, graph
-
-    if isinstance(method, ImageMethod):
-        key = (backbone.module, method.name, config, at_once)
-        statics = {"segment_fn": method.segment, "config": config, "mesh": None}
-        statics |= {"at_once": at_once}
-        trees = jitted_trees.compile_soon(key, arguments, statics)
-        _warm_nodes_soon(trees)
-
-
-_warmed: set[object] = set()
-
-
-def _warm_nodes_soon(trees: Any) -> None:
-    """Begins to compile what the nodes of a tree go through on the host.
-
-    Args:
-      trees: will be known as a `GridTree` of shapes.
-    """
-    if trees in _warmed:
-        return
-    _warmed.add(trees)
-
-    def work() -> None:
-        (length,) = trees.result().tree.parents.shape[1:]
-        labels = np.zeros((1, 1), np.int32)
-        tree = RegionTree.flat(labels, length)
-        relabel(tree, labels)
-        visible_nodes(tree, num_regions=2)
-        tree.areas()
-        tree.entry_ranks()
-
-    with contextlib.suppress(RuntimeError):  # no thread can be started
-        begin(work)

@@ -6,8 +6,8 @@ from trees import make_tree
 
 import uhseg_jax
 from uhseg_jax.backbones import Clip
-from uhseg_jax.naming import Namer
-from uhseg_jax.naming_options import OTHERS, TEMPLATES, NamingOptions, parse_labels
+from uhseg_jax.naming.namer import Namer
+from uhseg_jax.naming.options import OTHERS, TEMPLATES, NamingOptions, parse_labels
 
 LABELS = ("dog", "grass", "sky")
 # Three stripes; the first two make a region of their own.

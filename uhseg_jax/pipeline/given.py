@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from uhseg_jax.grid_tree import GridTree
 from uhseg_jax.methods.method import PooledImage, PreparedImage
+from uhseg_jax.pipeline.grid_tree import GridTree
 from uhseg_jax.types import Float
 
 __all__ = ["Given", "of_one_shape"]

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from uhseg_jax.features.checks import at_unit_length
-from uhseg_jax.hierarchy import descriptor_file, host_cuts, tree_file
+from uhseg_jax.hierarchy import host_cuts, tree_file
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
+from uhseg_jax.hierarchy.descriptors import descriptor_file
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Bool, Float
 from uhseg_jax.validators import SHARE, Validated, integer, one_of, real
@@ -119,6 +120,7 @@ def similar_regions(
         included, is taken from every descriptor.
 
     Raises:
+      TypeError: a tree comes without descriptors.
       ValueError: there is no such node, descriptors differ in length, or an option is
         out of its range.
     """
@@ -181,6 +183,13 @@ def _kin(contains: Bool[np.ndarray, "n n"], node: int) -> Bool[np.ndarray, " n"]
 
 
 def _check(tree: DescribedTree, node: int, others: Sequence[DescribedTree]) -> None:
+    for one in (tree, *others):
+        if not isinstance(one, DescribedTree):
+            raise TypeError(
+                "expected trees with descriptors, but got a "
+                f"{type(one).__name__}; make them with DescribedTree.of(tree, "
+                "features), or DescribedTree.load of results with descriptors."
+            )
     count, length = tree.descriptors.shape
     if not 0 <= node < count:
         raise ValueError(

@@ -20,7 +20,7 @@ from uhseg_jax import backbones
 from uhseg_jax.cache import checkpoint_directory
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import ImageLike, read_image
-from uhseg_jax.naming_options import DEFAULT_MODEL, NamingOptions, parse_labels
+from uhseg_jax.naming.options import DEFAULT_MODEL, NamingOptions, parse_labels
 from uhseg_jax.types import Float, Int, Pixels
 
 __all__ = ["NO_NAME", "Namer", "RegionNames", "name_regions"]
@@ -150,7 +150,7 @@ def name_regions(
       checkpoint_dir: where converted weights are kept; None for the user's cache.
       dtype: of the model's products, as for `segment`.
       **options: ``templates``, ``others``, ``temperature``, ``threshold`` and ``grid``
-        of `naming_options.NamingOptions`.
+        of `naming.options.NamingOptions`.
 
     Raises:
       ValueError: labels or options that cannot be, or no such model.

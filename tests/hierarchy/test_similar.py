@@ -4,7 +4,8 @@ from trees import make_tree, random_tree
 
 import uhseg_jax
 from uhseg_jax import DescribedTree, similar_regions
-from uhseg_jax.hierarchy import descriptor_file, tree_file
+from uhseg_jax.hierarchy import tree_file
+from uhseg_jax.hierarchy.descriptors import descriptor_file
 
 # A meadow, a dog with its head and body, and the sky.
 MEADOW, DOG, SKY, HEAD, BODY = range(1, 6)

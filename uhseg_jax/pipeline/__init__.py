@@ -1,0 +1,12 @@
+"""From images to trees of pixels: a backbone, a method and a refinement bound together.
+
+`Segmenter` binds them. Images go through it in groups (`groups`), from a backbone or
+with features of their own (`given`), through programs that are compiled once
+(`programs`).
+"""
+
+from uhseg_jax.pipeline.grid_tree import GridTree
+from uhseg_jax.pipeline.programs import jitted_trees
+from uhseg_jax.pipeline.segmenter import Segmenter
+
+__all__ = ["GridTree", "Segmenter", "jitted_trees"]
