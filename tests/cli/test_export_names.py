@@ -123,5 +123,5 @@ def test_an_image_that_is_not_there_cannot_be_named(finished, tmp_path, capsys):
     out = tmp_path / "exports"
     assert export(run, *NAMED, "--format=labels", output=out) == 1
     said = capsys.readouterr()
-    assert "one.png: expected its image beside the results" in said.err
+    assert "one.png: expected its image where" in said.err
     assert "2 exported, 1 failed" in said.out

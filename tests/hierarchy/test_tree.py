@@ -368,7 +368,7 @@ def test_arrays_of_other_types_are_loaded_as_those_of_a_tree(tmp_path):
         ({"labels": np.zeros((2, 2), np.int32)}, "has children"),
         ({"labels": np.ones((2, 2), np.float32)}, "not integers"),
         ({"costs": np.zeros(2, np.float32)}, "length"),
-        ({"labels": None}, "labels is missing"),
+        ({"labels": None}, "it has no labels"),
         ({"costs": np.array(["0", "1", "2"])}, "costs are not real numbers"),
         ({"costs": np.zeros(3, np.complex64)}, "costs are not real numbers"),
         ({"costs": np.array([0, np.nan, 0], np.float32)}, "NaN or infinity"),

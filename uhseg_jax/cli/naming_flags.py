@@ -19,8 +19,8 @@ NAMING_FLAGS = [
      "The CLIP that compares regions with --labels: clip_vitb32, clip_vitb16 or "
      "clip_vitl14."),
     ("float", "labels_threshold", NamingOptions.threshold,
-     "Probability of its best label, among all and 'background', below which a region "
-     "has no name.",
+     "Probability of its best label, among all labels and the texts that stand for no "
+     "name ('background', 'something'), below which a region has none.",
      {"lower_bound": 0.0, "upper_bound": 1.0}),
 ]  # fmt: skip
 

@@ -72,7 +72,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             f"{path}: expected a saved tree (npz), but the file is damaged or "
             f"something else ({reason}); delete it and segment the image again."
         ) from error
-    fault = f"{' and '.join(missing)} is missing" if missing else fault_of(**arrays)
+    lacks = f"it has no {' and no '.join(missing)}"
+    fault = lacks if missing else fault_of(**arrays)
     if fault:
         raise TreeFileError(
             f"{path}: expected a saved tree, but {fault}; delete the file and segment "

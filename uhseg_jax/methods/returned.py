@@ -35,7 +35,7 @@ def tree_of_returned(returned: Any, sizes: set[tuple[int, ...]]) -> RegionTree:
         )
     if found.labels.shape not in sizes:
         h, w = found.labels.shape
-        raise ValueError(f"labels of {h} x {w}; expected {expected} of them.")
+        raise ValueError(f"labels of {h} x {w}; expected labels of {expected}.")
     return found
 
 

@@ -95,8 +95,8 @@ class FoundResult:
         advice += f", or {instead}." if instead else "."
         if not others:
             raise ImageError(
-                f"{self.title}: expected its image beside the results of {self.path}, "
-                f"but it is not there; {advice}"
+                f"{self.title}: expected its image where {self.path} says, but it is "
+                f"not there; {advice}"
             )
         raise ImageError(
             f"{self.title}: expected the image that was segmented, but "

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from uhseg_jax.label_taps import label_taps
+from uhseg_jax.interpolation import label_taps
 from uhseg_jax.types import Float, Integer
 
 __all__ = ["mean_colors", "patch_weights"]

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from uhseg_jax.features.checks import checked_features
 from uhseg_jax.hierarchy.cuts import ROOT
-from uhseg_jax.label_taps import label_taps
+from uhseg_jax.interpolation import label_taps
 from uhseg_jax.types import Float, Int
 
 __all__ = ["describe"]
