@@ -7,7 +7,7 @@ from trees import quadrants
 from uhseg_jax import export
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.record import RunError
-from uhseg_jax.runs.segment import claim_images
+from uhseg_jax.runs.segment_claims import claim_images
 from uhseg_jax.runs.settings import digest
 
 PIXELS = np.zeros((8, 12, 3), np.uint8)

@@ -10,6 +10,7 @@ from uhseg_jax.benchmarks.timing import Timing, measure
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs import segment
 from uhseg_jax.runs.images import find_run_images
+from uhseg_jax.runs.segment_claims import claim_images
 from uhseg_jax.scratch import scratch_folder
 
 __all__ = ["measure_throughput", "segment_folder"]
@@ -57,7 +58,7 @@ def segment_folder(segmenter: Segmenter, folder: Path, output: Path) -> float:
     found = find_run_images([folder], output=output).images
     start = time.perf_counter()
     settings = segment.settings_of(segmenter, found)
-    with segment.claim_images(output, settings, found) as claimed:
+    with claim_images(output, settings, found) as claimed:
         report = segment.segment_images(segmenter, found, claimed)
     wall = time.perf_counter() - start
     if report.failures or report.segmented != len(found):

@@ -42,6 +42,7 @@ from uhseg_jax.runs.images import (
 from uhseg_jax.runs.lists import ImageList, read_list
 from uhseg_jax.runs.names import Naming
 from uhseg_jax.runs.own_features import with_features
+from uhseg_jax.runs.segment_claims import claim_images, claim_joined
 
 _NAMED = 5  # images that a warning names; the others are counted
 
@@ -139,13 +140,13 @@ def _segment(
     shown: dict[str, Any] = {"options": options_of(values), "complete": naming}
     if values.join:
         with (
-            segment.claim_joined(output, settings, **which) as claimed,
+            claim_joined(output, settings, **which) as claimed,
             _progress(values, len(images), ()) as callbacks,
         ):
             del callbacks["on_pass"]
             return segment.join_results(images, claimed, **shown, **which, **callbacks)
     which["shard"] = shard
-    claimed = segment.claim_images(
+    claimed = claim_images(
         output, settings, images, overwrite=values.overwrite, **which
     )
     share = (shard or hosts.share()).of(len(images))

@@ -25,7 +25,8 @@ import numpy as np
 from uhseg_jax.backbones import PatchRequest
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import ImageError
-from uhseg_jax.methods.method import Collection, Fitted, Method
+from uhseg_jax.methods.fitted import Collection, Fitted
+from uhseg_jax.methods.method import Method
 from uhseg_jax.methods.returned import tree_of_returned
 from uhseg_jax.python_files import code_digest, failure
 from uhseg_jax.types import Float, Pixels

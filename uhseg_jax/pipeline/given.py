@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from uhseg_jax.methods.method import PooledImage, PreparedImage
+from uhseg_jax.methods.fitted import PooledImage, PreparedImage
 from uhseg_jax.pipeline.grid_tree import GridTree
 from uhseg_jax.types import Float
 

@@ -20,11 +20,7 @@ from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import blame_image
 from uhseg_jax.methods import FunctionMethod
-from uhseg_jax.methods.method import (
-    Collection,
-    Fitted,
-    PreparedImage,
-)
+from uhseg_jax.methods.fitted import Collection, Fitted, PreparedImage
 from uhseg_jax.pipeline.given import Given
 from uhseg_jax.pipeline.grid_tree import GridTree
 from uhseg_jax.pipeline.groups import Prepare, segment_in_groups
@@ -133,7 +129,7 @@ class Segmenter:
         images: Sequence[Pixels],
         prepared: Sequence[Prepare] | None = None,
     ) -> Iterator[Segmentation]:
-        """Segments some images; see `methods.method.Fitted`.
+        """Segments some images; see `methods.fitted.Fitted`.
 
         When this returns, the whole batch is with the devices; while they have the
         forwards the host prepares the images. The results raise
@@ -185,7 +181,7 @@ class Segmenter:
     def features_of(
         self, images: Sequence[Pixels], names: Sequence[str]
     ) -> Iterator[Float[Array | np.ndarray, "h w d"]]:
-        """The features alone of some images; see `methods.method.Fitted`."""
+        """The features alone of some images; see `methods.fitted.Fitted`."""
         if self.source:
             return map(self._read, names)
         starts = range(0, len(images), self.step)

@@ -12,7 +12,7 @@ from pathlib import Path
 from uhseg_jax.datasets.source import Example, Source
 from uhseg_jax.export.png_files import is_whole
 from uhseg_jax.hierarchy.segmentation import Segmentation
-from uhseg_jax.methods.method import Fitted
+from uhseg_jax.methods.fitted import Fitted
 from uhseg_jax.protocols import Scorer
 from uhseg_jax.protocols.gallery import (
     Shown,

@@ -11,7 +11,7 @@ from uhseg_jax.datasets.source import Example, Source
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError
-from uhseg_jax.methods.method import Collection, Fitted
+from uhseg_jax.methods.fitted import Collection, Fitted
 from uhseg_jax.metrics import states
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.protocols import Scorer, Scoring

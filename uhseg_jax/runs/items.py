@@ -12,7 +12,7 @@ from uhseg_jax.hierarchy.descriptors.descriptor_file import beside, rounded
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError
 from uhseg_jax.memory import ImageMemoryError
-from uhseg_jax.methods.method import Fitted
+from uhseg_jax.methods.fitted import Fitted
 from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.flow import drained
 from uhseg_jax.runs.images import RunImage

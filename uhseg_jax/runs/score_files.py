@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from uhseg_jax.methods.method import kept_files
+from uhseg_jax.methods.fitted import kept_files
 from uhseg_jax.metrics.curves import Curve
 from uhseg_jax.protocols.gallery import drawing_names, is_drawing
 from uhseg_jax.protocols.sheets import is_sheet, sheet_name

@@ -5,19 +5,13 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from uhseg_jax import export
-from uhseg_jax.export.png_files import is_own
-from uhseg_jax.methods.method import (
-    Collection,
-    Fitted,
-    kept_files,
-)
+from uhseg_jax.methods.fitted import Collection, Fitted
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs import hosts
-from uhseg_jax.runs.claims import Claim, claim, require
+from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.flow import Stages, drained, in_flow
 from uhseg_jax.runs.images import RunImage
 from uhseg_jax.runs.items import (
@@ -28,15 +22,13 @@ from uhseg_jax.runs.items import (
     write_item,
 )
 from uhseg_jax.runs.names import Complete
-from uhseg_jax.runs.record import RunError, naming_the_file, read_record
-from uhseg_jax.runs.settings import Settings, describe, digest
+from uhseg_jax.runs.record import RunError, naming_the_file
+from uhseg_jax.runs.settings import Settings, describe
 from uhseg_jax.runs.shards import Share
 
 __all__ = [
     "Failure",
     "Report",
-    "claim_images",
-    "claim_joined",
     "join_results",
     "require_features",
     "segment_images",
@@ -80,46 +72,6 @@ def settings_of(segmenter: Segmenter, images: Sequence[RunImage]) -> Settings:
     bands = images[0].decoding.bands if images else None
     others = {} if bands is None else {"bands": bands}
     return describe("segment", segmenter, identities, **others)
-
-
-def claim_images(
-    output: Path,
-    settings: Settings,
-    images: Sequence[RunImage],
-    *,
-    formats: Sequence[str] = export.DEFAULT_FORMATS,
-    shard: Share | None = None,
-    overwrite: bool = False,
-) -> Claim:
-    """Makes a folder the output of runs with these settings; see `claims.claim`.
-
-    What was drawn of these images with other settings goes, so that it does not stay
-    beside their new trees, whatever the formats. The processes of `jax.distributed`
-    call it together; shards need not.
-    """
-    claims: list[Claim] = []
-    hosts.first_then_others(
-        lambda: claims.append(
-            claim(
-                output,
-                settings,
-                results=_results_in(output),
-                files=_files_of_run(output, formats),
-                forget=_replaced_by(output, settings, images, overwrite=overwrite),
-                overwrite=overwrite,
-                shared=shard is not None or hosts.index() > 0,
-            )
-        ),
-        name=str(output),
-    )
-    return claims[0]
-
-
-def claim_joined(
-    output: Path, settings: Settings, *, formats: Sequence[str] = export.DEFAULT_FORMATS
-) -> Claim:
-    """The claim of a folder for `join_results`; see `claims.require`."""
-    return require(output, settings, files=_files_of_run(output, formats))
 
 
 def segment_images(
@@ -343,35 +295,3 @@ def _in_flow(
         size=lambda item: item.size,
     )
     return contextlib.closing(in_flow(stages, indices, batch_size))
-
-
-def _files_of_run(output: Path, formats: Sequence[str]) -> Iterator[Path]:
-    """The files that some formats have for all images together."""
-    for exporter in map(export.EXPORTERS.find, formats):
-        yield from (output / file for file in exporter.files(()))
-
-
-def _results_in(output: Path) -> Iterator[Path]:
-    """Files that runs of any settings left in a folder, besides recorded ones."""
-    yield from kept_files(output)
-    yield from filter(export.EXPORTERS["npz"].is_own, output.rglob("*.npz"))
-    yield from filter(is_own, output.rglob("*.png"))
-
-
-def _replaced_by(
-    output: Path, settings: Settings, images: Sequence[RunImage], *, overwrite: bool
-) -> Iterator[Path]:
-    """Files of earlier runs in a folder that new settings make worthless.
-
-    They are what methods kept under settings of which the folder knows, and drawings
-    of these very images.
-    """
-    record = read_record(output, strict=False)
-    known = [record.settings] if record else []
-    if overwrite:  # what was kept of the same settings is found anew
-        known.append(settings)
-    digests = {digest(x) for x in known}
-    yield from (x for x in kept_files(output) if x.parent.parent.name in digests)
-    if record is not None and not record.is_of(settings):
-        for image in images:
-            yield from export.drawings(output, image.name)

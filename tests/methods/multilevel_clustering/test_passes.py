@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from uhseg_jax import backbones, images
 from uhseg_jax.methods import METHODS
-from uhseg_jax.methods.method import Collection, kept_files
+from uhseg_jax.methods.fitted import Collection, kept_files
 from uhseg_jax.methods.multilevel_clustering import default, passes, regions
 from uhseg_jax.methods.multilevel_clustering.categories import find_categories, whiten
 from uhseg_jax.methods.multilevel_clustering.feature_store import FeatureStore

@@ -17,7 +17,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from uhseg_jax.methods.method import Collection, Fitted, Method
+from uhseg_jax.methods.fitted import Collection, Fitted
+from uhseg_jax.methods.method import Method
 from uhseg_jax.methods.multilevel_clustering.config import Config, default
 from uhseg_jax.methods.multilevel_clustering.passes import PASSES, Discovery, fit
 

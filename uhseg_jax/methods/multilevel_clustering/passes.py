@@ -20,7 +20,7 @@ import numpy as np
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import ImageError
 from uhseg_jax.methods import recursive_spectral
-from uhseg_jax.methods.method import Collection, Segmenter
+from uhseg_jax.methods.fitted import Collection, Segmenter
 from uhseg_jax.methods.multilevel_clustering import regions
 from uhseg_jax.methods.multilevel_clustering.categories import find_categories
 from uhseg_jax.methods.multilevel_clustering.config import Config
@@ -57,7 +57,7 @@ PASSES = ("features", "regions")
 
 @dataclasses.dataclass(frozen=True)
 class Discovery:
-    """What was found in a collection; see `methods.method.Fitted`.
+    """What was found in a collection; see `methods.fitted.Fitted`.
 
     Attributes:
       num_categories: how many categories were found; they are numbered from 1.
