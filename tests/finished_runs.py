@@ -17,11 +17,15 @@ TITLES = ("one.png", "sub/deep/three.png", "sub/two.jpg")
 _SETTINGS = {"kind": "segment", "version": "1", "weights_sha256": "0"}
 
 
-def finished_run(folder, *, titles=TITLES, **settings):
-    """Writes photos/ and out/ below a folder; returns both."""
+def finished_run(folder, *, titles=TITLES, size=(32, 24), **settings):
+    """Writes photos/ and out/ below a folder; returns both.
+
+    Photographs are one pixel wider from one to the next.
+    """
+    width, height = size
     photos, out = folder / "photos", folder / "out"
     for seed, title in enumerate(titles):
-        photograph(photos / title, seed=seed, size=(32 + seed, 24))
+        photograph(photos / title, seed=seed, size=(width + seed, height))
     write_record(Path(out).mkdir(parents=True) or out, Record(_SETTINGS | settings))
     with open_formats(["npz"], Folder(out), ExportOptions()) as writer:
         for seed, image in enumerate(find_run_images([photos], output=out).images):

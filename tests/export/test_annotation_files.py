@@ -13,7 +13,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from trees import make_tree, quadrants, random_tree
 
-from uhseg_jax.export import EXPORTERS, ExportOptions, Folder, Selected, open_formats
+from uhseg_jax.export import ExportOptions, Folder, Selected, open_formats
 from uhseg_jax.export.shapes import one_line
 from uhseg_jax.export.yolo import data_file
 from uhseg_jax.hierarchy.region_choice import RegionChoice
@@ -193,14 +193,6 @@ def test_results_named_after_whole_files_are_labels_of_the_stem(tmp_path):
     """As results are called that lie beside their images."""
     write(tmp_path, result_of(quadrants(), "sub/a.jpg", name="sub/a.jpg"))
     assert (tmp_path / "yolo/labels/sub/a.txt").is_file()
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_no_image_is_read_and_regions_are_disjoint(name):
-    exporter = EXPORTERS[name]
-    assert not exporter.needs_pixels
-    assert not exporter.in_runs
-    assert exporter.flat
 
 
 @pytest.mark.parametrize(

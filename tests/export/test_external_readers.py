@@ -34,7 +34,7 @@ def reader(name):
 @pytest.fixture
 def export(tmp_path):
     """Exports six regions of every image; gives the folder and their masks by node."""
-    photos, run = finished_run(tmp_path)
+    photos, run = finished_run(tmp_path, size=(240, 180))
 
     def exported(*arguments):
         out = tmp_path / "exports"
@@ -56,7 +56,7 @@ def iou(one, other):
 
 
 def assert_near(found, masks, *, pixels):
-    """Masks that differ from the regions by no more than pixels along the borders."""
+    """Masks that differ from the regions by few pixels, and only along the borders."""
     assert found.keys() == masks.keys()
     for node, mask in masks.items():
         square = np.ones((3, 3), bool)
@@ -64,6 +64,7 @@ def assert_near(found, masks, *, pixels):
         assert (found[node] <= far).all()
         inside = ndimage.binary_erosion(mask, square, pixels, border_value=1)
         assert (inside <= found[node]).all()
+        assert iou(found[node], mask) > 0.9
 
 
 @pytest.mark.parametrize("tolerance", ["0", "1"])
@@ -139,11 +140,10 @@ def test_ultralytics_trains_on_its_files(export, tolerance):
 
 
 def assert_alike(found, masks):
-    """OpenCV fills edges, and seams, as well: of such small regions that is much."""
+    """OpenCV fills edges, and seams, as well."""
     assert len(found) == len(masks)
     ious = [iou(*pair) for pair in zip(found, masks.values(), strict=True)]
-    assert min(ious) > 0.4
-    assert np.mean(ious) > 0.7
+    assert min(ious) > 0.9
 
 
 def test_supervision_opens_yolo_and_coco(export):

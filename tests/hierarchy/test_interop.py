@@ -1,7 +1,7 @@
 """Trees for SciPy, Higra and Supervision: cuts there are the cuts here.
 
-What Higra and Supervision are handed is checked with stand-ins too, since neither is a
-dependency.
+Neither Higra nor Supervision is a dependency: what they are handed is checked without
+them too.
 """
 
 import sys
@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import cophenet, fcluster, is_valid_linkage
 from scipy.spatial.distance import squareform
 from trees import make_tree, on_device, quadrants, random_tree, region_trees
+
+from uhseg_jax.hierarchy.interop import parents_last
 
 few = settings(max_examples=20, deadline=None)
 
@@ -116,69 +118,22 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch, package):
         getattr(quadrants(), f"to_{package}")()
 
 
-class StandIn(types.ModuleType):
-    """Higra's functions that are called, as its documentation describes them."""
-
-    class Tree:
-        def __init__(self, parents):
-            self.parents = parents
-
-    class UndirectedGraph:
-        def __init__(self, num_vertices):
-            self.num_vertices = num_vertices
-
-        def add_edges(self, sources, targets):
-            self.sources, self.targets = sources, targets
-
-        def edge_list(self):
-            return self.sources, self.targets
-
-    class CptHierarchy:
-        @staticmethod
-        def link(tree, graph):
-            tree.graph = graph
-
-    class CptRegionAdjacencyGraph:
-        @staticmethod
-        def link(graph, pixels, vertices, edges):
-            graph.pixels, graph.vertices, graph.edges = pixels, vertices, edges
-
-    @classmethod
-    def get_4_adjacency_graph(cls, shape):
-        number = np.arange(np.prod(shape)).reshape(shape)
-        graph = cls.UndirectedGraph(number.size)
-        graph.add_edges(
-            np.concatenate([number[:, :-1].ravel(), number[:-1].ravel()]),
-            np.concatenate([number[:, 1:].ravel(), number[1:].ravel()]),
-        )
-        return graph
-
-
 @few
 @given(region_trees(max_side=9))
-def test_higra_is_handed_the_same_nodes_over_the_graph_of_the_leaves(tree):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "higra", StandIn("higra"))
-        hierarchy, altitudes, nodes = tree.to_higra()
-    parents, graph = hierarchy.parents, hierarchy.graph
-    count = int(tree.num_nodes)
-    assert sorted(nodes.tolist()) == list(range(count))
-    root = count - 1
+def test_nodes_are_counted_leaves_first_and_the_root_last(tree):
+    parents, nodes = parents_last(tree)
+    root = int(tree.num_nodes) - 1
+    assert sorted(nodes.tolist()) == list(range(root + 1))
     assert parents[root] == root
     assert (parents[:root] > np.arange(root)).all()
     np.testing.assert_array_equal(nodes[parents[:root]], tree.parents[nodes[:root]])
-    num_leaves = int(tree.is_leaf().sum())
-    assert graph.num_vertices == num_leaves
-    assert tree.is_leaf()[nodes[:num_leaves]].all()
-    assert (altitudes[parents] >= altitudes).all()
-    np.testing.assert_array_equal(nodes[graph.vertices], tree.labels.ravel())
-    ends = np.stack(graph.edge_list(), axis=1)
-    assert len(set(map(tuple, ends.tolist()))) == len(ends)
-    for one, other, edge in zip(*graph.pixels.edge_list(), graph.edges, strict=True):
-        apart = sorted({int(graph.vertices[one]), int(graph.vertices[other])})
-        assert (edge == -1) == (len(apart) == 1)
-        if edge >= 0:
-            assert ends[edge].tolist() == apart
+    assert tree.is_leaf()[nodes[: int(tree.is_leaf().sum())]].all()
+
+
+def test_nodes_without_pixels_are_not_counted():
+    parents, nodes = parents_last(ODD)
+    assert set(nodes.tolist()) == set(np.flatnonzero(ODD.areas()).tolist())
+    np.testing.assert_array_equal(nodes[parents[:-1]], ODD.parents[nodes[:-1]])
 
 
 @pytest.mark.readers

@@ -59,8 +59,25 @@ def linkage_of(tree: Any, scale: str) -> Float[np.ndarray, "merges 4"]:
 def higra_of(tree: Any, scale: str) -> HigraTree:
     """See `RegionTree.to_higra`."""
     higra = _imported("higra", "to_higra")
+    parents, nodes = parents_last(tree)
+    numbers = np.empty(int(tree.num_nodes), np.int64)
+    numbers[nodes] = np.arange(nodes.size)
+    hierarchy = higra.Tree(parents)
+    labels = numbers[np.asarray(tree.labels)]
+    graph = _adjacency(higra, labels, len(np.unique(labels)))
+    higra.CptHierarchy.link(hierarchy, graph)
+    return HigraTree(hierarchy, strengths(tree, scale)[nodes], nodes)
+
+
+def parents_last(tree: Any) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+    """The nodes that have pixels as Higra counts them, leaves first and the root last.
+
+    Returns:
+      The parent of each, counted so, which for the root is itself; and the node of the
+      tree that it is.
+    """
     count = int(tree.num_nodes)
-    parents, labels = np.asarray(tree.parents)[:count], np.asarray(tree.labels)
+    parents = np.asarray(tree.parents)[:count]
     is_leaf = np.array([not x for x in children_of(parents)])
     has_pixels = tree.areas()[:count] > 0  # Higra knows no empty regions
     leaves = np.flatnonzero(is_leaf & has_pixels)
@@ -70,10 +87,7 @@ def higra_of(tree: Any, scale: str) -> HigraTree:
     numbers[nodes] = np.arange(nodes.size)
     above = parents.astype(np.int64)
     above[ROOT] = ROOT
-    hierarchy = higra.Tree(numbers[above[nodes]])
-    graph = _adjacency(higra, numbers[labels], len(leaves))
-    higra.CptHierarchy.link(hierarchy, graph)
-    return HigraTree(hierarchy, strengths(tree, scale)[:count][nodes], nodes)
+    return numbers[above[nodes]], nodes
 
 
 def _adjacency(higra: Any, labels: Int[np.ndarray, "h w"], count: int) -> Any:
