@@ -12,7 +12,7 @@ from PIL import Image
 from small_runs import photographs_with_masks
 
 import uhseg_jax
-from uhseg_jax import batches
+from uhseg_jax import backbones, batches
 from uhseg_jax.backbones import (
     AttentionRequest,
     Extractor,
@@ -177,6 +177,21 @@ def test_what_is_compiled_ahead_is_for_groups(monkeypatch, registered):
     features = made.features([image])
     assert found.shape == made.trees(features, [made.prepare(image)]).tree.labels.shape
     assert found.shape[0] == 4
+
+
+def test_programs_are_compiled_while_weights_are_read(monkeypatch, registered):
+    found = find_backbone("dinov2_test")
+
+    def read_params():
+        *_, ahead = jitted_trees._shapes.values()
+        assert ahead.result(timeout=30)
+        return found.params
+
+    waiting = dataclasses.replace(found, read_params=read_params)
+    monkeypatch.setattr(backbones, "find_backbone", lambda *_, **__: waiting)
+    monkeypatch.setattr(batches, "images_at_once", lambda: 3)  # of no other test
+    made = Segmenter.create(method="blocks", model="dinov2_test")
+    assert made._extractor.inputs
 
 
 @pytest.mark.slow

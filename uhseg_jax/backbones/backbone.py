@@ -220,10 +220,14 @@ class Extractor:
         """
         backbone, request, group = self.backbone, self.resolved, self.group
         size = backbone.family.image_size(backbone.spec, request)
+        # Here and not in the thread: before Python 3.12 one thread at a time makes a
+        # cached property, of all objects of a class, and this one may be reading the
+        # weights for another.
+        inputs = self.inputs
 
         def arguments() -> Arguments:
             pixels = jax.ShapeDtypeStruct((group, *size, 3), np.uint8)
-            return self.inputs, pixels
+            return inputs, pixels
 
         statics = {"family": backbone.family, "module": backbone.module}
         statics |= {"request": request, "mesh": None, "at_once": group}
