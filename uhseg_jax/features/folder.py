@@ -128,6 +128,8 @@ class FeatureFolder:
             )
         try:
             return checked_features(_decoded(content), batched=False)
+        except MemoryError:
+            raise
         except Exception as error:  # a damaged archive fails in many ways
             raise ImageError(f"{path}: {_sentence(error)}") from error
 
@@ -152,8 +154,10 @@ def _sentence(error: Exception) -> str:
 def _content(path: Path) -> bytes:
     try:
         size = path.stat().st_size
-        _require_size(size, path)
+        _require_size(size)
         return path.read_bytes()
+    except _NotFeaturesError as error:
+        raise ImageError(f"{path}: {error}") from error
     except OSError as error:
         raise ImageError(
             f"{path}: the features cannot be read ({error.strerror or error}); replace "
@@ -161,10 +165,10 @@ def _content(path: Path) -> bytes:
         ) from error
 
 
-def _require_size(size: int, what: object) -> None:
+def _require_size(size: int) -> None:
     if size > _MOST_BYTES:
-        raise ImageError(
-            f"{what}: expected features of at most {memory_text(_MOST_BYTES)}, but "
+        raise _NotFeaturesError(
+            f"expected features of at most {memory_text(_MOST_BYTES)}, but "
             f"they take {memory_text(size)}; give a coarser grid, or float16."
         )
 
@@ -184,7 +188,7 @@ def _decoded(content: bytes) -> np.ndarray:
                 "numpy.save(path, features)."
             )
         member = members[names[0]]
-        _require_size(member.file_size, names[0])
+        _require_size(member.file_size)
         return _array(archive.read(member))
 
 
