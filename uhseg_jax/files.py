@@ -47,8 +47,8 @@ def atomic_write(
       path: the file to write.
       replace: False: a file that is there under that name stays, also one that another
         process has written meanwhile.
-      durable: False: it may be lost with the power of the machine, for whoever writes
-        many files and then calls `os.sync`.
+      durable: False: it may be lost with the power of the machine; for files that can
+        be made again.
 
     Raises:
       OSError: the folder cannot be written, or the disk is full; the message names
