@@ -244,8 +244,9 @@ def test_sizes_and_facets_that_give_no_patch_features_are_refused():
         uhseg_jax.extract_features(image, model=MODEL, facet="class_attention")
     with pytest.raises(ValueError, match="found 99"):  # of weights that are not here
         uhseg_jax.extract_features(image, model="dinov2_vitg14", block=99)
-    with pytest.raises(ValueError, match="self_attention_maps"):
-        uhseg_jax.extract_features(image, model="sd_v1_4", image_size=64)
+    for model in ("sd_v1_4", "clip_vitb16_text"):
+        with pytest.raises(ValueError, match=f"{model} is none; .*self_attention_maps"):
+            uhseg_jax.extract_features(image, model=model, image_size=64)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (900, 3)])

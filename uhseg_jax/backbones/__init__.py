@@ -43,6 +43,7 @@ from uhseg_jax.backbones.vit.features import (
     compute_features,
     forward_features,
     resolve_request,
+    vit_spec,
 )
 from uhseg_jax.backbones.vit.model import BlockOutput, ViT, ViTOutput
 from uhseg_jax.backbones.vit.positions import POSITION_RULES, resize_positions
@@ -109,4 +110,5 @@ __all__ = [
     "resolve_request",
     "self_attention_maps",
     "text_side_of",
+    "vit_spec",
 ]

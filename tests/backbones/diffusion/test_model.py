@@ -161,7 +161,7 @@ def test_an_image_that_cannot_be_halved_is_refused_with_the_nearest_size():
 
 
 def test_each_family_says_what_the_other_is_for():
-    with pytest.raises(ValueError, match=r"micro is a diffusion model.*`self_att"):
+    with pytest.raises(ValueError, match=r"but micro is none; .*self_att"):
         forward_features(micro_backbone(), PIXELS)
     module = ViT(VARIANTS["dinov2_test"].spec)
     vit = Backbone("dinov2_test", module, dict, "0" * 64, VisionTransformers())

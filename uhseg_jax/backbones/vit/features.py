@@ -10,6 +10,7 @@ import numpy as np
 
 from uhseg_jax.backbones.backbone import Backbone
 from uhseg_jax.backbones.requests import PATCH_FACETS
+from uhseg_jax.backbones.variant import Spec
 from uhseg_jax.backbones.vit.attention import attention_weights
 from uhseg_jax.backbones.vit.model import ViT, ViTOutput
 from uhseg_jax.backbones.vit.spec import ViTSpec, check_image_size
@@ -148,6 +149,25 @@ def _jitted_features(
     return compute_features(module, params, pixels, requests=requests)
 
 
+def vit_spec(spec: Spec, name: str) -> ViTSpec:
+    """The architecture of a model, which must be a Vision Transformer.
+
+    Args:
+      spec: the architecture.
+      name: of the model, for messages.
+
+    Raises:
+      ValueError: it is another.
+    """
+    if not isinstance(spec, ViTSpec):
+        raise ValueError(
+            f"expected a Vision Transformer, as dinov2_vits14, but {name} is none; of "
+            "diffusion models `uhseg_jax.backbones.self_attention_maps` gives the "
+            "attention."
+        )
+    return spec
+
+
 def check_images(images: Any) -> None:
     """Raises ValueError for arrays that are not uint8 of shape [b, H, W, 3]."""
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != jnp.uint8:
@@ -182,12 +202,7 @@ def forward_features(
         batch, the patch does not divide a side, or a request does not fit the model.
     """
     check_images(images)
-    if not isinstance(backbone.module, ViT):
-        raise ValueError(
-            f"expected a Vision Transformer, as dinov2_vits14, but {backbone.name} is "
-            "a diffusion model, which has self-attention (`self_attention_maps`)."
-        )
-    spec = backbone.module.spec
+    spec = vit_spec(backbone.spec, backbone.name)
     check_image_size(spec, images.shape[1], images.shape[2])
     resolved = tuple(resolve_request(request, spec) for request in requests)
     return _jitted_features(
