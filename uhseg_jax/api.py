@@ -125,6 +125,11 @@ def segment_features(
     """
     chosen = methods.method_of(method)
     config = chosen.resolve_config(config)
+    if image is not None and getattr(features, "ndim", None) == 4:
+        raise ValueError(
+            "expected features [h, w, d] of the image, but got a batch of shape "
+            f"{np.shape(features)}; give images one by one, or none."
+        )
     checked = checked_features(features, batched=image is None)
     chosen.check_features(checked)
     if image is not None:
@@ -190,16 +195,8 @@ def extract_features(
         size = check("image_size", image_size, SIDES)
         pixels = resize(pixels, backbones.grid_shape(size))
     request = backbones.FeatureRequest(facet, block, normed)
-    spec = backbones.get_variant(model).spec
-    # Before gigabytes are loaded.
-    if isinstance(spec, backbones.ViTSpec):
-        backbones.resolve_request(request, spec)
-    else:
-        raise ValueError(
-            f"expected a Vision Transformer, as dinov2_vits14, but {model} is a "
-            "diffusion model, which has self-attention "
-            "(`uhseg_jax.backbones.self_attention_maps`)."
-        )
+    spec = backbones.vit_spec(backbones.get_variant(model).spec, model)
+    backbones.resolve_request(request, spec)  # before gigabytes are loaded
     backbone = backbones.load_backbone(
         model, checkpoint_dir=checkpoint_dir, dtype=dtype
     )
