@@ -3,11 +3,14 @@
 Such a file is run, as Python runs any script: whoever names it asks for that.
 """
 
+import ast
 import contextlib
 import hashlib
 import importlib.util
 import os
+import re
 import sys
+import sysconfig
 import threading
 import traceback
 from collections.abc import Iterator
@@ -60,37 +63,61 @@ def _importing_from(folder: Path) -> Iterator[None]:
 def code_digest(module: ModuleType) -> str:
     """SHA-256 of the file of a module, and of those beside it that it has imported.
 
-    They are those below its folder of which something has a name in the module, or in
-    another of them; what pip installed is none of them.
+    They are those below its folder that the module imports, or another of them, or of
+    which something has a name there; what came with Python or pip is none of them.
 
     Raises:
       OSError: a file cannot be read.
     """
     assert module.__file__ is not None
-    folder = Path(module.__file__).absolute().parent
+    own = Path(module.__file__).absolute()
+    folder = own.parent
+    libraries = [Path(sysconfig.get_path(x)) for x in ("stdlib", "platstdlib")]
     files: set[Path] = set()
     waiting = [module]
     while waiting:
         one = waiting.pop()
         path = Path(getattr(one, "__file__", None) or os.devnull).absolute()
-        is_below = path.is_relative_to(folder)
-        if path in files or not is_below:
+        if path in files or not path.is_relative_to(folder):
             continue
-        if path != Path(module.__file__) and _INSTALLED & {
-            *path.relative_to(folder).parts
-        }:
+        is_installed = _INSTALLED & {*path.relative_to(folder).parts} or any(
+            path.is_relative_to(x) for x in libraries
+        )
+        if path != own and is_installed:
             continue
         files.add(path)
-        for value in [*vars(one).values()]:
-            owner = str(getattr(value, "__module__", ""))
-            found = value if isinstance(value, ModuleType) else sys.modules.get(owner)
-            if found is not None:
-                waiting.append(found)
+        values = [*vars(one).values()]
+        waiting += [x for x in values if isinstance(x, ModuleType)]
+        names = {str(getattr(x, "__module__", "")) for x in values}
+        names |= _imported(path, getattr(one, "__package__", None) or "")
+        waiting += [sys.modules[x] for x in names if sys.modules.get(x) is not None]
     digest = hashlib.sha256()
     for file in sorted(files):
         content = hashlib.sha256(file.read_bytes()).hexdigest()
         digest.update(f"{file.relative_to(folder).as_posix()} {content}\n".encode())
     return digest.hexdigest()
+
+
+def _imported(path: Path, package: str) -> set[str]:
+    """Names that a file imports, modules and whatever else; none where it is broken.
+
+    Its values do not tell: a number does not know whose constant it is.
+    """
+    try:
+        nodes = [*ast.walk(ast.parse(path.read_bytes()))]
+    except (SyntaxError, ValueError):
+        return set()
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {x.name for x in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            relative = "." * node.level + (node.module or "")
+            with contextlib.suppress(ImportError):  # above the package
+                module = importlib.util.resolve_name(relative, package)
+                names |= {module, *(f"{module}.{x.name}" for x in node.names)}
+    outer = {name[: dot.start()] for name in names for dot in re.finditer(r"\.", name)}
+    return names | outer
 
 
 def failure(error: BaseException, path: str | Path) -> str:

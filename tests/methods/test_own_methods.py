@@ -208,10 +208,13 @@ def test_a_file_and_a_function_are_the_name_of_a_method(mine, monkeypatch, tmp_p
     assert METHODS.find(name).code_sha256 != method.code_sha256
 
 
-def test_files_beside_it_can_be_imported_and_count(mine, tmp_path):
+@pytest.mark.parametrize("line", ["import own_helper", "from own_helper import COLUMN"])
+def test_files_beside_it_can_be_imported_and_count(mine, tmp_path, monkeypatch, line):
+    monkeypatch.setitem(sys.modules, "own_helper", None)  # gone when the test ends
+    del sys.modules["own_helper"]
     (tmp_path / "own_helper.py").write_text("COLUMN = 2\n")
     (tmp_path / "unused.py").write_text("COLUMN = 2\n")
-    name = mine("import own_helper\n" + HALVES)
+    name = mine(f"{line}\n{HALVES}")
     path = [*sys.path]
     before = METHODS.find(name).code_sha256
     assert sys.path == path
@@ -221,6 +224,107 @@ def test_files_beside_it_can_be_imported_and_count(mine, tmp_path):
     methods.from_file._method.cache_clear()
     (tmp_path / "own_helper.py").write_text("COLUMN = 3\n")
     assert METHODS.find(name).code_sha256 != before
+
+
+def test_what_python_brings_does_not_count(mine, tmp_path, monkeypatch):
+    name = mine("import own_standard\n" + HALVES)
+    monkeypatch.setitem(sys.modules, "own_standard", None)
+    del sys.modules["own_standard"]
+    library = tmp_path / "lib"
+    library.mkdir()
+    monkeypatch.syspath_prepend(library)
+    monkeypatch.setattr("sysconfig.get_path", lambda *_, **__: str(library))
+    (library / "own_standard.py").write_text("COLUMN = 2\n")
+    before = METHODS.find(name).code_sha256
+    methods.from_file._method.cache_clear()
+    (library / "own_standard.py").write_text("COLUMN = 3\n")
+    assert METHODS.find(name).code_sha256 == before
+
+
+ELSEWHERE = {
+    "partial": """
+        import functools
+
+        def of_features(features, k, column=3):
+            return features[..., 0] > k
+
+        segment = functools.partial(of_features, k=0)
+        """,
+    "wrapped": """
+        from own_wrapper import wrapped
+
+        k = 0
+
+        @wrapped
+        def segment(features):
+            return features[..., 0] > k
+        """,
+}
+WRAPPER = """\
+def wrapped(function):
+    return lambda features: function(features)
+"""
+
+
+@pytest.mark.parametrize("text", ELSEWHERE)
+def test_the_file_that_is_named_counts_whatever_its_function_is(
+    mine, tmp_path, monkeypatch, text
+):
+    monkeypatch.setitem(sys.modules, "own_wrapper", None)
+    del sys.modules["own_wrapper"]
+    wrapper = tmp_path / "own_wrapper.py"
+    wrapper.write_text(WRAPPER)
+    name = mine(ELSEWHERE[text])
+    method = METHODS.find(name)
+    tree = uhseg_jax.segment_features(FEATURES, method=name)
+    np.testing.assert_array_equal(tree.labels == 2, FEATURES[..., 0] > 0)
+    mine(ELSEWHERE[text].replace("> k", ">= k"))
+    edited = METHODS.find(name).code_sha256
+    assert edited != method.code_sha256
+    methods.from_file._method.cache_clear()
+    wrapper.write_text(WRAPPER + "\n")
+    assert (METHODS.find(name).code_sha256 == edited) == (text == "partial")
+
+
+def test_errors_of_a_partial_name_its_file_and_line(mine):
+    name = mine(ELSEWHERE["partial"].replace("> k", "@ k"))
+    with pytest.raises(ImageError, match=r"mine\.py, line 5: ValueError"):
+        uhseg_jax.segment_features(FEATURES, method=name)
+
+
+def test_a_function_without_an_image_has_float32_as_with_one():
+    seen = []
+
+    def one(features):
+        seen.append(features.dtype)
+        return np.zeros(features.shape[:2], int)
+
+    given = FEATURES.astype(np.float64)
+    uhseg_jax.segment_features(given, method=one)
+    uhseg_jax.segment_features(given, image=IMAGE, method=one)
+    assert seen == [np.float32, np.float32]
+    for options in ({}, {"image": IMAGE}):
+        with pytest.raises(ValueError, match="that float32 can hold, but the largest"):
+            uhseg_jax.segment_features(1e300 * given, method=one, **options)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: no memory")],
+)
+def test_a_lack_of_memory_is_no_fault_of_the_function(error):
+    def greedy(features):
+        raise error
+
+    with pytest.raises(MemoryError, match="do not fit into the memory"):
+        uhseg_jax.segment_features(FEATURES, image=IMAGE, method=greedy)
+    with pytest.raises(type(error)):
+        uhseg_jax.segment_features(FEATURES, method=greedy)
+
+
+def test_a_batch_has_no_image():
+    with pytest.raises(ValueError, match="of the image, but got a batch of shape"):
+        uhseg_jax.segment_features(FEATURES[None], image=IMAGE, method=halves)
 
 
 FILES = {

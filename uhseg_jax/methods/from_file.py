@@ -4,6 +4,7 @@ The file is run to get at the function, because the user named it for that; no o
 name of a method runs anything.
 """
 
+import dataclasses
 import functools
 import hashlib
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from uhseg_jax.files import expand_home
 from uhseg_jax.methods.from_function import FunctionMethod, method_from
-from uhseg_jax.python_files import failure, load_module
+from uhseg_jax.python_files import code_digest, failure, load_module
 from uhseg_jax.registry import suggest
 
 __all__ = ["is_in_file", "method_in_file"]
@@ -71,6 +72,11 @@ def _method(file: str, path: Path, function: str, content: str) -> FunctionMetho
             f"{suggest(function, known)} There are {', '.join(known) or 'none'}."
         )
     try:
-        return method_from(found, name=f"{path.name}:{function}")
+        made = method_from(found, name=f"{path.name}:{function}")
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
+    digest = code_digest(module)
+    if made.code_sha256 != digest:  # the function is of another file; both count
+        both = f"{digest} {made.code_sha256}"
+        digest = hashlib.sha256(both.encode()).hexdigest()
+    return dataclasses.replace(made, code_sha256=digest)

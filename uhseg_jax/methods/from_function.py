@@ -9,6 +9,7 @@ plain numpy, or JAX, best under ``jax.jit``.
 """
 
 import dataclasses
+import functools
 import hashlib
 import inspect
 import re
@@ -25,6 +26,7 @@ import numpy as np
 from uhseg_jax.backbones import PatchRequest
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import ImageError
+from uhseg_jax.memory import is_out_of_memory
 from uhseg_jax.methods.fitted import Collection, Fitted
 from uhseg_jax.methods.method import Method
 from uhseg_jax.methods.returned import tree_of_returned
@@ -66,8 +68,13 @@ class FunctionMethod(Method):
         return {"default": self.config}
 
     def check_features(self, features: Any) -> None:
-        """Whatever is finite goes to the function."""
-        del features
+        """Whatever float32 can hold goes to the function."""
+        largest = np.max(np.abs(features))
+        if largest > np.finfo(np.float32).max:
+            raise ValueError(
+                "expected features that float32 can hold, but the largest is "
+                f"{largest:.3g}; divide them by something."
+            )
 
     def segment(self, features: Any, config: Any, graph: Any = None) -> Any:
         """Not for programs: see `tree_of`."""
@@ -105,7 +112,7 @@ class FunctionMethod(Method):
           images.ImageError: the function failed, or returned something else; the
             message names its file and line.
           ValueError: the function takes an image, and there is none.
-          MemoryError: there is not enough memory.
+          MemoryError, JaxRuntimeError: there is not enough memory.
         """
         given = {
             x.name: getattr(config, x.name)
@@ -120,11 +127,11 @@ class FunctionMethod(Method):
                 )
             given[_IMAGE] = np.array(image)  # its own, to write to
         try:
-            returned = self.function(np.array(features), **given)
+            returned = self.function(np.array(features, np.float32), **given)
             returned = jax.device_get(getattr(returned, "tree", returned))
-        except MemoryError:
-            raise
         except (Exception, SystemExit) as error:  # whatever the user's code raises
+            if is_out_of_memory(error):
+                raise
             raise ImageError(
                 f"{failure(error, self.file)}; mend the function {self._function}."
             ) from error
@@ -177,7 +184,7 @@ def method_from(
     Raises:
       ValueError: the function has other parameters; the message names them.
     """
-    inner = inspect.unwrap(function)
+    inner = _innermost(function)
     file = _file_of(inner)
     own = name or str(getattr(inner, "__name__", type(inner).__name__))
     config, takes_image = _config_of(function, own, request or PatchRequest(grid=_GRID))
@@ -190,6 +197,14 @@ def method_from(
         code_sha256=_digest_of(inner),
         takes_image=takes_image,
     )
+
+
+def _innermost(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What has the code, below decorators and below parameters that are fixed."""
+    inner = inspect.unwrap(function)
+    while isinstance(inner, functools.partial):
+        inner = inspect.unwrap(inner.func)
+    return inner
 
 
 def _config_of(
@@ -243,7 +258,7 @@ def _described(function: Any, name: str, parameters: Sequence[str]) -> str:
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     """The annotated types of parameters, as far as they can be evaluated."""
     try:
-        return typing.get_type_hints(inspect.unwrap(function))
+        return typing.get_type_hints(_innermost(function))
     except Exception:  # names that are known to type checkers alone
         return {}
 
@@ -283,5 +298,5 @@ def _digest_of(function: Any) -> str:
 
 
 def _first_line(function: Any) -> int | None:
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    code = getattr(_innermost(function), "__code__", None)
     return code.co_firstlineno if code else None
