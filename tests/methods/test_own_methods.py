@@ -139,7 +139,10 @@ def test_a_function_has_arrays_of_its_own_and_features_as_they_are():
 RETURNED = {
     "None": (None, "returned NoneType; expected integer labels"),
     "floats": (np.zeros((4, 6)), r"an array \(4, 6\) of float64; expected integer"),
-    "other size": (np.zeros((5, 6), int), "labels of 5 x 6; expected 4 x 6 or 20 x 30"),
+    "other size": (
+        np.zeros((5, 6), int),
+        "labels of 5 x 6; expected labels of 4 x 6 or 20 x 30",
+    ),
     "ragged": ([[1], [1, 2]], "returned list"),
     "masks": (np.zeros((3, 4, 6), bool), r"an array \(3, 4, 6\) of bool"),
     "pixels": (np.arange(2**15).reshape(2**8, -1), "32769 regions; expected at most"),

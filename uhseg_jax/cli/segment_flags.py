@@ -46,8 +46,8 @@ _FLAGS: list[flags.Flag] = [
     ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png."),
     ("integer", "max_regions", None,
      "Show at most so many regions of a tree, and those around them, in all formats "
-     "but npz, which keeps the whole tree, so nothing is computed again for it. A tree "
-     "has at most --config.max_regions.",
+     "but npz and descriptors, which keep the whole tree, so nothing is computed again "
+     "for it. A tree has at most --config.max_regions.",
      {"lower_bound": 1}),
     ("string", "grid", None,
      "Patches along a side, or ROWSxCOLUMNS, of the image that the model sees; results "

@@ -1,4 +1,4 @@
-"""What people take away, by its format: npz, PNG, label maps, COCO and HTML."""
+"""What people take away: a registry of formats, and one writer of several."""
 
 import contextlib
 import dataclasses

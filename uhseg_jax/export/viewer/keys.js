@@ -46,7 +46,7 @@ function actionOf(event) {
     f: picked.length && canCompare ? findSimilar : null,
     n: picked.length ? () => $("called").select() : null,
     s: openSaving,
-  }[key];
+  }[key.length === 1 ? key.toLowerCase() : key];
 }
 
 // The focus is on the list as a whole, so that no button of it stands out.
