@@ -232,8 +232,23 @@ def test_images_and_results_are_never_written_over(run, out, capsys):
         said = capsys.readouterr().err
         assert "one.png: it would replace the image" in said
         assert export(run, "--format=png", *flags, output=run) == 1
+        assert "for the exports alone, but trees are there" in capsys.readouterr().err
+        assert export(run / "sub", "--format=png", *flags, output=run) == 1
         assert "the results of a run are there" in capsys.readouterr().err
     assert {p: p.read_bytes() for p in photos.rglob("*.*")} == before
+
+
+def test_trees_lie_in_no_export(run, tmp_path, capsys):
+    trees = tmp_path / "trees"
+    (trees / "below").mkdir(parents=True)
+    for name in ("a.npz", "below/b.npz"):
+        RegionTree.load(run / "one.npz").save(trees / name)
+    before = files(trees)
+    for folder in (trees, trees / "below"):
+        for flags in ((), ("--overwrite",)):
+            assert export(trees, "--format=masks", *flags, output=folder) == 1
+            assert "for the exports alone, but trees" in capsys.readouterr().err
+    assert files(trees) == before
 
 
 def test_formats_of_the_whole_tree_beside_others_are_named(run, out, capsys):

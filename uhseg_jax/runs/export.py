@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,17 @@ def open_for(
     *,
     overwrite: bool = False,
 ) -> contextlib.AbstractContextManager[ExportFolder]:
-    """Makes a folder that of an export of some results; see `open_folder`."""
+    """Makes a folder that of an export of some results; see `open_folder`.
+
+    Raises:
+      RunError: some of the results lie in it, or as there.
+    """
+    folders = {x.path.parent for x in results}
+    if os.path.realpath(output) in map(os.path.realpath, folders):
+        raise RunError(
+            f"{output}: expected a folder for the exports alone, but trees are there; "
+            "give another --output folder."
+        )
     images = (image.source for one in results for image in one.images)
     return open_folder(
         output,

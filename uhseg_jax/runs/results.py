@@ -23,9 +23,8 @@ from uhseg_jax.runs.record import RECORD, RunError, read_record
 from uhseg_jax.runs.result_images import Places, run_folder
 from uhseg_jax.types import UInt8
 
-__all__ = ["EXPORT", "FoundResult", "FoundResults", "find_results"]
+__all__ = ["FoundResult", "FoundResults", "find_results"]
 
-EXPORT = "export.json"  # what an export leaves in its folder, which holds no results
 _SUFFIX = ".npz"
 
 
@@ -158,8 +157,6 @@ def find_results(
 ) -> FoundResults:
     """Finds the results in folders, those below included, or in files.
 
-    Folders of exports are left out.
-
     Args:
       specs: folders and npz files.
       images: a folder where images are looked for before the places that the results
@@ -220,10 +217,7 @@ def _files(spec: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
     def note(error: OSError) -> None:
         problems.append(f"{error.filename}: cannot be searched ({error.strerror}).")
 
-    for parent, folders, files in os.walk(top, onerror=note):
-        if EXPORT in files:
-            folders.clear()
-            continue
+    for parent, _, files in os.walk(top, onerror=note):
         for path in (Path(parent, x) for x in files if x.endswith(_SUFFIX)):
             if path.is_file():
                 yield path, path.relative_to(top).as_posix().removesuffix(_SUFFIX)
