@@ -14,7 +14,7 @@ from uhseg_jax.images import ImageError
 from uhseg_jax.runs.export_folder import ExportFolder, open_folder
 from uhseg_jax.runs.flow import Stages, drained, in_flow
 from uhseg_jax.runs.names import Complete
-from uhseg_jax.runs.record import RunError, sentence_of
+from uhseg_jax.runs.record import RunError, sentence_of, unreadable
 from uhseg_jax.runs.results import FoundResult
 
 __all__ = ["Report", "export_results", "open_for"]
@@ -139,7 +139,10 @@ def export_results(
         found = item.found
         try:
             place = found.place_from(folder.output)
-            result = dataclasses.replace(found.read(**needs), place=place)
+            try:
+                result = dataclasses.replace(found.read(**needs), place=place)
+            except OSError as error:
+                return dataclasses.replace(item, failure=unreadable(found.path, error))
             if selected is not None:
                 result = selected[found.title].of(result)
             if complete is not None:
