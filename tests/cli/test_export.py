@@ -82,6 +82,13 @@ def test_annotations_are_nested_without_the_whole_image(run, out):
     assert [x["node"] for x in coco.loadAnns(coco.getAnnIds(imgIds=[1]))] == cut
 
 
+def test_the_whole_image_is_a_nested_region_if_asked_for(run, out):
+    flags = ("--format=masks", "--num_regions=3", "--root")
+    assert export(run, *flags, "--nested", output=out) == 0
+    assert (labels(out / "one.masks/0.png") == 255).all()
+    assert export(run, "--format=coco,labels", *flags[1:], output=out / "two") == 0
+
+
 def test_no_model_is_imported_nor_a_device_started(run, out):
     formats = ",".join(x for x in EXPORTERS if x not in ("npz", "descriptors"))
     code = (
@@ -417,6 +424,12 @@ def test_a_selection_of_something_else_is_one_sentence(run, out, capsys):
         (["x", "--format=html", "--selection=y"], "html holds the tree itself."),
         (["x", "--format=ucm", "--no_background"], "--no_background goes with form"),
         (["x", "--format=proposals", "--root"], "--root goes with formats of reg"),
+        (
+            ["x", "--format=masks,yolo", "--root"],
+            "--root goes with nested regions: giv",
+        ),
+        (["x", "--format=coco", "--flat", "--root"], "--root goes with nested region"),
+        (["x", "--format=davis,ucm", "--root"], "leave out --root"),
         (["x", "--format=labels", "--image_memory=nan"], "--image_memory expects"),
         (["x", "--format=labels", "--min_area=nan"], "--min_area expects"),
         (["x", "--format=labels", "--levels=none"], "--levels expects"),
