@@ -82,6 +82,13 @@ def test_annotations_are_nested_without_the_whole_image(run, out):
     assert [x["node"] for x in coco.loadAnns(coco.getAnnIds(imgIds=[1]))] == cut
 
 
+def test_the_whole_image_is_a_nested_region_if_asked_for(run, out):
+    flags = ("--format=masks", "--num_regions=3", "--root")
+    assert export(run, *flags, "--nested", output=out) == 0
+    assert (labels(out / "one.masks/0.png") == 255).all()
+    assert export(run, "--format=coco,labels", *flags[1:], output=out / "two") == 0
+
+
 def test_no_model_is_imported_nor_a_device_started(run, out):
     formats = ",".join(x for x in EXPORTERS if x not in ("npz", "descriptors"))
     code = (
@@ -232,8 +239,23 @@ def test_images_and_results_are_never_written_over(run, out, capsys):
         said = capsys.readouterr().err
         assert "one.png: it would replace the image" in said
         assert export(run, "--format=png", *flags, output=run) == 1
+        assert "for the exports alone, but trees are there" in capsys.readouterr().err
+        assert export(run / "sub", "--format=png", *flags, output=run) == 1
         assert "the results of a run are there" in capsys.readouterr().err
     assert {p: p.read_bytes() for p in photos.rglob("*.*")} == before
+
+
+def test_trees_lie_in_no_export(run, tmp_path, capsys):
+    trees = tmp_path / "trees"
+    (trees / "below").mkdir(parents=True)
+    for name in ("a.npz", "below/b.npz"):
+        RegionTree.load(run / "one.npz").save(trees / name)
+    before = files(trees)
+    for folder in (trees, trees / "below"):
+        for flags in ((), ("--overwrite",)):
+            assert export(trees, "--format=masks", *flags, output=folder) == 1
+            assert "for the exports alone, but trees" in capsys.readouterr().err
+    assert files(trees) == before
 
 
 def test_formats_of_the_whole_tree_beside_others_are_named(run, out, capsys):
@@ -402,6 +424,12 @@ def test_a_selection_of_something_else_is_one_sentence(run, out, capsys):
         (["x", "--format=html", "--selection=y"], "html holds the tree itself."),
         (["x", "--format=ucm", "--no_background"], "--no_background goes with form"),
         (["x", "--format=proposals", "--root"], "--root goes with formats of reg"),
+        (
+            ["x", "--format=masks,yolo", "--root"],
+            "--root goes with nested regions: giv",
+        ),
+        (["x", "--format=coco", "--flat", "--root"], "--root goes with nested region"),
+        (["x", "--format=davis,ucm", "--root"], "leave out --root"),
         (["x", "--format=labels", "--image_memory=nan"], "--image_memory expects"),
         (["x", "--format=labels", "--min_area=nan"], "--min_area expects"),
         (["x", "--format=labels", "--levels=none"], "--levels expects"),

@@ -12,6 +12,7 @@ from pycocotools.coco import COCO
 import uhseg_jax
 from uhseg_jax.cli.export import main
 from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.naming.namer import Namer
 
 # pycocotools
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
@@ -115,6 +116,27 @@ def test_labels_that_make_no_sense_are_refused_first(
     assert export(run, "--format=labels", *flags, output=out) == 2
     assert sentence in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize("formats", ["nodes", "png,ucm", "proposals"])
+def test_labels_are_refused_where_no_format_holds_names(formats, run, tmp_path, capsys):
+    out = tmp_path / "exports"
+    assert export(run, *NAMED, f"--format={formats}", output=out) == 2
+    said = capsys.readouterr().err
+    assert "--labels goes with formats that hold names, such as coco, csv and h" in said
+    assert not out.exists()
+
+
+def test_no_model_is_loaded_for_a_folder_that_is_taken(
+    run, tmp_path, capsys, monkeypatch
+):
+    def load(*arguments, **named):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(Namer, "create", load)
+    (tmp_path / "export.json").write_text("{}")
+    assert export(run, *NAMED, "--format=coco", output=tmp_path) == 1
+    assert "an export is there" in capsys.readouterr().err
 
 
 def test_an_image_that_is_not_there_cannot_be_named(finished, tmp_path, capsys):

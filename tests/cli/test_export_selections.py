@@ -1,6 +1,7 @@
 """uhseg-export of regions that somebody selected."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -45,8 +46,10 @@ def dog_and_head(run):
     return selection, (dog, leaf), (masks[dog], masks[leaf])
 
 
-def test_a_region_selected_inside_another_is_held_by_all_that_can(run, out, capsys):
+@pytest.mark.parametrize("step", [1, -1], ids=["outer first", "inner first"])
+def test_a_region_selected_inside_another_is_held_by_all_that_can(step, run, out):
     selection, nodes, masks = dog_and_head(run)
+    selection["images"][0]["regions"] = selection["images"][0]["regions"][::step]
     formats = "masks,cutouts,labelme,cvat,yolo,coco,csv"
     assert export(run, selection, f"--format={formats}", output=out) == 0
     for node, name, mask in zip(nodes, ("dog", "head"), masks, strict=True):
@@ -54,9 +57,12 @@ def test_a_region_selected_inside_another_is_held_by_all_that_can(run, out, caps
             np.testing.assert_array_equal(np.array(image) == 255, mask)
         assert (out / f"one.cutouts/{node}-{name}.png").exists()
     coco = COCO(out / "coco.json")
-    assert [x["node"] for x in coco.loadAnns(coco.getAnnIds())] == [*nodes]
-    for file in ("one.json", "annotations.xml"):
-        assert (out / file).read_text().count("head") >= 1
+    assert [x["node"] for x in coco.loadAnns(coco.getAnnIds())] == [*nodes[::step]]
+    shapes = json.loads((out / "one.json").read_text())["shapes"]
+    assert [*dict.fromkeys(x["label"] for x in shapes)] == ["dog", "head"]  # above
+    text = (out / "annotations.xml").read_text()
+    levels = dict(re.findall(r'<polygon label="(\w+)".* z_order="(\d+)"', text))
+    assert levels == {"dog": "0", "head": "1"}
     assert len((out / "yolo/labels/one.txt").read_text().splitlines()) >= 2
 
 

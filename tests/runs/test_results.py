@@ -9,6 +9,7 @@ from finished_runs import TITLES, finished_run
 from small_runs import photograph
 from trees import random_tree
 
+from uhseg_jax.export import ExportOptions, Folder, open_formats
 from uhseg_jax.images import ImageError, demo_image, read_image
 from uhseg_jax.runs.record import RunError
 from uhseg_jax.runs.results import find_results
@@ -55,9 +56,6 @@ def test_folders_below_files_and_several_runs_are_results_too(run, tmp_path):
 def test_what_is_no_tree_is_passed_over_and_what_is_damaged_is_named(run):
     _, out = run
     np.savez(out / "one.ucm.npz", ucm2=np.zeros(3))
-    (out / "exports").mkdir()
-    shutil.copy(out / "one.npz", out / "exports")
-    (out / "exports/export.json").write_text("{}")
     whole = (out / "one.npz").read_bytes()
     (out / "one.npz").write_bytes(whole[: len(whole) // 2])
     (out / "empty.npz").touch()
@@ -66,6 +64,18 @@ def test_what_is_no_tree_is_passed_over_and_what_is_damaged_is_named(run):
     assert len(found.problems) == 2
     for name in ("empty", "one"):
         assert sum(f"{out / name}.npz: expected a sav" in x for x in found.problems)
+
+
+def test_trees_beside_an_export_are_results_and_an_export_is_none(run):
+    _, out = run
+    for folder in (out, out / "sub"):
+        (folder / "export.json").write_text("{}")
+    found = find_results([out])
+    formats = ["labels", "nodes", "ucm", "coco"]
+    with open_formats(formats, Folder(out / "exports"), ExportOptions()) as writer:
+        for one in found.results:
+            writer.add(one.read(pixels=False))
+    assert titles(found) == titles(find_results([out])) == [*TITLES]
 
 
 def test_where_there_is_no_tree_a_sentence_says_what_there_is(tmp_path):

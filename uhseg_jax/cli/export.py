@@ -10,6 +10,7 @@ Nothing is computed anew, and no model is loaded but the CLIP of --labels. Each 
 has a folder of its own, in which export.json says what it is.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +29,7 @@ from uhseg_jax.cli.export_flags import (
 from uhseg_jax.cli.naming_flags import naming_of
 from uhseg_jax.export.selections import all_named, names_of
 from uhseg_jax.runs.export import Report, export_results, open_for
+from uhseg_jax.runs.names import Naming
 from uhseg_jax.runs.record import naming_the_file
 from uhseg_jax.runs.results import FoundResult, find_results
 
@@ -64,13 +66,11 @@ def _run(argv: Sequence[str]) -> int:
         )
     for sentence in (*found.problems, *notes_of(values)):
         terminal.err(terminal.printable(sentence, one_line=True))
-    naming = naming_of(values)
-    report = _export(
+    report, naming = _export(
         values,
         found.results,
         options=options,
         selected=selected,
-        complete=naming,
         said=said_of(values, specs),
     )
     if report.bare:
@@ -87,25 +87,26 @@ def _export(
     values: flags.FlagValues,
     results: Sequence[FoundResult],
     **how: Any,
-) -> Report:
-    overwrite: dict[str, bool] = {"overwrite": values.overwrite}
-    with (
-        open_for(results, output_of(values), values.format, **overwrite) as folder,
-        progress.Bar(len(results)) as bar,
-    ):
+) -> tuple[Report, Naming | None]:
+    """Exports results; also what named them, which is loaded when the folder is had."""
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(
+            open_for(
+                results, output_of(values), values.format, overwrite=values.overwrite
+            )
+        )
+        naming = naming_of(values)
+        bar = stack.enter_context(progress.Bar(len(results)))
 
         def on_done(result: FoundResult, failure: str) -> None:
             if failure:
                 bar.err(failure)
             bar.move(bar.done + 1, result.title[-40:])
 
-        return export_results(
-            results,
-            folder,
-            values.format,
-            on_done=on_done,
-            **how,
+        report = export_results(
+            results, folder, values.format, on_done=on_done, complete=naming, **how
         )
+        return report, naming
 
 
 def _none_left(titles: Sequence[str]) -> str:

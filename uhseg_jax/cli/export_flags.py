@@ -42,7 +42,7 @@ _CHOICE: list[tuple[Any, ...]] = [
      "The background is a region too; --no_background leaves it out, and those around "
      "it. It is a guess: the region of the cut with the most pixels on the frame of "
      "the image."),
-    ("bool", "root", False, "The whole image is a region too."),
+    ("bool", "root", False, "With nested regions: the whole image is one too."),
 ]  # fmt: skip
 # What only formats of regions know (`Exporter.holds_regions`).
 _OF_REGIONS = (
@@ -160,6 +160,19 @@ def _check(values: flags.FlagValues, specs: Sequence[str]) -> None:
         raise UsageError(
             f"{given[0]} goes with formats of regions, such as labels, masks and coco; "
             f"{_whole_trees(values)}."
+        )
+    nested = [x for x in values.format if EXPORTERS[x].holds_regions]
+    if not values.nested:
+        nested = [x for x in nested if not (values.flat or EXPORTERS[x].flat)]
+    if values.root and not nested:
+        raise UsageError(
+            "--root goes with nested regions: give --nested or a format of such, as "
+            "coco, without --flat; or leave out --root."
+        )
+    named = [x for x in values.format if x == "html" or EXPORTERS[x].holds_regions]
+    if values.labels is not None and not named:
+        raise UsageError(
+            "--labels goes with formats that hold names, such as coco, csv and html."
         )
     if values.selection is not None:
         for _, name, default, *_ in _CHOICE:

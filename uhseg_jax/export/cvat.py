@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from uhseg_jax.export.exporter import FileOfTheRun, for_the_run
-from uhseg_jax.export.region_rows import RegionRow, rows_of
+from uhseg_jax.export.region_rows import RegionRow, outer_first, rows_of
 from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.export.shapes import as_text, one_line, polygons_of
 from uhseg_jax.outlines.seams import without_holes
@@ -29,8 +29,9 @@ def shapes_of(result: Result, options: ExportOptions) -> str:
     height, width = result.size
     name = quoteattr(as_text(result.title, instead="?"))
     lines = [f'name={name} width="{width}" height="{height}">']
-    found, rows = polygons_of(result, options), rows_of(result, options)
+    found = polygons_of(result, options)
     levels: dict[int, int] = {}
+    rows = outer_first(rows_of(result, options))
     for group, row in enumerate(rows, start=1):
         levels[row.index] = 0 if row.parent is None else levels[row.parent] + 1
         about = f'label={quoteattr(one_line(row.name))} source="auto" occluded="0"'

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from uhseg_jax.export.exporter import ImageFile, for_each_image
-from uhseg_jax.export.region_rows import RegionRow, rows_of
+from uhseg_jax.export.region_rows import RegionRow, outer_first, rows_of
 from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.export.shapes import polygons_of
 from uhseg_jax.outlines.polygons import Polygon
@@ -60,7 +60,8 @@ def _image_path(result: Result) -> str:
 
 def _shapes(result: Result, options: ExportOptions) -> Iterator[dict[str, Any]]:
     found = polygons_of(result, options)
-    for group, row in enumerate(rows_of(result, options), start=1):
+    rows = outer_first(rows_of(result, options))  # labelme paints them in this order
+    for group, row in enumerate(rows, start=1):
         if found is None:
             yield _shape(row, None, **_mask(result, options, row))
             continue

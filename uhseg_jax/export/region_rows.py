@@ -1,6 +1,7 @@
 """What formats say of regions: their classes, places in the tree and boxes."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from uhseg_jax.hierarchy.cuts import NO_PARENT
 from uhseg_jax.hierarchy.regions import NO_NODE, Regions
 from uhseg_jax.types import Bool, Int
 
-__all__ = ["RegionRow", "rows_of"]
+__all__ = ["RegionRow", "outer_first", "rows_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +84,20 @@ def rows_of(result: Result, options: ExportOptions) -> list[RegionRow]:
         )
         rows.append(row)
     return rows
+
+
+def outer_first(rows: Sequence[RegionRow]) -> list[RegionRow]:
+    """Rows in their order, but none before that of a region around it."""
+    known = {row.index: row for row in rows}
+    ordered: dict[int, RegionRow] = {}
+    for row in rows:
+        around = []
+        above: int | None = row.index
+        while above is not None and above not in ordered:
+            around.append(above)
+            above = known[above].parent
+        ordered |= {x: known[x] for x in reversed(around)}
+    return [*ordered.values()]
 
 
 def _checked_classes(result: Result, options: ExportOptions) -> Int[np.ndarray, " k"]:

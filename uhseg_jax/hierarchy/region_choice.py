@@ -50,8 +50,8 @@ class RegionChoice(Validated):
         it. It is a guess: the region of the cut, or else of the cut into two, with the
         most pixels on the frame of the image. On 160 training images of VOC2012 it was
         mostly background in 91 % (two regions) to 94 % (four).
-      root: the whole image is a region too. It is one in any case where the tree, or
-        what the cut leaves of it, has no other.
+      root: unless ``flat``, the whole image is a region too. It is one in any case
+        where the tree, or what the cut leaves of it, has no other.
     """
 
     num_regions: Annotated[int | None, optional(integer(1))] = None

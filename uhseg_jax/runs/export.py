@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from uhseg_jax.images import ImageError
 from uhseg_jax.runs.export_folder import ExportFolder, open_folder
 from uhseg_jax.runs.flow import Stages, drained, in_flow
 from uhseg_jax.runs.names import Complete
-from uhseg_jax.runs.record import RunError, sentence_of
+from uhseg_jax.runs.record import RunError, sentence_of, unreadable
 from uhseg_jax.runs.results import FoundResult
 
 __all__ = ["Report", "export_results", "open_for"]
@@ -66,7 +67,17 @@ def open_for(
     *,
     overwrite: bool = False,
 ) -> contextlib.AbstractContextManager[ExportFolder]:
-    """Makes a folder that of an export of some results; see `open_folder`."""
+    """Makes a folder that of an export of some results; see `open_folder`.
+
+    Raises:
+      RunError: some of the results lie in it, or as there.
+    """
+    folders = {x.path.parent for x in results}
+    if os.path.realpath(output) in map(os.path.realpath, folders):
+        raise RunError(
+            f"{output}: expected a folder for the exports alone, but trees are there; "
+            "give another --output folder."
+        )
     images = (image.source for one in results for image in one.images)
     return open_folder(
         output,
@@ -128,7 +139,10 @@ def export_results(
         found = item.found
         try:
             place = found.place_from(folder.output)
-            result = dataclasses.replace(found.read(**needs), place=place)
+            try:
+                result = dataclasses.replace(found.read(**needs), place=place)
+            except OSError as error:
+                return dataclasses.replace(item, failure=unreadable(found.path, error))
             if selected is not None:
                 result = selected[found.title].of(result)
             if complete is not None:

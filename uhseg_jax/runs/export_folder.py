@@ -30,10 +30,10 @@ from uhseg_jax.files import (
 from uhseg_jax.locks import FileLock, keep_trying
 from uhseg_jax.runs.claims import LOCK
 from uhseg_jax.runs.record import RECORD, RunError
-from uhseg_jax.runs.results import EXPORT
 
 __all__ = ["ExportFolder", "open_folder"]
 
+_EXPORT = "export.json"
 _JOURNAL = ".export.journal"
 _MARK = {"uhseg_jax": "export"}
 _ADVICE = "give another --output folder, or replace it with --overwrite."
@@ -65,7 +65,7 @@ class ExportFolder:
         self._common = {*common}
         self._images = {os.path.realpath(x) for x in images}
         self._overwrite = overwrite
-        self._names = {EXPORT, _JOURNAL, LOCK}  # that are taken
+        self._names = {_EXPORT, _JOURNAL, LOCK}  # that are taken
         self._files: dict[str, str] = {}
 
     @contextlib.contextmanager
@@ -125,7 +125,7 @@ class ExportFolder:
         _remove(self.output, _without(self._before, self._files))
         version = {"version": uhseg_jax.__version__}
         write_json(
-            self.output / EXPORT, {**_MARK, **version, **said, "files": self._files}
+            self.output / _EXPORT, {**_MARK, **version, **said, "files": self._files}
         )
         (self.output / _JOURNAL).unlink(missing_ok=True)
 
@@ -224,7 +224,7 @@ def _files_before(output: Path, *, overwrite: bool) -> dict[str, str]:
     Raises:
       RunError: there was one, or what is no record of one, and it is not replaced.
     """
-    journal, record = output / _JOURNAL, output / EXPORT
+    journal, record = output / _JOURNAL, output / _EXPORT
     if not os.path.lexists(journal) and not os.path.lexists(record):
         return {}
     if not overwrite:

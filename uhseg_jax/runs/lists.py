@@ -54,10 +54,12 @@ def read_list(path: str | os.PathLike[str]) -> ImageList:
         if not (name := line.strip()):
             continue
         found = Path(os.path.abspath(folder / expand_home(name)))
-        if found.is_file():
+        if os.path.isfile(found):  # not for names that cannot be
             paths.append(found)
         elif not f"{name} ".startswith("# "):
-            kind = "this is a folder" if found.is_dir() else "there is no such file"
+            kind = (
+                "this is a folder" if os.path.isdir(found) else "there is no such file"
+            )
             problems.append(
                 f"{path}, line {number}: expected the path of an image, from the "
                 f"folder of the list, but {kind}: {name}."

@@ -27,6 +27,7 @@ __all__ = [
     "owns",
     "read_record",
     "sentence_of",
+    "unreadable",
     "unwritable",
     "write_record",
 ]
@@ -210,6 +211,11 @@ def unwritable(path: Path, error: OSError) -> str:
         f"{path}: expected to write it, but the system says: {error.strerror}; give "
         "another --output folder."
     )
+
+
+def unreadable(path: Path, error: OSError) -> str:
+    """Why a file cannot be read, as the system says."""
+    return f"{error.filename or path}: cannot be read ({error.strerror or error})."
 
 
 def sentence_of(error: Exception) -> str:

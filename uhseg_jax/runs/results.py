@@ -19,13 +19,12 @@ from uhseg_jax.hierarchy.descriptors.descriptor_file import beside
 from uhseg_jax.hierarchy.tree import TreeFileError
 from uhseg_jax.images import DEFAULT_MEMORY, ImageError, natural_order
 from uhseg_jax.runs.images import RunImage
-from uhseg_jax.runs.record import RECORD, RunError, read_record
+from uhseg_jax.runs.record import RECORD, RunError, read_record, unreadable
 from uhseg_jax.runs.result_images import Places, run_folder
 from uhseg_jax.types import UInt8
 
-__all__ = ["EXPORT", "FoundResult", "FoundResults", "find_results"]
+__all__ = ["FoundResult", "FoundResults", "find_results"]
 
-EXPORT = "export.json"  # what an export leaves in its folder, which holds no results
 _SUFFIX = ".npz"
 
 
@@ -79,18 +78,26 @@ class FoundResult:
     def place_from(self, folder: Path) -> str:
         """Path of its image from a folder, with ``/``; empty if it is not there."""
         paths = (x.source for x in self.images if isinstance(x.source, Path))
-        found = next((x for x in paths if x.is_file()), None)
+        found = next((x for x in paths if os.path.isfile(x)), None)
         return "" if found is None else Path(os.path.relpath(found, folder)).as_posix()
 
     def _image(self, instead: str) -> UInt8[np.ndarray, "H W 3"]:
-        made_of, others = self.saved.provenance, []
+        made_of = self.saved.provenance
+        others: list[str] = []
+        damaged: list[ImageError] = []
         for one in self.images:
-            if isinstance(one.source, Path) and not one.source.is_file():
+            if isinstance(one.source, Path) and not os.path.isfile(one.source):
                 continue
-            pixels, digest = one.read()
+            try:
+                pixels, digest = one.read()
+            except ImageError as error:
+                damaged.append(error)
+                continue
             if made_of is None or digest == made_of.source:
                 return pixels
             others.append(str(one.source))
+        if damaged:
+            raise damaged[0]
         advice = "name the folder of the images with --images"
         advice += f", or {instead}." if instead else "."
         if not others:
@@ -158,8 +165,6 @@ def find_results(
 ) -> FoundResults:
     """Finds the results in folders, those below included, or in files.
 
-    Folders of exports are left out.
-
     Args:
       specs: folders and npz files.
       images: a folder where images are looked for before the places that the results
@@ -178,8 +183,12 @@ def find_results(
         for path, name in _files(spec, problems):
             try:
                 saved = trees.get(path) or look_up(path)
-            except (TreeFileError, OSError) as error:
+            except TreeFileError as error:
                 problems.append(str(error))
+                is_known = True
+                continue
+            except OSError as error:
+                problems.append(unreadable(path, error))
                 is_known = True
                 continue
             if saved is not None:
@@ -203,15 +212,16 @@ def find_results(
 def _files(spec: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
     """The npz files of a file or a folder, and their names below it."""
     top = Path(os.path.abspath(spec))
-    if top.is_file() and top.suffix.lower() != _SUFFIX:
+    is_file = os.path.isfile(top)  # False for a name that cannot be, too
+    if is_file and top.suffix.lower() != _SUFFIX:
         raise RunError(
             f"{spec}: expected the results of uhseg-segment, a folder or npz files, "
             "but this is a file of another kind; name the --output folder of a run."
         )
-    if top.is_file():
+    if is_file:
         yield top, top.name.removesuffix(_SUFFIX)
         return
-    if not top.is_dir():
+    if not os.path.isdir(top):
         raise RunError(
             f"{spec}: expected the results of uhseg-segment, a folder or npz files, "
             "but there is no such file."
@@ -220,10 +230,7 @@ def _files(spec: Path, problems: list[str]) -> Iterator[tuple[Path, str]]:
     def note(error: OSError) -> None:
         problems.append(f"{error.filename}: cannot be searched ({error.strerror}).")
 
-    for parent, folders, files in os.walk(top, onerror=note):
-        if EXPORT in files:
-            folders.clear()
-            continue
+    for parent, _, files in os.walk(top, onerror=note):
         for path in (Path(parent, x) for x in files if x.endswith(_SUFFIX)):
             if path.is_file():
                 yield path, path.relative_to(top).as_posix().removesuffix(_SUFFIX)
