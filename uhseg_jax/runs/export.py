@@ -66,7 +66,12 @@ def open_for(
     *,
     overwrite: bool = False,
 ) -> contextlib.AbstractContextManager[ExportFolder]:
-    """Makes a folder that of an export of some results; see `open_folder`."""
+    """Makes a folder that of an export of some results; see `open_folder`.
+
+    Raises:
+      RunError: as it says, or some results have categories and others have none.
+    """
+    _require_one_kind(results)
     images = (image.source for one in results for image in one.images)
     return open_folder(
         output,
@@ -75,6 +80,17 @@ def open_for(
         images=[x for x in images if isinstance(x, Path)],
         overwrite=overwrite,
     )
+
+
+def _require_one_kind(results: Sequence[FoundResult]) -> None:
+    """Classes of annotations are categories, or they are not."""
+    those = {x.saved.num_categories is None: x.title for x in reversed(results)}
+    if len(those) > 1:
+        raise RunError(
+            "expected results that all have categories, or that all have none, but "
+            f"{those[False]} has categories and {those[True]} has none; export them "
+            "one after the other."
+        )
 
 
 def export_results(
@@ -134,14 +150,16 @@ def export_results(
             if complete is not None:
                 result = complete(result)
             rendered = writer.render(result)
+            shown = [
+                x.options_for(options, result) for x in exporters if x.holds_regions
+            ]
+            is_bare = not all(len(result.regions(x)) for x in shown)
         except (ImageError, ValueError, OSError) as error:
             sentence = sentence_of(error)
             # What is wrong with all of them does not name one.
             is_named = found.title in sentence or str(found.path) in sentence
             named = sentence if is_named else f"{found.title}: {sentence}"
             return dataclasses.replace(item, failure=named)
-        shown = (x.options_for(options, result) for x in exporters if x.holds_regions)
-        is_bare = not all(len(result.regions(x)) for x in shown)
         return dataclasses.replace(item, rendered=rendered, is_bare=is_bare)
 
     with (
