@@ -81,3 +81,12 @@ def test_results_with_categories_and_without_are_not_exported_together(
     assert "one has categories and sub/deep/three.png has none" in said
     assert not out.exists()
     assert export(run / "one.npz", "--format=coco", output=out) == 0
+
+
+def test_labels_are_the_regions_to_which_names_are_given(run, out):
+    named = ("--labels=dog, grass", "--labels_model=clip_test")
+    named = (*named, f"--images={run.parent / 'photos'}")
+    assert export(run, "--format=labels", *named, output=out) == 0
+    numbers = saved(run, NAME).tree.regions(flat=True).labels()
+    expected = np.where(numbers < 0, 255, numbers)
+    np.testing.assert_array_equal(pixels(out, "labels"), expected)
