@@ -63,3 +63,22 @@ def test_a_run_without_images_gives_an_empty_list(tmp_path):
 def test_an_image_of_one_region_is_one_proposal(tmp_path):
     found = write(tmp_path, [make_tree([[0, 0]], [-1], [0], [0]), random_tree(1)])
     assert [x["area"] for x in found.loadAnns(found.getAnnIds(imgIds=[1]))] == [2]
+
+
+@pytest.mark.parametrize(
+    ("options", "category"),
+    [
+        ({"names": ("dog", "cat")}, 3),
+        ({"names": ("dog", "cat"), "named": True}, 3),
+        ({"names": ("region", "cat"), "named": True}, 1),
+        ({"num_categories": 2}, 3),
+    ],
+)
+def test_a_proposal_is_never_said_to_be_of_a_class_with_a_name(
+    tmp_path, options, category
+):
+    options = export.ExportOptions(**options)
+    with export.open_formats(["proposals"], export.Folder(tmp_path), options) as writer:
+        writer.add(result_of(random_tree(0)))
+    entries = json.loads((tmp_path / "proposals.json").read_text())
+    assert {x["category_id"] for x in entries} == {category}

@@ -400,6 +400,49 @@ def test_images_of_a_selection_that_are_not_here_are_counted(page, results, tmp_
     assert page.items() == [[2]]
 
 
+def _saved_through_a_page_of_a_cut(page, driver, results, tmp_path, downloads):
+    """What is saved of a selection of whole trees after a visit of every image."""
+    options = ExportOptions(choice=RegionChoice(num_regions=2, root=True))
+    cut = write_page(tmp_path / "cut.html", results[::2], options)
+    driver.get(cut.as_uri())
+    regions = [{"name": "dog", "nodes": [3]}, {"name": "both", "nodes": [1, 5]}]
+    images = [
+        {
+            "name": x.title,
+            "size": list(x.size),
+            "num_nodes": int(x.tree.num_nodes),
+            "tree": x.tree_id,
+            "regions": regions,
+        }
+        for x in results[::2]
+    ]
+    content = {"uhseg_jax": "selection", "version": 1, "images": images}
+    said = [_load(page, tmp_path, content)]
+    page.find("#list button[data-index='1']").click()
+    said.append(page.find("#message").text)
+    saved = _downloaded(page, downloads, "selection.json", "selection", scope="all")
+    return said, content, json.loads(saved)
+
+
+def test_a_page_of_a_cut_keeps_selected_regions_that_it_does_not_show(
+    page, driver, results, tmp_path, downloads
+):
+    said, loaded, saved = _saved_through_a_page_of_a_cut(
+        page, driver, results, tmp_path, downloads
+    )
+    assert saved == loaded
+    assert all("2 regions selected here are not shown in full" in x for x in said)
+
+    page.find("#chosen button").click()  # one that is not there at all
+    assert page.find("#about").text == "dog · not shown in full by this page"
+    page.press("s")
+    page.find("#kinds [data-kind=mask]").click()
+    assert "dog is not shown in full" in page.find("#load-trouble").text
+    page.press("ESCAPE")
+    page.press("a", "m")  # what is merged keeps what is not shown
+    assert page.items() == [[0, 3, 5]]
+
+
 # -- the address --------------------------------------------------------------------
 
 

@@ -163,8 +163,9 @@ def _of_regions(
     """Draws regions, or the categories of a run that found such."""
 
     def drawn(result: Result, options: ExportOptions) -> Image.Image:
-        if options.num_categories is None:
+        if not options.maps_categories or result.selected is not None:
             return draw(result, options)
+        assert options.num_categories is not None
         return _of_categories(
             result.category_map(),
             result.title,
@@ -176,7 +177,7 @@ def _of_regions(
 
 
 def _note(options: ExportOptions, *, how: str) -> str:
-    if options.num_categories is not None:
+    if options.maps_categories:
         return f"category ids {how}"
     return options.region_note(f"labels {how}")
 

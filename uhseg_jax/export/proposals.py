@@ -3,7 +3,8 @@
 One list for all images, with the fields of a result and no others:
 
     image_id      1, 2, ... in the order of the images, as in coco.json of the same run
-    category_id   1, the one that coco.json gives to regions
+    category_id   that of the class "region" in coco.json; where all of its classes
+                  are called something else, the number after them
     segmentation  the mask, as compressed RLE
     score         see `hierarchy.proposals`, in [0, 1]
 
@@ -26,6 +27,8 @@ __all__ = ["PROPOSALS", "ProposalsWriter", "results_of"]
 def results_of(result: Result, options: ExportOptions) -> list[str]:
     """The proposals of an image in JSON, each without its image and the first brace."""
     tree, _ = result.pruned(options)
+    names = [*options.class_names(), "region"]
+    category = names.index("region") + 1
     found = tree.proposals()
     height, width = found.pieces.shape
     pieces, lengths = runs_of(found.pieces)
@@ -33,7 +36,7 @@ def results_of(result: Result, options: ExportOptions) -> list[str]:
     for contains, score in zip(found.contains, found.scores.tolist(), strict=True):
         rle = compress(counts_of(contains[pieces], lengths), (height, width))
         fields = {
-            "category_id": 1,
+            "category_id": category,
             "segmentation": {
                 "size": [height, width],
                 "counts": rle["counts"].decode("ascii"),

@@ -226,6 +226,13 @@ class ExportOptions:
     flat: bool | None = None
     tolerance: float | None = None
 
+    @property
+    def maps_categories(self) -> bool:
+        """Whether label maps show categories: if no regions or names are asked for."""
+        choice = dataclasses.replace(self.choice, flat=False, root=False)
+        asked = self.names is not None or choice != RegionChoice()
+        return self.num_categories is not None and not asked
+
     def resolved(self, *, flat: bool) -> "ExportOptions":
         """Those of a format that expects such regions, with that in their choice."""
         flat = flat if self.flat is None else self.flat

@@ -70,8 +70,10 @@ def open_for(
     """Makes a folder that of an export of some results; see `open_folder`.
 
     Raises:
-      RunError: some of the results lie in it, or as there.
+      RunError: some of the results lie in it, some have categories and others have
+        none, or as there.
     """
+    _require_one_kind(results)
     folders = {x.path.parent for x in results}
     if os.path.realpath(output) in map(os.path.realpath, folders):
         raise RunError(
@@ -86,6 +88,17 @@ def open_for(
         images=[x for x in images if isinstance(x, Path)],
         overwrite=overwrite,
     )
+
+
+def _require_one_kind(results: Sequence[FoundResult]) -> None:
+    """Classes of annotations are categories, or they are not."""
+    those = {x.saved.num_categories is None: x.title for x in reversed(results)}
+    if len(those) > 1:
+        raise RunError(
+            "expected results that all have categories, or that all have none, but "
+            f"{those[False]} has categories and {those[True]} has none; export them "
+            "one after the other."
+        )
 
 
 def export_results(
@@ -148,14 +161,16 @@ def export_results(
             if complete is not None:
                 result = complete(result)
             rendered = writer.render(result)
+            shown = [
+                x.options_for(options, result) for x in exporters if x.holds_regions
+            ]
+            is_bare = not all(len(result.regions(x)) for x in shown)
         except (ImageError, ValueError, OSError) as error:
             sentence = sentence_of(error)
             # What is wrong with all of them does not name one.
             is_named = found.title in sentence or str(found.path) in sentence
             named = sentence if is_named else f"{found.title}: {sentence}"
             return dataclasses.replace(item, failure=named)
-        shown = (x.options_for(options, result) for x in exporters if x.holds_regions)
-        is_bare = not all(len(result.regions(x)) for x in shown)
         return dataclasses.replace(item, rendered=rendered, is_bare=is_bare)
 
     with (

@@ -4,6 +4,7 @@ const MOST_PIXELS = 3e6; // of the canvas: what a phone redraws while a slider m
 const DARK = 0xa6141210; // over what lies outside; words are alpha, blue, green, red
 const WHITE = 0xffffffff;
 const BLUE = 0xffd65724;
+const UNSEEN = "#888888"; // of what is selected and not in this page
 
 let drawing = 0; // the request of the next frame
 let drawn = {}; // {tree, width, height, leaves}: the leaf of every pixel of the canvas
@@ -12,7 +13,7 @@ function colorOf(key) {
   const item = itemAt(key);
   if (!item) return tree.colors[key];
   const [largest] = nodesOf(item).sort((a, b) => tree.areas[b] - tree.areas[a]);
-  return tree.colors[largest];
+  return tree.colors[largest] ?? UNSEEN;
 }
 
 function layOut() {

@@ -32,7 +32,7 @@ async function show(index, { place = {}, push = true } = {}) {
   $("name").textContent = tree.name;
   $("name").title = `${tree.name}, ${tree.size[1]} × ${tree.size[0]} pixels`;
   document.title = tree.name;
-  say("");
+  say(unseenHere());
   settleIn(place);
   layOut();
   record(push);
@@ -52,7 +52,6 @@ function settleIn({ number, inside, region }) {
   if (node !== ROOT && tree.children[node].length)
     steps.push({ node, number: Math.min(number ?? tree.children[node].length, tree.leaves[node]) });
   hovered = null;
-  dropUnknown();
   if (tree.nodeOf.has(region)) pickFromAddress(tree.nodeOf.get(region));
   refresh();
 }

@@ -13,12 +13,14 @@ async function loadSelection(file) {
     for (const [index, list] of read.found)
       selections.set(index, [...(selections.get(index) ?? []).filter((one) =>
         !list.some((other) => sameNodes(one, other))), ...list]);
-    dropUnknown();
   });
   $("save").close();
   const regions = counted(regionsIn(read.found), "region");
-  say(`${file.name}: ${regions} of ${counted(read.found.length, "image")} loaded.` +
-    (read.others ? ` ${counted(read.others, "image")} in it are not on this page.` : ""));
+  say([
+    `${file.name}: ${regions} of ${counted(read.found.length, "image")} loaded.`,
+    read.others ? `${counted(read.others, "image")} in it are not on this page.` : "",
+    unseenHere(),
+  ].filter(Boolean).join(" "));
 }
 
 const sameNodes = (one, other) => `${one.nodes}` === `${other.nodes}`;
@@ -61,10 +63,4 @@ function itemsOf(one, index) {
   return one.regions.map((region) => withKey({
     nodes: region.nodes, name: region.name ?? "", picked: false, kept: true, hidden: false,
   }));
-}
-
-// A page may show the upper part of trees only; what it does not show cannot be selected.
-function dropUnknown() {
-  if (!selections.has(current)) return;
-  for (const one of items()) one.nodes = one.nodes.filter((id) => tree.nodeOf.has(id));
 }

@@ -11,7 +11,13 @@ const past = []; // JSON of `selections` before every change
 
 const items = () => selections.get(current) ?? [];
 const pickedItems = () => items().filter((one) => one.picked);
-const nodesOf = (item) => item.nodes.map((id) => tree.nodeOf.get(id));
+
+// A page may show the upper part of trees only: an item that was loaded may have nodes
+// that are not in it. It keeps them, and what is saved has them again.
+const nodesOf = (item) =>
+  item.nodes.map((id) => tree.nodeOf.get(id)).filter((node) => node !== undefined);
+const unseenOf = (item) => item.nodes.filter((id) => !tree.nodeOf.has(id));
+const isWhole = (item) => !unseenOf(item).length;
 
 // Regions on show have keys: a node of the cut, or that of a kept item, below OUTSIDE.
 // An item has its own as long as it is there, whatever becomes of others.
@@ -94,7 +100,7 @@ const isNode = (item, node) => item.nodes.length === 1 && item.nodes[0] === tree
 function add(node) {
   const inside = within([node]);
   const rest = items().filter(
-    (one) => one.kept || !nodesOf(one).every((own) => inside[own]));
+    (one) => one.kept || !isWhole(one) || !nodesOf(one).every((own) => inside[own]));
   put([...rest, itemOfNode(node)]);
 }
 
@@ -102,9 +108,9 @@ function add(node) {
 function takeAway(node) {
   const around = items().find((one) => one.picked && !one.kept && within(nodesOf(one))[node]);
   if (!around) return false;
-  around.nodes = nodesOf(around)
-    .flatMap((own) => (within([own])[node] ? without(own, node) : [own]))
-    .map((own) => tree.ids[own]);
+  const rest = nodesOf(around)
+    .flatMap((own) => (within([own])[node] ? without(own, node) : [own]));
+  around.nodes = [...rest.map((own) => tree.ids[own]), ...unseenOf(around)];
   return true;
 }
 
@@ -134,7 +140,8 @@ function pickFromAddress(node) {
 function merge() {
   const picked = pickedItems();
   if (picked.length < 2) return;
-  const nodes = fewest(picked.flatMap(nodesOf)).map((node) => tree.ids[node]);
+  const seen = fewest(picked.flatMap(nodesOf)).map((node) => tree.ids[node]);
+  const nodes = [...seen, ...new Set(picked.flatMap(unseenOf))];
   const name = picked.map((one) => one.name).find(Boolean) ?? "";
   const whole = withKey({ nodes, name, picked: true, kept: true, hidden: false });
   const rest = items().map((one) => (one === picked[0] ? whole : one));

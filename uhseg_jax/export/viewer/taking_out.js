@@ -17,11 +17,17 @@ function scopes() {
 
 const regionsIn = (entries) => entries.reduce((sum, [, list]) => sum + list.length, 0);
 
-// A mask of the size of the image itself, of the items' nodes; 255 inside.
+// A mask of the size of the image itself, of the items' nodes; 255 inside. Raises an error
+// if some are not in this page.
 function maskOf(one, list) {
   const [height, width] = one.size;
-  const nodes = list.flatMap((item) => item.nodes).map((id) => one.nodeOf.get(id));
-  const inside = insideOf(one, nodes.filter((node) => node !== undefined));
+  const unseen = list.find((item) => !item.nodes.every((id) => one.nodeOf.has(id)));
+  if (unseen)
+    throw new Error(
+      `${unseen.name || `region ${unseen.nodes.join(" + ")}`} is not shown in full by this ` +
+      `page, which has the upper part of the tree of ${one.name}; save the selection, ` +
+      "which uhseg-export reads, or hide that region.");
+  const inside = insideOf(one, list.flatMap((item) => item.nodes).map((id) => one.nodeOf.get(id)));
   const mask = new Uint8Array(height * width);
   for (let y = 0, at = 0; y < height; y++) {
     const row = Math.floor(((y + 0.5) * one.height) / height) * one.width;

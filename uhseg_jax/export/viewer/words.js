@@ -24,6 +24,7 @@ function percent(pixels) {
 }
 
 function describe(key) {
+  if (key < OUTSIDE && !isWhole(itemAt(key))) return "not shown in full by this page";
   const facts = key === ROOT ? [] : [`${percent(areaOf(key))} of the image`];
   const node = key < OUTSIDE ? onlyNode(itemAt(key)) : key;
   if (node === null) return facts.join();
@@ -33,8 +34,19 @@ function describe(key) {
   return [...facts, parts ? counted(parts, "part") : "no parts"].join(" · ");
 }
 
-// The node that an item is, or null if it is several.
-const onlyNode = (item) => (item.nodes.length === 1 ? tree.nodeOf.get(item.nodes[0]) : null);
+// The node that an item is, or null if it is several, or not in this page.
+const onlyNode = (item) =>
+  (item.nodes.length === 1 ? tree.nodeOf.get(item.nodes[0]) ?? null : null);
+
+// A sentence on what is selected here and not in this page; empty if it all is.
+function unseenHere() {
+  const count = items().filter((one) => !isWhole(one)).length;
+  const [are, they, stay] = count === 1 ? ["is", "it", "stays"] : ["are", "they", "stay"];
+  return count
+    ? `${counted(count, "region")} selected here ${are} not shown in full by this page, which ` +
+      `has the upper part of the tree; ${they} ${stay} in the selection.`
+    : "";
+}
 
 // Says of a region, or else of what is picked, or of the focus, what it is.
 function about(key = null, remark = null) {
