@@ -8,6 +8,7 @@ from segment_command import NAMES, TITLES, segment, times
 
 import uhseg_jax
 from uhseg_jax.hierarchy.tree import RegionTree
+from uhseg_jax.naming.namer import Namer
 
 # pycocotools
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
@@ -56,6 +57,10 @@ def test_names_are_classes_of_the_files_and_no_tree_is_made_anew(done, photos, c
         (["--labels_model=clip_test"], "--labels_model goes with --labels"),
         (["--labels=dog", "--labels_threshold=2"], "labels_threshold"),
         (
+            ["--labels=dog", "--format=npz,png,labels"],
+            "--labels goes with formats that",
+        ),
+        (
             ["--labels=dog", "--method=multilevel_clustering", "--preset=default"],
             "--labels does not go with --method=multilevel_clustering",
         ),
@@ -65,6 +70,16 @@ def test_labels_that_make_no_sense_are_refused_first(flags, sentence, out, capsy
     assert segment("none.png", *flags, output=out) == 2
     assert sentence in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_one_shard_of_two_loads_no_model_of_names_which_its_files_do_not_hold(
+    done, photos, monkeypatch
+):
+    def load(*arguments, **named):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(Namer, "create", load)
+    assert segment(photos, *LABELS, "--shard=1/2", output=done / "out") == 0
 
 
 def test_a_model_that_cannot_be_had_is_one_sentence(

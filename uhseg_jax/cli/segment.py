@@ -91,7 +91,9 @@ def _run(argv: Sequence[str]) -> int:
     for sentence in (*found.problems, *found.notes, *bound):
         terminal.err(sentence)
     images = with_features(found.images, features)
-    naming = naming_of(values)
+    shard = shard_of(values)
+    # One shard of several writes files that hold no names.
+    naming = naming_of(values) if shard is None or shard.count == 1 else None
     report = _segment(values, images, naming, **chosen)
     _tell(values, output, report)
     if naming:

@@ -125,6 +125,10 @@ def parse(argv: Sequence[str]) -> flags.Flags:
             f"--labels does not go with --method={values.method}, whose regions have "
             "categories."
         )
+    whole = [x for x in values.format if not EXPORTERS[x].per_image]
+    named = [x for x in whole if x == "html" or EXPORTERS[x].holds_regions]
+    if values.labels is not None and not named:
+        raise UsageError("--labels goes with formats that hold names: coco and html.")
     if values.join and values.overwrite:
         raise UsageError(
             "--join does not go with --overwrite; give that to the shards."

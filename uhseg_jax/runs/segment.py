@@ -158,7 +158,12 @@ def segment_images(
             _in_flow(
                 read,
                 wanted,
-                functools.partial(render_item, writer, complete=complete),
+                # Formats of single images hold nothing of it.
+                functools.partial(
+                    render_item,
+                    writer,
+                    complete=complete if share.count == 1 else None,
+                ),
                 batch_size,
                 fitted,
             ) as flow,
