@@ -3,7 +3,7 @@
 Some hundred images are in one file, which people can send and tools read. Of more there
 are parts, that no file takes minutes to open. What they will hold waits on disk in one
 nameless file until the run ends, for until then nobody knows which files there will be;
-so a run that is stopped leaves none of them.
+so a run that is stopped before its end leaves none of them.
 """
 
 import contextlib

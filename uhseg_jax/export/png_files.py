@@ -1,8 +1,8 @@
 """PNG files, and the mark by which those that this package drew are known again.
 
 The mark is a text chunk that names the package and says how the file was made. So an
-overlay is never taken for a photograph, wherever it lies, and it is drawn again when it
-is to be made otherwise.
+overlay is never taken for an image of users, wherever it lies, and it is drawn again
+when it is to be made otherwise.
 """
 
 import io
@@ -117,7 +117,7 @@ def encoded(image: Drawing, note: str | None, *, level: int = 6) -> bytes:
 def _encoded_rgb(pixels: UInt8[np.ndarray, "h w 3"], note: str | None) -> bytes:
     """Pixels as PNG in a sixth of the time that Pillow takes, a fifth larger.
 
-    Of photographs under flat colours the best of all filters is hardly better than the
+    Of images under flat colours the best of all filters is hardly better than the
     difference to the pixel above, nor is patient compression than the quickest.
     """
     height, width, _ = pixels.shape

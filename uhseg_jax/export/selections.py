@@ -146,7 +146,7 @@ def _image(found: Any) -> SelectedImage:
 
 def _integer(value: Any) -> int:
     if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no number of something")
+        raise ValueError(f"expected an integer from 0 up, but got {value!r}")
     return value
 
 

@@ -39,8 +39,8 @@ def _render(result: Result, options: ExportOptions) -> list[bytes]:
     if 8 * (2 * height + 1) * (2 * width + 1) >= _MOST_BYTES:
         raise ValueError(
             f"{result.title}: expected an image of less than 67 megapixels, whose "
-            f"contours fit into a mat file, but it is {height} x {width}; leave out "
-            "the format ucm, and take RegionTree.load(...).ultrametric()."
+            f"contours fit into a mat file, but it is {height} x {width} pixels; leave "
+            "out the format ucm, and take RegionTree.load(...).ultrametric()."
         )
     contours = result.pruned(options)[0].ultrametric()
     note = result.note(_note(options))

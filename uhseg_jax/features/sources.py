@@ -53,5 +53,5 @@ class FeaturesOfOne:
         return {"model": "features", "weights_sha256": "", "dtype": "float32"}
 
     def fingerprint(self) -> str:
-        """None: features in memory are of no run."""
+        """Empty: features in memory are of no run."""
         return ""

@@ -1,4 +1,4 @@
-"""Which lines between points of whole numbers are in each other's way; exactly."""
+"""Which lines between points of integers are in each other's way; exactly."""
 
 from collections.abc import Iterator
 

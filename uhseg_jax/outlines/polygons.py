@@ -202,7 +202,7 @@ def _around(
     low = 2 * np.array([x.min(0) for x in outer])
     high = 2 * np.array([x.max(0) for x in outer])
     for hole in inner:
-        # The middle of an edge lies on no other outline; doubled, of whole numbers.
+        # The middle of an edge lies on no other outline; doubled, of integers.
         middle = hole[0] + hole[1]
         (near,) = np.nonzero(((low < middle) & (middle < high)).all(1))
         yield next(i for i in near[::-1].tolist() if _holds(2 * outer[i], middle))

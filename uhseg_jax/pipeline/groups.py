@@ -61,7 +61,7 @@ def segment_in_groups(
     while start < len(images) and failure is None:
         stop = start + segmenter.step
         group = images[start:stop]
-        features = None if segmenter.source else segmenter.features(group)
+        features = None if segmenter.source is not None else segmenter.features(group)
         own, failure = _first_ones(prepared[start:stop])
         if features is None:
             own, failure = of_one_shape(own, failure)

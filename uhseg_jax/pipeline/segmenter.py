@@ -156,7 +156,7 @@ class Segmenter:
     @property
     def _group(self) -> int:
         """Images that go through a program together, on each device."""
-        return images_at_once() if self.source else self._extractor.group
+        return images_at_once() if self.source is not None else self._extractor.group
 
     @property
     def step(self) -> int:
@@ -182,7 +182,7 @@ class Segmenter:
         self, images: Sequence[Pixels], names: Sequence[str]
     ) -> Iterator[Float[Array | np.ndarray, "h w d"]]:
         """The features alone of some images; see `methods.fitted.Fitted`."""
-        if self.source:
+        if self.source is not None:
             return map(self._read, names)
         starts = range(0, len(images), self.step)
         batches = [self.features(images[i : i + self.step]) for i in starts]

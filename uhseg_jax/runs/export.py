@@ -137,13 +137,13 @@ def export_results(
       OSError: a file cannot be written.
     """
     exporters = [export.EXPORTERS.find(x) for x in formats]
-    look = [x.name for x in exporters if x.needs_pixels]
+    showing = [x.name for x in exporters if x.needs_pixels]
     needs: dict[str, Any] = {
-        "pixels": complete is not None or bool(look),
+        "pixels": complete is not None or bool(showing),
         "descriptors": any(x.uses_descriptors for x in exporters),
     }
-    if len(look) < len(exporters):  # others go without
-        reasons = [*look, *(["--labels"] if complete is not None else [])]
+    if len(showing) < len(exporters):  # others go without
+        reasons = [*showing, *(["--labels"] if complete is not None else [])]
         needs["instead"] = f"leave out {' and '.join(reasons)}"
     failures: list[tuple[str, str]] = []
     bare: list[str] = []

@@ -170,7 +170,7 @@ def open_folder(
             "run are there; give another --output folder."
         )
     output.mkdir(parents=True, exist_ok=True)
-    with _alone(output):
+    with _locked(output):
         before = _files_before(output, overwrite=overwrite)
         common = (x for one in exporters if not one.per_image for x in one.patterns)
         folder = ExportFolder(
@@ -184,7 +184,7 @@ def open_folder(
 
 
 @contextlib.contextmanager
-def _alone(output: Path) -> Iterator[None]:
+def _locked(output: Path) -> Iterator[None]:
     """Keeps other commands from writing to the folder."""
     try:
         lock = FileLock(output / LOCK)

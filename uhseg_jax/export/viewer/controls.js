@@ -9,7 +9,7 @@ let onShow = []; // the regions on show, {key, area}, kin side by side
 function refresh() {
   const { node, number } = focus();
   seen = cut(node, number);
-  shown = lookOf(seen);
+  shown = shownAs(seen);
   onShow = regionsInOrder();
   const slider = $("number");
   slider.max = tree.leaves[node];

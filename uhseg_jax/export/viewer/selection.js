@@ -28,7 +28,7 @@ const itemAt = (key) =>
 
 // node -> key as which it is shown: that of the cut, unless a kept item lies over it. One
 // does not lie over its own parts when one has gone inside.
-function lookOf(cutNodes) {
+function shownAs(cutNodes) {
   const look = Int32Array.from(cutNodes);
   const kept = items().filter((item) => item.kept).map((item) => [area(item), item]);
   for (const [, item] of kept.sort((a, b) => b[0] - a[0])) {

@@ -2,7 +2,7 @@
 // each of its larger regions; products of those are cosines, nearly.
 
 const MOST_ALIKE = 24; // regions that are listed
-const MARGIN = 0.05; // how much less similar a larger region may be
+const MARGIN = 0.05; // how much less similar a larger region may be; as similar_regions
 
 const inPage = jsonIn("similar-regions"); // of a page that holds its images itself
 const canCompare = inPage !== null || Boolean(listing?.digests.similar);

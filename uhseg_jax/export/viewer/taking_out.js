@@ -121,8 +121,8 @@ const json = (value) => new Blob([JSON.stringify(value)], { type: "application/j
 // -- the dialog --------------------------------------------------------------------
 
 const KINDS = {
-  mask: { make: maskFile, ending: "mask.png", alone: true },
-  cutout: { make: cutoutFile, ending: "cutout.png", alone: true },
+  mask: { make: maskFile, ending: "mask.png", single: true },
+  cutout: { make: cutoutFile, ending: "cutout.png", single: true },
   coco: { make: cocoFile, ending: "coco.json" },
   selection: { make: selectionFile, ending: "selection.json" },
 };
@@ -164,7 +164,7 @@ const chosenScope = () => document.querySelector("[name=scope]:checked")?.value;
 
 function showKinds() {
   for (const button of $("kinds").querySelectorAll("button"))
-    button.disabled = KINDS[button.dataset.kind].alone && chosenScope() === "all";
+    button.disabled = KINDS[button.dataset.kind].single && chosenScope() === "all";
 }
 
 async function save(kind) {
