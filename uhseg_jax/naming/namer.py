@@ -157,7 +157,7 @@ def name_regions(
       TypeError: no such option, or the tree is a batch.
       images.ImageError: the image cannot be read.
       backbones.WeightsError: the weights could not be had.
-      ImportError: the package `tokenizers` is not installed.
+      MissingPackageError: the package `tokenizers` is not installed.
     """
     wanted = NamingOptions(parse_labels(labels), **options)
     namer = Namer.create(
