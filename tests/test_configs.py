@@ -47,8 +47,8 @@ def test_a_config_means_the_same_patches_of_every_backbone(path, model):
 def test_a_config_says_its_command_and_whose_number_it_is(path):
     text = path.read_text().split('"""')[1]
     assert f"--config=configs/{path.stem}.py" in text
-    assert re.search(r"[Pp]ublished|README", text)
-    assert re.search(r"[Nn]ot measured|README|do not have", text)
+    assert re.search(r"[Pp]ublished|measured\.md", text)
+    assert re.search(r"[Nn]ot measured|measured\.md|do not have", text)
 
 
 def test_configs_are_found_by_their_names_from_anywhere(tmp_path, monkeypatch):
@@ -77,8 +77,3 @@ def test_installed_configs_are_in_the_package(tmp_path, monkeypatch):
 def test_unknown_parameters_are_named():
     with pytest.raises(ValueError, match="colour"):
         freeze({"colour": "red"}, methods.METHODS["recursive_spectral"].config)
-
-
-def test_the_readme_has_no_figure_left_to_fill_in():
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    assert not re.search(r"MEASURED_|TODO|XXX", readme)
