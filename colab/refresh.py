@@ -1,8 +1,8 @@
 """Keeps the notebooks of this folder current, and executes them.
 
-    python colab/refresh.py [NAME ...]                     execute, keep what is stored
-    python colab/refresh.py --check [NAME ...]             say what is not current
-    python colab/refresh.py --small --output=DIR [NAME ...]   execute with small settings
+    python colab/refresh.py [NAME ...]              execute, keep what is stored
+    python colab/refresh.py --check [NAME ...]      say what is not current
+    python colab/refresh.py --small --output=DIR    execute with small settings
 
 A notebook is executed in an empty folder, as in Colab. Of its outputs the file keeps
 those of cells tagged `stored`, which show no photograph; its badge and its first cell
@@ -17,7 +17,6 @@ first cell installs what UHSEG_SOURCE names, or else the repository.
 import argparse
 import ast
 import base64
-import copy
 import hashlib
 import io
 import json
@@ -33,6 +32,7 @@ FOLDER = Path(__file__).resolve().parent
 BRANCH = "main"
 BADGE, INSTALL = "badge", "install"  # ids of cells that are written here
 STORED, PARAMETERS = "stored", "parameters"  # tags
+KEPT = ("tags", "cellView")  # metadata of a cell
 SMALL, DIGEST = "uhseg_small", "uhseg_stored"  # metadata of a notebook
 MOST_BYTES = 100_000  # of a stored image
 LEAST_FLAT = 0.6  # share of its pixels that are as their neighbours; photographs: 0.1
@@ -145,7 +145,8 @@ def executed(notebook: Notebook, name: str, *, small: bool = False) -> Notebook:
 
     begin = time.monotonic()
     cells = list(with_small_settings(notebook) if small else notebook["cells"])
-    node = nbformat.from_dict({**notebook, "cells": copy.deepcopy(cells)})
+    text = json.dumps({**notebook, "cells": cells})
+    node = nbformat.reads(text, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         client = nbclient.NotebookClient(
             node,
@@ -191,8 +192,8 @@ def kept(notebook: Notebook) -> Notebook:
     """
     cells = []
     for cell in notebook["cells"]:
-        of_cell = {x: y for x, y in cell["metadata"].items() if x in ("tags", "cellView")}
-        cell = {**cell, "metadata": of_cell, "source": lines_of(cell)}
+        own = {x: y for x, y in cell["metadata"].items() if x in KEPT}
+        cell = {**cell, "metadata": own, "source": lines_of(cell)}
         if cell["cell_type"] == "code":
             stays = STORED in tags(cell)
             outputs = list(stored_outputs(cell)) if stays else []
@@ -239,7 +240,7 @@ def stored_image(cell: Cell, png: str) -> str:
     image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     if (flat := flatness(image)) < LEAST_FLAT:
         raise NotebookError(
-            f"cell {cell['id']} is stored, but shows what may be a photograph: expected "
+            f"cell {cell['id']} is stored, but may show a photograph: expected "
             f"{LEAST_FLAT:.0%} of its pixels to be as their neighbours, but only "
             f"{flat:.0%} are. Draw regions in flat colours, or do not store it."
         )
@@ -273,16 +274,17 @@ def not_current(notebook: Notebook, path: Path) -> Iterator[str]:
     cells = notebook["cells"]
     if with_written_cells(notebook, path.stem)["cells"] != cells:
         yield f"its badge or its first cell is not current; {advice}."
-    if any(STORED in tags(x) for x in cells):
-        if notebook["metadata"].get(DIGEST) != digest(notebook):
-            yield f"what it stores is of other code; {advice}."
+    stores = any(STORED in tags(x) for x in cells)
+    if stores and notebook["metadata"].get(DIGEST) != digest(notebook):
+        yield f"what it stores is of other code; {advice}."
     try:
         if kept(notebook)["cells"] != cells:
             yield f"it has outputs that are not stored, or more than that; {advice}."
     except NotebookError as error:
         yield str(error)
     for cell in cells:
-        if cell["cell_type"] == "code" and len(cell["source"]) > MOST_LINES:
+        is_own = cell["cell_type"] == "code" and cell["id"] != INSTALL
+        if is_own and len(cell["source"]) > MOST_LINES:
             yield (
                 f"cell {cell['id']} has {len(cell['source'])} lines: expected a screen "
                 f"at most, {MOST_LINES}."

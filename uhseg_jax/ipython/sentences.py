@@ -55,17 +55,17 @@ class Sentences:
         return self._show_custom(etype, value, tb, tb_offset)
 
     def _shown(self, error: BaseException | None) -> bool:
-        lines = sentence_of(error) if error is not None else []
-        if not lines:
+        lines = sentence_of(error) if isinstance(error, Exception) else []
+        if error is None or not lines:
             return False
         # Where %tb looks.
         sys.last_type, sys.last_value = type(error), error
-        sys.last_traceback = error.__traceback__ if error else None
+        sys.last_traceback = error.__traceback__
         self._shell._showtraceback(type(error), error, lines)
         return True
 
 
-def sentence_of(error: BaseException) -> list[str]:
+def sentence_of(error: Exception) -> list[str]:
     """What a notebook shows of an error, in lines; none if it is not one of ours.
 
     Ours are those that a ``raise`` of this package raised, `SentenceError` wherever it
@@ -97,7 +97,7 @@ def _is_ours(frame: FrameType) -> bool:
     return f"{name}.".startswith(f"{uhseg_jax.__name__}.")
 
 
-def _is_raised_by_us(error: BaseException) -> bool:
+def _is_raised_by_us(error: Exception) -> bool:
     """Whether a ``raise`` in this package raised it, not what it calls."""
     innermost = error.__traceback__
     while innermost is not None and innermost.tb_next is not None:
@@ -108,7 +108,7 @@ def _is_raised_by_us(error: BaseException) -> bool:
     return dis.opname[code[innermost.tb_lasti]] == "RAISE_VARARGS"
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def _is_out_of_memory(error: Exception) -> bool:
     from uhseg_jax.memory import is_out_of_memory  # JAX
 
     return is_out_of_memory(error)
