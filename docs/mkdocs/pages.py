@@ -19,7 +19,7 @@ def pages_of(nav: Any) -> list[str]:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the files of the root, and an empty page for each that nobody has written."""
+    """Adds the files of the root, and empty pages where the nav's are not written."""
     for name, page in ROOT_FILES.items():
         if (ROOT / name).exists():
             path = str(ROOT / name)
