@@ -56,6 +56,17 @@ from uhseg_jax.cache import checkpoint_directory
 from uhseg_jax.entry import entry_point
 from uhseg_jax.scratch import scratch_folder, sweep
 
+__all__ = [
+    "FAMILIES",
+    "abstract_backbone",
+    "can_answer",
+    "convert_variant",
+    "family_of",
+    "find_backbone",
+    "load_backbone",
+    "num_parameters",
+]
+
 # The family that every kind of specification is of; one line each.
 FAMILIES: Mapping[type, Family] = {
     ViTSpec: VisionTransformers(),

@@ -9,6 +9,8 @@ from uhseg_jax.backbones.vit.spec import CLIP_MEAN, CLIP_STD, ViTSpec
 from uhseg_jax.backbones.weights.sources import HubSource, UrlSource, WheelSource
 from uhseg_jax.registry import Registry
 
+__all__ = ["DEFAULT_VARIANT", "VARIANTS", "get_variant"]
+
 DEFAULT_VARIANT = "dinov2_vits14_focus"
 
 
