@@ -3,8 +3,9 @@
     uhseg-evaluate --config=configs/bsds500.py --data_dir=PREPARED \
         --manual_dir=ORIGINAL_FILES --output=scores/bsds500
 
-Human regions: covering 0.73, PRI 0.86, VoI 1.17 bits between annotators (measured on
-50 images of train and val). The README has our scores on the 100 images of val.
+Human regions: covering 0.73, PRI 0.86, VoI 1.17 bits between annotators (measured on 50
+images of train and val). docs/numbers/measured.md has our scores on the 100 images of
+val.
 """
 
 import dataclasses

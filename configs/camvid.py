@@ -3,7 +3,8 @@
     uhseg-evaluate --config=configs/camvid.py --data_dir=PREPARED \
         --manual_dir=ORIGINAL_FILES --output=scores/camvid
 
-No published figure of this method. The README has our scores on 21 images of val.
+No published figure of this method. docs/numbers/measured.md has our scores on 21 images
+of val.
 """
 
 import dataclasses

@@ -4,9 +4,8 @@
         --manual_dir=ORIGINAL_FILES --output=scores/pascal_part
 
 Published against the hierarchy: mIoU 25.8, pAcc 80.0, NMCovering(T -> T_gt) 39.5,
-NHCovering 38.8 (Rossetti & Pirri, NeurIPS 2024).
-Not measured by us, who have neither the whole set nor these weights.
-The README has our scores on 18 images.
+NHCovering 38.8 (Rossetti & Pirri, NeurIPS 2024). Not measured by us, who have neither
+the whole set nor these weights. docs/numbers/measured.md has our scores on 18 images.
 """
 
 import dataclasses

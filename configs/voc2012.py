@@ -6,8 +6,8 @@
 Published for all 1,449 images with DINOv2 ViT-B/14 with registers and the paper's
 parameters, on the patch grid: mIoU 78.1, pAcc 82.6, mAcc 91.2, fIoU 78.1, NMCovering
 75.4 (Rossetti & Pirri, NeurIPS 2024). Not measured by us, who have neither the whole
-set nor these weights. The README has what we measured on a part of 140 images
-with dinov2_vits14_focus.
+set nor these weights. docs/numbers/measured.md has what we measured on a part of 140
+images with dinov2_vits14_focus.
 """
 
 import dataclasses

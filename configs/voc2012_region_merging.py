@@ -3,7 +3,7 @@
     uhseg-evaluate --config=configs/voc2012_region_merging.py --data_dir=PREPARED \
         --manual_dir=ORIGINAL_FILES --output=scores/voc2012_region_merging
 
-Nothing is published for it; the README has our scores on a part of val.
+Nothing is published for it; docs/numbers/measured.md has our scores on a part of val.
 """
 
 import dataclasses

@@ -5,8 +5,8 @@
 
 The published row (see configs/voc2012.py) was made with these parameters and DINOv2
 ViT-B/14 with registers: --config.model=dinov2_vitb14_reg repeats it, with the official
-weights. Not measured by us with those; the README has a part of 140 images with
-dinov2_vits14_focus.
+weights. Not measured by us with those; docs/numbers/measured.md has a part of 140
+images with dinov2_vits14_focus.
 """
 
 import dataclasses

@@ -18,8 +18,8 @@ with PAMR 71.7, Falcon with PAMR 78.4. All are from the table of Falcon (ICLR 20
 SSD-1B); the papers of MaskCut and DiffSeg do not have this set, and DiffCut's authors
 report 65.2 as theirs, with PAMR as far as we know. That the table keeps to the protocol
 of DiffCut's release is our reading: Falcon's code was not seen.
-Six regions are the best number, from 2 to 32, on 80 images of VOC2012 train. The README
-has our score on a part of val.
+Six regions are the best number, from 2 to 32, on 80 images of VOC2012 train.
+docs/numbers/measured.md has our score on a part of val.
 """
 
 import dataclasses

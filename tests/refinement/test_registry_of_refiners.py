@@ -109,10 +109,10 @@ def test_records_hold_the_constants_of_the_refiners_that_run():
     assert "crf" not in found
 
 
-def test_the_readme_lists_every_refiner():
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+def test_the_documentation_lists_every_refiner():
+    page = (Path(__file__).parents[2] / "docs" / "start" / "python.md").read_text()
     for name, refiner in REFINERS.items():
-        assert f"| `{name}` | that, after {refiner.summary} |" in readme
+        assert f"| `{name}` | that, after {refiner.summary} |" in page
 
 
 @pytest.mark.parametrize(

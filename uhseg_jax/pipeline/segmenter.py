@@ -61,7 +61,7 @@ class Segmenter:
         cls,
         *,
         method: str | methods.Method | Callable[..., Any] = methods.DEFAULT_METHOD,
-        model: str = backbones.DEFAULT_VARIANT,
+        model: str | backbones.Variant = backbones.DEFAULT_VARIANT,
         features: FeatureSource | None = None,
         config: Any = None,
         refine: str | Refinement | None = None,
