@@ -2,6 +2,7 @@
 
     python colab/refresh.py [NAME ...]              execute, keep what is stored
     python colab/refresh.py --check [NAME ...]      say what is not current
+    python colab/refresh.py --cells [NAME ...]      write the badge and the first cell
     python colab/refresh.py --small --output=DIR    execute with small settings
 
 A notebook is executed in an empty folder, as in Colab. Of its outputs the file keeps
@@ -49,8 +50,8 @@ def main(argv: list[str]) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", help="notebooks; all by default")
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--small", action="store_true")
+    for flag in ("--check", "--cells", "--small"):
+        parser.add_argument(flag, action="store_true")
     parser.add_argument("--output", type=Path, help="folder of executed copies")
     options = parser.parse_args(argv)
     if options.small != (options.output is not None):
@@ -62,6 +63,8 @@ def main(argv: list[str]) -> int:
         try:
             if options.check:
                 troubles += [f"{path.name}: {x}" for x in not_current(notebook, path)]
+            elif options.cells:
+                write(path, with_written_cells(notebook, path.stem))
             elif options.small:
                 run = executed(notebook, path.stem, small=True)
                 options.output.mkdir(parents=True, exist_ok=True)
