@@ -33,7 +33,7 @@ _calls_before_counting = 0
 _counting = threading.Lock()
 
 # Of jax itself from 0.8 on.
-_enable_x64 = getattr(jax, "enable_x64", None) or jax.experimental.enable_x64
+_enable_x64 = getattr(jax, "enable_x64", getattr(jax.experimental, "enable_x64", None))
 
 
 @contextlib.contextmanager
