@@ -10,6 +10,7 @@ from uhseg_jax.errors import SentenceError
 __all__ = ["KINDS", "DeviceError", "choose_devices", "require_devices"]
 
 KINDS = ("cpu", "gpu", "tpu")
+"""Names of kinds of devices."""
 
 _INSTALL = {
     **dict.fromkeys(("cuda", "gpu"), "pip install 'jax[cuda13]'"),
