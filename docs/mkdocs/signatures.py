@@ -6,8 +6,10 @@ from typing import Any
 import griffe
 from docstrings import PACKAGE, objects
 
-# Bases that add what is shown with the class, or nothing that a caller uses.
-_INNER_BASES = {"Validated", "TreeViews"}
+# The base of every config, which adds nothing that a caller uses.
+_INNER_BASE = "Validated"
+# Values of constants that are longer say less than what is written of them.
+_LONGEST = 60
 
 
 def simplified(annotation: Any) -> Any:
@@ -24,9 +26,10 @@ def simplified(annotation: Any) -> Any:
         return type(annotation)(map(simplified, annotation))
     if not isinstance(annotation, griffe.Expr):
         return annotation
-    if isinstance(annotation, griffe.ExprSubscript):
-        if str(annotation.left).rpartition(".")[2] == "Annotated":
-            return simplified(annotation.slice.elements[0])
+    if isinstance(annotation, griffe.ExprSubscript) and (
+        annotation.canonical_path.endswith(".Annotated")
+    ):
+        return simplified(annotation.slice.elements[0])
     fields = {
         x.name: simplified(getattr(annotation, x.name))
         for x in dataclasses.fields(annotation)
@@ -42,8 +45,10 @@ def _simplify(found: griffe.Object) -> None:
             parameter.annotation = simplified(parameter.annotation)
     elif isinstance(found, griffe.Attribute):
         found.annotation = simplified(found.annotation)
+        if len(str(found.value)) > _LONGEST and "dataclass" not in found.parent.labels:
+            found.value = None
     elif isinstance(found, griffe.Class):
-        found.bases = [x for x in found.bases if str(x) not in _INNER_BASES]
+        found.bases = [x for x in found.bases if str(x) != _INNER_BASE]
         found.members.pop("__post_init__", None)
         for decorator in found.decorators:
             if decorator.callable_path == f"{PACKAGE}.pytrees.pytree_dataclass":
