@@ -13,9 +13,10 @@ from uhseg_jax.methods import (
     recursive_spectral,
     region_merging,
 )
-from uhseg_jax.methods.from_file import is_in_file, method_in_file
+from uhseg_jax.methods.from_file import method_in_file
 from uhseg_jax.methods.from_function import FunctionMethod, method_from
 from uhseg_jax.methods.method import Method
+from uhseg_jax.own_code import is_in_file
 from uhseg_jax.registry import Registry
 
 __all__ = [
