@@ -4,8 +4,9 @@
 `pipeline.Segmenter`, which binds a backbone to a method's config.
 """
 
+from __future__ import annotations
+
 import functools
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from uhseg_jax import backbones, methods
 from uhseg_jax.entry import entry_point
 from uhseg_jax.features import FeaturesOfOne, at_unit_scale, checked_features
 from uhseg_jax.hierarchy.tree import RegionTree, stacked
-from uhseg_jax.images import ImageLike, read_image, resize
+from uhseg_jax.images import ImageLike, PathLike, read_image, resize
 from uhseg_jax.methods import DEFAULT_METHOD, FunctionMethod, Method
 from uhseg_jax.pipeline import Segmenter, jitted_trees
 from uhseg_jax.refinement.config import Refinement
@@ -35,7 +36,7 @@ def segment(
     config: Any = None,
     refine: str | Refinement | None = None,
     grid: bool = False,
-    checkpoint_dir: str | os.PathLike[str] | None = None,
+    checkpoint_dir: PathLike | None = None,
     dtype: str = backbones.AUTO,
 ) -> RegionTree:
     """The tree of nested regions of an image.
@@ -160,7 +161,7 @@ def extract_features(
     block: int = -1,
     normed: bool | None = None,
     image_size: int | tuple[int, int] | None = 840,
-    checkpoint_dir: str | os.PathLike[str] | None = None,
+    checkpoint_dir: PathLike | None = None,
     dtype: str = backbones.AUTO,
 ) -> Float[np.ndarray, "h w d"]:
     """Dense features of an image from any block of a backbone.

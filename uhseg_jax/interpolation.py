@@ -4,6 +4,8 @@ A separable kernel reads four neighbouring cells on either axis. Cells outside t
 repeat the one at its border, so every kernel here is exact on constants.
 """
 
+from __future__ import annotations
+
 import functools
 
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The built site, read: every link leads somewhere, and nothing loads from elsewhere."""
+"""The built site: every link leads somewhere, and nothing loads from elsewhere."""
 
 import logging
 import re

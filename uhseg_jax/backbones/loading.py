@@ -51,6 +51,13 @@ from uhseg_jax.cache import checkpoint_directory
 from uhseg_jax.entry import entry_point
 from uhseg_jax.scratch import scratch_folder, sweep
 
+__all__ = [
+    "abstract_backbone",
+    "convert_variant",
+    "find_backbone",
+    "load_backbone",
+]
+
 
 @entry_point
 def abstract_backbone(backbone: Backbone) -> Backbone:

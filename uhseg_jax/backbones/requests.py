@@ -20,6 +20,18 @@ from uhseg_jax.validators import (
     optional,
 )
 
+__all__ = [
+    "ATTENTION_SOURCES",
+    "PATCH_FACETS",
+    "AttentionRequest",
+    "ClassTokenFeatures",
+    "ClassTokenRequest",
+    "Grid",
+    "PatchRequest",
+    "Request",
+    "grid_shape",
+]
+
 PATCH_FACETS = ("token", "query", "key", "value")
 ATTENTION_SOURCES = ("inversion", "single")
 

@@ -5,6 +5,8 @@ from typing import Protocol, runtime_checkable
 
 from uhseg_jax.backbones.weights.sources import Source
 
+__all__ = ["Spec", "Variant", "random_variant"]
+
 
 @runtime_checkable
 class Spec(Protocol):

@@ -11,6 +11,8 @@ from uhseg_jax.backbones.weights.sources import HubSource, UrlSource, WheelSourc
 from uhseg_jax.own_code import is_in_file
 from uhseg_jax.registry import Registry
 
+__all__ = ["DEFAULT_VARIANT", "VARIANTS", "get_variant"]
+
 DEFAULT_VARIANT = "dinov2_vits14_focus"
 
 

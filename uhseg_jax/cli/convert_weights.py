@@ -18,6 +18,8 @@ from uhseg_jax.cli import help_texts, startup, terminal
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.files import expand_home
 
+__all__ = ["main", "run"]
+
 _HEADER = ("name", "parameters", "patch", "dim", "source", "licence", "cached")
 _NUMBERS = ("parameters", "patch", "dim")
 

@@ -31,6 +31,8 @@ from uhseg_jax.cli.evaluate_sources import experiment_of, source_of
 from uhseg_jax.runs import hosts
 from uhseg_jax.runs.evaluate import evaluate, seeded
 
+__all__ = ["main", "run"]
+
 _COMPARE = re.compile(r"--?compare(?:=(.*))?", re.DOTALL)
 _SHOWN = (
     *("grid/nmcovering", "full/nmcovering", "full/covering_ods", "mean_nodes"),

@@ -1,5 +1,7 @@
 """The page of one tree as an object that notebooks display."""
 
+from __future__ import annotations
+
 import dataclasses
 import html
 import os

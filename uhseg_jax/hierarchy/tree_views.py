@@ -3,6 +3,8 @@
 `RegionTree` inherits these; each is a door to the room where the work is done.
 """
 
+from __future__ import annotations
+
 import operator
 from typing import Any
 

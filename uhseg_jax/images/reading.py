@@ -1,5 +1,7 @@
 """Reading any image into uint8 RGB."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 

@@ -7,9 +7,10 @@ and a softmax over the labels. Among them stand texts for what has no label, suc
 label has a probability below the threshold. Names never change a tree.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 from uhseg_jax import backbones
 from uhseg_jax.cache import checkpoint_directory
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.images import ImageLike, read_image
+from uhseg_jax.images import ImageLike, PathLike, read_image
 from uhseg_jax.naming.options import DEFAULT_MODEL, NamingOptions, parse_labels
 from uhseg_jax.types import Float, Int, Pixels
 
@@ -84,9 +85,9 @@ class Namer:
         options: NamingOptions,
         *,
         model: str = DEFAULT_MODEL,
-        checkpoint_dir: str | os.PathLike[str] | None = None,
+        checkpoint_dir: PathLike | None = None,
         dtype: str = backbones.AUTO,
-    ) -> "Namer":
+    ) -> Namer:
         """Loads a model and reads the labels; see `name_regions` for what it raises."""
         return _create(options, model, checkpoint_directory(checkpoint_dir), dtype)
 
@@ -127,7 +128,7 @@ def name_regions(
     labels: Iterable[str],
     *,
     model: str = DEFAULT_MODEL,
-    checkpoint_dir: str | os.PathLike[str] | None = None,
+    checkpoint_dir: PathLike | None = None,
     dtype: str = backbones.AUTO,
     **options: Any,
 ) -> RegionNames:

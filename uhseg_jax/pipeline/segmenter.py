@@ -1,5 +1,7 @@
 """A backbone, a method and a refinement bound together, ready for many images."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import os
@@ -68,7 +70,7 @@ class Segmenter:
         checkpoint_dir: str | os.PathLike[str] | None = None,
         dtype: str = backbones.AUTO,
         mesh: Mesh | None = None,
-    ) -> "Segmenter":
+    ) -> Segmenter:
         """Looks up the method and finds the model; see `api.segment`.
 
         The model's parameters are read, and programs compiled meanwhile, when there is

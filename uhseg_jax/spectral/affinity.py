@@ -125,7 +125,8 @@ class CosineAffinity:
         every other.
         """
         unit = numerics.normalize_rows(features)
-        principal = principal_coordinates(unit)
+        # They are only a start for solvers and for the search of the distance.
+        principal = principal_coordinates(jax.lax.stop_gradient(unit))
         return cls(unit, principal, max_cosine_distance(unit, principal))
 
     @property

@@ -96,5 +96,5 @@ class AdjacencyOperator:
 
     def dense(self) -> MatrixOperator:
         """The same as a matrix."""
-        matrix = self.matmat(jnp.eye(self.size))
+        matrix = self.matmat(jnp.eye(self.size, dtype=self.scale.dtype))
         return MatrixOperator((matrix + matrix.T) / 2, jnp.ones((self.size,), bool))

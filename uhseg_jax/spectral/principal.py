@@ -46,6 +46,7 @@ def principal_coordinates(unit: Float[Array, "n d"]) -> Float[Array, "n p"]:
     return numerics.matmul(unit, directions)
 
 
+@jax.custom_jvp
 def max_cosine_distance(
     unit: Float[Array, "n d"], coordinates: Float[Array, "n p"]
 ) -> Scalar:
@@ -56,29 +57,61 @@ def max_cosine_distance(
     at in full in the order of the least bound of their pairs, until none is left that
     may hold a smaller cosine than those found.
 
+    Its derivative is that of the distance of the pair where it was found.
+
     Args:
       unit: rows of length 1, or 0.
       coordinates: their components, of `principal_coordinates`.
     """
+    least, _ = _least_cosine(unit, coordinates)
+    return jnp.maximum(1 - least, 0)
+
+
+@max_cosine_distance.defjvp
+def _max_cosine_distance_jvp(
+    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Scalar, Scalar]:
+    unit, coordinates = primals
+    _, row = _least_cosine(*jax.lax.stop_gradient(primals))
+    cosines = numerics.matmul(jax.lax.stop_gradient(unit), unit[row])
+    pair = jnp.stack([row, jnp.argmin(cosines).astype(jnp.int32)])
+    one, other = unit[pair]
+    change, other_change = tangents[0][pair]
+    moved = -(jnp.sum(change * other) + jnp.sum(one * other_change))
+    distance = max_cosine_distance(unit, coordinates)
+    return distance, jnp.where(distance > 0, moved, 0)
+
+
+def _least_cosine(
+    unit: Float[Array, "n d"], coordinates: Float[Array, "n p"]
+) -> tuple[Scalar, Int[Array, ""]]:
+    """The least cosine of all pairs, and a row that has it."""
     n = unit.shape[0]
     bounds = _least_bounds(unit, coordinates)
     order = jnp.argsort(bounds)
     bounds = bounds[order]
     size = min(_CHUNK, n)
 
-    def cond_fn(state: tuple[Int[Array, ""], Scalar]) -> Bool[Array, ""]:
-        start, least = state
+    def cond_fn(
+        state: tuple[Int[Array, ""], Scalar, Int[Array, ""]],
+    ) -> Bool[Array, ""]:
+        start, least, _ = state
         return (start < n) & (bounds[jnp.minimum(start, n - 1)] <= least)
 
-    def body_fn(state: tuple[Int[Array, ""], Scalar]) -> tuple[Array, Scalar]:
-        start, least = state
-        rows = unit[jax.lax.dynamic_slice_in_dim(order, start, size)]
-        cosines = numerics.matmul(rows, unit.T)
-        return start + size, jnp.minimum(least, jnp.min(cosines))
+    def body_fn(
+        state: tuple[Int[Array, ""], Scalar, Int[Array, ""]],
+    ) -> tuple[Int[Array, ""], Scalar, Int[Array, ""]]:
+        start, least, row = state
+        rows = jax.lax.dynamic_slice_in_dim(order, start, size).astype(jnp.int32)
+        cosines = jnp.min(numerics.matmul(unit[rows], unit.T), axis=1)
+        best = jnp.argmin(cosines)
+        row = jnp.where(cosines[best] < least, rows[best], row)
+        return start + size, jnp.minimum(least, cosines[best]), row
 
-    start = jnp.asarray(0, jnp.int32), jnp.asarray(jnp.inf, unit.dtype)
-    _, least = jax.lax.while_loop(cond_fn, body_fn, start)
-    return jnp.maximum(1 - least, 0)
+    zero = jnp.asarray(0, jnp.int32)
+    start = zero, jnp.asarray(jnp.inf, unit.dtype), zero
+    _, least, row = jax.lax.while_loop(cond_fn, body_fn, start)
+    return least, row
 
 
 def _least_bounds(

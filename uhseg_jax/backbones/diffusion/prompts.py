@@ -12,6 +12,8 @@ from uhseg_jax.backbones.text import tokenizer
 from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Int
 
+__all__ = ["diffusion_of", "prompt_ids", "read_prompt"]
+
 
 def diffusion_of(backbone: Backbone) -> Diffusion:
     """The module of a diffusion model.

@@ -19,6 +19,8 @@ from uhseg_jax.types import Int
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+__all__ = ["MERGES", "VOCABULARY", "prompt_ids"]
+
 VOCABULARY = "vocab.json"
 MERGES = "merges.txt"
 _START = "<|startoftext|>"

@@ -31,6 +31,8 @@ import numpy as np
 from uhseg_jax import interpolation
 from uhseg_jax.types import Array, Float
 
+__all__ = ["POSITION_RULES", "PositionRule", "resize_positions", "resize_weights"]
+
 PositionRule = Literal["offset", "size", "size_antialias"]
 POSITION_RULES: tuple[str, ...] = get_args(PositionRule)
 

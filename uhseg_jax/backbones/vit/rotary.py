@@ -22,6 +22,14 @@ import numpy as np
 
 from uhseg_jax.types import Array, Float
 
+__all__ = [
+    "ROTARY_RULES",
+    "RotaryRule",
+    "rotary_angles",
+    "rotary_sin_cos",
+    "rotate_patches",
+]
+
 RotaryRule = Literal["rotary", "rotary_bfloat16"]
 ROTARY_RULES: tuple[str, ...] = get_args(RotaryRule)
 

@@ -8,6 +8,17 @@ from uhseg_jax.backbones.vit.positions import POSITION_RULES, PositionRule
 from uhseg_jax.backbones.vit.rotary import ROTARY_RULES, RotaryRule
 from uhseg_jax.validators import POSITIVE, Validated, Validator, integer, one_of
 
+__all__ = [
+    "CLIP_MEAN",
+    "CLIP_STD",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "MLP_RULES",
+    "MlpRule",
+    "ViTSpec",
+    "check_image_size",
+]
+
 # Statistics of RGB in [0, 1] that pixels are normalised with: ImageNet's, and those of
 # the images that CLIP was trained on.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -3,6 +3,16 @@
 import dataclasses
 import os
 
+__all__ = [
+    "DIFFUSERS_STEM",
+    "TOKENIZER_FILES",
+    "DiffusersSource",
+    "HubSource",
+    "Source",
+    "UrlSource",
+    "WheelSource",
+]
+
 # How diffusers calls the weights of a part of its own; those of transformers' models,
 # as the text encoder, are called "model".
 DIFFUSERS_STEM = "diffusion_pytorch_model"

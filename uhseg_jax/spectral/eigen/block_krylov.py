@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import numerics
+from uhseg_jax.spectral.eigen import implicit
 from uhseg_jax.spectral.eigen.pairs import ABSENT, EigenOutput, is_present
 from uhseg_jax.spectral.operators import Operator
 from uhseg_jax.types import Array, Bool, Float, Int
@@ -49,7 +50,8 @@ def solve_block_krylov(
     """The q largest eigenpairs of an operator, from a space that all but holds them.
 
     As long as a residual is above the tolerance, the space becomes that of the q Ritz
-    vectors and their residuals (a block Krylov step).
+    vectors and their residuals (a block Krylov step). Derivatives are those of
+    `implicit.differentiable`.
 
     Args:
       operator: the operator.
@@ -62,6 +64,7 @@ def solve_block_krylov(
       q eigenpairs, or one for every basis vector if those are fewer. If the basis has a
       smaller rank, the last ones may be zero columns with eigenvalue 0.
     """
+    given, (operator, basis) = operator, jax.lax.stop_gradient((operator, basis))
     columns, present = numerics.orthonormalize(basis)
     start = _in_span(columns, operator.matmat(columns), present, q)
 
@@ -81,7 +84,8 @@ def solve_block_krylov(
 
     zero = jnp.asarray(0, jnp.int32)
     ritz, _ = jax.lax.while_loop(cond_fn, body_fn, (start, zero))
-    return EigenOutput.measured(ritz.values, ritz.vectors, ritz.products)
+    found = EigenOutput.measured(ritz.values, ritz.vectors, ritz.products)
+    return implicit.differentiable(given, found)
 
 
 def _in_span(
