@@ -4,6 +4,38 @@ A photograph goes in; a tree of nested regions comes out, found from the feature
 self-supervised backbone by spectral clustering and region merging, without labels or
 training.
 
+    >>> tree = uhseg_jax.segment("photo.jpg")  # doctest: +SKIP
+    >>> tree.cut(num_regions=8)  # doctest: +SKIP
+
+What most people need; ``help(uhseg_jax.segment)`` and so on say more:
+
+    segment             an image to its tree
+    segment_features    features of any backbone to a tree
+    extract_features    an image to the features of a backbone
+    name_regions        labels for the regions of a tree
+    similar_regions     regions of many images that look like one
+    RegionTree          a tree: cuts, masks, polygons, tables, proposals, files
+    DescribedTree       a tree with a feature of every region
+
+What researchers import, by room; ``help(uhseg_jax.methods)`` and so on say what is in
+them:
+
+    methods        from features to trees: METHODS, their configs, your own
+    backbones      models by name: features, attention, class tokens
+    spectral       graphs, eigenvectors, normalised cuts, k-means
+    superpixels    watershed, and the graph of touching superpixels
+    hierarchy      trees as arrays: cuts, merges, growing, contours
+    refinement     labels of patches to labels of pixels: PAMR, dense CRF
+    outlines       labels to polygons with common borders
+    features       features of one's own, in files
+    images         reading images of all kinds
+    naming         labels by CLIP
+    export         formats that results are written in
+    datasets       images with ground truth
+    taxonomy       hierarchies of labels
+    metrics        scores as states that merge
+    protocols      how trees are scored against ground truth
+
 What is listed here is imported when it is first used: JAX, and what is built on it,
 takes a second.
 """
@@ -32,10 +64,12 @@ _HOMES = {
     "DescribedTree": "uhseg_jax.hierarchy.descriptors.similar",
     "RegionTree": "uhseg_jax.hierarchy.tree",
     "extract_features": "uhseg_jax.api",
+    "load_ipython_extension": "uhseg_jax.ipython",
     "name_regions": "uhseg_jax.naming.namer",
     "segment": "uhseg_jax.api",
     "segment_features": "uhseg_jax.api",
     "similar_regions": "uhseg_jax.hierarchy.descriptors.similar",
+    "unload_ipython_extension": "uhseg_jax.ipython",
 }
 
 

@@ -4,7 +4,9 @@
 `pipeline.Segmenter`, which binds a backbone to a method's config.
 """
 
-import os
+from __future__ import annotations
+
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,11 +19,11 @@ from uhseg_jax.derivatives import require_values
 from uhseg_jax.entry import entry_point
 from uhseg_jax.features import FeaturesOfOne, at_unit_scale, checked_features
 from uhseg_jax.hierarchy.tree import RegionTree, stacked
-from uhseg_jax.images import ImageLike, read_image, resize
+from uhseg_jax.images import ImageLike, PathLike, read_image, resize
 from uhseg_jax.methods import DEFAULT_METHOD, FunctionMethod, Method
 from uhseg_jax.pipeline import Segmenter, jitted_trees
 from uhseg_jax.refinement.config import Refinement
-from uhseg_jax.types import Float
+from uhseg_jax.types import Float, Pixels
 from uhseg_jax.validators import SIDES, check
 
 __all__ = ["extract_features", "segment", "segment_features"]
@@ -31,11 +33,11 @@ def segment(
     image: ImageLike,
     *,
     method: str | Method | Callable[..., Any] = DEFAULT_METHOD,
-    model: str = backbones.DEFAULT_VARIANT,
+    model: str | backbones.Variant = backbones.DEFAULT_VARIANT,
     config: Any = None,
     refine: str | Refinement | None = None,
     grid: bool = False,
-    checkpoint_dir: str | os.PathLike[str] | None = None,
+    checkpoint_dir: PathLike | None = None,
     dtype: str = backbones.AUTO,
 ) -> RegionTree:
     """The tree of nested regions of an image.
@@ -51,7 +53,8 @@ def segment(
         ``[H, W, 3]`` (numpy, JAX), uint8 or deeper; see `images.read_image`.
       method: a name in `uhseg_jax.methods.METHODS`, ``FILE.py:FUNCTION``, which runs
         that file, or a function (`methods.method_from`).
-      model: a name in `uhseg_jax.backbones.VARIANTS`.
+      model: a name in `uhseg_jax.backbones.VARIANTS`, ``FILE.py:NAME``, which runs
+        that file, or a `backbones.Variant`.
       config: the method's frozen config; None for its default.
       refine: how leaves follow the image's edges: names of refiners, or a `Refinement`
         with all parameters; None for the method's own.
@@ -156,12 +159,12 @@ def segment_features(
 def extract_features(
     image: ImageLike,
     *,
-    model: str = backbones.DEFAULT_VARIANT,
+    model: str | backbones.Variant = backbones.DEFAULT_VARIANT,
     facet: str = "token",
     block: int = -1,
     normed: bool | None = None,
     image_size: int | tuple[int, int] | None = 840,
-    checkpoint_dir: str | os.PathLike[str] | None = None,
+    checkpoint_dir: PathLike | None = None,
     dtype: str = backbones.AUTO,
 ) -> Float[np.ndarray, "h w d"]:
     """Dense features of an image from any block of a backbone.
@@ -169,7 +172,8 @@ def extract_features(
     Args:
       image: a path, the bytes of a file, an open file, a PIL image, or an array
         ``[H, W, 3]`` (numpy, JAX), uint8 or deeper; see `images.read_image`.
-      model: a name in `uhseg_jax.backbones.VARIANTS`.
+      model: a name in `uhseg_jax.backbones.VARIANTS`, ``FILE.py:NAME``, which runs
+        that file, or a `backbones.Variant`.
       facet: "token", "query", "key" or "value".
       block: index of the backbone's block; -1 is the last.
       normed: tokens through the final norm; None: for the last block only.
@@ -198,13 +202,29 @@ def extract_features(
     if image_size is not None:
         size = check("image_size", image_size, SIDES)
         pixels = resize(pixels, backbones.grid_shape(size))
+    variant = backbones.get_variant(model)
+    load = functools.partial(
+        backbones.load_backbone, variant, checkpoint_dir=checkpoint_dir, dtype=dtype
+    )
+    if isinstance(backbones.family_of(variant.spec), backbones.PatchFamily):
+        return _patch_features(pixels, variant.spec, facet, load)
     request = backbones.FeatureRequest(facet, block, normed)
-    spec = backbones.vit_spec(backbones.get_variant(model).spec, model)
+    spec = backbones.vit_spec(variant.spec, variant.name)
     backbones.resolve_request(request, spec)  # before gigabytes are loaded
-    backbone = backbones.load_backbone(
-        model, checkpoint_dir=checkpoint_dir, dtype=dtype
-    )
-    (features,) = backbones.forward_features(
-        backbone, pixels[None], requests=(request,)
-    )
+    (features,) = backbones.forward_features(load(), pixels[None], requests=(request,))
     return np.asarray(features[0])
+
+
+def _patch_features(
+    pixels: Pixels,
+    spec: Any,
+    facet: str,
+    load: Callable[[], backbones.Backbone],
+) -> Float[np.ndarray, "h w d"]:
+    """The features of a model that has one output."""
+    height, width = pixels.shape[:2]
+    backbones.check_image_size(spec, height, width)
+    grid = (height // spec.patch, width // spec.patch)
+    request = backbones.PatchRequest(grid=grid, facet=facet)
+    backbones.family_of(spec).resolve(spec, request)
+    return np.asarray(load().answer(pixels, request))

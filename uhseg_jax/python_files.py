@@ -7,6 +7,7 @@ import ast
 import contextlib
 import hashlib
 import importlib.util
+import inspect
 import os
 import re
 import sys
@@ -16,8 +17,9 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-__all__ = ["code_digest", "failure", "load_module"]
+__all__ = ["code_digest", "failure", "load_module", "source_digest"]
 
 _INSTALLED = {"site-packages", "dist-packages", "uhseg_jax"}  # of no user's hand
 _loading = threading.Lock()
@@ -118,6 +120,23 @@ def _imported(path: Path, package: str) -> set[str]:
                 names |= {module, *(f"{module}.{x.name}" for x in node.names)}
     outer = {name[: dot.start()] for name in names for dot in re.finditer(r"\.", name)}
     return names | outer
+
+
+def source_digest(function: Any) -> str:
+    """SHA-256 of the code of a function or class: of its file, as `code_digest`.
+
+    Where it has no file, in a notebook say, of its own lines, or of as much as is known
+    of it.
+    """
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    if module is not None and Path(getattr(module, "__file__", None) or "").is_file():
+        return code_digest(module)
+    try:
+        text = inspect.getsource(function)
+    except (OSError, TypeError):
+        code = getattr(function, "__code__", None)
+        text = repr((code and (code.co_code, code.co_consts, code.co_names), function))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def failure(error: BaseException, path: str | Path) -> str:

@@ -78,9 +78,10 @@ def test_cuts_of_the_tree_are_the_flat_regions(max_regions):
     assert (np.asarray(found.leaves)[~np.asarray(merges.members)] == NO_PARENT).all()
 
     # The split of nodes 2j + 1 and 2j + 2 undoes the j-th merge from the end.
-    undone = np.asarray(costs)[: int(merges.count)][::-1][: num_regions - 1]
-    np.testing.assert_array_equal(found.costs[1:count:2], undone)
-    np.testing.assert_array_equal(found.costs[2:count:2], undone)
+    for of_nodes, of_merges in ((found.costs, costs), (found.stages, merges.stages)):
+        undone = np.asarray(of_merges)[: int(merges.count)][::-1][: num_regions - 1]
+        np.testing.assert_array_equal(of_nodes[1:count:2], undone)
+        np.testing.assert_array_equal(of_nodes[2:count:2], undone)
 
     tree = found.tree(jnp.maximum(found.leaves, 0).reshape(4, 6))
     for k in {1, min(2, num_regions), min(5, num_regions), num_regions}:

@@ -11,7 +11,8 @@ def reference(features, graph, config):
     """The splits of the tree in the order in which they open.
 
     Returns:
-      Of every split the two sets of superpixels and the cost.
+      Of every split the two sets of superpixels, the cost, and the stage of the merge
+      that it undoes.
     """
     members = np.flatnonzero(graph.areas)
     pooled = graph.weights.astype(float) @ features.reshape(-1, features.shape[-1])
@@ -37,7 +38,8 @@ def reference(features, graph, config):
         cost = np.exp(
             -(height + config.apart_height * (stage == APART)) / config.height_scale
         )
-        splits[union] = sets[a], sets[b], cut_costs[union] if stage == GROUPS else cost
+        cost = cut_costs[union] if stage == GROUPS else cost
+        splits[union] = sets[a], sets[b], cost, stage
 
     order, leaves = [], [frozenset(members.tolist())]
     while len(leaves) < config.max_regions and any(x in splits for x in leaves):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import uhseg_jax
-from uhseg_jax import methods
+from uhseg_jax import own_code
 from uhseg_jax.images import ImageError
 from uhseg_jax.methods import METHODS
 
@@ -92,10 +92,10 @@ def test_files_beside_it_can_be_imported_and_count(mine, tmp_path, monkeypatch, 
     path = [*sys.path]
     before = METHODS.find(name).code_sha256
     assert sys.path == path
-    methods.from_file._method.cache_clear()
+    own_code.forget()
     (tmp_path / "unused.py").write_text("COLUMN = 3\n")
     assert METHODS.find(name).code_sha256 == before
-    methods.from_file._method.cache_clear()
+    own_code.forget()
     (tmp_path / "own_helper.py").write_text("COLUMN = 3\n")
     assert METHODS.find(name).code_sha256 != before
 
@@ -110,7 +110,7 @@ def test_what_python_brings_does_not_count(mine, tmp_path, monkeypatch):
     monkeypatch.setattr("sysconfig.get_path", lambda *_, **__: str(library))
     (library / "own_standard.py").write_text("COLUMN = 2\n")
     before = METHODS.find(name).code_sha256
-    methods.from_file._method.cache_clear()
+    own_code.forget()
     (library / "own_standard.py").write_text("COLUMN = 3\n")
     assert METHODS.find(name).code_sha256 == before
 
@@ -130,7 +130,7 @@ def test_the_file_that_is_named_counts_whatever_its_function_is(
     mine(ELSEWHERE[text].replace("> k", ">= k"))
     edited = METHODS.find(name).code_sha256
     assert edited != method.code_sha256
-    methods.from_file._method.cache_clear()
+    own_code.forget()
     wrapper.write_text(WRAPPER + "\n")
     assert (METHODS.find(name).code_sha256 == edited) == (text == "partial")
 

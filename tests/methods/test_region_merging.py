@@ -9,6 +9,7 @@ from PIL import Image
 
 import uhseg_jax
 from uhseg_jax.backbones import PatchRequest
+from uhseg_jax.hierarchy import merges
 from uhseg_jax.methods import region_merging
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.superpixels import SuperpixelConfig
@@ -80,12 +81,29 @@ def test_an_independent_implementation_gives_the_same_trees(config):
         assert int(tree.num_nodes) == 2 * len(splits) + 1
 
         regions, ranks = {frozenset(members)}, tree.entry_ranks()
-        for opened, (one, other, cost) in enumerate(splits, start=1):
+        for opened, (one, other, cost, _) in enumerate(splits, start=1):
             regions = (regions - {one | other}) | {one, other}
             cut = tree.cut(num_regions=opened + 1)[0]
             assert partition(cut, members) == regions
             costs = tree.costs[ranks == opened]
             np.testing.assert_allclose(costs, [cost] * 2, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_every_node_says_whether_a_cut_or_a_merge_made_it(segmenter):
+    segment = jax.jit(region_merging.segment, static_argnames="config")
+    found = set()
+    for seed in range(3):
+        image, features = scene(seed)
+        graph = segmenter.prepare(image, (6, 6)).graph
+        output = jax.device_get(segment(features, CONFIG, graph))
+        stages, ranks = output.stages, output.tree.entry_ranks()
+        splits = reference(features, graph, CONFIG)
+        for opened, (*_, stage) in enumerate(splits, start=1):
+            assert (stages[ranks == opened] == stage).all()
+        assert (stages[(ranks < 1) | (ranks > len(splits))] == 0).all()
+        found |= {stage for *_, stage in splits}
+    assert {merges.TOUCHING, merges.GROUPS} <= found
 
 
 def test_an_object_in_two_pieces_is_one_region_before_it_is_parted(segmenter):

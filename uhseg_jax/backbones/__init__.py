@@ -1,6 +1,6 @@
 """Vision Transformers, latent diffusion models, and the weights they run on."""
 
-from uhseg_jax.backbones.backbone import Backbone, Extractor
+from uhseg_jax.backbones.backbone import Backbone, Extractor, Family
 from uhseg_jax.backbones.clip.variants import (
     TEXT_SIDES,
     labels_models,
@@ -16,15 +16,14 @@ from uhseg_jax.backbones.diffusion.self_attention import (
 )
 from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
 from uhseg_jax.backbones.dtypes import AUTO, DTYPES, default_dtype, resolve_dtype
+from uhseg_jax.backbones.families import can_answer, family_of, num_parameters
 from uhseg_jax.backbones.loading import (
     abstract_backbone,
-    can_answer,
     convert_variant,
-    family_of,
     find_backbone,
     load_backbone,
-    num_parameters,
 )
+from uhseg_jax.backbones.patch_family import PatchFamily
 from uhseg_jax.backbones.requests import (
     ATTENTION_SOURCES,
     PATCH_FACETS,
@@ -51,6 +50,12 @@ from uhseg_jax.backbones.vit.rotary import ROTARY_RULES
 from uhseg_jax.backbones.vit.spec import MLP_RULES, ViTSpec, check_image_size
 from uhseg_jax.backbones.weights.errors import WeightsError
 from uhseg_jax.backbones.weights.replacing import is_cached, is_replaceable
+from uhseg_jax.backbones.weights.sources import (
+    FileSource,
+    HubSource,
+    UrlSource,
+    WheelSource,
+)
 from uhseg_jax.cache import checkpoint_directory
 
 __all__ = [
@@ -74,14 +79,20 @@ __all__ = [
     "Diffusion",
     "DiffusionSpec",
     "Extractor",
+    "Family",
     "FeatureRequest",
+    "FileSource",
+    "HubSource",
+    "PatchFamily",
     "PatchRequest",
     "Request",
+    "UrlSource",
     "Variant",
     "ViT",
     "ViTOutput",
     "ViTSpec",
     "WeightsError",
+    "WheelSource",
     "abstract_backbone",
     "can_answer",
     "check_image_sides",

@@ -125,6 +125,7 @@ class Backbone:
       weights_sha256: digest of the parameters (`digests.params_digest`).
       family: the family of the model.
       tokenizer: folder of the files that read prompts, where there are such files.
+      code_sha256: digest of the code of a model of one's own; empty for ours.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Backbone:
     weights_sha256: str
     family: Family
     tokenizer: Path | None = None
+    code_sha256: str = ""
 
     @functools.cached_property
     def params(self) -> Any:
@@ -151,11 +153,13 @@ class Backbone:
 
     def settings(self) -> dict[str, Any]:
         """What results depend on, JSON-ready."""
-        return {
+        settings = {
             "model": self.name,
             "weights_sha256": self.weights_sha256,
             "dtype": str(self.module.dtype),
         }
+        own = {"model_code_sha256": self.code_sha256}
+        return settings | own if self.code_sha256 else settings
 
     def answer(self, image: Pixels, request: Request) -> Any:
         """The answer to a request, for one image.

@@ -4,25 +4,19 @@ import dataclasses
 import functools
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import flax.traverse_util
 import jax
 import numpy as np
 
-from uhseg_jax.backbones.backbone import Backbone, Family
-from uhseg_jax.backbones.clip.family import TextSides
-from uhseg_jax.backbones.clip.spec import TextSideSpec
-from uhseg_jax.backbones.diffusion.family import DiffusionModels
-from uhseg_jax.backbones.diffusion.spec import DiffusionSpec
+from uhseg_jax.backbones.backbone import Backbone
 from uhseg_jax.backbones.dtypes import AUTO, resolve_dtype
-from uhseg_jax.backbones.requests import Request
+from uhseg_jax.backbones.families import family_of
 from uhseg_jax.backbones.variant import Spec, Variant
 from uhseg_jax.backbones.variants import get_variant
 from uhseg_jax.backbones.vit.attention import default_attention
-from uhseg_jax.backbones.vit.family import VisionTransformers
-from uhseg_jax.backbones.vit.spec import ViTSpec
 from uhseg_jax.backbones.weights.checkpoints import (
     kept_manifest,
     kept_shapes,
@@ -38,6 +32,7 @@ from uhseg_jax.backbones.weights.digests import params_digest
 from uhseg_jax.backbones.weights.errors import WeightsError
 from uhseg_jax.backbones.weights.manifest import BESIDE, TOKENIZER, require_small
 from uhseg_jax.backbones.weights.obtain import (
+    is_of_another_file,
     obtain_weight_file,
     parts_of,
     weights_sha256,
@@ -56,26 +51,12 @@ from uhseg_jax.cache import checkpoint_directory
 from uhseg_jax.entry import entry_point
 from uhseg_jax.scratch import scratch_folder, sweep
 
-# The family that every kind of specification is of; one line each.
-FAMILIES: Mapping[type, Family] = {
-    ViTSpec: VisionTransformers(),
-    DiffusionSpec: DiffusionModels(),
-    TextSideSpec: TextSides(),
-}
-
-
-def family_of(spec: Spec) -> Family:
-    """The family that a model is of."""
-    return FAMILIES[type(spec)]
-
-
-def can_answer(spec: Spec, request: Request) -> bool:
-    """Whether a model answers a request."""
-    try:
-        family_of(spec).resolve(spec, request)
-    except ValueError:
-        return False
-    return True
+__all__ = [
+    "abstract_backbone",
+    "convert_variant",
+    "find_backbone",
+    "load_backbone",
+]
 
 
 @entry_point
@@ -88,17 +69,8 @@ def abstract_backbone(backbone: Backbone) -> Backbone:
     return dataclasses.replace(backbone, read_params=lambda: abstract)
 
 
-def num_parameters(spec: Spec) -> int:
-    """The number of parameters of a model.
-
-    Positions and registers count; the half of an autoencoder that decodes does not.
-    """
-    abstract = family_of(spec).abstract_params(spec)
-    return sum(leaf.size for leaf in jax.tree.leaves(abstract))
-
-
 def load_backbone(
-    name: str,
+    name: str | Variant,
     *,
     checkpoint_dir: str | os.PathLike[str] | None = None,
     dtype: str = AUTO,
@@ -109,7 +81,8 @@ def load_backbone(
     the checkpoint in the cache nothing touches the network.
 
     Args:
-      name: a variant of `variants.VARIANTS`.
+      name: a variant of `variants.VARIANTS`, ``FILE.py:NAME``, which runs that file,
+        or a `Variant`.
       checkpoint_dir: folder of converted weights; None for ``UHSEG_CACHE`` or the
         user's cache.
       dtype: of products: "float32", "bfloat16", or "auto" (`default_dtype`).
@@ -128,7 +101,7 @@ def load_backbone(
 
 @entry_point
 def find_backbone(
-    name: str,
+    name: str | Variant,
     *,
     checkpoint_dir: str | os.PathLike[str] | None = None,
     dtype: str = AUTO,
@@ -142,25 +115,27 @@ def find_backbone(
       ValueError: no such variant or dtype.
       WeightsError: the weights could not be fetched, converted or kept.
     """
-    family = family_of(get_variant(name).spec)
+    variant = get_variant(name)
+    family = family_of(variant.spec)
     resolved = resolve_dtype(dtype, has_convolutions=family.has_convolutions)
-    return _find(name, checkpoint_directory(checkpoint_dir), resolved)
+    return _find(variant, checkpoint_directory(checkpoint_dir), resolved)
 
 
 @functools.lru_cache(maxsize=4)
-def _find(name: str, directory: Path, dtype: np.dtype) -> Backbone:
-    variant = get_variant(name)
-    family, spec = family_of(variant.spec), variant.spec
+def _find(variant: Variant, directory: Path, dtype: np.dtype) -> Backbone:
+    name, family, spec = variant.name, family_of(variant.spec), variant.spec
     module_of = functools.partial(
         family.module, dtype=dtype, attention=default_attention()
     )
+    made = functools.partial(Backbone, name, code_sha256=variant.code_sha256)
     if variant.source is None:
         params = family.random_params(spec)
         digest = params_digest(params)
-        return Backbone(name, module_of(spec), lambda: params, digest, family)
+        return made(module_of(spec), lambda: params, digest, family)
     sweep(directory)
-    if not is_cached(name, directory):
-        convert_variant(variant, directory=directory)
+    is_there = is_cached(name, directory)
+    if not is_there or _is_outdated(variant, directory):
+        convert_variant(variant, directory=directory, overwrite=is_there)
     manifest = kept_manifest(name, directory)
     spec = family.fitted(spec, kept_shapes(name, directory))
 
@@ -179,14 +154,30 @@ def _find(name: str, directory: Path, dtype: np.dtype) -> Backbone:
             raise
         return _placed(params)
 
-    return Backbone(
-        name,
+    return made(
         module_of(spec),
         read_params,
         manifest.params_sha256,
         family,
         tokenizer=directory / name / TOKENIZER if manifest.beside else None,
     )
+
+
+def _is_outdated(variant: Variant, directory: Path) -> bool:
+    """Whether a model of one's own has other weights than its checkpoint.
+
+    That is so where its file is another by now, or its architecture.
+    """
+    if not variant.code_sha256:
+        return False
+    shapes = kept_shapes(variant.name, directory)
+    family = family_of(variant.spec)
+    abstract = family.abstract_params(family.fitted(variant.spec, shapes))
+    wanted = flax.traverse_util.flatten_dict(abstract, sep="/")
+    if shapes != {path: leaf.shape for path, leaf in wanted.items()}:
+        return True
+    found = kept_manifest(variant.name, directory).source_sha256
+    return is_of_another_file(variant, found)
 
 
 def _placed(params: dict[str, Any]) -> dict[str, Any]:

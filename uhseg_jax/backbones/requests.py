@@ -20,8 +20,23 @@ from uhseg_jax.validators import (
     optional,
 )
 
+__all__ = [
+    "ATTENTION_SOURCES",
+    "PATCH_FACETS",
+    "AttentionRequest",
+    "ClassTokenFeatures",
+    "ClassTokenRequest",
+    "Grid",
+    "PatchRequest",
+    "Request",
+    "grid_shape",
+]
+
 PATCH_FACETS = ("token", "query", "key", "value")
+"""What a `PatchRequest` may ask of every patch."""
+
 ATTENTION_SOURCES = ("inversion", "single")
+"""Passes of a diffusion model whose attention can be had."""
 
 Grid = int | tuple[int, int]
 _FLAG = one_of(True, False)
@@ -121,6 +136,7 @@ class ClassTokenRequest(Validated):
 
 
 Request = PatchRequest | AttentionRequest | ClassTokenRequest
+"""What may be asked of a backbone."""
 
 
 class ClassTokenFeatures(NamedTuple):

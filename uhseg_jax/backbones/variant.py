@@ -5,6 +5,8 @@ from typing import Protocol, runtime_checkable
 
 from uhseg_jax.backbones.weights.sources import Source
 
+__all__ = ["Spec", "Variant", "random_variant"]
+
 
 @runtime_checkable
 class Spec(Protocol):
@@ -20,25 +22,30 @@ class Spec(Protocol):
         """Channels of the features of a patch; None where it has attention alone."""
         ...
 
+    # And, of families that are not ours, ``family``: a `backbone.Family`.
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One published set of weights.
+    """One set of weights.
 
     Attributes:
       name: what users call it.
       spec: its architecture; of a Vision Transformer, with the position rule of the
         code that published it.
-      source: where the weights come from; None for the random ones of the tests.
+      source: where the weights come from; None for those that the family makes itself
+        (`backbone.Family.random_params`), as of the tests.
       licence: SPDX identifier of the weights' licence.
       parameters: how many the model has, where counting them takes seconds.
+      code_sha256: digest of the code of a model of one's own; empty for ours.
     """
 
     name: str
     spec: Spec
     source: Source | None
-    licence: str
+    licence: str = "none stated"
     parameters: int | None = None
+    code_sha256: str = ""
 
 
 def random_variant(name: str, spec: Spec, parameters: int | None = None) -> Variant:

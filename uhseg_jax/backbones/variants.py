@@ -4,12 +4,17 @@ import dataclasses
 
 from uhseg_jax.backbones.clip.variants import TEXT_SIDES
 from uhseg_jax.backbones.diffusion.variants import DIFFUSION_VARIANTS
+from uhseg_jax.backbones.own import as_own, variant_in_file
 from uhseg_jax.backbones.variant import Variant, random_variant
 from uhseg_jax.backbones.vit.spec import CLIP_MEAN, CLIP_STD, ViTSpec
 from uhseg_jax.backbones.weights.sources import HubSource, UrlSource, WheelSource
+from uhseg_jax.own_code import is_in_file
 from uhseg_jax.registry import Registry
 
+__all__ = ["DEFAULT_VARIANT", "VARIANTS", "get_variant"]
+
 DEFAULT_VARIANT = "dinov2_vits14_focus"
+"""The name of the model that is used where none is named."""
 
 
 # DINOv2 (Oquab et al. 2024), from which the other models depart by a few fields.
@@ -126,7 +131,22 @@ def _mocov3(size: str, spec: ViTSpec) -> Variant:
     )
 
 
-VARIANTS: Registry[Variant] = Registry(
+class _Models(Registry[Variant]):
+    """The models by name, and those in files of users by ``FILE.py:NAME``."""
+
+    def find(self, name: str) -> Variant:
+        """The model of that name; a file that is named is run.
+
+        Raises:
+          ValueError: there is none; the message lists those there are, or says what is
+            wrong with the file.
+        """
+        if is_in_file(name):
+            return variant_in_file(name, frozenset((*self, *TEXT_SIDES)))
+        return super().find(name)
+
+
+VARIANTS = _Models(
     "model",
     (
         Variant(
@@ -212,8 +232,19 @@ VARIANTS: Registry[Variant] = Registry(
         *DIFFUSION_VARIANTS,
     ),
 )
+"""The models by name."""
 
 
-def get_variant(name: str) -> Variant:
-    """The variant of that name; raises ValueError with the known ones for others."""
-    return TEXT_SIDES.get(name) or VARIANTS.find(name)
+def get_variant(model: str | Variant) -> Variant:
+    """The variant of that name, or one of one's own as it is.
+
+    Raises:
+      ValueError: there is none of that name, the message has the known ones; or one of
+        one's own cannot be a model (`own.as_own`).
+    """
+    if isinstance(model, str):
+        return TEXT_SIDES.get(model) or VARIANTS.find(model)
+    known = {**VARIANTS, **TEXT_SIDES}
+    if model.code_sha256 or model is known.get(model.name):
+        return model
+    return as_own(model, frozenset(known))

@@ -29,6 +29,8 @@ from uhseg_jax.devices import require_devices
 from uhseg_jax.files import atomic_write, expand_home, write_json
 from uhseg_jax.methods import DEFAULT_METHOD
 
+__all__ = ["main", "run"]
+
 
 def _define(values: flags.FlagValues) -> None:
     defined: Any = {"flag_values": values, "module_name": __name__}

@@ -27,6 +27,8 @@ from uhseg_jax.comparison.tables import markdown
 from uhseg_jax.files import expand_home
 from uhseg_jax.registry import suggest
 
+__all__ = ["compare", "main", "run"]
+
 
 def _define(values: flags.FlagValues) -> None:
     defined: Any = {"flag_values": values, "module_name": __name__}

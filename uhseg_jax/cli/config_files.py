@@ -9,16 +9,18 @@ from typing import Annotated, Any
 
 from ml_collections import ConfigDict
 
+import uhseg_jax
 from uhseg_jax.cli.overrides import UsageError, override
 from uhseg_jax.files import expand_home
 from uhseg_jax.methods import METHODS
 from uhseg_jax.protocols import Scoring
 from uhseg_jax.python_files import load_module
+from uhseg_jax.registry import suggest
 from uhseg_jax.validators import TEXT, check
 
-__all__ = ["ConfigError", "Experiment", "freeze", "read_config"]
+__all__ = ["ConfigError", "Experiment", "find_config", "freeze", "read_config"]
 
-
+_PACKAGE = Path(uhseg_jax.__file__).parent
 _PRESETS = ("method=", "preset=")
 _TEXTS = ("dataset", "split", "model", "method", "names")
 
@@ -63,7 +65,7 @@ def read_config(
     """Runs ``get_config()`` of a file and replaces what the flags say.
 
     Args:
-      path: a Python file as those of configs/.
+      path: a Python file as those of configs/, or the name of one of them.
       overrides: texts such as ``model=dinov2_vitb14_reg`` and ``parameters.seed=3``.
         Another ``method`` comes with its default parameters; ``preset=NAME`` takes
         named ones of the method.
@@ -73,7 +75,7 @@ def read_config(
         value that it cannot have.
       UsageError: an override names no field or has a value that it cannot have.
     """
-    path = expand_home(path)
+    path = find_config(path)
     config = _call(path)
     if not isinstance(config, ConfigDict):
         raise ConfigError(
@@ -90,6 +92,31 @@ def read_config(
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from error
     return override(experiment, [x for x in overrides if not x.startswith("preset=")])
+
+
+def find_config(path: str | os.PathLike[str]) -> Path:
+    """The file that somebody means.
+
+    Args:
+      path: a file; or, where there is none, ``voc2012`` or ``configs/voc2012.py`` for
+        that one of configs/, wherever it is installed.
+
+    Raises:
+      ConfigError: there is no such file.
+    """
+    file = expand_home(path)
+    if file.is_file():
+        return file
+    installed, checkout = (x / "configs" for x in (_PACKAGE, _PACKAGE.parent))
+    files = [*installed.glob("*.py")] or [*checkout.glob("*.py")]
+    ours = {x.stem: x for x in sorted(files)}
+    name = file.stem
+    if name in ours and file in (Path(name), Path("configs", f"{name}.py")):
+        return ours[name]
+    raise ConfigError(
+        f"{path}: expected a config file, or one of the names {', '.join(ours)}, but "
+        f"it is neither.{suggest(name, ours)}"
+    )
 
 
 def _named(method: str, given: Mapping[str, str]) -> dict[str, Any]:
@@ -156,8 +183,6 @@ def freeze(parameters: Mapping[str, Any] | ConfigDict, cls: type) -> Any:
 
 def _call(path: Path) -> Any:
     """What ``get_config()`` of a file returns."""
-    if not path.is_file():
-        raise ConfigError(f"{path}: expected a config file, but there is none.")
     if path.suffix != ".py":
         raise ConfigError(f"{path}: expected a Python file, as those of configs/.")
     try:

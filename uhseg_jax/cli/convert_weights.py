@@ -18,6 +18,8 @@ from uhseg_jax.cli import help_texts, startup, terminal
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.files import expand_home
 
+__all__ = ["main", "run"]
+
 _HEADER = ("name", "parameters", "patch", "dim", "source", "licence", "cached")
 _NUMBERS = ("parameters", "patch", "dim")
 
@@ -59,7 +61,8 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
     flags.DEFINE_bool(
         "help", False, "Show this and exit.", short_name="h", flag_values=values
     )
-    text("model", "The model to convert; see --list.")
+    text("model", "The model to convert; see --list. Or your own, FILE.py:NAME, for "
+         "which that file is run.")  # fmt: skip
     text("file", "Convert this instead of fetching: the wheel, .safetensors, .onnx, "
          ".npz, .pth (or .pt, .bin, .pth.tar), .msgpack, the .index.json of a model in "
          "several files, an Orbax folder, or that of a diffusers model.")  # fmt: skip

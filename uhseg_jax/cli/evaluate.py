@@ -5,11 +5,12 @@ Usage: uhseg-evaluate --config=FILE --data_dir=DIR [--manual_dir=DIR] --output=D
        uhseg-evaluate --images=DIR --annotations=FILE.json [--names=FILE] --output=DIR
        uhseg-evaluate --compare DIR DIR... --output=DIR
 
-The first form takes a file of configs/, prepares its dataset from the original files
-in --manual_dir if --data_dir does not hold it yet (--data_dir alone may hold the
-original files too), and scores it. The second scores a folder of images against a
-folder of index PNGs as they lie there, the third against the objects that a file in
-COCO's format lists. Stopped at any moment, the same command goes on where it was.
+The first form takes a file of configs/, or the name of one (voc2012), prepares its
+dataset from the original files in --manual_dir if --data_dir does not hold it yet
+(--data_dir alone may hold the original files too), and scores it. The second scores a
+folder of images against a folder of index PNGs as they lie there, the third against the
+objects that a file in COCO's format lists. Stopped at any moment, the same command goes
+on where it was.
 --config.NAME=VALUE replaces what the file says, as in --config.model=dinov2_vitb14_reg
 and --config.parameters.seed=3. The last sets folders of scores side by side, as
 uhseg-compare does (--compare --help).
@@ -29,6 +30,8 @@ from uhseg_jax.cli.evaluate_flags import parse
 from uhseg_jax.cli.evaluate_sources import experiment_of, source_of
 from uhseg_jax.runs import hosts
 from uhseg_jax.runs.evaluate import evaluate, seeded
+
+__all__ = ["main", "run"]
 
 _COMPARE = re.compile(r"--?compare(?:=(.*))?", re.DOTALL)
 _SHOWN = (

@@ -22,9 +22,9 @@ _AS_OVERRIDE = {x: x for x in ("model", "method", "preset", *_SCORING)}
 
 _FLAGS: list[flags.Flag] = [
     ("string", "config", None,
-     "A file of configs/. --config.NAME=VALUE and --config.parameters.NAME=VALUE "
-     "replace what it says, as do --config.method=NAME and --config.preset=NAME; "
-     "model, method and preset are then not given otherwise."),
+     "A file of configs/, or the name of one, such as voc2012. --config.NAME=VALUE and "
+     "--config.parameters.NAME=VALUE replace what it says, as do --config.method=NAME "
+     "and --config.preset=NAME; model, method and preset are not given otherwise."),
     ("multi_string", "override", [],
      "--override=NAME=VALUE is another way to write --config.NAME=VALUE"),
     ("string", "data_dir", None,

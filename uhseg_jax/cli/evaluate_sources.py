@@ -9,6 +9,7 @@ from uhseg_jax.cli import flags
 from uhseg_jax.cli.config_files import Experiment, read_config
 from uhseg_jax.cli.overrides import UsageError
 from uhseg_jax.datasets.instances import InstanceDataset
+from uhseg_jax.datasets.own import OwnSource
 from uhseg_jax.methods import METHODS
 from uhseg_jax.protocols import Scoring
 from uhseg_jax.protocols.instances import INSTANCES
@@ -85,5 +86,5 @@ def source_of(experiment: Experiment, values: flags.Flags) -> datasets.Source:
 
 def _is_prepared(experiment: Experiment) -> bool:
     """Whether a dataset is prepared before it is read."""
-    dataset = datasets.DATASETS.get(experiment.dataset)
-    return not isinstance(dataset, InstanceDataset)
+    dataset = datasets.DATASETS.find(experiment.dataset)
+    return not isinstance(dataset, (InstanceDataset, OwnSource))

@@ -33,6 +33,8 @@ from uhseg_jax.runs.names import Naming
 from uhseg_jax.runs.record import naming_the_file
 from uhseg_jax.runs.results import FoundResult, find_results
 
+__all__ = ["main", "run"]
+
 
 def main(argv: Sequence[str]) -> int:
     """Exports the results that a command line names.

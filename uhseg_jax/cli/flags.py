@@ -54,7 +54,8 @@ class _RefinersParser(flags.ArgumentParser[str]):
 _SHARED: list[Flag] = [
     ("bool", "help", False, "Show this and exit.", {"short_name": "h"}),
     ("string", "model", backbones.DEFAULT_VARIANT,
-     f"Backbone: {', '.join(backbones.VARIANTS)}; uhseg-convert --list says more."),
+     f"Backbone: {', '.join(backbones.VARIANTS)}; uhseg-convert --list says more. Or "
+     "your own, FILE.py:NAME, for which that file is run."),
     ("string", "method", DEFAULT_METHOD, "How regions are found: "
      + "; ".join(f"{x.name}, {x.summary}" for x in METHODS.values())
      + "; or your own, FILE.py:FUNCTION, for which that file is run."),

@@ -44,6 +44,8 @@ from uhseg_jax.runs.names import Naming
 from uhseg_jax.runs.own_features import with_features
 from uhseg_jax.runs.segment_claims import claim_images, claim_joined
 
+__all__ = ["main", "run"]
+
 _NAMED = 5  # images that a warning names; the others are counted
 
 

@@ -64,6 +64,8 @@ class SegmentationBuilder(
       LABEL_DTYPE: of the label map, uint8 or uint16.
       TAXONOMY: the text file beside the builder that lists all ids there are.
       MANUAL_DOWNLOAD_INSTRUCTIONS: the expected layout of files.
+      CODE_SHA256: digest of the code of a builder of one's own; empty for ours, where
+        another ``VERSION`` says that what is prepared is another.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -72,6 +74,7 @@ class SegmentationBuilder(
     EXTRAS: ClassVar[Sequence[str]] = ()
     LABEL_DTYPE: ClassVar[type] = np.uint8
     TAXONOMY: ClassVar[str] = "taxonomy.txt"
+    CODE_SHA256: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any):
         # TFDS has datasets of its own under some of our names; ours are in `registry`.
@@ -157,6 +160,8 @@ class SegmentationBuilder(
             features[extra] = tfds.features.Image(dtype=np.uint16, **label)
         part = self.builder_config
         known = identify(part.pairs) if isinstance(part, Part) else {}
+        if known and self.CODE_SHA256:
+            known["code"] = self.CODE_SHA256
         return tfds.core.DatasetInfo(
             builder=self,
             metadata=tfds.core.MetadataDict(known),

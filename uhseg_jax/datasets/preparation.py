@@ -106,7 +106,7 @@ def prepare(
         with _alone_in(folder), _quiet():
             _prepare_missing(builder, split, dict(zip(paths, slices, strict=True)))
     for path, part in zip(paths, slices, strict=True):
-        _require_same(path, part)
+        _require_same(builder, path, part)
     _report_count(builder, split, stem, len(pairs))
     return paths
 
@@ -119,7 +119,7 @@ def _prepare_missing(
     """Prepares the parts that are not there; those that are must be of their pairs."""
     missing = [path for path in parts if not _is_complete(path)]
     for path in parts.keys() - missing:
-        _require_same(path, parts[path])
+        _require_same(builder, path, parts[path])
     # All sizes first: they are known from headers, and nobody wants to hear of the
     # last image after an hour.
     require_sizes([x for path in missing for x in parts[path]], where=builder.name)
@@ -151,8 +151,13 @@ def _slices(pairs: Sequence[Pair]) -> list[list[Pair]]:
     return slices
 
 
-def _require_same(path: Path, pairs: Sequence[Pair]) -> None:
-    """Checks that a part was prepared from the files that are there now."""
+def _require_same(
+    builder: type["SegmentationBuilder"], path: Path, pairs: Sequence[Pair]
+) -> None:
+    """Checks that a part was prepared from the files that are there now, by this code.
+
+    The code of our own builders does not count: their version does.
+    """
     try:
         found = parse_json((path / "metadata.json").read_bytes())
     except (OSError, ValueError):
@@ -163,6 +168,11 @@ def _require_same(path: Path, pairs: Sequence[Pair]) -> None:
             f"{len(pairs)} examples from {pairs[0].name} on have other names, sizes or "
             "contents now; remove the folder to prepare it anew, give another folder "
             "for prepared datasets (data_dir), or leave out the original files."
+        )
+    if found.get("code", "") != builder.CODE_SHA256:
+        raise DatasetError(
+            f"{path} was prepared by other code of the builder {builder.__name__}; "
+            "remove the folder to prepare it anew, or give the builder another VERSION."
         )
 
 

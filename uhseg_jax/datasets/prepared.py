@@ -2,7 +2,6 @@
 
 import bisect
 import hashlib
-import importlib
 import itertools
 import os
 import re
@@ -17,8 +16,9 @@ from uhseg_jax.datasets import masks, preparation
 from uhseg_jax.datasets.identity import content_of
 from uhseg_jax.datasets.image_files import decode_image
 from uhseg_jax.datasets.instances import InstanceDataset
+from uhseg_jax.datasets.own import OwnSource
 from uhseg_jax.datasets.pairs import read_names, select
-from uhseg_jax.datasets.registry import DATASETS, Entry
+from uhseg_jax.datasets.registry import DATASETS
 from uhseg_jax.datasets.source import DatasetError, Example, Source, reading
 from uhseg_jax.datasets.views import FlattenedSource
 from uhseg_jax.files import expand_home
@@ -133,7 +133,8 @@ def load(
     ``manual_dir`` or, without it, ``data_dir``.
 
     Args:
-      name: one of `registry.DATASETS`.
+      name: one of `registry.DATASETS`, or ``FILE.py:NAME``, which runs that file
+        (`own.dataset_in_file`).
       split: the split; by default the one that papers score.
       data_dir: where prepared datasets lie; by default as TFDS has it
         (``~/tensorflow_datasets`` or the environment variable TFDS_DATA_DIR).
@@ -151,17 +152,17 @@ def load(
         entry = DATASETS.find(name)
     except ValueError as error:
         raise DatasetError(str(error)) from error
-    if isinstance(entry, InstanceDataset):
+    if isinstance(entry, (InstanceDataset, OwnSource)):
         root = manual_dir or data_dir
         root = None if root is None else expand_home(root)
         return entry.open(root, split=split, names=names)
-    builder = _builder(entry)
+    builder = entry.load_builder()
     split = builder.DEFAULT_SPLIT if split is None else split
     if isinstance(names, (str, os.PathLike)):
         names = read_names(names)
     paths = _paths(builder, split, _data_dir(data_dir), manual_dir, names)
     taxonomy = builder.read_taxonomy(view=entry.view)
-    source = PreparedSource(paths, split=split, taxonomy=taxonomy, name=name)
+    source = PreparedSource(paths, split=split, taxonomy=taxonomy, name=entry.name)
     return source if entry.depth is None else FlattenedSource(source, depth=entry.depth)
 
 
@@ -190,11 +191,6 @@ def _paths(
     return preparation.prepare(
         builder, pairs, split=split, stem=stem, data_dir=data_dir
     )
-
-
-def _builder(entry: Entry) -> type["SegmentationBuilder"]:
-    module = importlib.import_module(f"uhseg_jax.datasets.{entry.module}.builder")
-    return getattr(module, entry.builder)
 
 
 def _data_dir(data_dir: PathLike | None) -> Path:

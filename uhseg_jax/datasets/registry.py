@@ -1,9 +1,16 @@
 """The datasets by name: which builder and label hierarchy, or where objects lie."""
 
 import dataclasses
+import importlib
+from typing import TYPE_CHECKING
 
 from uhseg_jax.datasets.instances import INSTANCE_DATASETS, InstanceDataset
+from uhseg_jax.datasets.own import OwnBuilder, OwnSource, dataset_in_file
+from uhseg_jax.own_code import is_in_file
 from uhseg_jax.registry import Registry
+
+if TYPE_CHECKING:
+    from uhseg_jax.datasets.builder import SegmentationBuilder
 
 __all__ = ["DATASETS", "Entry"]
 
@@ -26,8 +33,30 @@ class Entry:
     view: str | None = None
     depth: int | None = None
 
+    def load_builder(self) -> type["SegmentationBuilder"]:
+        """The builder; imports `tensorflow_datasets`."""
+        module = importlib.import_module(f"uhseg_jax.datasets.{self.module}.builder")
+        found: type[SegmentationBuilder] = getattr(module, self.builder)
+        return found
 
-DATASETS: Registry[Entry | InstanceDataset] = Registry(
+
+Dataset = Entry | InstanceDataset | OwnBuilder | OwnSource
+
+
+class _Datasets(Registry[Dataset]):
+    """The datasets by name, and those in files of users by ``FILE.py:NAME``."""
+
+    def find(self, name: str) -> Dataset:
+        """The dataset of that name; a file that is named is run.
+
+        Raises:
+          ValueError: there is none; the message lists those there are, or says what is
+            wrong with the file.
+        """
+        return dataset_in_file(name) if is_in_file(name) else super().find(name)
+
+
+DATASETS = _Datasets(
     "dataset",
     [
         Entry("ade20k", "ade20k", "Ade20k"),
@@ -58,3 +87,4 @@ DATASETS: Registry[Entry | InstanceDataset] = Registry(
         *INSTANCE_DATASETS,
     ],
 )
+"""The datasets by name."""

@@ -27,6 +27,8 @@ class MergeTree:
       parents: int32 ``[n]``; padding holds ``NO_PARENT``.
       depths: int32 ``[n]``.
       costs: ``[n]``, of the split that made a node; 0 for the root and padding.
+      stages: int32 ``[n]``, of the merge that this split undoes; 0 for the root and
+        padding.
       num_nodes: int32 ``[]``.
     """
 
@@ -34,6 +36,7 @@ class MergeTree:
     parents: Int[Array, " n"]
     depths: Int[Array, " n"]
     costs: Float[Array, " n"]
+    stages: Int[Array, " n"]
     num_nodes: Int[Array, ""]
 
     def tree(self, labels: Int[Array, "h w"]) -> RegionTree:
@@ -67,14 +70,18 @@ def tree_of(
     nodes = jnp.full((2 * n - 1,), ROOT, jnp.int32).at[regions].set(pairs, mode="drop")
     parents = jnp.where(split, nodes[n + merge], NO_PARENT)
     parents = jnp.pad(jnp.repeat(parents, 2), (1, 0), constant_values=NO_PARENT)
-    below = jnp.repeat(jnp.where(split, _rows(costs, merge), 0), 2)
+
+    def of_splits(values: Array) -> Array:
+        found = jnp.where(split, _rows(values, merge), 0)
+        return jnp.pad(jnp.repeat(found, 2), (1, 0))
 
     leaves = nodes[holders(merges, merges.count - num_splits)]
     return MergeTree(
         leaves=jnp.where(merges.members, leaves, NO_PARENT),
         parents=parents,
         depths=_depths(parents),
-        costs=jnp.pad(below, (1, 0)),
+        costs=of_splits(costs),
+        stages=of_splits(merges.stages),
         num_nodes=(2 * num_splits + 1).astype(jnp.int32),
     )
 

@@ -3,6 +3,8 @@
 A program is compiled for arrays of JAX alone, and for few lengths of them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

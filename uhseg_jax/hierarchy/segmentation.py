@@ -1,5 +1,7 @@
 """What a method found in one image."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Mapping
 

@@ -6,6 +6,8 @@ Arrays are preallocated and padded, so a tree can leave a jitted function, be ma
 over a batch, be saved, and be cut at any granularity without solving anything again.
 """
 
+from __future__ import annotations
+
 import operator
 import os
 from collections.abc import Iterator, Sequence
@@ -67,7 +69,7 @@ class RegionTree(TreeViews):
     costs: Float[IntArray, "*b n"]
 
     @classmethod
-    def flat(cls, labels: Int[np.ndarray, "h w"], num_nodes: int) -> "RegionTree":
+    def flat(cls, labels: Int[np.ndarray, "h w"], num_nodes: int) -> RegionTree:
         """A tree of one level, numpy: the children of the root are the regions.
 
         Args:
@@ -97,7 +99,7 @@ class RegionTree(TreeViews):
         self._require_batch("len(tree)")
         return self.labels.shape[0]
 
-    def __getitem__(self, index: int) -> "RegionTree":
+    def __getitem__(self, index: int) -> RegionTree:
         self._require_batch("tree[i]")
         if np.ndim(index) == 0 and not isinstance(index, (slice, jax.core.Tracer)):
             # JAX clamps an index that is out of range, and iteration would not end.
@@ -111,7 +113,7 @@ class RegionTree(TreeViews):
         trees = jax.tree.map(lambda x: x[index], self)
         return jax.tree.map(np.asarray, trees) if is_numpy else trees
 
-    def __iter__(self) -> Iterator["RegionTree"]:
+    def __iter__(self) -> Iterator[RegionTree]:
         self._require_batch("iteration")
         return (self[i] for i in range(len(self)))
 
@@ -199,7 +201,7 @@ class RegionTree(TreeViews):
         num_regions: Number | None = None,
         depth: Number | None = None,
         cost: Number | None = None,
-    ) -> "RegionTree":
+    ) -> RegionTree:
         """The tree above a cut: its leaves are the regions that `cut` would give.
 
         Arguments and errors are those of `cut`. Nodes keep their order and are
@@ -235,7 +237,7 @@ class RegionTree(TreeViews):
             aside.write_bytes(content)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "RegionTree":
+    def load(cls, path: str | os.PathLike[str]) -> RegionTree:
         """Reads a tree that `save` wrote.
 
         Raises:

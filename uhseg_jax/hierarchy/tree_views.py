@@ -3,6 +3,8 @@
 `RegionTree` inherits these; each is a door to the room where the work is done.
 """
 
+from __future__ import annotations
+
 import operator
 from typing import Any
 
@@ -229,7 +231,7 @@ class TreeViews:
           leaves come first there, and parents after children.
 
         Raises:
-          ImportError: higra is not installed.
+          MissingPackageError: higra is not installed.
           ValueError: there is no scale of that name.
           TypeError: the tree is a batch.
         """
@@ -247,7 +249,7 @@ class TreeViews:
           choice: which regions, as for `regions`.
 
         Raises:
-          ImportError: supervision is not installed.
+          MissingPackageError: supervision is not installed.
           ValueError: a choice is not in its range; the message names it.
           TypeError: the tree is a batch.
         """

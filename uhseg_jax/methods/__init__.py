@@ -13,9 +13,10 @@ from uhseg_jax.methods import (
     recursive_spectral,
     region_merging,
 )
-from uhseg_jax.methods.from_file import is_in_file, method_in_file
+from uhseg_jax.methods.from_file import method_in_file
 from uhseg_jax.methods.from_function import FunctionMethod, method_from
 from uhseg_jax.methods.method import Method
+from uhseg_jax.own_code import is_in_file
 from uhseg_jax.registry import Registry
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 DEFAULT_METHOD = region_merging.METHOD.name
+"""The name of the method that is used where none is named."""
 
 
 class _Methods(Registry[Method]):
@@ -52,6 +54,7 @@ METHODS = _Methods(
         multilevel_clustering.METHOD,
     ],
 )
+"""The methods by name."""
 
 
 def method_of(method: str | Method | Callable[..., Any]) -> Method:

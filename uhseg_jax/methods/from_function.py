@@ -10,14 +10,11 @@ plain numpy, or JAX, best under ``jax.jit``.
 
 import dataclasses
 import functools
-import hashlib
 import inspect
 import re
-import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -30,7 +27,7 @@ from uhseg_jax.memory import is_out_of_memory
 from uhseg_jax.methods.fitted import Collection, Fitted
 from uhseg_jax.methods.method import Method
 from uhseg_jax.methods.returned import tree_of_returned
-from uhseg_jax.python_files import code_digest, failure
+from uhseg_jax.python_files import failure, source_digest
 from uhseg_jax.types import Float, Pixels
 
 __all__ = ["FunctionMethod", "method_from"]
@@ -194,7 +191,7 @@ def method_from(
         config=config,
         function=function,
         file=file,
-        code_sha256=_digest_of(inner),
+        code_sha256=source_digest(inner),
         takes_image=takes_image,
     )
 
@@ -282,19 +279,6 @@ def _file_of(function: Any) -> str:
         return inspect.getsourcefile(function) or "<function>"
     except TypeError:  # of an object, or built in
         return f"<{getattr(function, '__module__', None) or 'function'}>"
-
-
-def _digest_of(function: Any) -> str:
-    """SHA-256 of the code: of its file, or else as much as is known of it."""
-    module = sys.modules.get(getattr(function, "__module__", None) or "")
-    if module is not None and Path(getattr(module, "__file__", None) or "").is_file():
-        return code_digest(module)
-    try:
-        text = inspect.getsource(function)
-    except (OSError, TypeError):
-        code = getattr(function, "__code__", None)
-        text = repr((code and (code.co_code, code.co_consts, code.co_names), function))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _first_line(function: Any) -> int | None:

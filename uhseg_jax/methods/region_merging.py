@@ -127,10 +127,14 @@ class Output:
       tree: the regions on the patch grid, where every patch has the leaf of the
         superpixel at its centre; a leaf may hold no centre.
       leaves: int32 ``[n]``, leaf of every superpixel; the root for padding.
+      stages: int32 ``[t]``, of the split that made each node of the tree: the merge of
+        regions that touch (`merges.TOUCHING`) or lie apart (`merges.APART`), undone, or
+        a normalised cut (`merges.GROUPS`); 0 for the root and padding.
     """
 
     tree: RegionTree
     leaves: Int[Array, " n"]
+    stages: Int[Array, " t"]
 
 
 def prepare(image: Pixels, grid: tuple[int, int], config: Config) -> Superpixels:
@@ -167,8 +171,10 @@ def segment(
     merge = _merging(vectors, graph, config)
     groups, cut_nodes = _objects(vectors, jnp.asarray(graph.areas), merge(), config)
     merged = merge(groups=groups, group_levels=levels_of(cut_nodes))
-    tree = _tree(merged, _costs(merged, cut_nodes, config), config.max_regions)
-    return Output(tree.tree(tree.leaves[jnp.asarray(graph.patches)]), tree.leaves)
+    costs = _costs(merged, cut_nodes, config)
+    tree = _tree(merged, costs, config.max_regions)
+    labels = tree.leaves[jnp.asarray(graph.patches)]
+    return Output(tree.tree(labels), tree.leaves, tree.stages)
 
 
 def _normalize_blocks(
@@ -289,11 +295,14 @@ def _tree(
         most,
         kind="num_regions",
     )
+    # Stages never rise downwards: a node has the highest of those that it stands for.
+    stages = jnp.zeros_like(whole.stages).at[numbers].max(whole.stages)
     return MergeTree(
         leaves=jnp.where(merged.members, numbers[whole.leaves], cuts.ROOT),
         parents=nodes.parents[: 2 * most - 1],
         depths=nodes.depths[: 2 * most - 1],
         costs=nodes.costs[: 2 * most - 1],
+        stages=stages.at[cuts.ROOT].set(0)[: 2 * most - 1],
         num_nodes=nodes.num_nodes,
     )
 
@@ -310,3 +319,4 @@ METHOD = ImageMethod(
     finer="a larger max_ncut (the image divides into more objects before these divide "
     "into parts), max_regions (more parts) or superpixels.count (finer borders).",
 )
+"""The method as it is registered."""

@@ -7,9 +7,10 @@ and a softmax over the labels. Among them stand texts for what has no label, suc
 label has a probability below the threshold. Names never change a tree.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,14 @@ import numpy as np
 from uhseg_jax import backbones
 from uhseg_jax.cache import checkpoint_directory
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.images import ImageLike, read_image
+from uhseg_jax.images import ImageLike, PathLike, read_image
 from uhseg_jax.naming.options import DEFAULT_MODEL, NamingOptions, parse_labels
 from uhseg_jax.types import Float, Int, Pixels
 
 __all__ = ["NO_NAME", "Namer", "RegionNames", "name_regions"]
 
 NO_NAME = -1
+"""Index of the name of a region that has none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,9 +86,9 @@ class Namer:
         options: NamingOptions,
         *,
         model: str = DEFAULT_MODEL,
-        checkpoint_dir: str | os.PathLike[str] | None = None,
+        checkpoint_dir: PathLike | None = None,
         dtype: str = backbones.AUTO,
-    ) -> "Namer":
+    ) -> Namer:
         """Loads a model and reads the labels; see `name_regions` for what it raises."""
         return _create(options, model, checkpoint_directory(checkpoint_dir), dtype)
 
@@ -127,7 +129,7 @@ def name_regions(
     labels: Iterable[str],
     *,
     model: str = DEFAULT_MODEL,
-    checkpoint_dir: str | os.PathLike[str] | None = None,
+    checkpoint_dir: PathLike | None = None,
     dtype: str = backbones.AUTO,
     **options: Any,
 ) -> RegionNames:
@@ -157,7 +159,7 @@ def name_regions(
       TypeError: no such option, or the tree is a batch.
       images.ImageError: the image cannot be read.
       backbones.WeightsError: the weights could not be had.
-      ImportError: the package `tokenizers` is not installed.
+      MissingPackageError: the package `tokenizers` is not installed.
     """
     wanted = NamingOptions(parse_labels(labels), **options)
     namer = Namer.create(

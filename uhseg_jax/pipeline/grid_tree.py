@@ -1,5 +1,7 @@
 """What a method's program finds of an image."""
 
+from __future__ import annotations
+
 import jax
 import numpy as np
 
@@ -24,7 +26,7 @@ class GridTree:
     tree: RegionTree
     leaves: Int[Array | np.ndarray, "*b n"] | None
 
-    def __getitem__(self, index: int) -> "GridTree":
+    def __getitem__(self, index: int) -> GridTree:
         return jax.tree.map(lambda x: np.asarray(x[index]), self)
 
     def on_grid(self, grid: tuple[int, ...]) -> RegionTree:

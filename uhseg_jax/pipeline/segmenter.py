@@ -1,5 +1,7 @@
 """A backbone, a method and a refinement bound together, ready for many images."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import os
@@ -61,14 +63,14 @@ class Segmenter:
         cls,
         *,
         method: str | methods.Method | Callable[..., Any] = methods.DEFAULT_METHOD,
-        model: str = backbones.DEFAULT_VARIANT,
+        model: str | backbones.Variant = backbones.DEFAULT_VARIANT,
         features: FeatureSource | None = None,
         config: Any = None,
         refine: str | Refinement | None = None,
         checkpoint_dir: str | os.PathLike[str] | None = None,
         dtype: str = backbones.AUTO,
         mesh: Mesh | None = None,
-    ) -> "Segmenter":
+    ) -> Segmenter:
         """Looks up the method and finds the model; see `api.segment`.
 
         The model's parameters are read, and programs compiled meanwhile, when there is

@@ -1,5 +1,7 @@
 """A soft foreground on the patch grid as a mask of pixels."""
 
+from __future__ import annotations
+
 import jax.numpy as jnp
 import numpy as np
 

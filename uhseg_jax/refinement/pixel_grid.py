@@ -4,6 +4,8 @@ Programs are compiled for a number of pixels, not for a height and a width: thos
 arguments, and there are few such numbers (`capacity`).
 """
 
+from __future__ import annotations
+
 import math
 
 import jax.numpy as jnp
@@ -32,7 +34,7 @@ class PixelGrid:
     width: Int[Array | np.ndarray, ""]
 
     @classmethod
-    def of(cls, image: UInt8[np.ndarray, "H W 3"], length: int) -> "PixelGrid":
+    def of(cls, image: UInt8[np.ndarray, "H W 3"], length: int) -> PixelGrid:
         """All pixels of an image, and padding up to a length."""
         height, width, _ = image.shape
         colors = np.zeros((length, 3), np.uint8)

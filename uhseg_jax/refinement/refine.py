@@ -1,5 +1,7 @@
 """A tree on the patch grid as a tree of pixels: the leaves move, the nesting stays."""
 
+from __future__ import annotations
+
 import functools
 import math
 from collections.abc import Iterator

@@ -1,5 +1,7 @@
 """The superpixels of an image and the graph of them, of a shape set by the config."""
 
+from __future__ import annotations
+
 import dataclasses
 
 import numpy as np

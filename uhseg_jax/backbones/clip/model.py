@@ -14,6 +14,8 @@ from uhseg_jax.backbones.text.encoder import TextEncoder
 from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Float, Integer
 
+__all__ = ["POSITIONS", "TextSide", "abstract_params", "random_params"]
+
 # The factor that training began with, as its logarithm.
 _FIRST_SCALE = math.log(1 / 0.07)
 

@@ -21,6 +21,8 @@ from uhseg_jax.backbones.weights.renames import (
     stacked,
 )
 
+__all__ = ["OPENAI_CLIP_TEXT", "TEXT_SIDE_NAMING"]
+
 _ENCODER = "text_encoder"
 _BLOCK = f"{_ENCODER}/text_model/encoder/layers_{{0}}"
 _LAYER = r"transformer\.resblocks\.(\d+)"

@@ -11,6 +11,8 @@ from uhseg_jax.backbones.spec_checks import COUNT, refuse
 from uhseg_jax.backbones.text.spec import TextEncoderSpec
 from uhseg_jax.validators import Validated
 
+__all__ = ["TextSideSpec"]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TextSideSpec(Validated):

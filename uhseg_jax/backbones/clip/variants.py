@@ -10,6 +10,8 @@ from uhseg_jax.backbones.variant import Variant
 from uhseg_jax.backbones.weights.sources import HubSource
 from uhseg_jax.registry import Registry, suggest
 
+__all__ = ["TEXT_SIDES", "labels_models", "text_side_of"]
+
 _SUFFIX = "_text"
 
 # Radford et al. 2021, table 20: the encoder of both base models, and of the large one.
@@ -81,6 +83,7 @@ TEXT_SIDES: Registry[Variant] = Registry(
         ),
     ),
 )
+"""The text sides of CLIP models by name."""
 
 
 def labels_models() -> tuple[str, ...]:

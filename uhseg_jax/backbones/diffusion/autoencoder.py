@@ -23,6 +23,8 @@ from uhseg_jax.backbones.products import dense
 from uhseg_jax.backbones.vit.attention import AttentionRule, attend
 from uhseg_jax.types import Array, Float, UInt8
 
+__all__ = ["Autoencoder", "Encoder", "GridAttention", "Level", "Middle", "scale_pixels"]
+
 
 def scale_pixels(images: UInt8[Array, "b H W 3"]) -> Float[Array, "b H W 3"]:
     """Pixels as the encoder reads them: float32 from -1 to 1."""

@@ -34,6 +34,16 @@ import numpy as np
 from uhseg_jax.backbones.diffusion.spec import ScheduleSpec
 from uhseg_jax.types import Array, Float, Int
 
+__all__ = [
+    "Steps",
+    "add_noise",
+    "alphas_cumprod",
+    "denoising_steps",
+    "inference_timesteps",
+    "inversion_steps",
+    "take_step",
+]
+
 
 class Steps(NamedTuple):
     """Steps in the order in which they are taken: what `jax.lax.scan` goes over.

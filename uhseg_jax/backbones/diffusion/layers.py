@@ -17,6 +17,16 @@ import numpy as np
 from uhseg_jax.backbones.products import activation_dtype, dense, matmul_precision
 from uhseg_jax.types import Array, Float
 
+__all__ = [
+    "Downsample",
+    "ResidualBlock",
+    "TimeEmbedding",
+    "Upsample",
+    "conv",
+    "group_norm",
+    "sinusoids",
+]
+
 # Of the slowest sine of an embedding of time, over two pi.
 _LONGEST_PERIOD = 10_000.0
 

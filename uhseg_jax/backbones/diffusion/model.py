@@ -23,6 +23,14 @@ from uhseg_jax.backbones.vit.attention import AttentionRule
 from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Float, Int, Integer, UInt8
 
+__all__ = [
+    "Diffusion",
+    "Prompt",
+    "abstract_params",
+    "check_image_sides",
+    "random_params",
+]
+
 
 class Prompt(NamedTuple):
     """What a U-Net reads of prompts, float32.

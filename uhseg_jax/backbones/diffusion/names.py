@@ -14,6 +14,8 @@ import numpy as np
 from uhseg_jax.backbones.weights.convert import Naming
 from uhseg_jax.backbones.weights.renames import Transform
 
+__all__ = ["DIFFUSION_NAMING"]
+
 # What the folders hold that our model leaves out: the way back from latents to
 # images, and constants that old releases of transformers kept among the weights.
 _LEFT_OUT = re.compile(

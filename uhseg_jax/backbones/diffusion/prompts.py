@@ -12,6 +12,8 @@ from uhseg_jax.backbones.text import tokenizer
 from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Int
 
+__all__ = ["diffusion_of", "prompt_ids", "read_prompt"]
+
 
 def diffusion_of(backbone: Backbone) -> Diffusion:
     """The module of a diffusion model.
@@ -41,7 +43,7 @@ def prompt_ids(backbone: Backbone, prompt: str = "") -> tuple[np.ndarray, ...]:
       ValueError: the backbone is no diffusion model, or the prompt is not empty and the
         weights came without the files of a tokenizer.
       WeightsError: those files are damaged.
-      ImportError: the package `tokenizers` is not installed.
+      MissingPackageError: the package `tokenizers` is not installed.
     """
     spec = diffusion_of(backbone).spec
     if prompt and backbone.tokenizer is None:

@@ -16,6 +16,14 @@ from uhseg_jax.backbones.products import product
 from uhseg_jax.backbones.vit.attention import AttentionRule, attend
 from uhseg_jax.types import Array, Float, Int
 
+__all__ = [
+    "AttentionSum",
+    "AttentionSums",
+    "attend_and_add",
+    "attend_recorded",
+    "empty_sums",
+]
+
 # Rows of a map made at a time; see `vit.attention`.
 _CHUNK = 256
 

@@ -32,6 +32,14 @@ from uhseg_jax.backbones.vit.features import check_images
 from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Float, UInt8
 
+__all__ = [
+    "check_request",
+    "compute_self_attention",
+    "denoise_latents",
+    "invert_latents",
+    "self_attention_maps",
+]
+
 _INVERSION = AttentionRequest()
 
 

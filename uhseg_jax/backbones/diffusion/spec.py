@@ -17,6 +17,16 @@ from uhseg_jax.validators import (
     optional,
 )
 
+__all__ = [
+    "NUM_SIZES",
+    "PREDICTION_RULES",
+    "AutoencoderSpec",
+    "DiffusionSpec",
+    "PredictionRule",
+    "ScheduleSpec",
+    "UNetSpec",
+]
+
 PredictionRule = Literal["epsilon", "v"]
 PREDICTION_RULES: tuple[str, ...] = get_args(PredictionRule)
 

@@ -18,6 +18,15 @@ from uhseg_jax.backbones.vit.attention import AttentionRule
 from uhseg_jax.backbones.vit.layers import layer_norm
 from uhseg_jax.types import Array, Float
 
+__all__ = [
+    "CrossAttention",
+    "FeedForward",
+    "GatedGelu",
+    "SelfAttention",
+    "SpatialTransformer",
+    "TransformerBlock",
+]
+
 # Both are constants of the architecture, not fields of any model.
 _GROUP_NORM_EPSILON = 1e-6
 _LAYER_NORM_EPSILON = 1e-5

@@ -25,6 +25,15 @@ from uhseg_jax.backbones.diffusion.transformer import SpatialTransformer
 from uhseg_jax.backbones.vit.attention import AttentionRule
 from uhseg_jax.types import Array, Float, Integer
 
+__all__ = [
+    "AddedCondition",
+    "DownStage",
+    "MiddleStage",
+    "UNet",
+    "UpStage",
+    "check_latents",
+]
+
 # Channels of the embedding of time over those of the finest level.
 _TIME_RATIO = 4
 

@@ -17,6 +17,16 @@ from uhseg_jax.backbones.text.spec import TextEncoderSpec
 from uhseg_jax.backbones.variant import Variant, random_variant
 from uhseg_jax.backbones.weights.sources import DiffusersSource
 
+__all__ = [
+    "DIFFUSION_VARIANTS",
+    "SD_TEST",
+    "SD_V1",
+    "SD_V2",
+    "SD_V2_BASE",
+    "SSD_1B",
+    "SSD_TEST",
+]
+
 # Stable Diffusion 1.1 to 1.5: CLIP ViT-L/14 reads the prompt.
 SD_V1 = DiffusionSpec()
 

@@ -19,6 +19,16 @@ from uhseg_jax.backbones.text.spec import TextEncoderSpec
 from uhseg_jax.backbones.vit.layers import Mlp, layer_norm
 from uhseg_jax.types import Array, Float, Integer
 
+__all__ = [
+    "CausalAttention",
+    "TextBlock",
+    "TextBlocks",
+    "TextEmbeddings",
+    "TextEncoder",
+    "TextOutput",
+    "TextTransformer",
+]
+
 # Every text encoder of CLIP and OpenCLIP widens by it in its MLPs.
 _MLP_RATIO = 4
 

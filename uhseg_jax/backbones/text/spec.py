@@ -6,6 +6,8 @@ from typing import Annotated, Literal, get_args
 from uhseg_jax.backbones.spec_checks import COUNT, refuse, unshared
 from uhseg_jax.validators import POSITIVE, Validated, integer, one_of, optional
 
+__all__ = ["TEXT_MLP_RULES", "TextEncoderSpec", "TextMlpRule"]
+
 TextMlpRule = Literal["quick_gelu", "gelu"]
 TEXT_MLP_RULES: tuple[str, ...] = get_args(TextMlpRule)
 

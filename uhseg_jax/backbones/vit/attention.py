@@ -14,6 +14,14 @@ import jax.numpy as jnp
 from uhseg_jax.backbones.products import matmul_precision, product
 from uhseg_jax.types import Array, Float
 
+__all__ = [
+    "AttentionRule",
+    "attend",
+    "attention_weights",
+    "class_attention",
+    "default_attention",
+]
+
 AttentionRule = Literal["chunked", "whole", "fused"]
 
 # Rows of the attention matrix made at a time: with a few thousand keys the slab stays

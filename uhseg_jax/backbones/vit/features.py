@@ -17,7 +17,19 @@ from uhseg_jax.backbones.vit.spec import ViTSpec, check_image_size
 from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Float, UInt8
 
+__all__ = [
+    "FACETS",
+    "FeatureRequest",
+    "check_images",
+    "compute_features",
+    "forward_features",
+    "normalise_pixels",
+    "resolve_request",
+    "vit_spec",
+]
+
 FACETS = (*PATCH_FACETS, "class_token", "class_attention", "attention")
+"""What a `FeatureRequest` may ask of a block."""
 
 
 @dataclasses.dataclass(frozen=True)

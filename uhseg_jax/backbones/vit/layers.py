@@ -19,6 +19,16 @@ from uhseg_jax.backbones.vit.rotary import rotate_patches
 from uhseg_jax.backbones.vit.spec import MlpRule, ViTSpec
 from uhseg_jax.types import Array, Float
 
+__all__ = [
+    "AttentionOutput",
+    "Block",
+    "LayerScale",
+    "Mlp",
+    "PatchEmbedding",
+    "SelfAttention",
+    "layer_norm",
+]
+
 
 def layer_norm(epsilon: float, name: str) -> nn.LayerNorm:
     """A LayerNorm in float32."""

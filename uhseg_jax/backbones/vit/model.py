@@ -26,6 +26,8 @@ from uhseg_jax.backbones.vit.spec import ViTSpec, check_image_size
 from uhseg_jax.entry import entry_point
 from uhseg_jax.types import Array, Float
 
+__all__ = ["BlockOutput", "ViT", "ViTOutput", "abstract_params", "block_name"]
+
 
 def block_name(index: int) -> str:
     """The name of a block in the parameter tree."""

@@ -31,8 +31,11 @@ import numpy as np
 from uhseg_jax import interpolation
 from uhseg_jax.types import Array, Float
 
+__all__ = ["POSITION_RULES", "PositionRule", "resize_positions", "resize_weights"]
+
 PositionRule = Literal["offset", "size", "size_antialias"]
 POSITION_RULES: tuple[str, ...] = get_args(PositionRule)
+"""Ways in which position embeddings are resized."""
 
 # The published constant of the "offset" rule (`interpolate_offset` in the repository).
 _OFFSET = 0.1

@@ -22,8 +22,17 @@ import numpy as np
 
 from uhseg_jax.types import Array, Float
 
+__all__ = [
+    "ROTARY_RULES",
+    "RotaryRule",
+    "rotary_angles",
+    "rotary_sin_cos",
+    "rotate_patches",
+]
+
 RotaryRule = Literal["rotary", "rotary_bfloat16"]
 ROTARY_RULES: tuple[str, ...] = get_args(RotaryRule)
+"""Ways in which rotary positions are computed."""
 
 _BASE = 100.0
 

@@ -3,9 +3,21 @@
 import dataclasses
 from typing import Annotated, Literal, get_args
 
+from uhseg_jax.backbones.variant import Spec
 from uhseg_jax.backbones.vit.positions import POSITION_RULES, PositionRule
 from uhseg_jax.backbones.vit.rotary import ROTARY_RULES, RotaryRule
 from uhseg_jax.validators import POSITIVE, Validated, Validator, integer, one_of
+
+__all__ = [
+    "CLIP_MEAN",
+    "CLIP_STD",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "MLP_RULES",
+    "MlpRule",
+    "ViTSpec",
+    "check_image_size",
+]
 
 # Statistics of RGB in [0, 1] that pixels are normalised with: ImageNet's, and those of
 # the images that CLIP was trained on.
@@ -16,6 +28,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 MlpRule = Literal["gelu", "quick_gelu", "swiglu"]
 MLP_RULES: tuple[str, ...] = get_args(MlpRule)
+"""Kinds of a block's MLP."""
 
 _POSITIVES = Validator(
     "three finite numbers above 0", lambda values: tuple(map(POSITIVE.convert, values))
@@ -123,7 +136,7 @@ class ViTSpec(Validated):
         return -(-(hidden * 2 // 3) // 8) * 8 if self.mlp == "swiglu" else hidden
 
 
-def check_image_size(spec: ViTSpec, height: int, width: int) -> None:
+def check_image_size(spec: Spec, height: int, width: int) -> None:
     """Refuses an image that the patch does not tile.
 
     Raises:

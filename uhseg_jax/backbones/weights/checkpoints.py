@@ -39,6 +39,8 @@ from uhseg_jax.backbones.weights.replacing import (
 from uhseg_jax.files import sha256_of
 from uhseg_jax.scratch import scratch_folder
 
+__all__ = ["kept_manifest", "kept_shapes", "restore_params", "save_params"]
+
 
 def save_params(
     params: Any,

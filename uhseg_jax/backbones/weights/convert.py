@@ -32,6 +32,17 @@ from uhseg_jax.backbones.weights.rename_tables import (
 )
 from uhseg_jax.backbones.weights.renames import Rename, Transform
 
+__all__ = [
+    "OWN_NAMING",
+    "VIT_NAMING",
+    "Naming",
+    "Places",
+    "Tables",
+    "convert_tensors",
+    "filled_shapes",
+    "table_targets",
+]
+
 _MOST_SAID = 10  # mismatches that a message names
 
 

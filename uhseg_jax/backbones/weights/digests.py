@@ -11,6 +11,8 @@ from uhseg_jax.backbones.weights.errors import WeightsError
 from uhseg_jax.backbones.weights.places import list_files
 from uhseg_jax.files import sha256_of
 
+__all__ = ["files_digest", "params_digest", "require_hash"]
+
 
 def require_hash(path: Path, found: str, expected: str) -> None:
     """Raises WeightsError if the SHA-256 of weights is not the published one."""

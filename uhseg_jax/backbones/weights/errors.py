@@ -2,6 +2,8 @@
 
 from uhseg_jax.errors import SentenceError
 
+__all__ = ["WeightsError", "reason_of"]
+
 
 class WeightsError(SentenceError):
     """Weights could not be fetched, read, trusted, converted or kept."""

@@ -16,6 +16,8 @@ from uhseg_jax.backbones.weights.sources import (
 )
 from uhseg_jax.files import sha256_of
 
+__all__ = ["download_file", "download_folder"]
+
 
 def download_file(variant: Variant, source: HubSource) -> Path:
     """Fetches the weights of a model that one file, or an index, leads to.

@@ -10,6 +10,19 @@ from uhseg_jax.backbones.weights.places import is_plain_file, list_files
 from uhseg_jax.backbones.weights.sources import TOKENIZER_FILES
 from uhseg_jax.files import parse_json, sha256_of
 
+__all__ = [
+    "BESIDE",
+    "LARGEST_BESIDE",
+    "MANIFEST",
+    "PARAMS",
+    "TOKENIZER",
+    "Manifest",
+    "find_damage",
+    "read_manifest",
+    "require_small",
+    "write_manifest",
+]
+
 MANIFEST = "manifest.json"
 PARAMS = "params"
 TOKENIZER = "tokenizer"  # the folder of its files, in a checkpoint and in diffusers

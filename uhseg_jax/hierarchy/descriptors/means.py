@@ -1,5 +1,7 @@
 """Descriptors: the mean of an image's features over every region of its tree."""
 
+from __future__ import annotations
+
 import numpy as np
 import numpy.typing as npt
 

@@ -4,6 +4,8 @@ Regions are compared by their descriptors (`RegionTree.describe`), from which th
 over all images is taken away: what all patches have in common says nothing.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -51,12 +53,12 @@ class DescribedTree:
             raise ValueError("expected descriptors without NaN or infinity.")
 
     @classmethod
-    def of(cls, tree: RegionTree, features: npt.ArrayLike) -> "DescribedTree":
+    def of(cls, tree: RegionTree, features: npt.ArrayLike) -> DescribedTree:
         """A tree described by features ``[h, w, d]``; see `RegionTree.describe`."""
         return cls(tree, tree.describe(features))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "DescribedTree":
+    def load(cls, path: str | os.PathLike[str]) -> DescribedTree:
         """Reads NAME.npz and the NAME.descriptors.npz beside it.
 
         ``uhseg-segment --format=npz,descriptors`` writes both.

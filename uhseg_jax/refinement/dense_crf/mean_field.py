@@ -7,6 +7,8 @@ the marginals for either term (`permutohedral`), normalised symmetrically; latti
 normalisation are pydensecrf's, and so are the marginals, up to round-off.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Annotated, ClassVar
 

@@ -13,6 +13,8 @@ the rest are programs. Their shapes follow from the number of points and from th
 the vertices, rounded up to a multiple of half as many as there are points.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Sequence
 

@@ -3,6 +3,8 @@
 Adams, Baek, Davis 2010, section 3; see `permutohedral`.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 from collections.abc import Sequence
@@ -40,7 +42,7 @@ class VertexKeys:
     sizes: Integer[Array | np.ndarray, " d"]
 
     @classmethod
-    def around(cls, low: Sequence[float], high: Sequence[float]) -> "VertexKeys":
+    def around(cls, low: Sequence[float], high: Sequence[float]) -> VertexKeys:
         """Those for points between two bounds.
 
         Raises:

@@ -9,6 +9,8 @@ import jax
 
 from uhseg_jax.backbones.weights.readers.lazy import RefusedError
 
+__all__ = ["ANY_MODEL", "Budget"]
+
 # A checkpoint of a training run has the weights of two networks, their heads, which are
 # as large as a small network, and the optimiser's two moments.
 _ARRAYS_PER_PARAMETER, _BYTES_PER_BYTE = 16, 4

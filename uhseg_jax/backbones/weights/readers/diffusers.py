@@ -8,6 +8,8 @@ from uhseg_jax.backbones.weights.places import require_within
 from uhseg_jax.backbones.weights.readers.sharded import is_index, shard_files
 from uhseg_jax.backbones.weights.sources import DIFFUSERS_STEM
 
+__all__ = ["all_files", "part_files"]
+
 # What the weights of a part are called, the first that is there is read: in float32
 # before halves, in one file or in several beside an index, safetensors before pickles.
 _ENDINGS = (

@@ -8,6 +8,8 @@ import flax.traverse_util
 
 from uhseg_jax.backbones.weights.readers.lazy import LazyArrays
 
+__all__ = ["are_own", "torch_layout"]
+
 
 def torch_layout(arrays: LazyArrays) -> LazyArrays:
     """The arrays of a Flax model under the names and in the layout of its torch twin.

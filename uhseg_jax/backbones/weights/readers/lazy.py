@@ -12,6 +12,18 @@ import numpy as np
 
 from uhseg_jax.backbones.weights.errors import WeightsError, reason_of
 
+__all__ = [
+    "DEEPEST_TREE",
+    "NUMBERS",
+    "Extent",
+    "LazyArrays",
+    "RefusedError",
+    "Stored",
+    "below_params",
+    "join_name",
+    "row_major",
+]
+
 # Bytes that a tensor may take which repeats its elements (stride 0): a file of a
 # hundred bytes could ask for a terabyte.
 _REPEATED = 64 << 20

@@ -21,6 +21,8 @@ from uhseg_jax.backbones.weights.readers.lazy import (
     join_name,
 )
 
+__all__ = ["read_msgpack"]
+
 _MOST_VALUES = 1_000_000  # a checkpoint has some thousands
 _ARRAY = 1  # the extension that flax gives its arrays
 

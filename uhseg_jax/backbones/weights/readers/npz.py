@@ -11,6 +11,8 @@ from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError, S
 from uhseg_jax.backbones.weights.readers.zips import list_members, open_member
 from uhseg_jax.npy import NpyHeader, NpyVersionError, read_npy_header
 
+__all__ = ["read_npz"]
+
 _ENDING = ".npy"
 
 

@@ -22,6 +22,8 @@ from uhseg_jax.backbones.weights.readers.lazy import (
 )
 from uhseg_jax.backbones.weights.readers.onnx_wire import MESSAGE, VARINT, Wire
 
+__all__ = ["read_onnx"]
+
 # TensorProto.DataType.
 _DTYPES = {
     **{1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32"},

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from uhseg_jax.backbones.weights.readers.lazy import RefusedError
 
+__all__ = ["EIGHT_BYTES", "FOUR_BYTES", "MESSAGE", "VARINT", "Wire"]
+
 VARINT, EIGHT_BYTES, MESSAGE, FOUR_BYTES = 0, 1, 2, 5
 _LONGEST_TEXT = 1 << 16  # bytes
 _MOST_FIELDS = 1_000_000  # a graph of ten thousand nodes has some hundred thousand

@@ -33,6 +33,8 @@ from uhseg_jax.backbones.weights.readers.lazy import (
 )
 from uhseg_jax.files import parse_json
 
+__all__ = ["array_folders", "is_orbax_folder", "open_params", "read_orbax"]
+
 _TREE = "_METADATA"
 _LARGEST_TREE = 16 << 20  # bytes
 # What says of one array how it lies.

@@ -19,6 +19,8 @@ from typing import Any
 
 from uhseg_jax.backbones.weights.readers.lazy import RefusedError
 
+__all__ = ["Inert", "Symbol", "load", "mapping"]
+
 _MOST_STEPS = 1_000_000  # the checkpoint of a training run takes some fifty thousand
 # Items that calls are given, each as often as it is: one list, named over and over,
 # would be copied to gigabytes.

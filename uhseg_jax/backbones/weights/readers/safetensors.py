@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from uhseg_jax.backbones.weights.readers.budget import Budget
 from uhseg_jax.backbones.weights.readers.lazy import Extent, LazyArrays, RefusedError
 
+__all__ = ["read_safetensors"]
+
 _DTYPES = {
     "BOOL": "bool",
     "BF16": "bfloat16",

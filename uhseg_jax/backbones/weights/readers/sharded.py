@@ -9,6 +9,8 @@ from uhseg_jax.backbones.weights.readers.budget import Budget
 from uhseg_jax.backbones.weights.readers.lazy import LazyArrays, RefusedError
 from uhseg_jax.files import parse_json
 
+__all__ = ["INDEX_SUFFIXES", "is_index", "read_sharded", "shard_files", "shard_names"]
+
 INDEX_SUFFIXES = (".index.json", ".index.fp16.json")
 _LARGEST_INDEX = 16 << 20  # bytes
 _MOST_SHARDS = 256

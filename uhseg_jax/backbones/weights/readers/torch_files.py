@@ -32,6 +32,8 @@ from uhseg_jax.backbones.weights.readers.torch_symbols import (
 )
 from uhseg_jax.backbones.weights.readers.zips import list_members, open_member, start_of
 
+__all__ = ["Extents", "read_torch"]
+
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _WRAPPERS = (

@@ -10,6 +10,8 @@ import numpy as np
 from uhseg_jax.backbones.weights.readers.lazy import NUMBERS, RefusedError
 from uhseg_jax.backbones.weights.readers.pickles import Inert, Symbol, mapping
 
+__all__ = ["Storage", "StorageType", "Tensor", "find"]
+
 _MOST_NUMBERS = 128  # of the shape and strides of a tensor
 
 _DTYPES = {

@@ -9,6 +9,8 @@ from typing import IO
 
 from uhseg_jax.backbones.weights.readers.lazy import RefusedError
 
+__all__ = ["list_members", "open_member", "start_of"]
+
 _LARGEST_TABLE = 4 << 20  # bytes; that of a model with thousands of arrays has some 1e5
 _LOCAL_HEADER = 30  # bytes before the name of a member, at the member itself
 
