@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 KINDS = ("cpu", "gpu", "tpu")
+"""Names of kinds of devices."""
 
 _INSTALL = {
     **dict.fromkeys(("cuda", "gpu"), "pip install 'jax[cuda13]'"),

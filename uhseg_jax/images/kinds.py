@@ -91,6 +91,7 @@ IMAGE_SUFFIXES: tuple[str, ...] = (
     *(_AVIF if _HAS_AVIF else ()),
     *(HEIF_SUFFIXES if _HAS_HEIF else ()),
 )
+"""How the names of images end that are read here."""
 
 # Images of kinds that are not read.
 OTHER_SUFFIXES: tuple[str, ...] = (

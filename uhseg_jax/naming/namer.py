@@ -27,6 +27,7 @@ from uhseg_jax.types import Float, Int, Pixels
 __all__ = ["NO_NAME", "Namer", "RegionNames", "name_regions"]
 
 NO_NAME = -1
+"""Index of the name of a region that has none."""
 
 
 @dataclasses.dataclass(frozen=True)
