@@ -64,10 +64,12 @@ _HOMES = {
     "DescribedTree": "uhseg_jax.hierarchy.descriptors.similar",
     "RegionTree": "uhseg_jax.hierarchy.tree",
     "extract_features": "uhseg_jax.api",
+    "load_ipython_extension": "uhseg_jax.ipython",
     "name_regions": "uhseg_jax.naming.namer",
     "segment": "uhseg_jax.api",
     "segment_features": "uhseg_jax.api",
     "similar_regions": "uhseg_jax.hierarchy.descriptors.similar",
+    "unload_ipython_extension": "uhseg_jax.ipython",
 }
 
 

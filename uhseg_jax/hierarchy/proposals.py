@@ -31,6 +31,7 @@ from uhseg_jax.validators import SHARE, Validated, integer, one_of, real
 __all__ = ["NO_NODE", "ProposalOptions", "Proposals", "propose"]
 
 NO_NODE = -1
+"""Node of a proposal that is none, where there are fewer than asked for."""
 
 _MAX_IOU = real("an IoU above 0 and up to 1", lambda x: 0 < x <= 1)
 _WEIGHT_OF_UNIONS = 1 / 16

@@ -20,6 +20,7 @@ from uhseg_jax.types import Bool, Float, Int
 __all__ = ["SCALES", "Ultrametric", "of_tree", "strengths"]
 
 SCALES = ("cost", "order")
+"""What contours are as strong as: costs of splits, or their order."""
 
 Pairs = Int[np.ndarray, " e"]
 
