@@ -87,7 +87,7 @@ def test_the_version_has_one_source():
 def test_the_repository_has_one_address():
     address = PROJECT["project"]["urls"]["Repository"]
     owner, name = address.removeprefix("https://github.com/").split("/")
-    files = [ROOT / "README.md", *ROOT.glob("*.cff"), *ROOT.glob("*.yml")]
+    files = [x for x in ROOT.iterdir() if x.suffix in TEXTS]
     for folder in ("colab", "containers", "docs", "uhseg_jax", "configs"):
         files += [x for x in (ROOT / folder).rglob("*") if x.suffix in TEXTS]
     for path in files:

@@ -4,8 +4,8 @@ A photograph goes in; a tree of nested regions comes out, found from the feature
 self-supervised backbone by spectral clustering and region merging, without labels or
 training.
 
-    >>> tree = uhseg_jax.segment("photo.jpg")  # doctest: +SKIP
-    >>> tree.cut(num_regions=8)  # doctest: +SKIP
+    >>> tree = uhseg_jax.segment("photo.jpg")
+    >>> tree.cut(num_regions=8)
 
 What most people need; ``help(uhseg_jax.segment)`` and so on say more:
 
@@ -64,10 +64,12 @@ _HOMES = {
     "DescribedTree": "uhseg_jax.hierarchy.descriptors.similar",
     "RegionTree": "uhseg_jax.hierarchy.tree",
     "extract_features": "uhseg_jax.api",
+    "load_ipython_extension": "uhseg_jax.ipython",
     "name_regions": "uhseg_jax.naming.namer",
     "segment": "uhseg_jax.api",
     "segment_features": "uhseg_jax.api",
     "similar_regions": "uhseg_jax.hierarchy.descriptors.similar",
+    "unload_ipython_extension": "uhseg_jax.ipython",
 }
 
 

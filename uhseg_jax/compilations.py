@@ -12,7 +12,7 @@ from typing import Any
 
 import jax.monitoring
 
-__all__ = ["Watch", "watch"]
+__all__ = ["PROGRAMS", "Watch", "watch"]
 
 _EVENTS = "/jax/core/compile/"
 
@@ -30,18 +30,23 @@ _BY_ROOM = {
     "export": "drawings",
 }
 _OTHERS = "programs"
+
+PROGRAMS = {
+    "backbone": "the backbone",
+    "method": "the method",
+    "refinement": "the refinement",
+    "trees": "what trees go through",
+    "scores": "the scores",
+    "drawings": "the drawings",
+    _OTHERS: "programs",
+}
+"""What programs are called to people, by what they are for."""
+
 _PAUSE = 2.0  # seconds after which what is compiled again is another thing
 
 
 class Watch:
-    """Listens to JAX.
-
-    Attributes:
-      kinds: what it says that programs are for: "backbone", "method", "refinement",
-        "trees", "scores", "drawings", or "programs" where that is not known.
-    """
-
-    kinds = (*dict.fromkeys(_BY_ROOM.values()), _OTHERS)
+    """Listens to JAX."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -53,7 +58,10 @@ class Watch:
         self._before: dict[str, tuple[float, float]] = {}
 
     def now(self) -> tuple[str, float] | None:
-        """What is being compiled for longest, and for how many seconds; or None."""
+        """What is being compiled for longest, and for how many seconds; or None.
+
+        It is one of `PROGRAMS`: "programs" where what they are for is not known.
+        """
         with self._lock:
             if not self._now:
                 return None

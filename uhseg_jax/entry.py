@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import jax
+import jax.experimental
 
 from uhseg_jax.cache import keep_programs_quietly
 from uhseg_jax.devices import require_devices
@@ -31,6 +32,9 @@ _CHUNK = 2**16  # bytes
 _calls_before_counting = 0
 _counting = threading.Lock()
 
+# Of jax itself from 0.8 on.
+_enable_x64 = getattr(jax, "enable_x64", getattr(jax.experimental, "enable_x64", None))
+
 
 @contextlib.contextmanager
 def own_settings() -> Iterator[None]:
@@ -41,7 +45,7 @@ def own_settings() -> Iterator[None]:
     of one kind.
     """
     with (
-        jax.enable_x64(False),
+        _enable_x64(False),
         jax.default_matmul_precision(None),
         jax.default_prng_impl("threefry2x32"),
         jax.threefry_partitionable(True),

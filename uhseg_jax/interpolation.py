@@ -30,8 +30,13 @@ __all__ = [
 ]
 
 KERNELS = ("nearest", "bilinear", "bicubic", "gaussian")
+"""Names of kernels."""
+
 NUM_TAPS = 4
-MARGIN = 2  # cells that taps may reach beyond the grid
+"""Cells along an axis that a value is read from."""
+
+MARGIN = 2
+"""Cells that taps may reach beyond the grid."""
 
 # Torch's constant for bicubic interpolation; Keys' own is -0.5.
 TORCH_CUBIC = -0.75

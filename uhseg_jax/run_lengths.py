@@ -13,7 +13,8 @@ from uhseg_jax.types import Bool, Int, Integer
 
 __all__ = ["RLE", "compress", "counts_of", "decode", "encode", "expand", "runs_of"]
 
-RLE = dict[str, Any]  # pycocotools': "size", [height, width], and "counts", bytes
+RLE = dict[str, Any]
+"""Run lengths as pycocotools has them: "size", [height, width], and "counts", bytes."""
 
 _PIXELS_AT_ONCE = 2**22  # of a label map, when its runs are sought
 

@@ -29,4 +29,7 @@ __all__ = [
 ]
 
 Scalar = Float[Array, ""]
-Pixels = UInt8[np.ndarray, "_ _ 3"]  # RGB, of any size
+"""One number on a device."""
+
+Pixels = UInt8[np.ndarray, "_ _ 3"]
+"""An RGB image of any size."""

@@ -149,9 +149,22 @@ def _sides(value: Any) -> int | tuple[int, ...]:
 
 
 INTEGERS = Validator("a tuple of one or more integers, such as (-4, -1)", _integers)
+"""One or more integers."""
+
 TEXT = Validator("a text", _text)
+"""A text."""
+
 SIDES = Validator("a side or a pair (height, width) of positive integers", _sides)
+"""A side or a pair of them."""
+
 SEED = integer(0, 2**32 - 1)
+"""A seed of random numbers."""
+
 POSITIVE = real("a finite number above 0", lambda x: 0 < x < math.inf)
+"""A finite number above 0."""
+
 NON_NEGATIVE = real("a number of at least 0", lambda x: x >= 0)
+"""A number of at least 0."""
+
 SHARE = real("a share from 0 to 1", lambda x: 0 <= x <= 1)
+"""A share from 0 to 1."""

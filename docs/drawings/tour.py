@@ -42,7 +42,10 @@ system-ui,sans-serif}
 .tour .frame{fill:none;stroke:currentColor;stroke-opacity:.35}
 .tour .line{stroke:currentColor;fill:none;stroke-width:2}
 .tour .head{fill:currentColor}
-.tour a{text-decoration:none}
+.tour a{color:inherit;text-decoration:none}
+.tour a .title,.tour a .small{fill:var(--md-typeset-a-color,currentColor)}
+.drawing{display:block;overflow-x:auto}
+.drawing .tour{min-width:640px}
 .tour a:hover .box,.tour a:focus .box,.tour a:hover .frame,.tour a:focus .frame{\
 stroke:var(--md-accent-fg-color,#3b6fe0);stroke-opacity:1;stroke-width:3}
 @media (prefers-color-scheme:dark){.tour{color:var(--md-default-fg-color,#e6edf3)}}

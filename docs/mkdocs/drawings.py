@@ -45,6 +45,9 @@ def on_page_content(
         if not path.is_relative_to(config.docs_dir) or not path.is_file():
             return match[0]
         drawing = path.read_text()
-        return with_links(drawing, page, files) if "<a " in drawing else match[0]
+        if "<a " not in drawing:
+            return match[0]
+        # A span, since images stand in paragraphs; wide drawings scroll in it.
+        return f'<span class="drawing">{with_links(drawing, page, files)}</span>'
 
     return _IMAGE.sub(replace, content)

@@ -98,10 +98,11 @@ def test_every_page_shows_something_and_no_name_has_two_places():
     assert sorted({x for x in homes if homes.count(x) > 1}) == []
 
 
-def explained_constants(module):
-    """Names that a module assigns with a docstring after them."""
-    body = statements(module)
-    for node, after in itertools.pairwise(body):
+def explained(module):
+    """Names that a module assigns with a docstring after them, or decorates."""
+    for node, after in itertools.pairwise([*statements(module), None]):
+        if isinstance(node, ast.FunctionDef) and ast.get_docstring(node):
+            yield node.name
         if isinstance(node, ast.Assign | ast.AnnAssign) and (
             isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
         ):
@@ -114,15 +115,16 @@ def without_docstrings(path):
     module, name = home(path)
     value = getattr(importlib.import_module(module), name)
     if not is_ours(value):
-        return [] if name in explained_constants(module) else [path]
+        return [] if name in explained(module) else [path]
     # A dataclass without a docstring has its signature for one.
     bare = not value.__doc__ or value.__doc__.startswith(f"{name}(")
-    members = vars(value) if isinstance(value, type) else {}
+    members = dict(vars(value)) if isinstance(value, type) else {}
     kinds = types.FunctionType | property | classmethod | staticmethod
     return [path] * bare + [
         f"{path}.{key}"
         for key, member in members.items()
         if not key.startswith("_")
+        and key not in getattr(value, "__annotations__", {})
         and isinstance(member, kinds)
         and not inspect.getdoc(getattr(value, key))
     ]

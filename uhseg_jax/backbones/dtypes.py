@@ -15,7 +15,11 @@ from uhseg_jax.validators import check, one_of
 __all__ = ["AUTO", "DTYPES", "default_dtype", "resolve_dtype"]
 
 AUTO = "auto"
+"""The dtype that `default_dtype` chooses."""
+
 DTYPES = (AUTO, "float32", "bfloat16")
+"""Names of dtypes in which backbones multiply."""
+
 _INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16"})  # as Linux names them
 
 

@@ -33,7 +33,10 @@ __all__ = [
 ]
 
 PATCH_FACETS = ("token", "query", "key", "value")
+"""What a `PatchRequest` may ask of every patch."""
+
 ATTENTION_SOURCES = ("inversion", "single")
+"""Passes of a diffusion model whose attention can be had."""
 
 Grid = int | tuple[int, int]
 _FLAG = one_of(True, False)
@@ -133,6 +136,7 @@ class ClassTokenRequest(Validated):
 
 
 Request = PatchRequest | AttentionRequest | ClassTokenRequest
+"""What may be asked of a backbone."""
 
 
 class ClassTokenFeatures(NamedTuple):

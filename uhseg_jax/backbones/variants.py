@@ -14,6 +14,7 @@ from uhseg_jax.registry import Registry
 __all__ = ["DEFAULT_VARIANT", "VARIANTS", "get_variant"]
 
 DEFAULT_VARIANT = "dinov2_vits14_focus"
+"""The name of the model that is used where none is named."""
 
 
 # DINOv2 (Oquab et al. 2024), from which the other models depart by a few fields.
@@ -231,6 +232,7 @@ VARIANTS = _Models(
         *DIFFUSION_VARIANTS,
     ),
 )
+"""The models by name."""
 
 
 def get_variant(model: str | Variant) -> Variant:

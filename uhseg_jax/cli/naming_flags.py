@@ -48,7 +48,8 @@ def naming_of(values: flags.FlagValues) -> Naming | None:
 
     Raises:
       UsageError: as for `naming_options_of`.
-      ValueError: there is no such model, or the package that reads text is missing.
+      ValueError: there is no such model.
+      MissingPackageError: the package that reads text is not installed.
       WeightsError: its weights could not be had.
     """
     options = naming_options_of(values)
@@ -56,13 +57,10 @@ def naming_of(values: flags.FlagValues) -> Naming | None:
         return None
     from uhseg_jax.naming.namer import Namer  # models, which others go without
 
-    try:
-        namer = Namer.create(
-            options,
-            model=values.labels_model,
-            checkpoint_dir=values.checkpoint_dir,
-            dtype=values.dtype if "dtype" in values else "auto",
-        )
-    except ImportError as error:
-        raise ValueError(str(error)) from error
+    namer = Namer.create(
+        options,
+        model=values.labels_model,
+        checkpoint_dir=values.checkpoint_dir,
+        dtype=values.dtype if "dtype" in values else "auto",
+    )
     return Naming(namer)

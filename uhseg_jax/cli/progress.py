@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from uhseg_jax.cli import interrupts, terminal
-from uhseg_jax.compilations import watch
+from uhseg_jax.compilations import PROGRAMS, watch
 
 __all__ = ["Bar", "Remaining", "kinds_of"]
 
@@ -21,21 +21,11 @@ _WORTH_A_LINE = 5.0  # where no bar can be redrawn
 _WINDOW = 64  # the last images, by which those to come are judged
 _FORMAT = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
-_KINDS = {
-    "backbone": "the backbone",
-    "method": "the method",
-    "refinement": "the refinement",
-    "trees": "what trees go through",
-    "scores": "the scores",
-    "drawings": "the drawings",
-    "programs": "programs",
-}
-
 
 def kinds_of(*, model: str, method: str) -> Mapping[str, str]:
     """What a bar calls programs, where the model and the method have these names."""
     named = {"backbone": f"the backbone {model}", "method": f"the method {method}"}
-    return {**_KINDS, **named}
+    return {**PROGRAMS, **named}
 
 
 class Remaining:
@@ -93,7 +83,7 @@ class Bar:
         self,
         total: int,
         *,
-        kinds: Mapping[str, str] = _KINDS,
+        kinds: Mapping[str, str] = PROGRAMS,
         unit: str = "image",
         at_once: int = 1,
     ):

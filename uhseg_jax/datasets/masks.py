@@ -14,7 +14,8 @@ from uhseg_jax.types import Integer, UInt8
 
 __all__ = ["NO_COUNT", "decode_mask", "encode_mask", "read_colors", "read_mask"]
 
-NO_COUNT = 2**16 - 1  # in maps of instances: the pixel does not count
+NO_COUNT = 2**16 - 1
+"""In maps of instances: the pixel does not count."""
 
 # Pillow spreads grey of 2 and 4 bits over 0..255; optimised index PNGs use them.
 _SPREAD = {"L;2": 85, "L;4": 17}

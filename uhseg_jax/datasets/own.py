@@ -112,12 +112,10 @@ def dataset_in_file(name: str) -> OwnBuilder | OwnSource | InstanceDataset:
         return own.value
     if not hasattr(own.value, "split_pairs"):
         return OwnSource(own.name, str(Path(own.file)), own.value)
-    lacking = [x for x in ("name", "EXPECTED") if not hasattr(own.value, x)]
-    if lacking:
+    if not hasattr(own.value, "EXPECTED"):
         raise ValueError(
-            f"{own.file}: expected a builder {own.value.__name__} with name (of the "
-            "folder that it is prepared in) and EXPECTED (how many examples each split "
-            f"has), but it lacks {' and '.join(lacking)}."
+            f"{own.file}: expected a builder {own.value.__name__} with EXPECTED, which "
+            "says how many examples each split has, but it has none."
         )
     own.value.CODE_SHA256 = own.code_sha256  # what is prepared depends on it
     return OwnBuilder(own.name, own.value)

@@ -24,7 +24,8 @@ __all__ = [
     "select",
 ]
 
-MANY = 500  # pairs from which on looking at their files shows its progress
+MANY = 500
+"""Number of pairs from which on looking at their files shows its progress."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,3 +87,4 @@ DATASETS = _Datasets(
         *INSTANCE_DATASETS,
     ],
 )
+"""The datasets by name."""

@@ -57,6 +57,7 @@ later run that finds the npz counts the image as done. What else is missing or d
 is made from it."""
 
 DEFAULT_FORMATS = ("npz", "png", "coco", "html")
+"""Those that a run writes where none are named."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,7 +87,7 @@ def show_affinity(
     page = (importlib.resources.files(__package__) / "affinity.html").read_text("utf-8")
     for name, value in content.items():
         page = page.replace(f"{{{{{name}}}}}", value)
-    return Shown(page, check("height", height, integer(100)))
+    return Shown(page, check("height", height, integer(100)), "Affinity of a patch")
 
 
 def _text(array: np.ndarray) -> str:

@@ -32,8 +32,8 @@ __all__ = [
     "for_the_run",
 ]
 
-# Whether a file carries the mark of a format.
 IsOwn = Callable[[Path], bool]
+"""Whether a file carries the mark of a format."""
 
 
 @runtime_checkable
@@ -125,8 +125,12 @@ class Folder:
 
 
 Render = Callable[[Result, ExportOptions], Any]
+"""What a format makes of a result."""
+
 IsGood = Callable[[Path, Result, ExportOptions], bool]
 Opened = contextlib.AbstractContextManager[FileWriter]
+"""A writer that is closed at the end of a block."""
+
 OpenFile = Callable[[Path, ExportOptions], Opened]
 Open = Callable[[Destination, ExportOptions], Opened]
 

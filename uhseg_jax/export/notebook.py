@@ -1,4 +1,4 @@
-"""The page of one tree as an object that notebooks display."""
+"""Pages as objects that notebooks display, that of one tree above all."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ class Shown:
     Attributes:
       page: the page in HTML.
       height: of the cell, in CSS pixels.
+      title: what the page shows, for those who do not see it.
     """
 
     page: str
-    height: int
+    height: int = 720
+    title: str = _TITLE
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the page to a file, which any browser opens.
@@ -46,14 +48,15 @@ class Shown:
 
     def _repr_html_(self) -> str:
         return (
-            f'<iframe srcdoc="{html.escape(self.page)}" title="{_TITLE}" '
+            f'<iframe srcdoc="{html.escape(self.page)}" '
+            f'title="{html.escape(self.title)}" '
             f'style="width: 100%; height: {self.height}px; border: 0"></iframe>'
         )
 
     def __repr__(self) -> str:
         return (
-            "A page with a tree of regions: notebooks display it, and "
-            'save("page.html") writes it for a browser.'
+            f"{self.title}: a page that notebooks display, and "
+            'save("page.html") writes for a browser.'
         )
 
 

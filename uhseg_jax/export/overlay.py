@@ -250,3 +250,4 @@ PNG = png_format(
     note=_note,
     holds_regions=False,
 )
+"""The format "png"."""

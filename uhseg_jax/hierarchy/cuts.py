@@ -34,7 +34,10 @@ __all__ = [
 ]
 
 ROOT = 0
+"""The node of the whole image."""
+
 NO_PARENT = -1
+"""Parent of the root, and of padding."""
 
 _MAX_COST = float(np.finfo(np.float32).max)
 

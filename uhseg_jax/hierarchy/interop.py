@@ -5,7 +5,6 @@ regions join. That is the strength of the contour between them (`ultrametric`), 
 threshold on heights gives what `RegionTree.cut` gives.
 """
 
-import importlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from uhseg_jax.hierarchy.cuts import ROOT
 from uhseg_jax.hierarchy.node_table import children_of
 from uhseg_jax.hierarchy.ultrametric import strengths
+from uhseg_jax.optional import imported
 from uhseg_jax.types import Float, Int
 
 __all__ = ["HigraTree", "detections_of", "higra_of", "linkage_of"]
@@ -58,7 +58,7 @@ def linkage_of(tree: Any, scale: str) -> Float[np.ndarray, "merges 4"]:
 
 def higra_of(tree: Any, scale: str) -> HigraTree:
     """See `RegionTree.to_higra`."""
-    higra = _imported("higra", "to_higra")
+    higra = imported("higra", "tree.to_higra")
     parents, nodes = parents_last(tree)
     numbers = np.empty(int(tree.num_nodes), np.int64)
     numbers[nodes] = np.arange(nodes.size)
@@ -108,7 +108,7 @@ def _adjacency(higra: Any, labels: Int[np.ndarray, "h w"], count: int) -> Any:
 
 def detections_of(tree: Any, choice: dict[str, Any]) -> Any:
     """See `RegionTree.to_supervision`."""
-    supervision = _imported("supervision", "to_supervision")
+    supervision = imported("supervision", "tree.to_supervision")
     regions = tree.regions(**choice)
     boxes = regions.boxes().astype(np.float32).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
@@ -122,14 +122,3 @@ def detections_of(tree: Any, choice: dict[str, Any]) -> Any:
             "area": regions.areas(),
         },
     )
-
-
-def _imported(package: str, method: str) -> Any:
-    """A package that is no dependency, or a sentence on how to get it."""
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise ImportError(
-            f"tree.{method} needs the package {package}, which is not installed "
-            f"({error}); pip install {package}"
-        ) from error

@@ -17,8 +17,8 @@ __all__ = ["MergeRule", "Row", "heights_of", "pair_keys"]
 _LARGEST = 2.0**24  # values beyond are ties, and in later stages those below 1 / it
 _STAGE = 2.0**49
 
-# Squared distances of centroids, and evidence and lengths of common borders.
 Row = tuple[Float[Array, " n"], Float[Array, " n"], Float[Array, " n"]]
+"""Squared distances of centroids, and evidence and lengths of common borders."""
 
 
 @pytree_dataclass

@@ -18,7 +18,14 @@ __all__ = [
     "holders",
 ]
 
-TOUCHING, APART, GROUPS = range(3)  # stages of merging
+TOUCHING = 0
+"""The stage of merging in which regions of one group join that touch."""
+
+APART = 1
+"""The stage in which regions of one group join that lie apart."""
+
+GROUPS = 2
+"""The stage in which whole groups join."""
 
 
 @pytree_dataclass

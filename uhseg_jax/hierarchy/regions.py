@@ -15,6 +15,7 @@ from uhseg_jax.types import Bool, Int
 __all__ = ["NO_NODE", "VOID", "Regions"]
 
 VOID = -1
+"""Label of pixels in no region."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -231,7 +231,7 @@ class TreeViews:
           leaves come first there, and parents after children.
 
         Raises:
-          ImportError: higra is not installed.
+          MissingPackageError: higra is not installed.
           ValueError: there is no scale of that name.
           TypeError: the tree is a batch.
         """
@@ -249,7 +249,7 @@ class TreeViews:
           choice: which regions, as for `regions`.
 
         Raises:
-          ImportError: supervision is not installed.
+          MissingPackageError: supervision is not installed.
           ValueError: a choice is not in its range; the message names it.
           TypeError: the tree is a batch.
         """

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from uhseg_jax.derivatives import require_values
 from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.registry import suggest
 from uhseg_jax.types import Bool, Float, Int
@@ -20,6 +21,7 @@ from uhseg_jax.types import Bool, Float, Int
 __all__ = ["SCALES", "Ultrametric", "of_tree", "strengths"]
 
 SCALES = ("cost", "order")
+"""What contours are as strong as: costs of splits, or their order."""
 
 Pairs = Int[np.ndarray, " e"]
 
@@ -99,6 +101,7 @@ class Ultrametric:
 
 def of_tree(tree: Any, scale: str) -> Ultrametric:
     """The map of one tree; see `RegionTree.ultrametric`."""
+    require_values("RegionTree.ultrametric", tree)
     of_splits = strengths(tree, scale)
     parents, labels = np.asarray(tree.parents), np.asarray(tree.labels)
     edges = np.zeros([2 * side + 1 for side in labels.shape])

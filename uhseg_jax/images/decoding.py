@@ -33,6 +33,7 @@ __all__ = [
 # Pillow itself refuses beyond twice `Image.MAX_IMAGE_PIXELS` (179 megapixels), so a
 # higher limit here would mean changing a setting of the whole process.
 MAX_MEGAPIXELS = 175
+"""The largest image that is opened."""
 
 
 @contextlib.contextmanager

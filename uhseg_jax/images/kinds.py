@@ -1,12 +1,12 @@
 """Which kinds of image files are read, by name and by content."""
 
 import functools
-import importlib.util
 
 from PIL import Image, features
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from uhseg_jax.images.sources import OpenFile, PathLike
+from uhseg_jax.optional import OPTIONAL, is_installed
 
 __all__ = [
     "HEIF_ADVICE",
@@ -80,9 +80,9 @@ _DNG_VERSION, _SUBFILE_TYPE, _SUB_IFDS = 50706, 254, 330
 
 
 _HAS_AVIF = features.check("avif")
-# A library that may be installed beside Pillow (`pip install 'uhseg_jax[heif]'`).
-_HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
-HEIF_ADVICE = "pip install 'uhseg_jax[heif]' to read HEIC"
+# A library that may be installed beside Pillow.
+_HAS_HEIF = is_installed("pillow_heif")
+HEIF_ADVICE = f"{OPTIONAL['pillow_heif'].advice} to read HEIC"
 
 IMAGE_SUFFIXES: tuple[str, ...] = (
     *(".apng", ".bmp", ".dib", ".gif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe"),
@@ -91,6 +91,7 @@ IMAGE_SUFFIXES: tuple[str, ...] = (
     *(_AVIF if _HAS_AVIF else ()),
     *(HEIF_SUFFIXES if _HAS_HEIF else ()),
 )
+"""How the names of images end that are read here."""
 
 # Images of kinds that are not read.
 OTHER_SUFFIXES: tuple[str, ...] = (

@@ -29,8 +29,10 @@ from uhseg_jax.types import Array, UInt8
 __all__ = ["DEMO", "ImageLike", "demo_image", "read_image"]
 
 DEMO = "astronaut"
+"""The name of the image that `demo_image` gives."""
 
 ImageLike = PathLike | Bytes | Readable | Image.Image | np.ndarray | Array
+"""What `read_image` takes: a path, bytes, an open file, a Pillow image or an array."""
 
 
 def read_image(

@@ -23,13 +23,18 @@ __all__ = [
     "require_file_size",
 ]
 
-# Bytes of memory that decoding one image may take, its file included: enough for
-# JPEGs and PNGs of all sizes that Pillow takes.
 DEFAULT_MEMORY = 2 * 2**30
+"""Bytes of memory that decoding one image may take, its file included.
+
+Enough for JPEGs and PNGs of all sizes that Pillow takes.
+"""
+
 # What to do about an image that takes more.
 ALLOW_MORE = "reduce it, or allow more (max_bytes, --image_memory of uhseg-segment)"
 
 PathLike = str | os.PathLike[str]
+"""A path, as a text or an object."""
+
 Bytes = bytes | bytearray | memoryview
 OpenFile = io.BytesIO | io.BufferedReader
 

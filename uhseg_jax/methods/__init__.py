@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 DEFAULT_METHOD = region_merging.METHOD.name
+"""The name of the method that is used where none is named."""
 
 
 class _Methods(Registry[Method]):
@@ -53,6 +54,7 @@ METHODS = _Methods(
         multilevel_clustering.METHOD,
     ],
 )
+"""The methods by name."""
 
 
 def method_of(method: str | Method | Callable[..., Any]) -> Method:

@@ -254,3 +254,4 @@ METHOD = ImageMethod(
     finer="a larger max_ncut (of the rules ncut and two_way), max_eigenvalue (paper), "
     "max_perturbation (paper and ncut), max_depth or num_superpixels.",
 )
+"""The method as it is registered."""

@@ -319,3 +319,4 @@ METHOD = ImageMethod(
     finer="a larger max_ncut (the image divides into more objects before these divide "
     "into parts), max_regions (more parts) or superpixels.count (finer borders).",
 )
+"""The method as it is registered."""

@@ -19,6 +19,8 @@ from uhseg_jax.types import Float, Int
 __all__ = ["RECALLS", "PrecisionState"]
 
 RECALLS = np.linspace(0, 1, 101)
+"""Where COCO reads the curve of precision against recall."""
+
 _BUDGET = 100  # proposals of each image: COCO's for its average precision
 _AT = {"50": 0, "75": 5}  # of the thresholds
 _ALL = 0  # of the areas

@@ -25,7 +25,8 @@ from uhseg_jax.workers import Call, call_here
 
 __all__ = ["MAX_DISTANCE", "BoundaryState", "ImageBoundary", "score_stack"]
 
-MAX_DISTANCE = 0.0075  # of the image's diagonal: the benchmark's tolerance
+MAX_DISTANCE = 0.0075
+"""The benchmark's tolerance, as a share of the image's diagonal."""
 
 # The benchmark's `maxF` tries this many points between neighbouring scales.
 _STEPS_BETWEEN_SCALES = 100

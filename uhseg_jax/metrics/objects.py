@@ -38,16 +38,22 @@ __all__ = [
 ]
 
 MOST_PROPOSALS = 1000
+"""How many proposals of an image are matched at most."""
+
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
+"""Intersections over union from which on a proposal finds an object."""
+
 _COCO_BUDGETS = (1, 10, 100, MOST_PROPOSALS)
 BUDGETS = tuple(sorted({*_COCO_BUDGETS, *NUM_REGIONS}))
-# Of objects and of proposals, in pixels, both ends included.
+"""Numbers of proposals for an image at which recall is read."""
+
 AREAS = {
     "all": (0.0, 1e10),
     "small": (0.0, 32.0**2),
     "medium": (32.0**2, 96.0**2),
     "large": (96.0**2, 1e10),
 }
+"""Ranges of objects and of proposals, in pixels, both ends included."""
 
 
 @dataclasses.dataclass(frozen=True)

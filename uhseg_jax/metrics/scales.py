@@ -10,15 +10,20 @@ from uhseg_jax.types import Int
 
 __all__ = ["COSTS", "NUM_REGIONS", "by_number", "cut_maps", "cut_stack"]
 
-# Our choice: fine steps where human segmentations lie (2 to 60 regions), then coarser.
 NUM_REGIONS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64)
+"""Numbers of regions, the first series of scales.
 
-# One threshold for all images, as the benchmark has it. Our choice: fine steps where
-# trees of our methods have 5 to 40 regions.
+Our choice: fine steps where human segmentations lie (2 to 60 regions), then coarser.
+"""
+
 COSTS = (
     *(0.05, 0.10, 0.15, 0.20, 0.23, 0.26, 0.28, 0.30, 0.32, 0.34, 0.36, 0.38),
     *(0.40, 0.42, 0.44, 0.46, 0.48, 0.50, 0.52, 0.55, 0.60, 0.68, 0.80, 0.95),
 )
+"""Costs, one threshold for all images as the benchmark has it; the second series.
+
+Our choice: fine steps where trees of our methods have 5 to 40 regions.
+"""
 
 
 def by_number(name: str, values: Iterable[float]) -> dict[str, float]:

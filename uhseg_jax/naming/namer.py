@@ -27,6 +27,7 @@ from uhseg_jax.types import Float, Int, Pixels
 __all__ = ["NO_NAME", "Namer", "RegionNames", "name_regions"]
 
 NO_NAME = -1
+"""Index of the name of a region that has none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +159,7 @@ def name_regions(
       TypeError: no such option, or the tree is a batch.
       images.ImageError: the image cannot be read.
       backbones.WeightsError: the weights could not be had.
-      ImportError: the package `tokenizers` is not installed.
+      MissingPackageError: the package `tokenizers` is not installed.
     """
     wanted = NamingOptions(parse_labels(labels), **options)
     namer = Namer.create(

@@ -16,9 +16,8 @@ from uhseg_jax.validators import (
 __all__ = ["DEFAULT_MODEL", "OTHERS", "TEMPLATES", "NamingOptions", "parse_labels"]
 
 DEFAULT_MODEL = "clip_vitb16"
+"""The CLIP that is used where none is named."""
 
-# A label is the mean over these texts. They speak of single things and of stuff, near
-# and far, since regions are all of that.
 TEMPLATES = (
     "a photo of a {}.",
     "a photo of the {}.",
@@ -28,8 +27,13 @@ TEMPLATES = (
     "a photo of a large {}.",
     "there is a {} in the photo.",
 )
-# What a region may fit better than every label.
+"""Texts around a label, which is the mean over them.
+
+They speak of single things and of stuff, near and far, since regions are all of that.
+"""
+
 OTHERS = ("background", "something")
+"""What a region may fit better than every label."""
 
 _NAMELESS = "region"  # what formats call regions without a name
 _MOST = 10_000

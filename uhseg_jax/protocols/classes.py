@@ -223,6 +223,7 @@ BEST_REGION = Protocol(
     _scorer,
     options=("boundaries",),
 )
+"""The protocol as it is registered."""
 
 
 def _without_void(classes: Int[np.ndarray, "h w"]) -> Int[np.ndarray, "h w"]:

@@ -32,7 +32,9 @@ __all__ = [
     "average_seeds",
 ]
 
-MASKS = ("dataset", "category", "image", "final")  # foregrounds of a `Segmentation`
+MASKS = ("dataset", "category", "image", "final")
+"""Foregrounds of a `Segmentation`."""
+
 _FOREGROUNDS = ("everything", *MASKS, "refined")
 
 
@@ -164,6 +166,7 @@ COLLECTION = Protocol(
     CollectionScorer,
     options=("num_categories",),
 )
+"""The protocol as it is registered."""
 
 
 def average_seeds(

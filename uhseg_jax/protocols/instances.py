@@ -141,3 +141,4 @@ INSTANCES = Protocol(
     "average precision as COCO has them, without classes",
     _scorer,
 )
+"""The protocol as it is registered."""

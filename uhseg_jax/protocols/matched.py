@@ -36,7 +36,8 @@ from uhseg_jax.types import Int
 
 __all__ = ["BACKGROUNDS", "HUNGARIAN", "MatchedScorer", "MatchedScores"]
 
-BACKGROUNDS = ("class", "rest")  # what the background is to the matching
+BACKGROUNDS = ("class", "rest")
+"""What the background is to the matching."""
 
 
 @pytree_dataclass
@@ -177,3 +178,4 @@ HUNGARIAN = Protocol(
     _scorer,
     options=("num_regions", "background"),
 )
+"""The protocol as it is registered."""

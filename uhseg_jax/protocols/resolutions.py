@@ -12,6 +12,7 @@ from uhseg_jax.types import Int
 __all__ = ["RESOLUTIONS", "at_both_resolutions", "encode_labels"]
 
 RESOLUTIONS = ("grid", "full")
+"""Names of the two sizes: the patch grid, and the image's own."""
 
 
 def encode_labels(example: Example, classes: FlatClasses) -> Int[np.ndarray, "H W"]:

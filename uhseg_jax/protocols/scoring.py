@@ -21,6 +21,7 @@ PROTOCOLS = Registry(
         collection.COLLECTION,
     ],
 )
+"""The protocols by name."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ from uhseg_jax.validators import (
 __all__ = ["DEFAULT_REFINE", "Refinement", "resolve_refinement"]
 
 DEFAULT_REFINE = "pamr,crf"
+"""The refiners that are used where none are named."""
 
 _REFINERS = Validator("None, or refiners that differ by their names", parse_refiners)
 _LOCALITY = real("a finite number of at least 0", lambda x: 0 <= x < math.inf)

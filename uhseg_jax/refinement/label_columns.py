@@ -20,6 +20,7 @@ Columns = Sequence[Float[Array, "n c"]]
 """The columns of all labels, in their order."""
 
 WIDTH = 8
+"""Labels of one array."""
 
 
 def columns_of(num_labels: int) -> range:

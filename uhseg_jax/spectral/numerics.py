@@ -11,9 +11,12 @@ __all__ = ["inverse_sqrt", "matmul", "normalize_rows", "orthonormalize", "ratio"
 
 _SHIFT = 8  # machine epsilons times columns, added to the diagonal of Gram matrices
 
-# The default precision of accelerators (bfloat16, TF32 passes) is not enough for
-# degrees and eigenvalues.
 matmul = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+"""A matrix product in full precision.
+
+The default of accelerators (bfloat16, TF32 passes) is not enough for degrees and
+eigenvalues.
+"""
 
 
 def ratio(

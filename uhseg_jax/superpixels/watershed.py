@@ -77,6 +77,7 @@ PARTITIONS: Mapping[str, Callable[..., Int[np.ndarray, "H W"]]] = {
     "watershed": watershed_superpixels,
     "grid": grid_superpixels,
 }
+"""Ways to divide an image into superpixels, by name."""
 
 
 def _marker_places(

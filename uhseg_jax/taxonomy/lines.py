@@ -35,8 +35,12 @@ __all__ = [
     "write_lines",
 ]
 
-NO_ID = -1  # id of a line that only groups
+NO_ID = -1
+"""Id of a line that only groups."""
+
 NO_PARENT = -1
+"""Parent of a class that lies in none."""
+
 MAX_ID = 2**16 - 1  # label maps are images of at most 16 bits
 _INDENT = "  "
 

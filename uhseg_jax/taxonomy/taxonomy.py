@@ -28,7 +28,9 @@ from uhseg_jax.types import Bool, Int, Integer
 
 __all__ = ["IGNORED", "ClassTree", "FlatClasses", "Taxonomy"]
 
-IGNORED = -1  # class index of a pixel that does not count
+IGNORED = -1
+"""Class index of a pixel that does not count."""
+
 _UNKNOWN = -2
 
 

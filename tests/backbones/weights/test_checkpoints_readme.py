@@ -20,7 +20,8 @@ from uhseg_jax.backbones.weights.sources import (
     WheelSource,
 )
 
-README = Path(__file__).resolve().parents[3] / "checkpoints" / "README.md"
+ROOT = Path(__file__).resolve().parents[3]
+README = ROOT / "checkpoints" / "README.md"
 
 
 def row(variant: Variant) -> str:
@@ -51,6 +52,17 @@ def row(variant: Variant) -> str:
 def test_every_model_has_its_line(name):
     text = README.read_text().replace("` (default) |", "` |")
     assert row(get_variant(name)) in text
+
+
+def test_weights_that_we_renamed_have_cards():
+    cards = (ROOT / "docs" / "methods" / "model_cards.md").read_text()
+    renamed = [x for x in VARIANTS.values() if isinstance(x.source, WheelSource)]
+    sections = cards.split("\n## ")
+    for variant in renamed:
+        (card,) = (x for x in sections if x.startswith(f"{variant.name}\n"))
+        source = variant.source
+        for said in (source.member, source.requirement, source.sha256, variant.licence):
+            assert said in card
 
 
 def test_every_kind_of_file_is_named():

@@ -83,6 +83,7 @@ TEXT_SIDES: Registry[Variant] = Registry(
         ),
     ),
 )
+"""The text sides of CLIP models by name."""
 
 
 def labels_models() -> tuple[str, ...]:

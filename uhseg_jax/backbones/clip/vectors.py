@@ -76,7 +76,7 @@ class Clip:
 
         Raises:
           WeightsError: the files of the tokenizer are damaged.
-          ImportError: the package `tokenizers` is not installed.
+          MissingPackageError: the package `tokenizers` is not installed.
         """
         ids = np.stack([self._ids(text) for label in texts for text in label])
         ids = _without_padding(ids, self.text.module.spec.text)

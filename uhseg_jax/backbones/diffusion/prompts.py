@@ -43,7 +43,7 @@ def prompt_ids(backbone: Backbone, prompt: str = "") -> tuple[np.ndarray, ...]:
       ValueError: the backbone is no diffusion model, or the prompt is not empty and the
         weights came without the files of a tokenizer.
       WeightsError: those files are damaged.
-      ImportError: the package `tokenizers` is not installed.
+      MissingPackageError: the package `tokenizers` is not installed.
     """
     spec = diffusion_of(backbone).spec
     if prompt and backbone.tokenizer is None:

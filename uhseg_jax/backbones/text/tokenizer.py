@@ -14,6 +14,7 @@ import numpy as np
 
 from uhseg_jax.backbones.text.spec import TextEncoderSpec
 from uhseg_jax.backbones.weights.errors import WeightsError
+from uhseg_jax.optional import imported
 from uhseg_jax.types import Int
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def prompt_ids(
 
     Raises:
       WeightsError: the files are missing, damaged or of another model.
-      ImportError: the package `tokenizers` is not installed.
+      MissingPackageError: the package `tokenizers` is not installed.
       ValueError: the prompt is not empty and no folder is given.
     """
     words: list[int] = []
@@ -88,17 +89,8 @@ def _read_tokenizer(folder: Path, spec: TextEncoderSpec) -> "Tokenizer":
 
 
 def _import_tokenizers() -> Any:
-    try:
-        import tokenizers
-        import tokenizers.models
-        import tokenizers.normalizers
-        import tokenizers.pre_tokenizers
-    except ImportError as error:
-        raise ImportError(
-            "Text other than the empty prompt is read with the package `tokenizers`, "
-            "which is not installed: pip install tokenizers."
-        ) from error
-    return tokenizers
+    parts = ("models", "normalizers", "pre_tokenizers")
+    return imported("tokenizers", "Text other than the empty prompt", *parts)
 
 
 def _build_tokenizer(folder: Path, tokenizers: Any) -> "Tokenizer":

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 FACETS = (*PATCH_FACETS, "class_token", "class_attention", "attention")
+"""What a `FeatureRequest` may ask of a block."""
 
 
 @dataclasses.dataclass(frozen=True)

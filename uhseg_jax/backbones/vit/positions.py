@@ -35,6 +35,7 @@ __all__ = ["POSITION_RULES", "PositionRule", "resize_positions", "resize_weights
 
 PositionRule = Literal["offset", "size", "size_antialias"]
 POSITION_RULES: tuple[str, ...] = get_args(PositionRule)
+"""Ways in which position embeddings are resized."""
 
 # The published constant of the "offset" rule (`interpolate_offset` in the repository).
 _OFFSET = 0.1

@@ -32,6 +32,7 @@ __all__ = [
 
 RotaryRule = Literal["rotary", "rotary_bfloat16"]
 ROTARY_RULES: tuple[str, ...] = get_args(RotaryRule)
+"""Ways in which rotary positions are computed."""
 
 _BASE = 100.0
 

@@ -28,6 +28,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 MlpRule = Literal["gelu", "quick_gelu", "swiglu"]
 MLP_RULES: tuple[str, ...] = get_args(MlpRule)
+"""Kinds of a block's MLP."""
 
 _POSITIVES = Validator(
     "three finite numbers above 0", lambda values: tuple(map(POSITIVE.convert, values))

@@ -1,5 +1,9 @@
 """Datasets of objects that are read as they lie, without preparation."""
 
-from uhseg_jax.datasets.instances.layouts import INSTANCE_DATASETS, InstanceDataset
+from uhseg_jax.datasets.instances.layouts import (
+    INSTANCE_DATASETS,
+    InstanceDataset,
+    SplitFiles,
+)
 
-__all__ = ["INSTANCE_DATASETS", "InstanceDataset"]
+__all__ = ["INSTANCE_DATASETS", "InstanceDataset", "SplitFiles"]

@@ -225,3 +225,4 @@ INSTANCE_DATASETS = [
         default_split="all",
     ),
 ]
+"""Datasets of objects that are read as they lie."""

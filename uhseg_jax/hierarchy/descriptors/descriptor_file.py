@@ -17,6 +17,8 @@ from uhseg_jax.types import Float
 __all__ = ["SUFFIX", "beside", "encode", "read", "rounded"]
 
 SUFFIX = ".descriptors.npz"
+"""How the names of descriptor files end."""
+
 _TREE, _DESCRIPTORS = "tree", "descriptors"
 _SMALL, _LARGE = 2.0**-6, 2.0**15  # the largest number is between, for float16
 

@@ -295,3 +295,4 @@ METHOD = ImageMethod(
     finer="a larger max_ncut (with threshold_rule=fixed; the other rules find their "
     "bound in every image), fewer steps, a smaller min_size or a larger max_depth.",
 )
+"""The method as it is registered."""

@@ -73,3 +73,4 @@ class MultilevelClustering(Method):
 
 
 METHOD = MultilevelClustering()
+"""The method as it is registered."""

@@ -16,7 +16,8 @@ from uhseg_jax.types import Array, Bool, Float, Int
 
 __all__ = ["TOLERANCE", "solve_block_krylov"]
 
-TOLERANCE = 3e-5  # of residuals, of an operator whose eigenvalues lie in [-1, 1]
+TOLERANCE = 3e-5
+"""Of residuals, of an operator whose eigenvalues lie in [-1, 1]."""
 
 
 @pytree_dataclass

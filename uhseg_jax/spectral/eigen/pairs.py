@@ -7,9 +7,11 @@ from uhseg_jax.types import Array, Bool, Float
 
 __all__ = ["ABSENT", "EigenOutput", "is_present"]
 
-# Eigenvalue of directions that are not there; those of a normalised adjacency lie in
-# [-1, 1], so that these sort behind all.
 ABSENT = -2.0
+"""Eigenvalue of directions that are not there.
+
+Those of a normalised adjacency lie in [-1, 1], so that these sort behind all.
+"""
 
 
 def is_present(values: Float[Array, " q"]) -> Bool[Array, " q"]:
