@@ -4,8 +4,8 @@ A photograph goes in; a tree of nested regions comes out, found from the feature
 self-supervised backbone by spectral clustering and region merging, without labels or
 training.
 
-    >>> tree = uhseg_jax.segment("photo.jpg")  # doctest: +SKIP
-    >>> tree.cut(num_regions=8)  # doctest: +SKIP
+    >>> tree = uhseg_jax.segment("photo.jpg")
+    >>> tree.cut(num_regions=8)
 
 What most people need; ``help(uhseg_jax.segment)`` and so on say more:
 
