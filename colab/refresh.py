@@ -56,11 +56,11 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.small != (options.output is not None):
         parser.error("--small and --output=DIR go together.")
-    paths = [FOLDER / f"{Path(x).stem}.ipynb" for x in options.names]
+    names = options.names or sorted(x.stem for x in FOLDER.glob("*.ipynb"))
     troubles = []
-    for path in paths or sorted(FOLDER.glob("*.ipynb")):
-        notebook = json.loads(path.read_text("utf-8"))
+    for path in (FOLDER / f"{Path(x).stem}.ipynb" for x in names):
         try:
+            notebook = read(path)
             if options.check:
                 troubles += [f"{path.name}: {x}" for x in not_current(notebook, path)]
             elif options.cells:
@@ -128,6 +128,18 @@ def with_written_cells(notebook: Notebook, name: str) -> Notebook:
     return {**notebook, "cells": [top, *cells[:at], install, *cells[at:]]}
 
 
+def read(path: Path) -> Notebook:
+    """Reads a notebook.
+
+    Raises:
+      NotebookError: there is none, or it is damaged.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise NotebookError(f"it cannot be read ({error}).") from error
+
+
 def write(path: Path, notebook: Notebook) -> None:
     """Writes a notebook as Jupyter does."""
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True)
@@ -187,8 +199,12 @@ def with_small_settings(notebook: Notebook) -> Iterator[Cell]:
 # -- what is kept ----------------------------------------------------------------------
 
 
-def kept(notebook: Notebook) -> Notebook:
+def kept(notebook: Notebook, *, compress: bool = True) -> Notebook:
     """An executed notebook as it is committed.
+
+    Args:
+      notebook: executed.
+      compress: writes images anew, in few bytes.
 
     Raises:
       NotebookError: a stored cell shows nothing, or an image that must not be stored.
@@ -199,7 +215,7 @@ def kept(notebook: Notebook) -> Notebook:
         cell = {**cell, "metadata": own, "source": lines_of(cell)}
         if cell["cell_type"] == "code":
             stays = STORED in tags(cell)
-            outputs = list(stored_outputs(cell)) if stays else []
+            outputs = list(stored_outputs(cell, compress)) if stays else []
             cell |= {"execution_count": None, "outputs": outputs}
             if stays and not outputs:
                 raise NotebookError(f"cell {cell['id']} is stored and shows nothing.")
@@ -218,7 +234,7 @@ def kept(notebook: Notebook) -> Notebook:
     return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
-def stored_outputs(cell: Cell) -> Iterator[dict[str, Any]]:
+def stored_outputs(cell: Cell, compress: bool) -> Iterator[dict[str, Any]]:
     """What the file keeps of a stored cell: printed lines, values, flat images."""
     for output in cell["outputs"]:
         if output["output_type"] == "stream" and output["name"] == "stdout":
@@ -227,36 +243,39 @@ def stored_outputs(cell: Cell) -> Iterator[dict[str, Any]]:
             continue
         data = {x: y for x, y in output["data"].items() if x == "text/plain"}
         if png := output["data"].get("image/png"):
-            data = {"image/png": stored_image(cell, png)}
+            data = {"image/png": stored_image(cell, png, compress)}
         if data:
             yield {"data": data, "metadata": {}, "output_type": "display_data"}
 
 
-def stored_image(cell: Cell, png: str) -> str:
-    """An image in few bytes, as Jupyter writes it.
+def stored_image(cell: Cell, png: str, compress: bool) -> str:
+    """An image as Jupyter writes it, if it may be stored.
 
     Raises:
       NotebookError: it may be a photograph, or has too many bytes.
     """
     from PIL import Image
 
-    image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    content = base64.b64decode(png)
+    image = Image.open(io.BytesIO(content)).convert("RGB")
     if (flat := flatness(image)) < LEAST_FLAT:
         raise NotebookError(
             f"cell {cell['id']} is stored, but may show a photograph: expected "
             f"{LEAST_FLAT:.0%} of its pixels to be as their neighbours, but only "
             f"{flat:.0%} are. Draw regions in flat colours, or do not store it."
         )
-    if image.getcolors(256):
-        image = image.quantize(256, dither=Image.Dither.NONE)
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    if file.tell() > MOST_BYTES:
+    if compress:
+        if image.getcolors(256):
+            image = image.quantize(256, dither=Image.Dither.NONE)
+        file = io.BytesIO()
+        image.save(file, "PNG", optimize=True)
+        content = file.getvalue()
+    if len(content) > MOST_BYTES:
         raise NotebookError(
-            f"cell {cell['id']} is stored, but its image has {file.tell()} bytes: "
+            f"cell {cell['id']} is stored, but its image has {len(content)} bytes: "
             f"expected at most {MOST_BYTES}. Draw it smaller."
         )
-    return base64.b64encode(file.getvalue()).decode() + "\n"
+    return base64.b64encode(content).decode() + "\n"
 
 
 def flatness(image: Any) -> float:
@@ -281,16 +300,16 @@ def not_current(notebook: Notebook, path: Path) -> Iterator[str]:
     if stores and notebook["metadata"].get(DIGEST) != digest(notebook):
         yield f"what it stores is of other code; {advice}."
     try:
-        if kept(notebook)["cells"] != cells:
+        if kept(notebook, compress=False)["cells"] != cells:
             yield f"it has outputs that are not stored, or more than that; {advice}."
     except NotebookError as error:
         yield str(error)
     for cell in cells:
         is_own = cell["cell_type"] == "code" and cell["id"] != INSTALL
-        if is_own and len(cell["source"]) > MOST_LINES:
+        if is_own and (count := len(lines_of(cell))) > MOST_LINES:
             yield (
-                f"cell {cell['id']} has {len(cell['source'])} lines: expected a screen "
-                f"at most, {MOST_LINES}."
+                f"cell {cell['id']} has {count} lines: expected a screen at most, "
+                f"{MOST_LINES}."
             )
     yield from wrong_settings(notebook)
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uhseg_jax import backbones, methods
+from uhseg_jax.derivatives import require_values
 from uhseg_jax.entry import entry_point
 from uhseg_jax.features import FeaturesOfOne, at_unit_scale, checked_features
 from uhseg_jax.hierarchy.tree import RegionTree, stacked
@@ -71,6 +72,7 @@ def segment(
       images.ImageError: the image cannot be read.
       backbones.WeightsError: the weights could not be had.
     """
+    require_values("segment", image)
     segmenter = Segmenter.create(
         method=method,
         model=model,
@@ -126,6 +128,7 @@ def segment_features(
         work on: with a zero vector, or no attention; or a batch with an image.
       images.ImageError: the image cannot be read, or a function failed.
     """
+    require_values("segment_features", (features, image))
     chosen = methods.method_of(method)
     config = chosen.resolve_config(config)
     if image is not None and getattr(features, "ndim", None) == 4:
@@ -188,6 +191,7 @@ def extract_features(
       images.ImageError: the image cannot be read.
       backbones.WeightsError: the weights could not be had.
     """
+    require_values("extract_features", image)
     if facet in backbones.FACETS and facet not in backbones.PATCH_FACETS:
         raise ValueError(
             f"expected token, query, key or value features, but facet is {facet!r}; "

@@ -22,6 +22,7 @@ lowest. A step merges one pair or computes one row: O(n), and about 2 n steps.
 import jax
 import jax.numpy as jnp
 
+from uhseg_jax.derivatives import constant
 from uhseg_jax.hierarchy.cuts import NO_PARENT
 from uhseg_jax.hierarchy.merge_keys import MergeRule, Row, heights_of, pair_keys
 from uhseg_jax.hierarchy.merges import Merges
@@ -100,6 +101,10 @@ def agglomerate(
             f"expected groups and group_levels together, but only {given} came; the "
             "levels say in which order the groups merge."
         )
+    moving = distances, areas, lengths, evidence, edge_weight, exponent, group_levels
+    distances, areas, lengths, evidence, edge_weight, exponent, group_levels = constant(
+        "A tree of regions has no derivative", moving
+    )
     n, dtype = areas.shape[0], distances.dtype
     if groups is None or group_levels is None:
         groups = jnp.zeros((n,), jnp.int32)

@@ -8,6 +8,7 @@ capacity, and a level costs a few m x m problems rather than one for every regio
 import jax
 import jax.numpy as jnp
 
+from uhseg_jax.derivatives import constant
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
 from uhseg_jax.hierarchy.split import SplitOutput, SplitRule
 from uhseg_jax.hierarchy.tree import RegionTree
@@ -72,6 +73,7 @@ def grow(
     Returns:
       The tree; nodes of a level are numbered in the order of their parents.
     """
+    weights = constant("A tree of regions has no derivative", weights)
     m = weights.shape[0]
     n = 2 * max(m // min_size, 1) - 1
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uhseg_jax.derivatives import require_values
 from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy import cuts, host_cuts
 from uhseg_jax.hierarchy.cuts import NO_PARENT, Nodes
@@ -68,6 +69,8 @@ def on_nodes(tree: Any, function: Callable[..., Any], *args: Any, **kwargs: Any)
       TypeError: the tree is a batch.
     """
     require_single(tree)
+    if isinstance(tree.labels, np.ndarray):  # the result shall be numpy too
+        require_values("A tree whose labels are numpy's", tree)
     n = tree.parents.shape[0]
     padding = (1 << (n - 1).bit_length()) - n
     pad = np.pad if isinstance(tree.parents, np.ndarray) else jnp.pad

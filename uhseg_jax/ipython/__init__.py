@@ -1,13 +1,15 @@
 """The package in a notebook: what ``%load_ext uhseg_jax`` does.
 
 It says what JAX computes on, and whether that leaves a GPU or a TPU idle; it says what
-is compiled while a cell waits for that; and it shows errors of ours as their sentences.
+is compiled while a cell waits for that; it shows errors of ours as their sentences; and
+``!`` finds the commands of the package.
 """
 
 from typing import Any
 
 import uhseg_jax
 from uhseg_jax.errors import SentenceError
+from uhseg_jax.ipython.commands import find_commands
 from uhseg_jax.ipython.sentences import Sentences
 from uhseg_jax.ipython.stale import stale_packages
 
@@ -35,6 +37,7 @@ def load_ipython_extension(shell: Any) -> None:
             "installed; restart it (Runtime > Restart session, or Kernel > Restart), "
             "and run this cell again."
         )
+    find_commands()
     # With JAX, which must be the one that is installed.
     from uhseg_jax import devices
     from uhseg_jax.ipython.compiling import Compiling

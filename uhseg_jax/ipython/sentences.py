@@ -38,9 +38,11 @@ class Sentences:
         shell.showtraceback, shell.CustomTB = self._any, self._custom
 
     def close(self) -> None:
-        """Steps aside."""
-        self._shell.showtraceback = self._show
-        self._shell.CustomTB = self._show_custom
+        """Steps aside, unless somebody else has come before it since."""
+        if self._shell.showtraceback == self._any:
+            self._shell.showtraceback = self._show
+        if self._shell.CustomTB == self._custom:
+            self._shell.CustomTB = self._show_custom
 
     def _any(self, *args: Any, **kwargs: Any) -> None:
         """In place of ``showtraceback``, which cells and ``%tb`` call."""
@@ -55,8 +57,10 @@ class Sentences:
         return self._show_custom(etype, value, tb, tb_offset)
 
     def _shown(self, error: BaseException | None) -> bool:
-        lines = sentence_of(error) if isinstance(error, Exception) else []
-        if error is None or not lines:
+        if not isinstance(error, Exception):
+            return False
+        lines = sentence_of(error, self._shell.user_global_ns)
+        if not lines:
             return False
         # Where %tb looks.
         sys.last_type, sys.last_value = type(error), error
@@ -65,12 +69,16 @@ class Sentences:
         return True
 
 
-def sentence_of(error: Exception) -> list[str]:
+def sentence_of(error: Exception, names: dict[str, Any]) -> list[str]:
     """What a notebook shows of an error, in lines; none if it is not one of ours.
 
     Ours are those that a ``raise`` of this package raised, `SentenceError` wherever it
     was raised, files that this package could not open, and the lack of memory for what
     it computes.
+
+    Args:
+      error: with its traceback.
+      names: the global ones of cells, by which their frames are known.
     """
     frames = list(traceback.walk_tb(error.__traceback__))
     first = next((i for i, (x, _) in enumerate(frames) if _is_ours(x)), None)
@@ -85,8 +93,9 @@ def sentence_of(error: Exception) -> list[str]:
         else:
             return []
     lines = [f"{_RED}{type(error).__name__}{_PLAIN}: {text}"]
-    if first:
-        frame, number = frames[first - 1]
+    of_cells = [(x, line) for x, line in frames[:first] if x.f_globals is names]
+    if of_cells:
+        frame, number = of_cells[-1]
         code = linecache.getline(frame.f_code.co_filename, number).strip()
         lines.append(f"Line {number} of the cell: {code}")
     return [*lines, _ADVICE]

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uhseg_jax.derivatives import require_values
 from uhseg_jax.entry import entry_point
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.images import resize
@@ -58,6 +59,7 @@ def refine(
     Raises:
       ValueError: the features are on another grid than the tree.
     """
+    require_values("refine", (tree, features, image))
     on_grid = np.asarray(tree.labels)
     if on_grid.shape == image.shape[:2] != tuple(features.shape[:2]):
         return clean(tree, on_grid, refinement)

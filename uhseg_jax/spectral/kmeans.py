@@ -6,6 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from uhseg_jax.derivatives import constant
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import numerics
 from uhseg_jax.types import Array, Bool, Float, Int, Key, Scalar
@@ -77,6 +78,7 @@ def k_means(
     Returns:
       The clustering with the least inertia (ties: the first restart).
     """
+    points = constant("k-means has no derivative", points)
     n = points.shape[0]
     mask = jnp.ones((n,), bool) if mask is None else mask
     num_clusters = jnp.asarray(k if num_clusters is None else num_clusters, jnp.int32)

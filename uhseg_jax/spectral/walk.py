@@ -12,6 +12,7 @@ Unlike other affinities, these have a diagonal: a walker may stay where he is.
 import jax
 import jax.numpy as jnp
 
+from uhseg_jax.derivatives import constant
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import numerics
 from uhseg_jax.spectral.affinity import DenseAffinity
@@ -113,6 +114,10 @@ def stationary_distribution(
       transitions: P, of a chain with one stationary distribution; see `teleport`.
       max_iterations: steps at the most, static.
     """
+    transitions = constant(
+        "The stationary distribution of a walk comes without its derivative",
+        transitions,
+    )
     n = transitions.shape[0]
     tolerance = 4 * jnp.finfo(transitions.dtype).eps
 

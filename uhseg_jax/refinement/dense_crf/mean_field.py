@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uhseg_jax.derivatives import require_values
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.refinement.dense_crf import permutohedral
 from uhseg_jax.refinement.label_columns import WIDTH, Columns, columns_of, softmax
@@ -96,6 +97,7 @@ def mean_field(
       ValueError: the standard deviations are so small, and the image so large, that
         the lattice's vertices cannot be numbered in 32 bits.
     """
+    require_values("The dense CRF", (unary, image))
     height, width, k = unary.shape
     n = height * width
     inside = jnp.ones((n,), bool) if mask is None else jnp.asarray(mask).reshape(n)

@@ -25,7 +25,9 @@ from uhseg_jax.types import Array, Bool, Float, Int, Scalar
 
 __all__ = ["CLOSED", "differentiable"]
 
-CLOSED = 64  # machine epsilons, relative to the operator, that two eigenvalues share
+CLOSED = 64
+"""Machine epsilons, relative to the operator, within which two eigenvalues agree."""
+
 _ITERATIONS = 1000  # of conjugate gradients at the most
 _TOLERANCE = 8  # machine epsilons of the relative residual at which they stop
 _SOLVED = 1e-3  # relative residual above which they have failed

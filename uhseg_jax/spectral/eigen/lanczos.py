@@ -7,6 +7,7 @@ of vertices a few dozen products replace a decomposition of the whole matrix.
 import jax
 import jax.numpy as jnp
 
+from uhseg_jax.derivatives import constant
 from uhseg_jax.spectral import numerics
 from uhseg_jax.spectral.eigen.pairs import ABSENT, EigenOutput, is_present
 from uhseg_jax.spectral.operators import Operator
@@ -40,6 +41,11 @@ def solve_lanczos(
       q pairs with their residuals. Where the Krylov space ends before, the last pairs
       are zero vectors of eigenvalue 0.
     """
+    operator, known = constant(
+        "The Lanczos solver computes no derivative; eigen.differentiable gives its "
+        "pairs theirs",
+        (operator, known),
+    )
     n = known.shape[0]
     dtype = known.dtype
     # One product first: the start lies in the range, outside of absent vertices.
