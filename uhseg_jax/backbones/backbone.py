@@ -27,7 +27,8 @@ __all__ = ["Backbone", "Extractor", "Family"]
 
 @runtime_checkable
 class Family(Protocol):
-    """What a family of backbones implements: one class, and one line in `loading`.
+    """What a family of backbones implements: one class, and one line in `families`
+  or an attribute ``family`` of its specs.
 
     Attributes:
       naming: how checkpoints of the family name their arrays.
