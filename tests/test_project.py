@@ -51,6 +51,28 @@ def test_every_module_lists_what_is_public():
         assert {*(public or ())} <= names | imported, path
 
 
+def imported_rooms(path):
+    """The rooms of the package that a file imports from when it is imported itself."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            package, *inner = node.module.split(".")
+            if package == PACKAGE.name:
+                yield from inner[:1] or (x.name for x in node.names)
+
+
+def test_imports_run_one_way():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", text.partition("| folders |")[2], re.M)
+    order = re.findall(r"`(\w+)(?:/|\.py)`", " ".join(rows))
+    rooms = {x.name for x in PACKAGE.iterdir() if (x / "__init__.py").exists()}
+    assert {*order} == rooms | {"api"}
+    for index, room in enumerate(order):
+        for path in (PACKAGE / f"{room}.py", *(PACKAGE / room).rglob("*.py")):
+            if path.exists():
+                upwards = {*imported_rooms(path)} & {*order[:index]}
+                assert not upwards, f"{path} is below {upwards}"
+
+
 @pytest.mark.parametrize("name", uhseg_jax.__all__)
 def test_signatures_are_read_in_one_glance(name):
     found = getattr(uhseg_jax, name)

@@ -42,6 +42,7 @@ OPTIONAL = Registry(
         Optional("tokenizers", "tokenizers"),
     ],
 )
+"""Those of this package, by the names of their modules."""
 
 
 def is_installed(name: str) -> bool:
