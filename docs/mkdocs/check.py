@@ -42,8 +42,10 @@ class _Addresses(HTMLParser):
 
 def _fault_outside(target: str, repository: str) -> str | None:
     """What is wrong with a link to another host, by its form alone."""
+    # Colab opens what is on GitHub by the same path.
+    at_home = target.replace("colab.research.google.com/github/", "github.com/")
     within = re.match(
-        rf"{re.escape(repository)}/(?:blob|tree|edit)/\w+/([^#?]+)", target
+        rf"{re.escape(repository)}/(?:blob|tree|edit)/\w+/([^#?]+)", at_home
     )
     if within and not (ROOT / unquote(within[1])).exists():
         return f"links to {target}, but the repository has no file {within[1]}"

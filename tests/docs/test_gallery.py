@@ -65,7 +65,7 @@ def test_an_example_has_one_idea_in_at_most_thirty_lines(example):
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """What a run of all examples in one process told of each, and where it left them."""
+    """What a run of all examples told of each, and where it left them."""
     folder = tmp_path_factory.mktemp("gallery")
     runner = ROOT / "docs" / "mkdocs" / "run_examples.py"
     done = subprocess.run(

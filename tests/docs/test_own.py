@@ -188,7 +188,7 @@ def test_a_vision_transformer_of_ones_own_has_the_weights_of_its_file(monkeypatc
     named = tiny_weights()
     (block,) = (x for x in blocks(BACKBONE, "python") if "extract_features" in x)
     given = {"image": np.asarray(Image.open("photo.jpg"))}
-    exec(block.replace("tree = ", "# tree = "), given)
+    exec(block.replace("tree = ", "# "), given)
     assert given["keys"].shape == (28, 28, 192)
     assert given["attention"].shape == (14, 14, 196)
     settings = given["backbone"].settings()

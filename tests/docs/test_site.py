@@ -104,6 +104,17 @@ def test_formulas_are_mathml():
     assert "<mfrac>" in block
 
 
+@of_hooks
+def test_names_lead_to_the_reference():
+    from names import with_links
+
+    link = '<autoref optional identifier="uhseg_jax.images.resize">'
+    name = "<code>uhseg_jax.images.resize</code>"
+    assert with_links(f"<td>{name}") == f"<td>{link}{name}</autoref>"
+    for left in (f'<a href="x">{name}</a>', "<code>uhseg_jax.x = 1</code>"):
+        assert with_links(left) == left
+
+
 SITE_FILES = {
     "index.html": """
         <link rel="stylesheet" href="style.css"><h1 id="top">x</h1>

@@ -27,7 +27,10 @@ __all__ = ["Backbone", "Extractor", "Family"]
 
 @runtime_checkable
 class Family(Protocol):
-    """What a family of backbones implements: one class, and one line in `loading`.
+    """What a family of backbones implements: one class.
+
+    Ours have a line each in `families`; of others a specification has an attribute
+    ``family``.
 
     Attributes:
       naming: how checkpoints of the family name their arrays.

@@ -34,9 +34,9 @@ class Experiment(Scoring):
     """What a config file describes: a dataset, a method, and the fields of `Scoring`.
 
     Attributes:
-      dataset: name of one of `datasets.DATASETS`.
+      dataset: name of one of `datasets.DATASETS`, or ``FILE.py:NAME``.
       split: name of one of its splits.
-      model: name of one of `backbones.VARIANTS`.
+      model: name of one of `backbones.VARIANTS`, or ``FILE.py:NAME``.
       method: name of one of `methods.METHODS`.
       parameters: the method's frozen config.
       names: text file with the examples to take, one a line; None for all.

@@ -54,7 +54,9 @@ def offer_file(path: str | os.PathLike[str]) -> Any:
     colab = _colab_files()
     if colab is not None:
         return colab.download(os.fspath(path))
-    return importlib.import_module("IPython.display").FileLink(os.fspath(path))
+    # Jupyter serves what lies below the notebook.
+    near = os.path.relpath(path)
+    return importlib.import_module("IPython.display").FileLink(near)
 
 
 def _uploaded() -> Pixels:

@@ -30,6 +30,7 @@ CLOSED = 64
 
 _ITERATIONS = 1000  # of conjugate gradients at the most
 _TOLERANCE = 8  # machine epsilons of the relative residual at which they stop
+_ASYMMETRY = 1024  # machine epsilons that rounding adds to a symmetric matrix
 _SOLVED = 1e-3  # relative residual above which they have failed
 
 
@@ -46,7 +47,8 @@ def differentiable(
     symmetric functions of all its copies have one.
 
     Where a derivative of vectors does not exist, since eigenvalues agree that it needs
-    to differ, or conjugate gradients do not get there, it is NaN.
+    to differ, or conjugate gradients do not get there, it is NaN. (Gradients of
+    functions of the span exist even where its own eigenvalues agree.)
 
     Args:
       operator: the operator, a pytree with ``matmat``.
@@ -136,12 +138,15 @@ def _mix(
     factors = jnp.where(counts & ~closed, 1 / jnp.where(counts & ~closed, gaps, 1), 0)
 
     def solve(_: object, right: Float[Array, "q q"]) -> Float[Array, "q q"]:
-        # Of a function that does not depend on these vectors nothing is asked.
-        missing = counts & closed & (right != 0)
-        return jnp.where(missing, jnp.nan, factors * right)
+        return jnp.where(counts & closed & (right != 0), jnp.nan, factors * right)
+
+    def transpose_solve(_: object, right: Float[Array, "q q"]) -> Float[Array, "q q"]:
+        # What comes back from a function of the span is symmetric, and asks nothing.
+        asked = jnp.abs(right - right.T) > _ASYMMETRY * eps * jnp.max(jnp.abs(right))
+        return jnp.where(counts & closed & asked, jnp.nan, factors * right)
 
     return jax.lax.custom_linear_solve(
-        lambda x: jnp.where(counts, gaps, 1) * x, inside, solve, symmetric=True
+        lambda x: jnp.where(counts, gaps, 1) * x, inside, solve, transpose_solve
     )
 
 
