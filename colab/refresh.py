@@ -35,6 +35,7 @@ BADGE, INSTALL = "badge", "install"  # ids of cells that are written here
 STORED, PARAMETERS = "stored", "parameters"  # tags
 KEPT = ("tags", "cellView")  # metadata of a cell
 SMALL, DIGEST = "uhseg_small", "uhseg_stored"  # metadata of a notebook
+PASSING = "Compiling "  # begins lines of the extension, which not every run prints
 MOST_BYTES = 100_000  # of a stored image
 LEAST_FLAT = 0.6  # share of its pixels that are as their neighbours; photographs: 0.1
 MOST_LINES = 25  # of a cell: a screen
@@ -238,7 +239,10 @@ def stored_outputs(cell: Cell, compress: bool) -> Iterator[dict[str, Any]]:
     """What the file keeps of a stored cell: printed lines, values, flat images."""
     for output in cell["outputs"]:
         if output["output_type"] == "stream" and output["name"] == "stdout":
-            yield output
+            lines = "".join(output["text"]).splitlines(keepends=True)
+            lines = [x for x in lines if not x.startswith(PASSING)]
+            if "".join(lines).strip():
+                yield {**output, "text": lines}
         if output["output_type"] not in ("display_data", "execute_result"):
             continue
         data = {x: y for x, y in output["data"].items() if x == "text/plain"}
