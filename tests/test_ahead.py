@@ -9,6 +9,7 @@ import jax
 import jax.monitoring
 import numpy as np
 import pytest
+from jax_versions import listening
 
 from uhseg_jax import ahead
 
@@ -26,9 +27,8 @@ def compilations():
         if event.endswith("backend_compile_duration"):
             names.append(kwargs.get("fun_name"))
 
-    jax.monitoring.register_event_duration_secs_listener(heard)
-    yield names
-    jax.monitoring.unregister_event_duration_listener(heard)
+    with listening((jax.monitoring.register_event_duration_secs_listener, heard)):
+        yield names
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import sys
 import jax
 import numpy as np
 import pytest
+from jax_versions import enable_x64
 from PIL import Image
 
 import uhseg_jax
@@ -82,7 +83,7 @@ def test_segment_is_extraction_then_segment_features():
 @pytest.mark.parametrize(
     "setting",
     [
-        jax.enable_x64(True),
+        enable_x64(True),
         jax.default_matmul_precision("bfloat16"),
         jax.default_prng_impl("rbg"),
         jax.threefry_partitionable(False),

@@ -4,21 +4,20 @@ import time
 
 import jax
 import jax.numpy as jnp
+from jax_versions import listening
 
 from uhseg_jax import ahead, compilations
 
 
 @contextlib.contextmanager
-def listening():
+def watching():
     """A watch that hears what begins from now on, not what tests before began."""
     watch = compilations.Watch()
-    jax.monitoring.register_scalar_listener(watch.on_begin)
-    jax.monitoring.register_event_duration_secs_listener(watch.on_end)
-    try:
+    with listening(
+        (jax.monitoring.register_scalar_listener, watch.on_begin),
+        (jax.monitoring.register_event_duration_secs_listener, watch.on_end),
+    ):
         yield watch
-    finally:
-        jax.monitoring.unregister_scalar_listener(watch.on_begin)
-        jax.monitoring.unregister_event_duration_listener(watch.on_end)
 
 
 def test_a_watch_knows_what_is_compiled_while_it_is():
@@ -31,7 +30,7 @@ def test_a_watch_knows_what_is_compiled_while_it_is():
 
     while ahead.is_compiling():  # what tests before had compiled ahead
         time.sleep(0.1)
-    with listening() as watch:
+    with watching() as watch:
         jax.jit(function)(jnp.zeros(3))
         (kind, seconds) = seen[0]
         assert kind == "programs"
@@ -51,7 +50,7 @@ def test_programs_are_known_by_their_name_or_by_who_calls_them():
         kinds.append(watch.now()[0])
         return x
 
-    with listening() as watch:
+    with watching() as watch:
         jax.jit(jitted_trees)(jnp.zeros(2))
     assert kinds == ["method"]
     assert {*compilations._BY_ROOM.values(), "programs"} == {*compilations.PROGRAMS}

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax_versions import enable_x64
 
 from uhseg_jax import entry
 from uhseg_jax.backbones import family_of, get_variant
@@ -20,14 +21,14 @@ def found_dtypes(value):
 
 def test_an_entry_point_sees_settings_of_its_own():
     wanted = found_dtypes(np.float64(1))
-    with jax.enable_x64(True), jax.default_prng_impl("rbg"):
+    with enable_x64(True), jax.default_prng_impl("rbg"):
         assert found_dtypes(np.float64(1)) == wanted
         assert jnp.sin(1.0).dtype == np.float64  # the caller's are as they were
     assert wanted[0] == wanted[2] == np.float32
 
 
 def test_in_a_program_of_the_caller_his_settings_hold():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         shape = jax.eval_shape(entry.entry_point(lambda x: x), jnp.zeros(3))
     assert shape.dtype == np.float64
 
@@ -35,7 +36,7 @@ def test_in_a_program_of_the_caller_his_settings_hold():
 @pytest.mark.parametrize("name", ["dinov2_test", "sd_test"])
 def test_parameters_are_float32_whatever_the_setting(name):
     spec = get_variant(name).spec
-    with jax.enable_x64(True):
+    with enable_x64(True):
         abstract = family_of(spec).abstract_params(spec)
     assert {x.dtype for x in jax.tree.leaves(abstract)} == {np.dtype(np.float32)}
 
@@ -45,7 +46,7 @@ def test_pure_functions_work_in_programs_of_double_precision():
         config = recursive_spectral.Config(num_superpixels=4, max_depth=2)
         return recursive_spectral.segment(features, config).tree.costs
 
-    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+    with enable_x64(True), jax.numpy_dtype_promotion("standard"):
         features = jnp.zeros((3, 4, 5), jnp.float32)
         assert jax.eval_shape(costs, features).dtype == np.float32
 

@@ -4,6 +4,7 @@ import sys
 
 import jax
 import pytest
+from jax_versions import enable_x64
 
 from uhseg_jax import devices
 from uhseg_jax.cli import startup
@@ -89,7 +90,7 @@ def test_messages_do_nothing_to_the_terminal(capsys):
 
 
 def test_commands_have_settings_of_their_own():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         assert startup.exit_status(lambda: int(jax.config.jax_enable_x64)) == 0
 
 

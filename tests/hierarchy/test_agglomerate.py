@@ -108,7 +108,8 @@ def test_images_of_a_batch_are_merged_as_they_are_alone(program):
 
 def test_no_matrix_is_copied_in_the_loop(program):
     copies = re.findall(r"= f32\[(\d+),\1\]\S* copy\(", program.as_text())
-    assert len(copies) <= 3  # of the three before the loop
+    large = [size for size in copies if int(size) >= SIZE]
+    assert len(large) <= 3  # of the three before the loop
 
 
 @pytest.mark.slow

@@ -45,6 +45,7 @@ class Programs:
     loaded: int = 0
     seconds: float = 0.0
     _lock: Any = dataclasses.field(default_factory=threading.Lock, repr=False)
+    _left: bool = dataclasses.field(default=False, repr=False)
 
     def __enter__(self) -> "Programs":
         from jax import monitoring
@@ -56,8 +57,10 @@ class Programs:
     def __exit__(self, *_: Any) -> None:
         from jax import monitoring
 
-        monitoring.unregister_event_duration_listener(self._on_duration)
-        monitoring.unregister_event_listener(self._on_event)
+        self._left = True
+        if hasattr(monitoring, "unregister_event_listener"):  # since JAX 0.8
+            monitoring.unregister_event_duration_listener(self._on_duration)
+            monitoring.unregister_event_listener(self._on_event)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with what the process holds now."""
@@ -71,14 +74,14 @@ class Programs:
 
     def _on_duration(self, event: str, duration_secs: float, **kwargs: Any) -> None:
         del kwargs
-        if event == _COMPILED:
+        if event == _COMPILED and not self._left:
             with self._lock:  # threads compile at the same time
                 self.count += 1
                 self.seconds += duration_secs
 
     def _on_event(self, event: str, **kwargs: Any) -> None:
         del kwargs
-        if event == _LOADED:
+        if event == _LOADED and not self._left:
             with self._lock:
                 self.loaded += 1
 

@@ -1,6 +1,6 @@
 """Derivatives of eigenvalues, vectors and spans, against eigh and finite differences.
 
-In float64 (`jax.enable_x64`), so that they are compared to many digits, and in float32
+In float64, so that they are compared to many digits, and in float32
 where it is about rounding.
 """
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 from graphs import block_graph, clustered_features, random_graph
+from jax_versions import enable_x64
 
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import eigen, numerics
@@ -28,7 +29,7 @@ MOVED = RNG.normal(size=(N, D))
 
 @pytest.fixture
 def float64():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         yield
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from graphs import acute_features, clustered_features, dense_weights, random_graph
 from jax.test_util import check_grads
+from jax_versions import enable_x64
 
 from uhseg_jax.spectral.affinity import CosineAffinity, DenseAffinity
 from uhseg_jax.spectral.ncut import ncut_costs
@@ -39,7 +40,7 @@ def test_soft_assignments_cost_one_minus_association_over_volume(make):
 
 
 def test_features_and_assignment_are_learned_from():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         features = jnp.asarray(clustered_features(2, n=N, d=6).astype(np.float64))
         logits = jnp.asarray(RNG.normal(size=(N, K)))
 

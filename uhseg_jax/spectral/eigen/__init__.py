@@ -38,7 +38,8 @@ def leading_eigenvectors(affinity: Affinity, q: int) -> EigenOutput:
     than that range has dimensions, are solved whole.
 
     Its derivatives (`differentiable`) are those of every vector by itself, and NaN
-    where two of the q eigenvalues agree; `leading_subspace` has those of the span.
+    where two of the q eigenvalues agree (in reverse mode only if single vectors are
+    asked for); `leading_subspace` has those of the span.
 
     Args:
       affinity: the graph.

@@ -23,15 +23,18 @@ from uhseg_jax.spectral.eigen.pairs import EigenOutput, is_present
 from uhseg_jax.spectral.operators import Operator
 from uhseg_jax.types import Array, Bool, Float, Int, Scalar
 
-__all__ = ["CLOSED", "differentiable"]
+__all__ = ["ASYMMETRY", "CLOSED", "differentiable"]
 
 CLOSED = 64
 """Machine epsilons, relative to the operator, within which two eigenvalues agree."""
 
+ASYMMETRY = 128
+"""Machine epsilons, relative to a gradient, that rounding adds to symmetric ones."""
+
 _ITERATIONS = 1000  # of conjugate gradients at the most
 _TOLERANCE = 8  # machine epsilons of the relative residual at which they stop
-_ASYMMETRY = 1024  # machine epsilons that rounding adds to a symmetric matrix
 _SOLVED = 1e-3  # relative residual above which they have failed
+_POWERS = 4  # products that the magnitude of an operator is measured by
 
 
 def differentiable(
@@ -47,8 +50,10 @@ def differentiable(
     symmetric functions of all its copies have one.
 
     Where a derivative of vectors does not exist, since eigenvalues agree that it needs
-    to differ, or conjugate gradients do not get there, it is NaN. (Gradients of
-    functions of the span exist even where its own eigenvalues agree.)
+    to differ, or conjugate gradients do not get there, it is NaN. Where eigenvalues of
+    the span agree, functions of the span have a derivative all the same: in reverse
+    mode it is found (what less than `ASYMMETRY` of a gradient asks of single vectors
+    counts as rounding), in forward mode only if not ``separate``.
 
     Args:
       operator: the operator, a pytree with ``matmat``.
@@ -91,10 +96,30 @@ def _pairs_jvp(
     inside = (inside + inside.T) / 2
     compressed = numerics.matmul(vectors.T, products)
     compressed = (compressed + compressed.T) / 2
-    turned = _turn(operator, vectors, compressed, there, changes)
+    scale = _magnitude(operator, compressed)
+    turned = _turn(operator, vectors, compressed, there, changes, scale)
     if separate:
-        turned = turned + numerics.matmul(vectors, _mix(values, there, inside))
+        mixed = _mix(values, there, inside, scale)
+        turned = turned + numerics.matmul(vectors, mixed)
     return (values, vectors), (jnp.diagonal(inside), turned)
+
+
+def _magnitude(operator: Operator, compressed: Float[Array, "q q"]) -> Scalar:
+    """About the largest magnitude of all eigenvalues, which rounding is relative to.
+
+    The leading ones may be small, or 0, while others are negative and large.
+    """
+    operator, compressed = jax.lax.stop_gradient((operator, compressed))
+    tiny = jnp.finfo(compressed.dtype).tiny
+
+    def length(x: Float[Array, "n 1"]) -> Scalar:  # squares neither vanish nor overflow
+        largest = jnp.maximum(jnp.max(jnp.abs(x)), tiny)
+        return largest * jnp.linalg.norm(x / largest)
+
+    x = jnp.cos(jnp.arange(operator.size, dtype=compressed.dtype) ** 2)[:, None]
+    for _ in range(_POWERS):
+        x = operator.matmat(x / jnp.maximum(length(x), tiny))
+    return jnp.maximum(jnp.maximum(length(x), jnp.max(jnp.abs(compressed))), tiny)
 
 
 def _turn(
@@ -103,6 +128,7 @@ def _turn(
     compressed: Float[Array, "q q"],
     there: Bool[Array, " q"],
     changes: Float[Array, "n q"],
+    scale: Scalar,
 ) -> Float[Array, "n q"]:
     """The solution Y of ``Y H - A Y = P dA X``, orthogonal to X."""
 
@@ -110,8 +136,6 @@ def _turn(
         return x - numerics.matmul(vectors, numerics.matmul(vectors.T, x))
 
     # Columns that are not there have no eigenvalue; any that is large does.
-    largest = jnp.max(jnp.abs(jax.lax.stop_gradient(compressed)))
-    scale = jnp.maximum(largest, jnp.finfo(vectors.dtype).tiny)
     shifts = compressed + jnp.diag(jnp.where(there, 0, 2 * scale))
 
     def matvec(y: Float[Array, "n q"]) -> Float[Array, "n q"]:
@@ -128,13 +152,16 @@ def _turn(
 
 
 def _mix(
-    values: Float[Array, " q"], there: Bool[Array, " q"], inside: Float[Array, "q q"]
+    values: Float[Array, " q"],
+    there: Bool[Array, " q"],
+    inside: Float[Array, "q q"],
+    scale: Scalar,
 ) -> Float[Array, "q q"]:
     """How each vector turns into the others: ``x_i' dA x_j / (l_j - l_i)``."""
     gaps = values[None, :] - values[:, None]
     counts = there[None, :] & there[:, None] & ~jnp.eye(values.shape[0], dtype=bool)
     eps = jnp.finfo(values.dtype).eps
-    closed = jnp.abs(gaps) <= CLOSED * eps * jnp.max(jnp.where(there, values, 0))
+    closed = jnp.abs(gaps) <= CLOSED * eps * scale
     factors = jnp.where(counts & ~closed, 1 / jnp.where(counts & ~closed, gaps, 1), 0)
 
     def solve(_: object, right: Float[Array, "q q"]) -> Float[Array, "q q"]:
@@ -142,7 +169,7 @@ def _mix(
 
     def transpose_solve(_: object, right: Float[Array, "q q"]) -> Float[Array, "q q"]:
         # What comes back from a function of the span is symmetric, and asks nothing.
-        asked = jnp.abs(right - right.T) > _ASYMMETRY * eps * jnp.max(jnp.abs(right))
+        asked = jnp.abs(right - right.T) > ASYMMETRY * eps * jnp.max(jnp.abs(right))
         return jnp.where(counts & closed & asked, jnp.nan, factors * right)
 
     return jax.lax.custom_linear_solve(
@@ -181,8 +208,17 @@ def _conjugate_gradients(
 
     NaN where the operator is not positive definite in a direction that the right side
     asks for, which is where the eigenvalues of the span meet another.
+
+    Args:
+      matvec: the product, symmetric.
+      right: the right side, of any magnitude.
+      scale: magnitude of the operator.
     """
     eps = jnp.finfo(right.dtype).eps
+    # Both divided by their magnitudes, or squares would vanish or overflow.
+    largest = jnp.max(jnp.abs(right))
+    largest = jnp.where(largest > 0, largest, 1)
+    right = right / largest
     total = _inner(right, right)
     enough = (_TOLERANCE * eps) ** 2 * total
 
@@ -196,10 +232,10 @@ def _conjugate_gradients(
         return goes_on & (state.squared > enough)
 
     def body_fn(state: _State) -> _State:
-        image = matvec(state.direction)
+        image = matvec(state.direction) / scale
         curvature = _inner(state.direction, image)
         length = _inner(state.direction, state.direction)
-        curved = curvature > CLOSED * eps * scale * length
+        curved = curvature > CLOSED * eps * length
         step = state.squared / jnp.where(curved, curvature, 1)
         residual = state.residual - step * image
         squared = _inner(residual, residual)
@@ -215,7 +251,7 @@ def _conjugate_gradients(
 
     state = jax.lax.while_loop(cond_fn, body_fn, init_fn())
     solved = state.curved & (state.squared <= _SOLVED**2 * total)
-    return jnp.where(solved, state.solution, jnp.nan)
+    return jnp.where(solved, state.solution * (largest / scale), jnp.nan)
 
 
 def _inner(x: Float[Array, "n q"], y: Float[Array, "n q"]) -> Scalar:

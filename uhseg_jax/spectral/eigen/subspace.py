@@ -19,7 +19,7 @@ from uhseg_jax.types import Array, Float, Scalar
 __all__ = ["Subspace", "leading_subspace"]
 
 _ACCURACY = 32  # machine epsilons of the residuals that are sought
-_MAX_STEPS = 40
+_MAX_STEPS = 1000  # where eigenvalues lie close; they end by themselves
 
 
 @pytree_dataclass
@@ -31,6 +31,10 @@ class Subspace:
     eigenvalues. They exist where the gap is open; the values within the span may agree.
     Where it is closed, those of the vectors are NaN, and ``sum(values)`` has a
     subgradient.
+
+    Where values within the span agree, second derivatives of functions of the values,
+    even of their sum, are NaN if the outer one is taken in forward mode. Functions of
+    ``vectors.T @ operator.matmat(vectors)``, whose trace is that sum, have them.
 
     Attributes:
       values: ``[q]``, eigenvalues, largest first.
@@ -79,12 +83,15 @@ class Subspace:
 
 
 def leading_subspace(operator: Operator, q: int) -> Subspace:
-    """The span of the q leading eigenvectors, to float accuracy, with derivatives.
+    """The span of the q leading eigenvectors, with derivatives.
 
     An operator that knows a basis of its range (`AdjacencyOperator` of features) is
     solved and differentiated by products alone, in O(n d); others are decomposed whole
     and differentiated by products. For one that is too large for that, find the pairs
     as you like and take `Subspace.of`.
+
+    Products find the pairs to float accuracy, unless the spectrum is so flat that a
+    thousand steps do not get there.
 
     Args:
       operator: the operator, a pytree; ``AdjacencyOperator.of(affinity)`` for a graph.
