@@ -7,7 +7,7 @@
 
 A notebook is executed in an empty folder, as in Colab. Of its outputs the file keeps
 those of cells tagged `stored`, which show no photograph; its badge and its first cell
-are written here. `--check` executes nothing. `--small` leaves the notebooks as they
+are written anew. `--check` executes nothing. `--small` leaves the notebooks as they
 are: after the cell tagged `parameters` it sets what `uhseg_small` in the metadata of a
 notebook says, and the executed copies are in DIR.
 
