@@ -14,7 +14,7 @@ The score of a region R with the share a of the image is the product of
 * the share of it that its largest connected component has.
 
 That of a union is a sixteenth of the lower of the two, times the share of the shorter
-outline that they have in common. docs/proposals.md tells how this was chosen.
+outline that they have in common. docs/use/proposals.md tells how this was chosen.
 """
 
 import dataclasses
