@@ -51,11 +51,16 @@ def given():
     }
 
 
+def run_with_selection(folder, name):
+    """Results in "regions", and a selection of one of them."""
+    _, out = finished_run(folder)
+    out.rename(folder / "regions")
+    selection = select(saved(folder / "regions", "one"), ("dog", [1]), name="one.png")
+    (folder / name).write_text(json.dumps(selection))
+
+
 def test_the_recipes_run(tmp_path, monkeypatch, capsys):
-    _, out = finished_run(tmp_path)
-    out.rename(tmp_path / "regions")
-    selection = select(saved(tmp_path / "regions", "one"), ("dog", [1]), name="one.png")
-    (tmp_path / "selection.json").write_text(json.dumps(selection))
+    run_with_selection(tmp_path, "selection.json")
     monkeypatch.chdir(tmp_path)
     recipes = commands(DOCS / "use" / "recipes.md", "uhseg-export")
     assert len(recipes) >= 7
@@ -67,12 +72,12 @@ def test_the_recipes_run(tmp_path, monkeypatch, capsys):
 
 
 def test_the_exports_of_a_first_image_run(tmp_path, monkeypatch, capsys):
-    _, out = finished_run(tmp_path)
-    out.rename(tmp_path / "regions")
+    run_with_selection(tmp_path, "photo.dog.selection.json")
     monkeypatch.chdir(tmp_path)
     for line in commands(DOCS / "start" / "first_image.md", "uhseg-export"):
         assert export.main(line) == 0, capsys.readouterr().err
-    assert {x.name for x in tmp_path.iterdir()} >= {"masks", "cutouts", "coco"}
+    written = {x.parent.name for x in tmp_path.glob("*/export.json")}
+    assert written == {"region_masks", "cutouts", "coco", "dog"}
 
 
 def test_the_example_of_similar_regions_runs(tmp_path, monkeypatch, capsys):

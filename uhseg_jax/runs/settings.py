@@ -51,7 +51,7 @@ def differences(found: Settings, wanted: Settings) -> str:
     found, wanted = _flat(found), _flat(wanted)
     said = []
     for name in {**wanted, **found}:
-        there, now = str(found.get(name)), str(wanted.get(name))
+        there, now = (str(x.get(name)) or "none" for x in (found, wanted))
         if there != now:
             short = max(len(there), len(now)) <= _LONGEST
             said.append(f"{name} {there} there and {now} now" if short else name)
