@@ -2,8 +2,8 @@
 # The commands of uhseg_jax on processors. From the root of the repository:
 #
 #   docker build -f containers/cpu.Dockerfile -t uhseg_jax:cpu .
-#   docker run --rm -v uhseg-cache:/cache -v "$PWD:/work" uhseg_jax:cpu \
-#     uhseg-segment photos --output=regions
+#   docker run --rm --user "$(id -u):$(id -g)" -v uhseg-cache:/cache \
+#     -v "$PWD:/work" uhseg_jax:cpu uhseg-segment photos --output=regions
 #
 # Weights and compiled programs are in /cache. docs/use/caches.md says more.
 ARG PYTHON=3.13

@@ -3,8 +3,8 @@
 # Container Toolkit; CUDA itself comes with JAX's wheels. From the root of the repository:
 #
 #   docker build -f containers/cuda.Dockerfile -t uhseg_jax:cuda .
-#   docker run --rm --gpus=all -v uhseg-cache:/cache -v "$PWD:/work" uhseg_jax:cuda \
-#     uhseg-segment photos --output=regions --device=gpu
+#   docker run --rm --user "$(id -u):$(id -g)" --gpus=all -v uhseg-cache:/cache \
+#     -v "$PWD:/work" uhseg_jax:cuda uhseg-segment photos --output=regions --device=gpu
 #
 # Weights and compiled programs are in /cache. docs/use/caches.md says more.
 ARG PYTHON=3.13

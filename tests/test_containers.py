@@ -4,7 +4,7 @@ import re
 import tomllib
 
 import pytest
-from documented import ROOT
+from documented import ROOT, blocks
 
 FILES = sorted((ROOT / "containers").glob("*.Dockerfile"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -43,6 +43,15 @@ def test_commands_run_as_an_ordinary_user_with_a_cache_that_stays(lines):
     assert f"\nVOLUME {cache}\n" in last
     (command,) = re.findall(r'^CMD \["([\w-]+)"', last, re.M)
     assert command in PROJECT["scripts"]
+
+
+def test_one_user_runs_all_containers_of_the_page_since_only_it_may_write_the_cache():
+    (block,) = (
+        x for x in blocks(ROOT / "docs" / "use" / "caches.md", "bash") if "docker" in x
+    )
+    runs = [x for x in block.replace("\\\n", " ").splitlines() if "docker run" in x]
+    assert len(runs) >= 3
+    assert {x.split("--user ")[-1].split()[0] for x in runs} == {'"$me"'}
 
 
 def test_the_repository_is_where_the_project_says():

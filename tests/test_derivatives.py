@@ -50,8 +50,15 @@ WITHOUT = {
     ).costs.sum(),
     "extract_features takes": lambda x: uhseg_jax.extract_features(x).sum(),
     "tree whose labels are numpy's": lambda x: tree_of(x[0, :3]).cut(depth=1).sum(),
+    "A cut of a tree": lambda x: jnp.sum(
+        jax.tree.map(jnp.asarray, tree_of(x[0, :3])).cut(depth=1), dtype=float
+    ),
     "RegionTree.ultrametric": lambda x: tree_of(x[0, :3]).ultrametric().image().sum(),
     "RegionTree.proposals": lambda x: tree_of(x[0, :3]).proposals(2).scores.sum(),
+    "RegionTree.nodes": lambda x: tree_of(x[0, :3]).nodes["cost"].sum(),
+    "RegionTree.regions": lambda x: tree_of(x[0, :3]).regions(depth=1).masks().sum(),
+    "RegionTree.to_linkage": lambda x: tree_of(x[0, :3]).to_linkage().sum(),
+    "function of features": lambda x: TREE.describe(x.reshape(4, 4, 4)).sum(),
 }
 
 

@@ -1,7 +1,17 @@
+import copy
+import dataclasses
+import pickle
+
 import jax
 import pytest
 
-from uhseg_jax.backbones import VARIANTS, ViTSpec, load_backbone, num_parameters
+from uhseg_jax.backbones import (
+    VARIANTS,
+    ViTSpec,
+    get_variant,
+    load_backbone,
+    num_parameters,
+)
 from uhseg_jax.backbones.vit.model import abstract_params
 from uhseg_jax.backbones.weights.sources import DiffusersSource, HubSource, UrlSource
 
@@ -65,6 +75,37 @@ def test_random_weights_are_small_and_the_same_every_time():
     first = load_backbone("dinov2_test", dtype="float32")
     second = load_backbone("dinov2_test", dtype="bfloat16")
     assert first.weights_sha256 == second.weights_sha256
+
+
+def test_copies_of_models_of_the_package_are_those_models():
+    for variant in VARIANTS.values():
+        assert get_variant(pickle.loads(pickle.dumps(variant))) == variant
+        assert not get_variant(copy.deepcopy(variant)).code_sha256
+    other = dataclasses.replace(VARIANTS["dinov2_test"], licence="MIT")
+    with pytest.raises(ValueError, match="a model of the package is called"):
+        get_variant(other)
+
+
+def test_a_specification_that_cannot_be_hashed_is_refused_in_a_sentence(tmp_path):
+    code = """
+import dataclasses
+from uhseg_jax.backbones import Variant
+
+@dataclasses.dataclass
+class Spec:
+    patch: int = 8
+    width: int = 3
+
+MINE = Variant(name="mine", spec=Spec(), source=None)
+"""
+    file = tmp_path / "mine.py"
+    file.write_text(code)
+    sentence = r"mine: expected a \w+ that is hashable, .*dataclass\(frozen=True\)"
+    with pytest.raises(ValueError, match=rf"^{file}: {sentence}"):
+        get_variant(f"{file}:MINE")
+    exec(code, given := {"__name__": __name__})
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        get_variant(given["MINE"])
 
 
 def test_patch_and_grid_make_the_published_training_size():

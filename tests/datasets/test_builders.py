@@ -70,6 +70,28 @@ def test_an_empty_folder_is_told_the_expected_layout(name, tmp_path):
     assert str(caught.value).count("/") > 5
 
 
+def test_a_file_that_imports_a_builder_of_ours_leaves_it_as_it_is(tmp_path):
+    file, builder = tmp_path / "mine.py", DATASETS.find("camvid").load_builder()
+    file.write_text(
+        "from uhseg_jax.datasets.camvid.builder import CamVid as Mine\n"
+        "class More(Mine):\n    def label(): return super()\n"
+    )
+    dataset_files.WRITERS["camvid"](tmp_path / "files")
+    split = {"split": dataset_files.SPLITS.get("camvid", "val")}
+    (ours, *_) = prepare("camvid", tmp_path, **split)
+    for name in ("Mine", "More"):
+        found = DATASETS.find(f"{file}:{name}").load_builder()
+        assert issubclass(found, builder)
+        assert len(found.CODE_SHA256) == 64
+    assert builder.CODE_SHA256 == ""
+    again = {**split, "data_dir": tmp_path / "again"}
+    (mine, *_) = prepare(f"{file}:Mine", tmp_path, **again)
+    np.testing.assert_array_equal(mine.labels, ours.labels)
+    prepare("camvid", tmp_path, **split)
+    with pytest.raises(DatasetError, match="by other code of the builder CamVid"):
+        prepare(f"{file}:Mine", tmp_path, **split)
+
+
 def test_an_unknown_split_is_told_the_known_ones(tmp_path):
     with pytest.raises(
         DatasetError, match=r"no split 'dev'; it has train, val, trainv"

@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 
 import uhseg_jax
 from uhseg_jax import backbones, datasets, own_code
+from uhseg_jax.backbones import WeightsError
 from uhseg_jax.cli import evaluate, segment
 from uhseg_jax.datasets import DatasetError
 from uhseg_jax.hierarchy.tree import RegionTree
@@ -198,6 +199,11 @@ def test_a_vision_transformer_of_ones_own_has_the_weights_of_its_file(monkeypatc
     backbones.loading._find.cache_clear()
     replaced = backbones.load_backbone("tiny.py:TINY")
     assert replaced.settings()["weights_sha256"] != settings["weights_sha256"]
+    backbones.loading._find.cache_clear()
+    (chunk, *_) = Path("cache/tiny_vit16/params").glob("class_token/0*")
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    with pytest.raises(WeightsError, match=r"uhseg-convert --model=tiny\.py:TINY --ch"):
+        backbones.load_backbone("tiny.py:TINY")
 
 
 def test_a_family_of_ones_own_answers_requests(monkeypatch):

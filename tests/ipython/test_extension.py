@@ -127,6 +127,25 @@ def test_a_session_that_imported_another_version_must_be_restarted(output, monke
     output("%reload_ext uhseg_jax")
 
 
+@pytest.mark.parametrize(
+    ("imported", "installed", "is_stale"),
+    [
+        ("0.9.1", "0.9.0", True),
+        ("0.9.0", "0.9.0", False),
+        ("0.9.0.dev20261129+abc", "0.9.0.dev20261128", False),  # as of its import
+        ("0.9.0.dev20261129", "0.9.0", False),
+        (None, "0.9.0", False),
+    ],
+)
+def test_versions_of_what_is_built_from_source_are_not_compared(
+    monkeypatch, imported, installed, is_stale
+):
+    module = types.SimpleNamespace(**({"__version__": imported} if imported else {}))
+    monkeypatch.setitem(sys.modules, "jaxlib", module)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: installed)
+    assert ("jaxlib" in stale.stale_packages()) == is_stale
+
+
 def test_a_cell_that_waits_for_compilation_says_so_once(shell, output, monkeypatch):
     monkeypatch.setattr(compiling, "_PAUSE", 0.01)
     now = [("backbone", 2.0), ("backbone", 4.0), ("backbone", 5.0), None]

@@ -46,9 +46,9 @@ def default_dtype(*, has_convolutions: bool = False) -> Any:
     """The dtype that "auto" stands for here.
 
     bfloat16 on accelerators, and on CPUs with instructions for its products
-    (AVX512-BF16, AMX; docs/performance.md times the first). float32 on other CPUs, and
-    on all of them for models whose time goes into convolutions, which bfloat16 does not
-    make faster there.
+    (AVX512-BF16, AMX; docs/numbers/performance.md times the first). float32 on other
+    CPUs, and on all of them for models whose time goes into convolutions, which
+    bfloat16 does not make faster there.
 
     Args:
       has_convolutions: whether convolutions take a good part of a forward.

@@ -136,14 +136,16 @@ def _find(variant: Variant, directory: Path, dtype: np.dtype) -> Backbone:
     is_there = is_cached(name, directory)
     if not is_there or _is_outdated(variant, directory):
         convert_variant(variant, directory=directory, overwrite=is_there)
-    manifest = kept_manifest(name, directory)
+    manifest = kept_manifest(name, directory, flag=variant.flag)
     spec = family.fitted(spec, kept_shapes(name, directory))
 
     @entry_point
     def read_params() -> Any:
         try:
             abstract = family.abstract_params(spec)
-            params, found = restore_params(name, abstract, directory=directory)
+            params, found = restore_params(
+                name, abstract, directory=directory, flag=variant.flag
+            )
             if found != manifest:
                 raise WeightsError(
                     f"The checkpoint in {directory / name} was replaced meanwhile; "
@@ -176,8 +178,8 @@ def _is_outdated(variant: Variant, directory: Path) -> bool:
     wanted = flax.traverse_util.flatten_dict(abstract, sep="/")
     if shapes != {path: leaf.shape for path, leaf in wanted.items()}:
         return True
-    found = kept_manifest(variant.name, directory).source_sha256
-    return is_of_another_file(variant, found)
+    found = kept_manifest(variant.name, directory, flag=variant.flag)
+    return is_of_another_file(variant, found.source_sha256)
 
 
 def _placed(params: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from uhseg_jax.backbones.variant import Spec, Variant
 from uhseg_jax.own_code import find_in_file
 from uhseg_jax.python_files import source_digest
 
-__all__ = ["as_own", "variant_in_file"]
+__all__ = ["as_own", "require_hashable", "variant_in_file"]
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")  # of a folder too
 
@@ -28,15 +28,34 @@ def variant_in_file(name: str, known: frozenset[str]) -> Variant:
       known: names of the models of the package.
 
     Raises:
-      ValueError: as `own_code.find_in_file`, or as `as_own`.
+      ValueError: as `own_code.find_in_file`, `require_hashable` or `as_own`.
     """
     own = find_in_file(
         name, kind="model", expected="uhseg_jax.backbones.Variant", is_one=_is_variant
     )
     try:
-        return as_own(own.value, known, code=own.code_sha256)
+        require_hashable(own.value)
+        found = as_own(own.value, known, code=own.code_sha256)
     except ValueError as error:
         raise ValueError(f"{own.file}: {error}") from error
+    return dataclasses.replace(found, place=name)
+
+
+def require_hashable(variant: Variant) -> None:
+    """Checks that a model can be kept in memory by what it is.
+
+    Raises:
+      ValueError: its specification or its source cannot be hashed.
+    """
+    for part in (variant.spec, variant.source):
+        try:
+            hash(part)
+        except TypeError as error:
+            raise ValueError(
+                f"{variant.name}: expected a {type(part).__name__} that is hashable, "
+                f"but it is not ({error}); make it a dataclass(frozen=True) whose "
+                "fields are numbers, texts and tuples."
+            ) from error
 
 
 @functools.lru_cache(maxsize=16)

@@ -38,6 +38,7 @@ class Variant:
       licence: SPDX identifier of the weights' licence.
       parameters: how many the model has, where counting them takes seconds.
       code_sha256: digest of the code of a model of one's own; empty for ours.
+      place: where a file has a model of one's own, as ``FILE.py:NAME``.
     """
 
     name: str
@@ -46,6 +47,12 @@ class Variant:
     licence: str = "none stated"
     parameters: int | None = None
     code_sha256: str = ""
+    place: str = dataclasses.field(default="", compare=False)
+
+    @property
+    def flag(self) -> str:
+        """What ``--model`` of the commands takes for it."""
+        return self.place or ("FILE.py:NAME" if self.code_sha256 else self.name)
 
 
 def random_variant(name: str, spec: Spec, parameters: int | None = None) -> Variant:

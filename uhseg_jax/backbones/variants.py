@@ -4,7 +4,7 @@ import dataclasses
 
 from uhseg_jax.backbones.clip.variants import TEXT_SIDES
 from uhseg_jax.backbones.diffusion.variants import DIFFUSION_VARIANTS
-from uhseg_jax.backbones.own import as_own, variant_in_file
+from uhseg_jax.backbones.own import as_own, require_hashable, variant_in_file
 from uhseg_jax.backbones.variant import Variant, random_variant
 from uhseg_jax.backbones.vit.spec import CLIP_MEAN, CLIP_STD, ViTSpec
 from uhseg_jax.backbones.weights.sources import HubSource, UrlSource, WheelSource
@@ -245,6 +245,7 @@ def get_variant(model: str | Variant) -> Variant:
     if isinstance(model, str):
         return TEXT_SIDES.get(model) or VARIANTS.find(model)
     known = {**VARIANTS, **TEXT_SIDES}
-    if model.code_sha256 or model is known.get(model.name):
+    require_hashable(model)
+    if model.code_sha256 or model == known.get(model.name):
         return model
     return as_own(model, frozenset(known))

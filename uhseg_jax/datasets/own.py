@@ -28,7 +28,7 @@ class OwnBuilder:
 
     Attributes:
       name: such as "mine.py:Mine".
-      builder: the class.
+      builder: the class, with `SegmentationBuilder.CODE_SHA256`.
     """
 
     name: str
@@ -117,8 +117,23 @@ def dataset_in_file(name: str) -> OwnBuilder | OwnSource | InstanceDataset:
             f"{own.file}: expected a builder {own.value.__name__} with EXPECTED, which "
             "says how many examples each split has, but it has none."
         )
-    own.value.CODE_SHA256 = own.code_sha256  # what is prepared depends on it
-    return OwnBuilder(own.name, own.value)
+    return OwnBuilder(own.name, _with_code(own.value, own.code_sha256))
+
+
+def _with_code(
+    builder: type["SegmentationBuilder"], code_sha256: str
+) -> type["SegmentationBuilder"]:
+    """A builder that says what code it is; what it prepares depends on that.
+
+    A class of its own: the file may have imported the builder, even one of ours.
+    """
+    own = {
+        "__module__": builder.__module__,  # whose file has the label hierarchy beside
+        "__doc__": builder.__doc__,
+        "name": builder.name,  # which TFDS makes anew of that of each class
+        "CODE_SHA256": code_sha256,
+    }
+    return type(builder.__name__, (builder,), own)
 
 
 def _is_dataset(value: Any) -> bool:

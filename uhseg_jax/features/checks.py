@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from uhseg_jax.derivatives import require_values
 from uhseg_jax.types import Float
 
 __all__ = ["at_unit_length", "at_unit_scale", "checked_features"]
@@ -24,7 +25,9 @@ def checked_features(
 
     Raises:
       ValueError: they have another shape, are no real numbers, or not finite.
+      derivatives.NoDerivativeError: JAX is tracing them.
     """
+    require_values("This function of features", features)
     expected = "[h, w, d] or [b, h, w, d]" if batched else "[h, w, d]"
     try:
         features = np.asarray(features)

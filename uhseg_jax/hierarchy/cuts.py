@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from uhseg_jax.derivatives import constant
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.types import Array, Bool, Float, Int
 
@@ -174,6 +175,7 @@ def visible_nodes(nodes: Nodes, bound: Array | float, *, kind: str) -> Int[Array
 
     Itself if every node above it is open, or else its highest ancestor that is not.
     """
+    nodes, bound = constant("A cut of a tree has no derivative", (nodes, bound))
     return nearest_marked(nodes.parents, is_visible(nodes, bound, kind=kind))
 
 

@@ -18,7 +18,14 @@ from uhseg_jax.hierarchy import cuts, host_cuts
 from uhseg_jax.hierarchy.cuts import NO_PARENT, Nodes
 from uhseg_jax.types import Array, Int
 
-__all__ = ["IntArray", "is_on_host", "on_nodes", "require_single", "visible_nodes"]
+__all__ = [
+    "IntArray",
+    "is_on_host",
+    "on_nodes",
+    "require_numbers",
+    "require_single",
+    "visible_nodes",
+]
 
 IntArray = Array | np.ndarray
 
@@ -102,6 +109,21 @@ def require_single(tree: Any) -> None:
             f"expected one tree, but this is a batch of {len(tree)}; index it "
             "(trees[0]) or map over it (jax.vmap)."
         )
+
+
+def require_numbers(tree: Any, what: str) -> None:
+    """Refuses a tree that is no arrays of numbers, for what works on the host.
+
+    Args:
+      tree: one tree.
+      what: the name of what is called, for the message.
+
+    Raises:
+      TypeError: the tree is a batch.
+      derivatives.NoDerivativeError: JAX is tracing it.
+    """
+    require_single(tree)
+    require_values(what, tree)
 
 
 def is_on_host(tree: Any) -> bool:

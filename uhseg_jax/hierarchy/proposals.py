@@ -14,7 +14,7 @@ The score of a region R with the share a of the image is the product of
 * the share of it that its largest connected component has.
 
 That of a union is a sixteenth of the lower of the two, times the share of the shorter
-outline that they have in common. docs/proposals.md tells how this was chosen.
+outline that they have in common. docs/use/proposals.md tells how this was chosen.
 """
 
 import dataclasses
@@ -22,7 +22,6 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from uhseg_jax.derivatives import require_values
 from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.hierarchy.cuts import ROOT
 from uhseg_jax.hierarchy.pieces import Groups, Pieces, components, find_pieces
@@ -108,7 +107,6 @@ def propose(tree: Any, options: ProposalOptions) -> Proposals:
     They depend on the regions of the tree and on the order in which its splits open,
     not on how its nodes are numbered, but for the numbers in ``nodes``.
     """
-    require_values("RegionTree.proposals", tree)
     count = int(tree.num_nodes)
     parents, costs = np.asarray(tree.parents)[:count], np.asarray(tree.costs)[:count]
     labels, above = np.asarray(tree.labels), host_cuts.ancestry(parents)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from uhseg_jax.features.checks import at_unit_length
 from uhseg_jax.hierarchy import descriptors, host_cuts, interop, node_table, ultrametric
-from uhseg_jax.hierarchy.placement import require_single
+from uhseg_jax.hierarchy.placement import require_numbers
 from uhseg_jax.hierarchy.proposals import ProposalOptions, Proposals, propose
 from uhseg_jax.hierarchy.region_choice import RegionChoice, choose
 from uhseg_jax.hierarchy.regions import Regions
@@ -48,7 +48,7 @@ class TreeViews:
         Raises:
           TypeError: the tree is a batch.
         """
-        require_single(self)
+        require_numbers(self, "RegionTree.nodes")
         return node_table.table_of(self)
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class TreeViews:
         Every node has ``id``, ``depth``, ``cost``, ``area`` (cells) and ``children``;
         the root has ``height`` and ``width`` (cells) too.
         """
-        require_single(self)
+        require_numbers(self, "RegionTree.to_dict")
         return node_table.nested_of(self)
 
     # -- regions and contours ---------------------------------------------------------
@@ -77,7 +77,7 @@ class TreeViews:
           TypeError: the tree is a batch.
           ValueError: a field is not in its range; the message names it.
         """
-        require_single(self)
+        require_numbers(self, "RegionTree.regions")
         return choose(self, RegionChoice(**choice))
 
     def polygons(self, node: int, tolerance: float = 0.0) -> list[Polygon]:
@@ -102,7 +102,7 @@ class TreeViews:
           TypeError: the tree is a batch.
           ValueError: there is no such node, or the tolerance is negative.
         """
-        require_single(self)
+        require_numbers(self, "RegionTree.polygons")
         node, count = operator.index(node), int(self.num_nodes)
         if not 0 <= node < count:
             raise ValueError(
@@ -138,7 +138,7 @@ class TreeViews:
           TypeError: the tree is a batch.
           ValueError: an argument is not in its range; the message names it.
         """
-        require_single(self)
+        require_numbers(self, "RegionTree.proposals")
         return propose(self, ProposalOptions(k, max_iou, connected, min_area, pairs))
 
     def ultrametric(self, scale: str = "cost") -> Ultrametric:
@@ -158,7 +158,7 @@ class TreeViews:
           ValueError: there is no scale of that name.
           TypeError: the tree is a batch.
         """
-        require_single(self)
+        require_numbers(self, "RegionTree.ultrametric")
         return ultrametric.of_tree(self, scale)
 
     def describe(
@@ -180,7 +180,7 @@ class TreeViews:
           ValueError: features of another shape, or with NaN.
           TypeError: the tree is a batch.
         """
-        require_single(self)
+        require_numbers(self, "RegionTree.describe")
         parents = np.asarray(self.parents)[: int(self.num_nodes)]
         found = descriptors.describe(np.asarray(self.labels), parents, features)
         return at_unit_length(found) if unit else found
@@ -209,7 +209,7 @@ class TreeViews:
           ValueError: there is no scale of that name.
           TypeError: the tree is a batch.
         """
-        require_single(self)
+        require_numbers(self, "RegionTree.to_linkage")
         return interop.linkage_of(self, scale)
 
     def to_higra(self, scale: str = "cost") -> interop.HigraTree:
@@ -235,7 +235,7 @@ class TreeViews:
           ValueError: there is no scale of that name.
           TypeError: the tree is a batch.
         """
-        require_single(self)
+        require_numbers(self, "RegionTree.to_higra")
         return interop.higra_of(self, scale)
 
     def to_supervision(self, **choice: Any) -> Any:
@@ -253,7 +253,7 @@ class TreeViews:
           ValueError: a choice is not in its range; the message names it.
           TypeError: the tree is a batch.
         """
-        require_single(self)
+        require_numbers(self, "RegionTree.to_supervision")
         return interop.detections_of(self, choice)
 
     # -- looking ----------------------------------------------------------------------
@@ -281,6 +281,6 @@ class TreeViews:
         """
         from uhseg_jax.export import notebook  # which imports this module
 
-        require_single(self)
+        require_numbers(self, "RegionTree.show")
         tree: Any = self
         return notebook.show(tree, image, title=title, height=height)

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from uhseg_jax.derivatives import require_values
 from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.registry import suggest
 from uhseg_jax.types import Bool, Float, Int
@@ -101,7 +100,6 @@ class Ultrametric:
 
 def of_tree(tree: Any, scale: str) -> Ultrametric:
     """The map of one tree; see `RegionTree.ultrametric`."""
-    require_values("RegionTree.ultrametric", tree)
     of_splits = strengths(tree, scale)
     parents, labels = np.asarray(tree.parents), np.asarray(tree.labels)
     edges = np.zeros([2 * side + 1 for side in labels.shape])

@@ -126,12 +126,13 @@ def kept_shapes(variant: str, directory: Path) -> dict[str, tuple[int, ...]]:
     return {name: stored.shape for name, stored in arrays.stored.items()}
 
 
-def kept_manifest(variant: str, directory: Path) -> Manifest:
+def kept_manifest(variant: str, directory: Path, *, flag: str = "") -> Manifest:
     """What a checkpoint says of itself; nothing is verified.
 
     Args:
       variant: the name it was kept under.
       directory: from `cache.checkpoint_directory`.
+      flag: `Variant.flag`, where it is another than the name.
 
     Raises:
       WeightsError: it is missing, or another model's.
@@ -147,20 +148,20 @@ def kept_manifest(variant: str, directory: Path) -> Manifest:
     if manifest.variant != variant:
         raise WeightsError(
             f"The checkpoint in {path} says it is of {manifest.variant!r}; expected "
-            f"{variant!r}. {_remedy(variant, directory)}"
+            f"{variant!r}. {_remedy(flag or variant, directory)}"
         )
     return manifest
 
 
-def _remedy(variant: str, directory: Path) -> str:
+def _remedy(flag: str, directory: Path) -> str:
     return (
-        f"It was not used. Convert again with `uhseg-convert --model={variant} "
+        f"It was not used. Convert again with `uhseg-convert --model={flag} "
         f"--checkpoint_dir={directory} --overwrite`."
     )
 
 
 def restore_params(
-    variant: str, abstract: Any, *, directory: Path
+    variant: str, abstract: Any, *, directory: Path, flag: str = ""
 ) -> tuple[Any, Manifest]:
     """Loads converted parameters and verifies them.
 
@@ -168,6 +169,7 @@ def restore_params(
       variant: the name they were kept under.
       abstract: the tree expected, as shapes and dtypes.
       directory: from `cache.checkpoint_directory`.
+      flag: `Variant.flag`, where it is another than the name.
 
     Returns:
       numpy parameters in the structure of ``abstract``, and their manifest.
@@ -175,8 +177,8 @@ def restore_params(
     Raises:
       WeightsError: the checkpoint is missing, incomplete, altered or another model's.
     """
-    path, remedy = directory / variant, _remedy(variant, directory)
-    manifest = kept_manifest(variant, directory)
+    path, remedy = directory / variant, _remedy(flag or variant, directory)
+    manifest = kept_manifest(variant, directory, flag=flag)
     budget = Budget.of(abstract)
     damage = find_damage(path, manifest, most=budget.nbytes)
     if damage:

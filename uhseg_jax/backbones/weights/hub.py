@@ -93,7 +93,7 @@ def _hub_explained(variant: Variant, repository: str, files: str) -> Iterator[No
         raise WeightsError(
             f"{files} of {repository} could not be fetched: {reason_of(error)}. "
             f"Without a network, fetch {files} of {repository} by other means and run "
-            f"`uhseg-convert --model={variant.name} --file=PATH`."
+            f"`uhseg-convert --model={variant.flag} --file=PATH`."
         ) from error
     finally:
         logging.set_verbosity(verbosity)

