@@ -58,7 +58,7 @@ class Programs:
         from jax import monitoring
 
         self._left = True
-        if hasattr(monitoring, "unregister_event_listener"):  # since JAX 0.8
+        if hasattr(monitoring, "unregister_event_listener"):  # JAX 0.7 has none
             monitoring.unregister_event_duration_listener(self._on_duration)
             monitoring.unregister_event_listener(self._on_event)
 
