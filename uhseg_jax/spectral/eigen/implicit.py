@@ -23,16 +23,14 @@ from uhseg_jax.spectral.eigen.pairs import EigenOutput, is_present
 from uhseg_jax.spectral.operators import Operator
 from uhseg_jax.types import Array, Bool, Float, Int, Scalar
 
-__all__ = ["ASYMMETRY", "CLOSED", "differentiable"]
+__all__ = ["CLOSED", "differentiable"]
 
 CLOSED = 64
 """Machine epsilons, relative to the operator, within which two eigenvalues agree."""
 
-ASYMMETRY = 128
-"""Machine epsilons, relative to a gradient, that rounding adds to symmetric ones."""
-
 _ITERATIONS = 1000  # of conjugate gradients at the most
 _TOLERANCE = 8  # machine epsilons of the relative residual at which they stop
+_ASYMMETRY = 128  # machine epsilons that rounding adds to a symmetric matrix
 _SOLVED = 1e-3  # relative residual above which they have failed
 _POWERS = 4  # products that the magnitude of an operator is measured by
 
@@ -52,7 +50,7 @@ def differentiable(
     Where a derivative of vectors does not exist, since eigenvalues agree that it needs
     to differ, or conjugate gradients do not get there, it is NaN. Where eigenvalues of
     the span agree, functions of the span have a derivative all the same: in reverse
-    mode it is found (what less than `ASYMMETRY` of a gradient asks of single vectors
+    mode it is found (what less than 128 machine epsilons of it ask of single vectors
     counts as rounding), in forward mode only if not ``separate``.
 
     Args:
@@ -169,7 +167,7 @@ def _mix(
 
     def transpose_solve(_: object, right: Float[Array, "q q"]) -> Float[Array, "q q"]:
         # What comes back from a function of the span is symmetric, and asks nothing.
-        asked = jnp.abs(right - right.T) > ASYMMETRY * eps * jnp.max(jnp.abs(right))
+        asked = jnp.abs(right - right.T) > _ASYMMETRY * eps * jnp.max(jnp.abs(right))
         return jnp.where(counts & closed & asked, jnp.nan, factors * right)
 
     return jax.lax.custom_linear_solve(
