@@ -7,8 +7,8 @@ Lightweight multilevel clustering (Cheung et al., arXiv 2311.18628) with our par
 one Hungarian matching for the whole set on IoU, 255 dropped, original resolution, mean
 and spread of five seeds. The paper's numbers were not found; others published for all
 1,449 images by the same protocol: MaskDistill 48.9, Leopart 41.7, Deep Spectral 37.2.
-Not measured by us on the whole set. docs/numbers/measured.md has what we measured on a
-part of 140 images with dinov2_vits14_focus.
+Not measured by us on the whole set. docs/methods/multilevel_clustering.md has what we
+measured on a part of 140 images with dinov2_vits14_focus.
 """
 
 import dataclasses
