@@ -1,7 +1,7 @@
 """Derivatives of eigenvalues, vectors and spans, against eigh and finite differences.
 
-In float64, so that they are compared to many digits, and in float32
-where it is about rounding.
+In float64, so that they are compared to many digits, and in float32 where it is about
+rounding.
 """
 
 import functools
