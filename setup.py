@@ -6,7 +6,7 @@ Installed, the files of configs/ are in `uhseg_jax/configs`, where `uhseg-evalua
 
 from setuptools import find_namespace_packages, setup
 
-# With folders of data, and whatever Python left in them.
+# Folders of data are packages too; folders of bytecode are not.
 found = find_namespace_packages(include=["uhseg_jax*"], exclude=["*__pycache__*"])
 
 setup(

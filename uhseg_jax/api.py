@@ -226,5 +226,5 @@ def _patch_features(
     backbones.check_image_size(spec, height, width)
     grid = (height // spec.patch, width // spec.patch)
     request = backbones.PatchRequest(grid=grid, facet=facet)
-    backbones.family_of(spec).resolve(spec, request)
+    backbones.family_of(spec).resolve(spec, request)  # before weights are loaded
     return np.asarray(load().answer(pixels, request))

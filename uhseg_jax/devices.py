@@ -32,6 +32,7 @@ _INSTALL = {
 _DEVICES, _PCI = Path("/dev"), Path("/sys/bus/pci/devices")
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 _CUDA_13 = 580  # the first driver for it
+# The maker and the chips of TPUs on the PCI bus, as in jax/_src/hardware_utils.py.
 _GOOGLE = "0x1ae0"
 _TPUS = ("0x0027", "0x0056", "0x005e", "0x0062", "0x0063", "0x006f", "0x0076")
 

@@ -8,7 +8,13 @@ from types import ModuleType
 from uhseg_jax.errors import SentenceError
 from uhseg_jax.registry import Registry
 
-__all__ = ["OPTIONAL", "MissingPackageError", "Optional", "imported", "is_installed"]
+__all__ = [
+    "OPTIONAL",
+    "MissingPackageError",
+    "OptionalPackage",
+    "imported",
+    "is_installed",
+]
 
 
 class MissingPackageError(ImportError, SentenceError):
@@ -16,7 +22,7 @@ class MissingPackageError(ImportError, SentenceError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Optional:
+class OptionalPackage:
     """A package that something needs and most users do without.
 
     Attributes:
@@ -36,10 +42,10 @@ class Optional:
 OPTIONAL = Registry(
     "optional package",
     [
-        Optional("higra", "higra"),
-        Optional("pillow_heif", "'uhseg_jax[heif]'"),
-        Optional("supervision", "supervision"),
-        Optional("tokenizers", "tokenizers"),
+        OptionalPackage("higra", "higra"),
+        OptionalPackage("pillow_heif", "'uhseg_jax[heif]'"),
+        OptionalPackage("supervision", "supervision"),
+        OptionalPackage("tokenizers", "tokenizers"),
     ],
 )
 """Those of this package, by the names of their modules."""

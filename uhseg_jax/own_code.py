@@ -117,5 +117,4 @@ def _module(path: Path, content: str) -> tuple[ModuleType, str]:
 
 def _is_of(module: ModuleType, value: Any) -> bool:
     """Whether a module made a value itself, as far as it can be told."""
-    is_code = callable(value)
-    return not is_code or getattr(value, "__module__", None) == module.__name__
+    return not callable(value) or getattr(value, "__module__", None) == module.__name__

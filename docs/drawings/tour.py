@@ -30,6 +30,8 @@ _SCALE = _PICTURE / scene.SIZE[0]
 _TALL = round(scene.SIZE[1] * _SCALE)
 _TITLE, _CAPTION, _BETWEEN = 30, 46, 34
 _BOX_HEIGHT, _BOX_GAP = 58, 16
+# From a panel to the next one, to the right and below.
+_STEP, _ROW = _PICTURE + _GAP, _TITLE + _TALL + _CAPTION + _BETWEEN
 
 _STYLE = """
 .tour{color:var(--md-default-fg-color,#1f2328);max-width:100%;height:auto}
@@ -124,8 +126,7 @@ def place(panel: Panel, x: float, y: float) -> str:
 
 def sheet(panels: Sequence[Panel], exports: Sequence[str], others: str) -> str:
     """The whole drawing."""
-    step, row = _PICTURE + _GAP, _TITLE + _TALL + _CAPTION + _BETWEEN
-    placed = [place(p, i % 3 * step, i // 3 * row) for i, p in enumerate(panels)]
+    placed = [place(p, i % 3 * _STEP, i // 3 * _ROW) for i, p in enumerate(panels)]
     middle = _TITLE + _TALL / 2
     arrows = [
         arrow(
@@ -133,20 +134,20 @@ def sheet(panels: Sequence[Panel], exports: Sequence[str], others: str) -> str:
             left + _GAP - 10,
             y,
         )
-        for y in (middle, row + middle)
-        for left in (_PICTURE, _PICTURE + step)
+        for y in (middle, _ROW + middle)
+        for left in (_PICTURE, _PICTURE + _STEP)
     ]
-    turn = row - _BETWEEN + 12
+    turn = _ROW - _BETWEEN + 12
     arrows.append(
         arrow(
             f"M{_WIDTH - 40} {_TITLE + _TALL + _CAPTION + 2}V{turn}H{_PICTURE - 30}"
-            f"V{row + _TITLE - 10}",
+            f"V{_ROW + _TITLE - 10}",
             _PICTURE - 30,
-            row + _TITLE - 8,
+            _ROW + _TITLE - 8,
             90,
         )
     )
-    height = 2 * row + 2 * _BOX_HEIGHT + _BOX_GAP + 8
+    height = 2 * _ROW + 2 * _BOX_HEIGHT + _BOX_GAP + 8
     body = "".join([*placed, *arrows, *exports, others])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="tour" viewBox="-4 -4 '
@@ -155,11 +156,11 @@ def sheet(panels: Sequence[Panel], exports: Sequence[str], others: str) -> str:
     )
 
 
-def main() -> None:
-    """Writes docs/tour.svg."""
+def steps_to_a_tree() -> list[Panel]:
+    """The panels, with what the default method finds in the scene."""
     image = scene.pixels()
     tree = uhseg_jax.segment(image, dtype="float32")
-    panels = [
+    return [
         Panel(
             "1 · An image",
             ("a file, an array, a folder of many",),
@@ -194,8 +195,11 @@ def main() -> None:
             draw_tree(tree),
         ),
     ]
-    step, row = _PICTURE + _GAP, _TITLE + _TALL + _CAPTION + _BETWEEN
-    left, top = 2 * step, row + _TITLE
+
+
+def boxes_of_exports() -> list[str]:
+    """What is made of a tree, in the place of a sixth panel."""
+    left, top = 2 * _STEP, _ROW + _TITLE
     names = [
         ("Masks, COCO", "use/exports.md"),
         ("A page", "use/page.md"),
@@ -206,11 +210,16 @@ def main() -> None:
     ]
     half = (_PICTURE - _BOX_GAP) / 2
     pitch = (_TALL + _BOX_GAP) / 3
-    exports = [text(left, row + 20, "6 · What you take away", "title")]
+    exports = [text(left, _ROW + 20, "6 · What you take away", "title")]
     exports += [
         box(left + i % 2 * (half + _BOX_GAP), top + i // 2 * pitch, half, [name], page)
         for i, (name, page) in enumerate(names)
     ]
+    return exports
+
+
+def boxes_of_other_ways() -> str:
+    """Other methods, and what is one's own, in two rows at the bottom."""
     quarter = (_WIDTH - 3 * _BOX_GAP) / 4
     more = [
         ("recursive_spectral", "Rossetti & Pirri", "methods/recursive_spectral.md"),
@@ -226,17 +235,21 @@ def main() -> None:
         ("Gradients", "through a soft cut", "jax/gradients.md"),
         ("Examples", "a gallery, made by running", "gallery/index.md"),
     ]
-    others = "".join(
+    return "".join(
         box(
             i % 4 * (quarter + _BOX_GAP),
-            2 * row + i // 4 * (_BOX_HEIGHT + _BOX_GAP),
+            2 * _ROW + i // 4 * (_BOX_HEIGHT + _BOX_GAP),
             quarter,
             [title, note],
             page,
         )
         for i, (title, note, page) in enumerate(more)
     )
-    drawn = sheet(panels, exports, others)
+
+
+def main() -> None:
+    """Writes docs/tour.svg."""
+    drawn = sheet(steps_to_a_tree(), boxes_of_exports(), boxes_of_other_ways())
     (Path(__file__).parents[1] / "tour.svg").write_text(drawn)
 
 

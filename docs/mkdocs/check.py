@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from mkdocs.config.defaults import MkDocsConfig
+from pages import ROOT
 
-ROOT = Path(__file__).parents[2]
 _LOADING_RELS = {"stylesheet", "icon", "preload", "prefetch", "preconnect", "manifest"}
 _LINKS = {"a", "area"}
 _log = logging.getLogger("mkdocs.hooks.check")

@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 GALLERY = ROOT / "docs" / "gallery"
 INDEX = "gallery/index.md"
 RESULTS = ROOT / ".gallery"
+PICTURES = {PICTURE: "{}.webp", CARD: "{}-card.webp"}
+"""The files of a result that the site shows, and what they are called there."""
 
 _RUNNER = Path(__file__).with_name("run_examples.py")
 _KEY = "key.txt"
@@ -71,7 +73,7 @@ class Example:
 
     def page(self, result: Path | None) -> str:
         """Its page in Markdown, with what a run left in a folder, or None."""
-        picture, printed = "", ""
+        printed = ""
         if result is None:
             picture = "(This example was not run when the page was built.)\n\n"
         else:
@@ -171,7 +173,3 @@ def with_cards(index: str, drawn: frozenset[str] | set[str]) -> str:
         cards = _ITEM.sub(card, parts[i])
         parts[i] = f'<div class="grid cards gallery" markdown>\n\n{cards}\n</div>\n'
     return "".join(parts)
-
-
-PICTURES = {PICTURE: "{}.webp", CARD: "{}-card.webp"}
-"""The files of a result that the site shows, and what they are called there."""

@@ -67,6 +67,6 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: Any) -> str:
     """The index of the gallery shows cards."""
     if page.file.src_uri != examples.INDEX:
         return markdown
-    stems = {x.src_uri for x in files if x.src_uri.endswith("-card.webp")}
-    drawn = {x.removeprefix("gallery/").removesuffix("-card.webp") for x in stems}
+    cards = {x.src_uri for x in files if x.src_uri.endswith("-card.webp")}
+    drawn = {x.removeprefix("gallery/").removesuffix("-card.webp") for x in cards}
     return examples.with_cards(markdown, drawn)

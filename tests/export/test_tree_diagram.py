@@ -37,7 +37,7 @@ def test_every_leaf_has_a_column_and_every_depth_a_row():
 
 def test_notes_are_one_for_each_node_and_trees_single():
     tree = quadrants()
-    tree_diagram(tree, notes=["$x$"] * int(tree.num_nodes))
+    tree_diagram(tree, notes=[r"$\frac$"] * int(tree.num_nodes))  # read as no formula
     with pytest.raises(ValueError, match="expected a note for each"):
         tree_diagram(tree, notes=["one"])
     with pytest.raises(TypeError, match="batch"):

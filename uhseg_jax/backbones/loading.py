@@ -127,11 +127,11 @@ def _find(variant: Variant, directory: Path, dtype: np.dtype) -> Backbone:
     module_of = functools.partial(
         family.module, dtype=dtype, attention=default_attention()
     )
-    made = functools.partial(Backbone, name, code_sha256=variant.code_sha256)
+    backbone_of = functools.partial(Backbone, name, code_sha256=variant.code_sha256)
     if variant.source is None:
         params = family.random_params(spec)
         digest = params_digest(params)
-        return made(module_of(spec), lambda: params, digest, family)
+        return backbone_of(module_of(spec), lambda: params, digest, family)
     sweep(directory)
     is_there = is_cached(name, directory)
     if not is_there or _is_outdated(variant, directory):
@@ -156,7 +156,7 @@ def _find(variant: Variant, directory: Path, dtype: np.dtype) -> Backbone:
             raise
         return _placed(params)
 
-    return made(
+    return backbone_of(
         module_of(spec),
         read_params,
         manifest.params_sha256,

@@ -10,7 +10,10 @@ __all__ = ["Spec", "Variant", "random_variant"]
 
 @runtime_checkable
 class Spec(Protocol):
-    """What the specifications of all families share; frozen and hashable."""
+    """What the specifications of all families share; frozen and hashable.
+
+    Those of families that are not ours also have ``family``, a `backbone.Family`.
+    """
 
     @property
     def patch(self) -> int:
@@ -21,8 +24,6 @@ class Spec(Protocol):
     def width(self) -> int | None:
         """Channels of the features of a patch; None where it has attention alone."""
         ...
-
-    # And, of families that are not ours, ``family``: a `backbone.Family`.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

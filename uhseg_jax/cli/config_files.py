@@ -107,6 +107,7 @@ def find_config(path: str | os.PathLike[str]) -> Path:
     file = expand_home(path)
     if file.is_file():
         return file
+    # A wheel has them in the package, a checkout beside it.
     installed, checkout = (x / "configs" for x in (_PACKAGE, _PACKAGE.parent))
     files = [*installed.glob("*.py")] or [*checkout.glob("*.py")]
     ours = {x.stem: x for x in sorted(files)}

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uhseg_jax.datasets.instances import InstanceDataset
@@ -111,7 +110,7 @@ def dataset_in_file(name: str) -> OwnBuilder | OwnSource | InstanceDataset:
     if isinstance(own.value, InstanceDataset):
         return own.value
     if not hasattr(own.value, "split_pairs"):
-        return OwnSource(own.name, str(Path(own.file)), own.value)
+        return OwnSource(own.name, str(expand_home(own.file)), own.value)
     if not hasattr(own.value, "EXPECTED"):
         raise ValueError(
             f"{own.file}: expected a builder {own.value.__name__} with EXPECTED, which "

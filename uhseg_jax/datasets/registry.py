@@ -12,7 +12,7 @@ from uhseg_jax.registry import Registry
 if TYPE_CHECKING:
     from uhseg_jax.datasets.builder import SegmentationBuilder
 
-__all__ = ["DATASETS", "Entry"]
+__all__ = ["DATASETS", "Dataset", "Entry"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Entry:
 
 
 Dataset = Entry | InstanceDataset | OwnBuilder | OwnSource
+"""What a name of a dataset stands for."""
 
 
 class _Datasets(Registry[Dataset]):

@@ -51,7 +51,8 @@ def show_affinity(
       What notebooks display; ``save(path)`` writes the page for a browser.
 
     Raises:
-      ValueError: features of another shape, or not finite, or there is no such patch.
+      ValueError: features of another shape, or not finite; or there is no such patch,
+        or the height is below 100.
       images.ImageError: the image cannot be read.
     """
     unit = at_unit_length(checked_features(features, batched=False))

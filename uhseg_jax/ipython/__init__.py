@@ -38,7 +38,7 @@ def load_ipython_extension(shell: Any) -> None:
             "and run this cell again."
         )
     find_commands()
-    # With JAX, which must be the one that is installed.
+    # They import JAX, which must be the version that is installed.
     from uhseg_jax import devices
     from uhseg_jax.ipython.compiling import Compiling
 

@@ -34,7 +34,9 @@ def choose_image(image: str, *, upload: bool = False) -> Pixels:
     if upload:
         return _uploaded()
     if image in _PHOTOGRAPHS:
-        return read_image(getattr(importlib.import_module("skimage.data"), image)())
+        import skimage.data
+
+        return read_image(getattr(skimage.data, image)())
     if not Path(image).exists() and not Path(image).suffix:
         raise SentenceError(
             f"{image!r}: expected the path of an image, or one of "

@@ -57,6 +57,7 @@ class Sentences:
         return self._show_custom(etype, value, tb, tb_offset)
 
     def _shown(self, error: BaseException | None) -> bool:
+        """Shows an error if it is one of ours; whether it did."""
         if not isinstance(error, Exception):
             return False
         lines = sentence_of(error, self._shell.user_global_ns)

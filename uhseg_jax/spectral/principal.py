@@ -78,6 +78,7 @@ def _max_cosine_distance_jvp(
     one, other = unit[pair]
     change, other_change = tangents[0][pair]
     moved = -(jnp.sum(change * other) + jnp.sum(one * other_change))
+    # With a derivative of its own, so that the rule can be differentiated again.
     distance = max_cosine_distance(unit, coordinates)
     return distance, jnp.where(distance > 0, moved, 0)
 

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from graphs import block_graph, random_graph
-from jax_versions import enable_x64
 
 from uhseg_jax.spectral import eigen
 from uhseg_jax.spectral.affinity import CosineAffinity, DenseAffinity
@@ -15,12 +14,6 @@ N = 12
 RNG = np.random.default_rng(0)
 VECTORS = np.linalg.qr(RNG.normal(size=(N, N)))[0]
 TARGET = RNG.normal(size=(N, N)).astype(np.float32)
-
-
-@pytest.fixture
-def float64():
-    with enable_x64(True):
-        yield
 
 
 def matrix_of(values):

