@@ -62,8 +62,8 @@ def find_in_file(
     file, _, own = name.rpartition(":")
     if not file.endswith(".py") or not own.isidentifier():
         raise ValueError(
-            f"{kind} {name!r}: expected a file and a {expected} in it, such as "
-            "mine.py:segment."
+            f"{kind} {name!r}: expected FILE.py:NAME, a file and the name of a "
+            f"{expected} in it."
         )
     path = expand_home(file)
     try:

@@ -57,10 +57,11 @@ class Subspace:
           q: dimension of the span (static).
 
         Raises:
-          ValueError: there are too few pairs.
+          ValueError: there is no such dimension, or there are too few pairs.
         """
+        _require_dimension(operator, q)
         needed = min(q + 1, operator.size)
-        if not (1 <= q <= operator.size and needed <= found.values.shape[0]):
+        if found.values.shape[0] < needed:
             raise ValueError(
                 f"expected {needed} eigenpairs or more for a span of {q}, one beyond "
                 f"it for its gap, but got {found.values.shape[0]}."
@@ -100,11 +101,7 @@ def leading_subspace(operator: Operator, q: int) -> Subspace:
     Raises:
       ValueError: q is not between 1 and the size.
     """
-    if not 1 <= q <= operator.size:
-        raise ValueError(
-            f"expected a number of eigenvectors q from 1 to {operator.size}, the size "
-            f"of the operator, but got {q}."
-        )
+    _require_dimension(operator, q)
     count = min(q + 1, operator.size)
     known = getattr(operator, "range_basis", None)
     basis = None if known is None else known(count)
@@ -115,3 +112,11 @@ def leading_subspace(operator: Operator, q: int) -> Subspace:
         operator, count, basis=basis, tolerance=tolerance, max_steps=_MAX_STEPS
     )
     return Subspace.of(operator, found, q)
+
+
+def _require_dimension(operator: Operator, q: int) -> None:
+    if not 1 <= q <= operator.size:
+        raise ValueError(
+            f"expected a number of eigenvectors q from 1 to {operator.size}, the size "
+            f"of the operator, but got {q}."
+        )
