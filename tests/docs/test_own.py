@@ -270,7 +270,7 @@ def test_what_is_ones_own_goes_with_what_is_ours(monkeypatch):
     plain, _, listed = commands(FEATURES, "uhseg-segment")
     for line in (plain, listed):
         assert segment.main(line) == 0
-    ours = RegionTree.load("regions/one.npz")
+    ours = RegionTree.load("colors/one.npz")
     assert ours.labels.shape == (50, 75)
     assert int(ours.num_nodes) > 9
     for page in (METHOD, FEATURES):
