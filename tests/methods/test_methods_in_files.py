@@ -152,7 +152,10 @@ def test_a_file_that_is_not_there_and_half_a_name_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"No such file .* check the path"):
         METHODS.find(f"{tmp_path}/mine.py:segment")
     for name in ("mine.py", "mine.py:", "mine.py:a b"):
-        with pytest.raises(ValueError, match=r"such as mine\.py:segment"):
+        with pytest.raises(
+            ValueError,
+            match=r"expected FILE\.py:NAME, a file and the name of a function",
+        ):
             METHODS.find(name)
     with pytest.raises(ValueError, match="unknown method 'mine:segment'"):
         METHODS.find("mine:segment")
