@@ -25,7 +25,6 @@ COPY --from=build /opt/venv /opt/venv
 ENV PATH="/opt/venv/bin:$PATH" \
     UHSEG_CACHE=/cache \
     HOME=/tmp \
-    MPLCONFIGDIR=/tmp/matplotlib \
     PYTHONUNBUFFERED=1
 VOLUME /cache
 USER 1000:1000

@@ -5,6 +5,8 @@ from PIL import Image
 
 from uhseg_jax.cli.export import main
 
+NAMES = ("one", "sub/deep/three", "sub/two")  # of the results of a finished run
+
 
 def export(*arguments, output):
     return main(["uhseg-export", *map(str, arguments), f"--output={output}"])

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from export_command import export, files, labels
+from export_command import NAMES, export, files, labels
 from finished_runs import TITLES, finished_run, saved, select
 from pycocotools.coco import COCO
 
@@ -17,8 +17,6 @@ from uhseg_jax.hierarchy.tree import RegionTree
 
 # pycocotools
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
-
-NAMES = ("one", "sub/deep/three", "sub/two")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from export_command import export, files, labels
+from export_command import NAMES, export, files, labels
 from finished_runs import finished_run
 
 from uhseg_jax.export.region_table import _TableWriter as CsvWriter
@@ -14,9 +14,6 @@ from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.locks import FileLock
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
-
-
-NAMES = ("one", "sub/deep/three", "sub/two")
 
 
 @pytest.fixture
