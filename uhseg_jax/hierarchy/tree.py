@@ -8,6 +8,7 @@ over a batch, be saved, and be cut at any granularity without solving anything a
 
 from __future__ import annotations
 
+import dataclasses
 import operator
 import os
 from collections.abc import Iterator, Sequence
@@ -29,7 +30,7 @@ from uhseg_jax.hierarchy.placement import (
 from uhseg_jax.hierarchy.tree_file import TreeFileError
 from uhseg_jax.hierarchy.tree_views import TreeViews
 from uhseg_jax.pytrees import pytree_dataclass
-from uhseg_jax.types import Array, Bool, Float, Int
+from uhseg_jax.types import Array, Bool, Float, Int, Integer
 
 __all__ = [
     "NO_PARENT",
@@ -47,11 +48,13 @@ Number = int | float | np.number[Any] | np.ndarray | Array
 class RegionTree(TreeViews):
     """A tree of nested regions (mctx-style arrays with sentinels).
 
-    A batched tree has one more leading axis ``b`` on every array; index it or iterate
+    The cells may be those of any lattice: ``[h, w]`` of an image, ``[t, h, w]`` of the
+    frames of a clip or the slices of a volume, ``[n]`` of the vertices of a graph. A
+    batched tree has one more leading axis ``b`` on every array; index it or iterate
     over it to get its trees.
 
     Attributes:
-      labels: int32 ``[h, w]``, the leaf node of every cell.
+      labels: int32 ``[h, w]``, or of another lattice: the leaf node of every cell.
       parents: int32 ``[n]``, ``parents[0] == NO_PARENT`` and ``parents[i] < i``;
         padding holds ``NO_PARENT`` too.
       num_nodes: int32 ``[]``, how many of the ``n`` entries are nodes; the rest is
@@ -62,14 +65,14 @@ class RegionTree(TreeViews):
         (`methods.region_merging`).
     """
 
-    labels: Int[IntArray, "*b h w"]
+    labels: Int[IntArray, "..."]
     parents: Int[IntArray, "*b n"]
     num_nodes: Int[IntArray, "*b"]
     depths: Int[IntArray, "*b n"]
     costs: Float[IntArray, "*b n"]
 
     @classmethod
-    def flat(cls, labels: Int[np.ndarray, "h w"], num_nodes: int) -> RegionTree:
+    def flat(cls, labels: Int[np.ndarray, "..."], num_nodes: int) -> RegionTree:
         """A tree of one level, numpy: the children of the root are the regions.
 
         Args:
@@ -93,7 +96,7 @@ class RegionTree(TreeViews):
     @property
     def is_batched(self) -> bool:
         """Whether this is a stack of trees."""
-        return np.ndim(self.labels) == 3
+        return np.ndim(self.parents) == 2
 
     def __len__(self) -> int:
         self._require_batch("len(tree)")
@@ -138,7 +141,24 @@ class RegionTree(TreeViews):
             return host_cuts.ancestry(np.asarray(self.parents))
         return on_nodes(self, _contains)
 
-    def masks(self) -> Bool[np.ndarray, "num_nodes h w"]:
+    def over(self, vertices: Integer[IntArray, "..."]) -> RegionTree:
+        """The same nodes over the cells of another lattice.
+
+        Args:
+          vertices: of every cell the vertex that it belongs to, where labels are
+            ``[n]``, one for each vertex.
+
+        Raises:
+          ValueError: the labels are those of another lattice.
+        """
+        if np.ndim(self.labels) != 1:
+            raise ValueError(
+                "expected a tree of vertices, with labels [n], but labels have shape "
+                f"{np.shape(self.labels)}; such a tree is over its cells already."
+            )
+        return dataclasses.replace(self, labels=self.labels[vertices])
+
+    def masks(self) -> Bool[np.ndarray, "num_nodes ..."]:
         """One boolean mask for every node, the root first; children lie in parents."""
         contains = np.asarray(self.contains())
         return contains[: int(self.num_nodes), np.asarray(self.labels)]
@@ -174,7 +194,7 @@ class RegionTree(TreeViews):
         num_regions: Number | None = None,
         depth: Number | None = None,
         cost: Number | None = None,
-    ) -> Int[IntArray, "h w"]:
+    ) -> Int[IntArray, "..."]:
         """A flat segmentation: the node that holds each cell at one granularity.
 
         The cost of a split is the mean cost of its children. Cuts of one kind are
@@ -187,7 +207,7 @@ class RegionTree(TreeViews):
           cost: open every split below this cost whose ancestors are open.
 
         Returns:
-          int32 ``[h, w]`` node ids.
+          int32 node ids, of the shape of the labels.
 
         Raises:
           ValueError: unless exactly one of the three is given, a number in its range.

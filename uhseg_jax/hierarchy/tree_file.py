@@ -95,7 +95,7 @@ def fault_of(
 ) -> str | None:
     """What is wrong with the arrays of a tree, in words; None if nothing is."""
     n = parents.size
-    if labels.ndim != 2 or parents.shape != (n,) or n == 0:
+    if labels.ndim not in (1, 2, 3) or parents.shape != (n,) or n == 0:
         return f"labels have shape {labels.shape} and parents {parents.shape}"
     if depths.shape != (n,) or costs.shape != (n,):
         return f"parents, depths and costs differ in length ({n}, {depths.shape}, ...)"

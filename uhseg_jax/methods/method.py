@@ -169,6 +169,12 @@ class ImageMethod(Method):
       check_fn: raises ValueError for features it cannot work on.
       prepare_fn: ``(image [H, W, 3], grid (h, w), config)`` to a `PreparedImage`, in
         numpy; None where features are enough.
+      graph_fn: ``(vectors [n, d], SuperpixelGraph, config)`` to an output whose
+        ``tree`` has the leaf of every vertex, pure; None of methods that need the
+        patches of one image.
+      condense_fn: ``(RegionGraph, config)`` to int32 ``[n]``, in numpy: regions of the
+        vertices of a large graph, few enough for ``graph_fn``; None where it takes
+        every vertex.
     """
 
     name: str
@@ -180,6 +186,8 @@ class ImageMethod(Method):
     refiner: str = DEFAULT_REFINE
     prepare_fn: Callable[[Any, tuple[int, int], Any], PreparedImage] | None = None
     finer: str = Method.finer
+    graph_fn: Callable[..., Any] | None = None
+    condense_fn: Callable[..., Any] | None = None
 
     def check_features(self, features: Any) -> None:
         """Refuses features that ``check_fn`` refuses."""

@@ -21,6 +21,7 @@ from uhseg_jax.methods.checks import check_lengths
 from uhseg_jax.methods.method import ImageMethod
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import affinity, coarsen
+from uhseg_jax.superpixels import SuperpixelGraph
 from uhseg_jax.types import Array, Float
 from uhseg_jax.validators import (
     NON_NEGATIVE,
@@ -41,6 +42,7 @@ __all__ = [
     "release",
     "segment",
     "segment_graph",
+    "segment_vertices",
     "two_way",
 ]
 
@@ -218,6 +220,21 @@ def segment_graph(
     return Output(tree, 1 - spectrum.values, spectrum.residuals, grown.residuals)
 
 
+def segment_vertices(
+    vectors: Float[Array, "n d"], graph: SuperpixelGraph, config: Config
+) -> Output:
+    """The tree of regions of superpixels, wherever they lie: each stands for a patch.
+
+    Args:
+      vectors: of the superpixels.
+      graph: how they touch, which this method does not look at.
+      config: the parameters; its ``request`` is not used.
+    """
+    del graph
+    affinities = affinity.CosineAffinity.from_features(vectors)
+    return segment_graph(affinities, (vectors.shape[0], 1), config)
+
+
 def _split_rule(config: Config) -> split.SplitRule:
     """The rule of the config with its parameters bound."""
     if config.rule == "two_way":
@@ -251,6 +268,7 @@ METHOD = ImageMethod(
     },
     segment_fn=segment,
     check_fn=check_lengths,
+    graph_fn=segment_vertices,
     finer="a larger max_ncut (of the rules ncut and two_way), max_eigenvalue (paper), "
     "max_perturbation (paper and ncut), max_depth or num_superpixels.",
 )

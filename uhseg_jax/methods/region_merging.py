@@ -30,15 +30,18 @@ the size of the image.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from uhseg_jax.backbones import PatchRequest
 from uhseg_jax.hierarchy import cuts, grow, merges, pruning, two_way
 from uhseg_jax.hierarchy.agglomerate import agglomerate, squared_distances
+from uhseg_jax.hierarchy.condense import condense
 from uhseg_jax.hierarchy.merge_tree import MergeTree, level_costs, levels_of, tree_of
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.methods.checks import check_lengths
@@ -46,6 +49,7 @@ from uhseg_jax.methods.method import ImageMethod
 from uhseg_jax.pytrees import pytree_dataclass
 from uhseg_jax.spectral import numerics
 from uhseg_jax.superpixels import (
+    RegionGraph,
     SuperpixelConfig,
     SuperpixelGraph,
     Superpixels,
@@ -62,11 +66,21 @@ from uhseg_jax.validators import (
     integer,
 )
 
-__all__ = ["METHOD", "Config", "Output", "default", "prepare", "segment"]
+__all__ = [
+    "METHOD",
+    "Config",
+    "Output",
+    "condense_graph",
+    "default",
+    "prepare",
+    "segment",
+    "segment_graph",
+]
 
 # Regions whose dissimilarity is no larger are alike but for rounding: no split.
 _ALIKE = 1e-5
 _MAX_DEPTH = 64  # of the cuts; a guard only
+_MOST_CONDENSED = 2048  # vertices of a large graph that are left
 _MOST_VERTICES = 4096  # of features without an image: memory is that of their square
 
 
@@ -168,6 +182,20 @@ def segment(
     else:
         pooled = numerics.matmul(jnp.asarray(graph.weights), flat)
         vectors = _normalize_blocks(pooled, len(config.request.blocks))
+    return segment_graph(vectors, graph, config)
+
+
+def segment_graph(
+    vectors: Float[Array, "n d"], graph: SuperpixelGraph, config: Config
+) -> Output:
+    """The tree of regions of any superpixels, wherever they lie.
+
+    Args:
+      vectors: of the superpixels, of unit length or means of such.
+      graph: their areas, colours and borders, which need not be planar; its
+        ``weights`` are not used.
+      config: the parameters; ``request`` and ``superpixels`` are not used.
+    """
     merge = _merging(vectors, graph, config)
     groups, cut_nodes = _objects(vectors, jnp.asarray(graph.areas), merge(), config)
     merged = merge(groups=groups, group_levels=levels_of(cut_nodes))
@@ -175,6 +203,35 @@ def segment(
     tree = _tree(merged, costs, config.max_regions)
     labels = tree.leaves[jnp.asarray(graph.patches)]
     return Output(tree.tree(labels), tree.leaves, tree.stages)
+
+
+def condense_graph(graph: RegionGraph, config: Config) -> Int[np.ndarray, " n"]:
+    """Regions of the superpixels of a large graph, by step 3's merging alone.
+
+    They are the vertices that `segment_graph` works on, 2,048 at most where the graph
+    is connected; a smaller graph stays as it is.
+
+    Args:
+      graph: of any number of superpixels.
+      config: the parameters; ``max_regions`` more than that are kept.
+
+    Returns:
+      int32, the region of every superpixel, from 0.
+    """
+    most = max(_MOST_CONDENSED, config.max_regions)
+    if len(graph) <= most:
+        return np.arange(len(graph), dtype=np.int32)
+    colors = np.float32(math.sqrt(config.color_weight)) * graph.colors
+    return condense(
+        np.concatenate([graph.vectors, colors], axis=1),
+        graph.areas,
+        graph.edges,
+        graph.lengths,
+        graph.evidence,
+        num_regions=most,
+        edge_weight=config.edge_weight,
+        exponent=config.area_exponent,
+    )
 
 
 def _normalize_blocks(
@@ -316,6 +373,8 @@ METHOD = ImageMethod(
     check_fn=check_lengths,
     refiner="none",
     prepare_fn=prepare,
+    graph_fn=segment_graph,
+    condense_fn=condense_graph,
     finer="a larger max_ncut (the image divides into more objects before these divide "
     "into parts), max_regions (more parts) or superpixels.count (finer borders).",
 )

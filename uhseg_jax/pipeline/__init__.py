@@ -2,11 +2,19 @@
 
 `Segmenter` binds them. Images go through it in groups (`groups`), from a backbone or
 with features of their own (`given`), through programs that are compiled once
-(`programs`).
+(`programs`). A graph of superpixels of many images goes through the method alone
+(`graph_tree`).
 """
 
+from uhseg_jax.pipeline.graph_tree import require_graphs, tree_of_graph
 from uhseg_jax.pipeline.grid_tree import GridTree
 from uhseg_jax.pipeline.programs import jitted_trees
 from uhseg_jax.pipeline.segmenter import Segmenter
 
-__all__ = ["GridTree", "Segmenter", "jitted_trees"]
+__all__ = [
+    "GridTree",
+    "Segmenter",
+    "jitted_trees",
+    "require_graphs",
+    "tree_of_graph",
+]

@@ -10,8 +10,10 @@ from uhseg_jax.superpixels.graph import (
     graph_of_patches,
     superpixels_of,
 )
+from uhseg_jax.superpixels.region_graph import RegionGraph
 
 __all__ = [
+    "RegionGraph",
     "SuperpixelConfig",
     "SuperpixelGraph",
     "Superpixels",

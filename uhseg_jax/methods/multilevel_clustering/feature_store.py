@@ -3,22 +3,20 @@
 import dataclasses
 import hashlib
 import json
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from uhseg_jax.backbones import Backbone
-from uhseg_jax.files import atomic_write
 from uhseg_jax.methods.multilevel_clustering.config import Config
 from uhseg_jax.methods.multilevel_clustering.features import (
     ImageFeatures,
     image_features,
 )
+from uhseg_jax.parts import read_arrays, write_arrays
 from uhseg_jax.types import UInt8
 
-__all__ = ["FeatureStore", "read_arrays", "write_arrays"]
+__all__ = ["FeatureStore"]
 
 _FIELDS = ("patches", "attention", "class_token")
 
@@ -66,27 +64,3 @@ class FeatureStore:
         digest.update(repr(pixels.shape).encode())
         digest.update(pixels.tobytes())
         return digest.hexdigest()[:32]
-
-
-def write_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """Writes an npz aside and renames it.
-
-    Raises:
-      OSError: it cannot be written; the message names it.
-    """
-    with atomic_write(path) as aside, open(aside, "wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-
-
-def read_arrays(path: Path, only: str | None = None) -> dict[str, np.ndarray] | None:
-    """The arrays of an npz; None if it is not there, damaged or something else.
-
-    Args:
-      path: the file.
-      only: name of one array, which must be there; the others are not read.
-    """
-    try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in ([only] if only else file.files)}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None

@@ -10,11 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from uhseg_jax.methods.multilevel_clustering.feature_store import (
-    read_arrays,
-    write_arrays,
-)
 from uhseg_jax.methods.multilevel_clustering.upper_levels import Levels
+from uhseg_jax.parts import read_arrays, write_arrays
 from uhseg_jax.types import Bool, Float, Int
 
 __all__ = ["ImageRegions", "Kept"]

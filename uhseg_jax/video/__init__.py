@@ -1,0 +1,1 @@
+"""Clips and volumes: frames or slices in, regions through time or depth out."""

@@ -1,0 +1,121 @@
+"""Frames of a clip, or slices of a volume, read when they are wanted."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uhseg_jax.images import ImageError, find_images, read_image
+from uhseg_jax.types import Pixels
+
+__all__ = ["ArrayFrames", "FolderFrames", "FrameSource", "VideoError"]
+
+
+class VideoError(ImageError):
+    """A clip that cannot be had; the message says what was found and what to do."""
+
+
+class FrameSource(abc.ABC):
+    """The frames of one clip, all of one size, in their order.
+
+    Attributes:
+      title: what messages and results call the clip.
+      rate: frames per second; 0 where there is no time, as in a volume.
+    """
+
+    title: str
+    rate: float = 0.0
+
+    @abc.abstractmethod
+    def frames(self, start: int = 0) -> Iterator[Pixels]:
+        """The frames from one on, as RGB pixels.
+
+        Memory is that of a few frames. They are the same whenever it is called.
+
+        Raises:
+          VideoError: a frame cannot be had or has another size than those before.
+        """
+
+    @property
+    def count(self) -> int | None:
+        """How many frames there are; None where only decoding them all would tell."""
+        return None
+
+    def name(self, index: int) -> str:
+        """What the files of a frame are called, without a suffix."""
+        return f"{index:05d}"
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderFrames(FrameSource):
+    """Image files, one for each frame, in the natural order of their names.
+
+    Attributes:
+      paths: the files.
+      title: what messages and results call the clip.
+      rate: frames per second; that of DAVIS where nothing is known.
+    """
+
+    paths: Sequence[Path]
+    title: str
+    rate: float = 24.0
+
+    @classmethod
+    def find(cls, folder: str | os.PathLike[str], **more: Any) -> FolderFrames:
+        """The images of a folder.
+
+        Raises:
+          VideoError: it has none.
+        """
+        paths = find_images(folder)
+        if not paths:
+            raise VideoError(
+                f"{folder}: expected a folder with the frames of a clip as image "
+                "files, but found none in it."
+            )
+        return cls(tuple(paths), Path(folder).resolve().name, **more)
+
+    @property
+    def count(self) -> int:
+        """How many files there are."""
+        return len(self.paths)
+
+    def name(self, index: int) -> str:
+        """The stem of the file."""
+        return self.paths[index].stem
+
+    def frames(self, start: int = 0) -> Iterator[Pixels]:
+        """See `FrameSource.frames`."""
+        for index in range(start, len(self.paths)):
+            yield read_image(self.paths[index])
+
+
+@dataclasses.dataclass(frozen=True)
+class ArrayFrames(FrameSource):
+    """Frames that are in memory.
+
+    Attributes:
+      images: what `images.read_image` takes, each.
+      title: what messages and results call the clip.
+      rate: frames per second.
+    """
+
+    images: Sequence[Any]
+    title: str = "frames"
+    rate: float = 24.0
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.images)
+
+    def frames(self, start: int = 0) -> Iterator[Pixels]:
+        """See `FrameSource.frames`."""
+        for index in range(start, len(self.images)):
+            yield read_image(np.asarray(self.images[index]))
