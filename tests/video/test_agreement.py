@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.trees import random_tree
+from trees import random_tree
 from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.video.agreement import agreeing_cut, agreements, cut_of_most
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.trees import random_tree
+from trees import random_tree
 from uhseg_jax.video.greedy import greedy_pairs, linked_cuts, linked_trees
 
 
