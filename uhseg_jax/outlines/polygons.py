@@ -49,17 +49,22 @@ class Outlines:
     borders: Borders
     chains: tuple[Int[np.ndarray, "_ 2"], ...]
 
-    def polygons(self, contains: Bool[np.ndarray, " m"]) -> list[Polygon]:
+    def polygons(
+        self, contains: Bool[np.ndarray, " m"], *, junctions: bool = False
+    ) -> list[Polygon]:
         """The pieces of a union of regions, connected by sides of pixels.
 
         Args:
           contains: which regions of the label map belong to it.
+          junctions: keep points on straight lines where other borders begin, which
+            neighbours need to meet where lines are bent, as on a map.
 
         Returns:
           Its pieces, the largest first; no two overlap, and outlines touch others, or
           their holes, in single points only.
         """
-        rings = _straightened(list(self._rings(contains)))
+        rings = list(self._rings(contains))
+        rings = rings if junctions else _straightened(rings)
         areas = np.array([_doubled_area(x) for x in rings], np.int64)
         order = np.argsort(-areas, kind="stable").tolist()
         outer = [rings[i] for i in order if areas[i] > 0]
