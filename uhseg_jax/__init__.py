@@ -58,7 +58,7 @@ __all__ = [
     "segment_features",
     "similar_regions",
 ]
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 
 _HOMES = {
     "DescribedTree": "uhseg_jax.hierarchy.descriptors.similar",
