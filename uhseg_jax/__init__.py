@@ -65,7 +65,7 @@ __all__ = [
     "segment_video",
     "similar_regions",
 ]
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 
 _HOMES = {
     "DescribedTree": "uhseg_jax.hierarchy.descriptors.similar",
