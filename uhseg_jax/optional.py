@@ -44,7 +44,10 @@ OPTIONAL = Registry(
     [
         OptionalPackage("higra", "higra"),
         OptionalPackage("pillow_heif", "'uhseg_jax[heif]'"),
+        OptionalPackage("pyogrio", "'uhseg_jax[rasters]'"),
+        OptionalPackage("rasterio", "'uhseg_jax[rasters]'"),
         OptionalPackage("supervision", "supervision"),
+        OptionalPackage("tifffile", "'uhseg_jax[rasters]'"),
         OptionalPackage("tokenizers", "tokenizers"),
     ],
 )
