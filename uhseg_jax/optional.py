@@ -43,6 +43,7 @@ OPTIONAL = Registry(
     "optional package",
     [
         OptionalPackage("av", "'uhseg_jax[video]'"),
+        OptionalPackage("cv2", "'uhseg_jax[flow]'"),
         OptionalPackage("higra", "higra"),
         OptionalPackage("pillow_heif", "'uhseg_jax[heif]'"),
         OptionalPackage("supervision", "supervision"),

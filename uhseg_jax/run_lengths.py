@@ -11,7 +11,16 @@ import numpy as np
 
 from uhseg_jax.types import Bool, Int, Integer
 
-__all__ = ["RLE", "box_of", "compress", "counts_of", "decode", "encode", "expand", "runs_of"]
+__all__ = [
+    "RLE",
+    "box_of",
+    "compress",
+    "counts_of",
+    "decode",
+    "encode",
+    "expand",
+    "runs_of",
+]
 
 RLE = dict[str, Any]
 """Run lengths as pycocotools has them: "size", [height, width], and "counts", bytes."""

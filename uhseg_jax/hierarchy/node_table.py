@@ -9,7 +9,14 @@ from uhseg_jax.hierarchy.boxes import node_boxes
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
 from uhseg_jax.types import Float, Int
 
-__all__ = ["children_of", "columns_of", "nested_of", "summary", "table_of"]
+__all__ = [
+    "as_table",
+    "children_of",
+    "columns_of",
+    "nested_of",
+    "summary",
+    "table_of",
+]
 
 
 def summary(tree: Any) -> str:
@@ -50,12 +57,16 @@ def _kind(x: Any) -> str:
 
 def table_of(tree: Any) -> Any:
     """The columns of all nodes as a table; see `RegionTree.nodes`."""
-    columns = columns_of(tree)
+    return as_table(columns_of(tree))
+
+
+def as_table(columns: dict[str, np.ndarray]) -> Any:
+    """Columns of one length as a table: of pandas, or else a structured array."""
     try:
         import pandas
     except ImportError:
         kinds = [(name, x.dtype) for name, x in columns.items()]
-        table = np.empty(len(columns["id"]), kinds)
+        table = np.empty(len(next(iter(columns.values()))), kinds)
         for name, x in columns.items():
             table[name] = x
         return table

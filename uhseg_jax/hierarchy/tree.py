@@ -246,13 +246,7 @@ class RegionTree(TreeViews):
           OSError: the file cannot be written; the message names it.
         """
         require_single(self)
-        count = int(self.num_nodes)
-        content = tree_file.encode(
-            labels=np.asarray(self.labels, np.int32),
-            parents=np.asarray(self.parents, np.int32)[:count],
-            depths=np.asarray(self.depths, np.int32)[:count],
-            costs=np.asarray(self.costs, np.float32)[:count],
-        )
+        content = tree_file.encode(**tree_file.arrays_of(self))
         with atomic_write(path) as aside:
             aside.write_bytes(content)
 

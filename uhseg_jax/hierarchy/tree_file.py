@@ -3,12 +3,21 @@
 import hashlib
 import io
 import os
+from typing import Any
 
 import numpy as np
 
 from uhseg_jax.hierarchy.cuts import NO_PARENT
 
-__all__ = ["TreeFileError", "as_kept", "encode", "fault_of", "identity", "read"]
+__all__ = [
+    "TreeFileError",
+    "arrays_of",
+    "as_kept",
+    "encode",
+    "fault_of",
+    "identity",
+    "read",
+]
 
 _ZIP = b"PK\3\4"
 _FIELDS = ("labels", "parents", "depths", "costs")
@@ -23,6 +32,19 @@ def encode(**arrays: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     return file.getvalue()
+
+
+def arrays_of(tree: Any) -> dict[str, np.ndarray]:
+    """The arrays of a tree as a file keeps them, without padding."""
+    count = int(tree.num_nodes)
+    return as_kept(
+        {
+            "labels": np.asarray(tree.labels),
+            "parents": np.asarray(tree.parents)[:count],
+            "depths": np.asarray(tree.depths)[:count],
+            "costs": np.asarray(tree.costs)[:count],
+        }
+    )
 
 
 def identity(labels: np.ndarray, parents: np.ndarray) -> str:
@@ -85,7 +107,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 def as_kept(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays of a tree, costs as float32 and the others as int32."""
     return {
-        name: x.astype(np.float32 if name == "costs" else np.int32)
+        name: x.astype(np.float32 if name == "costs" else np.int32, copy=False)
         for name, x in arrays.items()
     }
 

@@ -181,7 +181,7 @@ def segment(
         vectors = numerics.normalize_rows(pooled)
     else:
         pooled = numerics.matmul(jnp.asarray(graph.weights), flat)
-        vectors = _normalize_blocks(pooled, len(config.request.blocks))
+        vectors = numerics.normalize_blocks(pooled, len(config.request.blocks))
     return segment_graph(vectors, graph, config)
 
 
@@ -232,15 +232,6 @@ def condense_graph(graph: RegionGraph, config: Config) -> Int[np.ndarray, " n"]:
         edge_weight=config.edge_weight,
         exponent=config.area_exponent,
     )
-
-
-def _normalize_blocks(
-    pooled: Float[Array, "n d"], num_blocks: int
-) -> Float[Array, "n d"]:
-    """Rows of unit length, to which the features of every block add as much."""
-    n, d = pooled.shape
-    blocks = pooled.reshape(n * num_blocks, d // num_blocks)
-    return numerics.normalize_rows(numerics.normalize_rows(blocks).reshape(n, d))
 
 
 def _merging(

@@ -166,7 +166,7 @@ class Segmenter:
         return self._group * num_devices(self.mesh)
 
     @property
-    def _grid(self) -> tuple[int, int]:
+    def grid(self) -> tuple[int, int]:
         """(h, w) of the features."""
         grid = self._extractor.resolved.grid
         assert grid is not None, "a resolved request has one"
@@ -211,7 +211,7 @@ class Segmenter:
         """
         with blame_image(image, "make it smaller"):
             if self.source is None:
-                rows, columns = grid or self._grid
+                rows, columns = grid or self.grid
                 return self.method.prepare(image, (rows, columns), self.config)
             features = self._read(name)
             own = self.method.prepare(image, features.shape[:2], self.config)

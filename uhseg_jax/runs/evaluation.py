@@ -14,12 +14,13 @@ from uhseg_jax.memory import ImageMemoryError
 from uhseg_jax.methods.fitted import Collection, Fitted
 from uhseg_jax.metrics import states
 from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.processor import host_threads
 from uhseg_jax.protocols import Scorer, Scoring
 from uhseg_jax.protocols.protocol import SlowScorer
 from uhseg_jax.runs import bootstrap, hosts, score_files
 from uhseg_jax.runs.claims import Claim
 from uhseg_jax.runs.drawings import Drawings, Missing
-from uhseg_jax.runs.flow import Stages, drained, host_threads, in_flow
+from uhseg_jax.runs.flow import Stages, drained, in_flow
 from uhseg_jax.runs.journal import Entry, Journal, read_journals
 from uhseg_jax.runs.record import RunError, naming_the_file
 from uhseg_jax.runs.running_scores import RunningScores
@@ -252,8 +253,7 @@ class _Item:
     @property
     def size(self) -> int:
         """Bytes of its arrays, nearly."""
-        # Labels, of a result and of superpixels, have four bytes, pixels three.
-        return 4 * self.example.image.nbytes + self.example.labels.nbytes
+        return self.example.nbytes
 
 
 def _found(item: _Item, begun: Iterator[Segmentation]) -> _Item:

@@ -9,15 +9,15 @@ the lock, the matching of boundaries, they give to processes (`workers`).
 import collections
 import concurrent.futures
 import dataclasses
-import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 from uhseg_jax.entry import own_settings
+from uhseg_jax.processor import host_threads
 
-__all__ = ["Stages", "drained", "host_threads", "in_flow"]
+__all__ = ["Stages", "drained", "in_flow"]
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
@@ -25,7 +25,6 @@ Done = TypeVar("Done")
 Segment = Callable[[Sequence[Item], Sequence[Callable[[], Any]]], Iterator[Item]]
 
 _BUDGET = 2**30  # bytes of all items on their way, beyond which no other is read
-_MOST_THREADS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,10 +247,3 @@ class _Reader(Generic[Key, Item]):
                     self._ready.append((item, self._pool.submit(prepare, item)))
                     self._changed.notify_all()
                 del item  # not kept while there is no room
-
-
-def host_threads() -> int:
-    """How many prepare and finish: one for each processor that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(_MOST_THREADS, len(os.sched_getaffinity(0)))
-    return min(_MOST_THREADS, os.cpu_count() or 1)

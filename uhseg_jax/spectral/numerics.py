@@ -7,7 +7,14 @@ import jax.numpy as jnp
 
 from uhseg_jax.types import Array, Bool, Float
 
-__all__ = ["inverse_sqrt", "matmul", "normalize_rows", "orthonormalize", "ratio"]
+__all__ = [
+    "inverse_sqrt",
+    "matmul",
+    "normalize_blocks",
+    "normalize_rows",
+    "orthonormalize",
+    "ratio",
+]
 
 _SHIFT = 8  # machine epsilons times columns, added to the diagonal of Gram matrices
 
@@ -39,6 +46,18 @@ def normalize_rows(
     """Rows divided by their Euclidean norm; zero rows, and rows masked out, are 0."""
     rows = x * inverse_sqrt(jnp.sum(x * x, axis=1))[:, None]
     return rows if mask is None else jnp.where(mask[:, None], rows, 0)
+
+
+def normalize_blocks(x: Float[Array, "n d"], num_blocks: int) -> Float[Array, "n d"]:
+    """Rows of unit length, to which every one of equal blocks of columns adds as much.
+
+    Args:
+      x: rows of several features side by side.
+      num_blocks: how many these are.
+    """
+    n, d = x.shape
+    blocks = normalize_rows(x.reshape(n * num_blocks, d // num_blocks))
+    return normalize_rows(blocks.reshape(n, d))
 
 
 def orthonormalize(
