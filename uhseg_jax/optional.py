@@ -42,6 +42,7 @@ class OptionalPackage:
 OPTIONAL = Registry(
     "optional package",
     [
+        OptionalPackage("av", "'uhseg_jax[video]'"),
         OptionalPackage("cv2", "'uhseg_jax[flow]'"),
         OptionalPackage("higra", "higra"),
         OptionalPackage("pillow_heif", "'uhseg_jax[heif]'"),
