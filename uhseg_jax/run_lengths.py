@@ -11,7 +11,16 @@ import numpy as np
 
 from uhseg_jax.types import Bool, Int, Integer
 
-__all__ = ["RLE", "compress", "counts_of", "decode", "encode", "expand", "runs_of"]
+__all__ = [
+    "RLE",
+    "box_of",
+    "compress",
+    "counts_of",
+    "decode",
+    "encode",
+    "expand",
+    "runs_of",
+]
 
 RLE = dict[str, Any]
 """Run lengths as pycocotools has them: "size", [height, width], and "counts", bytes."""
@@ -52,6 +61,25 @@ def counts_of(
     begins = np.flatnonzero(np.concatenate([[True], inside[1:] != inside[:-1]]))
     counts = np.add.reduceat(lengths, begins).tolist()
     return [0, *counts] if inside[0] else counts
+
+
+def box_of(counts: list[int], height: int) -> list[int]:
+    """Left, top, width and height of the box around a mask that has a pixel.
+
+    Args:
+      counts: lengths of the alternating runs, as `counts_of` gives them.
+      height: of the image.
+    """
+    ends = np.cumsum(counts)
+    begins, lasts = ends[0::2][: len(counts) // 2], ends[1::2] - 1
+    kept = begins <= lasts
+    begins, lasts = begins[kept], lasts[kept]
+    left, right = int(begins[0]) // height, int(lasts[-1]) // height
+    # A run that goes on in the next column has pixels at the bottom and at the top.
+    goes_on = bool((begins // height != lasts // height).any())
+    top = 0 if goes_on else int((begins % height).min())
+    bottom = height - 1 if goes_on else int((lasts % height).max())
+    return [left, top, right - left + 1, bottom - top + 1]
 
 
 def compress(counts: list[int], size: tuple[int, ...]) -> RLE:

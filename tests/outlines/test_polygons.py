@@ -8,7 +8,7 @@ from label_maps import label_maps
 from scipy import ndimage
 from trees import random_tree
 
-from uhseg_jax.outlines.polygons import outlines_of
+from uhseg_jax.outlines.polygons import outlines_of, outlines_of_strips
 
 TOLERANCES = (0.6, 1.0, 3.0, 50.0)
 
@@ -183,3 +183,17 @@ def test_what_is_no_node_and_no_tolerance_is_refused():
     for tolerance in (-1.0, float("nan")):
         with pytest.raises(ValueError, match="tolerance must be"):
             tree.polygons(0, tolerance)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    labels=label_maps(), rows=st.integers(1, 7), tolerance=st.sampled_from((0.0, 1.0))
+)
+def test_strips_give_the_polygons_of_the_whole(labels, rows, tolerance):
+    strips = np.array_split(labels, range(rows, len(labels), rows))
+    found = outlines_of_strips(iter(strips), labels.shape[1], tolerance)
+    for region, wanted in enumerate(of_regions(labels, tolerance)):
+        polygons = found.polygons(np.arange(labels.max() + 1) == region)
+        for one, other in zip(polygons, wanted, strict=True):
+            for ring, same in zip(one.rings, other.rings, strict=True):
+                np.testing.assert_array_equal(ring, same)

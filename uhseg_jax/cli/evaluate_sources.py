@@ -8,6 +8,7 @@ from uhseg_jax import backbones, datasets
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.config_files import Experiment, read_config
 from uhseg_jax.cli.overrides import UsageError
+from uhseg_jax.datasets.davis import ClipDataset
 from uhseg_jax.datasets.instances import InstanceDataset
 from uhseg_jax.datasets.own import OwnSource
 from uhseg_jax.methods import METHODS
@@ -55,7 +56,7 @@ def source_of(experiment: Experiment, values: flags.Flags) -> datasets.Source:
 
     ``--data_dir`` alone may hold prepared data or the original files; those are then
     prepared in the user's cache, for the folder may not be ours to write to. Datasets
-    of objects are read from either as they lie.
+    of objects and of clips are read from either as they lie.
     """
     names = values.names or experiment.names
     if not experiment.dataset and values.annotations:
@@ -87,4 +88,4 @@ def source_of(experiment: Experiment, values: flags.Flags) -> datasets.Source:
 def _is_prepared(experiment: Experiment) -> bool:
     """Whether a dataset is prepared before it is read."""
     dataset = datasets.DATASETS.find(experiment.dataset)
-    return not isinstance(dataset, (InstanceDataset, OwnSource))
+    return not isinstance(dataset, (ClipDataset, InstanceDataset, OwnSource))

@@ -1,6 +1,8 @@
 """Images with ground truth: files as they lie, and TFDS builders (one folder each)."""
 
+from uhseg_jax.datasets.clips import ClipExample, ClipSource
 from uhseg_jax.datasets.coco_json import CocoJsonSource
+from uhseg_jax.datasets.davis import ClipDataset
 from uhseg_jax.datasets.folder import FolderSource
 from uhseg_jax.datasets.instances import InstanceDataset, SplitFiles
 from uhseg_jax.datasets.masks import read_colors, read_mask
@@ -13,6 +15,9 @@ from uhseg_jax.datasets.source import DatasetError, Example, Source, objects_of
 
 __all__ = [
     "DATASETS",
+    "ClipDataset",
+    "ClipExample",
+    "ClipSource",
     "CocoJsonSource",
     "DatasetError",
     "Example",

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from uhseg_jax.datasets import masks, preparation
+from uhseg_jax.datasets.davis import ClipDataset
 from uhseg_jax.datasets.identity import content_of
 from uhseg_jax.datasets.image_files import decode_image
 from uhseg_jax.datasets.instances import InstanceDataset
@@ -129,8 +130,8 @@ def load(
 ) -> Source:
     """A dataset by name, prepared first if need be.
 
-    Datasets of objects (`instances`) are read as they lie: their folder is
-    ``manual_dir`` or, without it, ``data_dir``.
+    Datasets of objects (`instances`) and of clips (`davis`) are read as they lie: their
+    folder is ``manual_dir`` or, without it, ``data_dir``.
 
     Args:
       name: one of `registry.DATASETS`, or ``FILE.py:NAME``, which runs that file
@@ -152,7 +153,7 @@ def load(
         entry = DATASETS.find(name)
     except ValueError as error:
         raise DatasetError(str(error)) from error
-    if isinstance(entry, (InstanceDataset, OwnSource)):
+    if isinstance(entry, (ClipDataset, InstanceDataset, OwnSource)):
         root = manual_dir or data_dir
         root = None if root is None else expand_home(root)
         return entry.open(root, split=split, names=names)

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 from typing import TYPE_CHECKING
 
+from uhseg_jax.datasets.davis import CLIP_DATASETS, ClipDataset
 from uhseg_jax.datasets.instances import INSTANCE_DATASETS, InstanceDataset
 from uhseg_jax.datasets.own import OwnBuilder, OwnSource, dataset_in_file
 from uhseg_jax.own_code import is_in_file
@@ -40,7 +41,7 @@ class Entry:
         return found
 
 
-Dataset = Entry | InstanceDataset | OwnBuilder | OwnSource
+Dataset = Entry | ClipDataset | InstanceDataset | OwnBuilder | OwnSource
 """What a name of a dataset stands for."""
 
 
@@ -86,6 +87,7 @@ DATASETS = _Datasets(
         Entry("voc2012", "voc2012", "Voc2012"),
         Entry("voc2012_objects", "voc2012", "Voc2012", "objects.txt"),
         *INSTANCE_DATASETS,
+        *CLIP_DATASETS,
     ],
 )
 """The datasets by name."""

@@ -98,6 +98,12 @@ class Example:
     instances: Integer[np.ndarray, "H W"] | None = None
     objects: Objects | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays and of its result, nearly."""
+        # Labels, of a result and of superpixels, have four bytes, pixels three.
+        return 4 * self.image.nbytes + self.labels.nbytes
+
 
 def objects_of(example: Example, *, taxonomy: Taxonomy | None = None) -> Objects | None:
     """The objects of an example; None where its dataset does not tell any apart.

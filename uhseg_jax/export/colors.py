@@ -12,7 +12,7 @@ import numpy as np
 from uhseg_jax.hierarchy.tree import NO_PARENT, ROOT, RegionTree
 from uhseg_jax.types import Float, Int, UInt8
 
-__all__ = ["category_colors", "hex_colors", "node_colors"]
+__all__ = ["category_colors", "colors_of", "hex_colors", "node_colors"]
 
 _FIRST_HUE = 20.0  # degrees: where the circle is cut open
 _LIGHTNESS = (0.70, 0.82, 0.60)  # readable on photographs, none near black or white
@@ -33,11 +33,28 @@ def node_colors(tree: RegionTree) -> UInt8[np.ndarray, "n 3"]:
       uint8 ``[n, 3]``.
     """
     parents = np.asarray(tree.parents)
-    count = int(tree.num_nodes)
+    return colors_of(parents, tree.areas(), count=int(tree.num_nodes))
+
+
+def colors_of(
+    parents: Int[np.ndarray, " n"],
+    areas: Int[np.ndarray, " n"],
+    *,
+    count: int | None = None,
+) -> UInt8[np.ndarray, "n 3"]:
+    """As `node_colors`, of what they depend on.
+
+    Args:
+      parents: of every node.
+      areas: of every node.
+      count: how many are nodes; the rest is padding. None: all.
+    """
+    count = parents.size if count is None else count
     hues = np.zeros(parents.size)
     lightness = np.full(parents.size, _NEUTRAL[0])
     chroma = np.full(parents.size, _NEUTRAL[1])
-    hues[:count], steps = _hues_and_steps(parents[:count], _weights(tree)[:count])
+    weights = _weights(parents[:count], areas[:count])
+    hues[:count], steps = _hues_and_steps(parents[:count], weights)
     lightness[1:count] = np.asarray(_LIGHTNESS)[steps[1:] % len(_LIGHTNESS)]
     chroma[1:count] = _CHROMA
     return _srgb(lightness, chroma, hues)
@@ -66,15 +83,16 @@ def hex_colors(colors: UInt8[np.ndarray, "n 3"]) -> list[str]:
     return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colors.tolist()]
 
 
-def _weights(tree: RegionTree) -> Float[np.ndarray, " n"]:
+def _weights(
+    parents: Int[np.ndarray, " n"], areas: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
     """What share of its parent's arc a node deserves.
 
     Half for its area, half for the number of leaves that must find room in it. The
     square root keeps small parts, seen early, apart from each other.
     """
-    parents, areas = np.asarray(tree.parents), tree.areas()
     leaves = (~np.isin(np.arange(parents.size), parents)).astype(np.int64)
-    for node in range(int(tree.num_nodes) - 1, ROOT, -1):
+    for node in range(parents.size - 1, ROOT, -1):
         leaves[parents[node]] += leaves[node]
     return np.sqrt(areas / max(1, areas[ROOT]) + leaves / max(1, leaves[ROOT]))
 

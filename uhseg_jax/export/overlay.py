@@ -14,7 +14,7 @@ from uhseg_jax.hierarchy.placement import visible_nodes
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Int, Integer, UInt8
 
-__all__ = ["PNG", "overlay", "paint_categories", "panels"]
+__all__ = ["PNG", "overlay", "paint", "paint_categories", "panels"]
 
 _LONGEST, _SHORTEST = 1024, 384  # pixels of a panel's long side
 _NARROWEST = 104  # pixels that the longest caption needs
@@ -100,7 +100,7 @@ def panels(
         seen_as = np.asarray(visible_nodes(tree, num_regions=level))
         count = np.unique(seen_as[leaves]).size
         caption = "1 region" if count == 1 else f"{count} regions"
-        drawn.append((caption, _paint(shown, labels, seen_as, colors)))
+        drawn.append((caption, paint(shown, labels, seen_as, colors)))
     return drawn
 
 
@@ -140,17 +140,24 @@ def _paint_truth(
     classes, index = np.unique(truth, return_inverse=True)
     labels = index.reshape(truth.shape) + 1
     flat = RegionTree.flat(labels, classes.size + 1)
-    painted = _paint(image, labels, np.arange(classes.size + 1), node_colors(flat))
+    painted = paint(image, labels, np.arange(classes.size + 1), node_colors(flat))
     return np.where(truth[..., None] < 0, image, painted)
 
 
-def _paint(
+def paint(
     image: UInt8[np.ndarray, "h w 3"],
     labels: Int[np.ndarray, "h w"],
     seen_as: Int[np.ndarray, " n"],
     colors: UInt8[np.ndarray, "n 3"],
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """An image in the colours of the nodes as which its labels are seen."""
+    """An image in the colours of the nodes as which its labels are seen.
+
+    Args:
+      image: its pixels.
+      labels: the node of every pixel.
+      seen_as: of every node the one that is shown.
+      colors: of the nodes.
+    """
     nodes, numbers = np.unique(seen_as, return_inverse=True)
     small = np.uint8 if nodes.size <= 256 else np.int32
     regions = numbers.astype(small).take(labels)

@@ -28,7 +28,7 @@ from uhseg_jax.hierarchy.pieces import Groups, Pieces, components, find_pieces
 from uhseg_jax.types import Bool, Float, Int
 from uhseg_jax.validators import SHARE, Validated, integer, one_of, real
 
-__all__ = ["NO_NODE", "ProposalOptions", "Proposals", "propose"]
+__all__ = ["NO_NODE", "ProposalOptions", "Proposals", "persistence", "propose"]
 
 NO_NODE = -1
 """Node of a proposal that is none, where there are fewer than asked for."""
@@ -113,7 +113,7 @@ def propose(tree: Any, options: ProposalOptions) -> Proposals:
     pieces = find_pieces(labels, connected=True)
     whole, parts = components(above[:, pieces.leaves], pieces)
     groups = parts if options.connected else whole
-    scores = _persistence(parents, costs)[groups.owners] * _shape(groups, pieces)
+    scores = persistence(parents, costs)[groups.owners] * _shape(groups, pieces)
     if not options.connected:
         largest = np.zeros(count)
         np.maximum.at(largest, parts.owners, parts.areas)
@@ -176,7 +176,7 @@ class _Candidates:
         return joined.take(np.argsort(-joined.scores, kind="stable"))
 
 
-def _persistence(
+def persistence(
     parents: Int[np.ndarray, " n"], costs: Float[np.ndarray, " n"]
 ) -> Float[np.ndarray, " n"]:
     """1 / n_in - 1 / n_out of every node; leaves divide after all other splits."""

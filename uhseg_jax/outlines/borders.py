@@ -7,6 +7,7 @@ column c lies between (x, y) = (c, r) and (c + 1, r + 1).
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -41,19 +42,23 @@ class Borders:
     sides: Int[np.ndarray, "a 2"]
 
 
-def find_borders(labels: Int[np.ndarray, "h w"]) -> Borders:
+def find_borders(strips: Iterable[Int[np.ndarray, "_ w"]], width: int) -> Borders:
     """The arcs between the regions of a label map, and around it.
 
+    Memory is that of a strip and of all edges between pixels of two regions.
+
     Args:
-      labels: the region of every pixel; -1 where there is none, as outside the image.
+      strips: rows of the label map from top to bottom, some at a time: the region of
+        every pixel; -1 where there is none, as outside the image.
+      width: how many columns each has.
     """
-    origins, directions, sides, width = _edges(labels)
+    origins, directions, sides, height = _edges(strips, width)
     if not origins.size:
         nothing = np.zeros((0, 2), np.int64)
         return Borders(nothing, np.zeros(1, np.int64), nothing, nothing, nothing)
     count = len(origins) // 2  # an edge and the same backwards are as far apart
     twins = (np.arange(2 * count) + count) % (2 * count)
-    following = _following(origins, twins, _corners(labels.shape))
+    following = _following(origins, twins, _corners((height, width)))
     last, steps = _lasts(following)
     order = np.lexsort((-steps, last))
     begins = np.flatnonzero(np.diff(last[order], prepend=-1))
@@ -72,7 +77,7 @@ def find_borders(labels: Int[np.ndarray, "h w"]) -> Borders:
     arcs = np.repeat(np.arange(len(first)), lengths)[turns]
     corners = np.concatenate([origins[edges[turns]], origins[twins[last]]])
     by_arc = np.argsort(np.concatenate([arcs, np.arange(len(first))]), kind="stable")
-    y, x = np.divmod(corners[by_arc], width)
+    y, x = np.divmod(corners[by_arc], width + 1)
     sizes = np.bincount(arcs, minlength=len(first)) + 1
     return Borders(
         points=np.stack([x, y], axis=1),
@@ -92,30 +97,52 @@ def ranges(
 
 
 def _edges(
-    labels: Int[np.ndarray, "h w"],
+    strips: Iterable[Int[np.ndarray, "_ w"]], width: int
 ) -> tuple[Int[np.ndarray, " e2"], Int[np.ndarray, " e2"], Int[np.ndarray, " e2"], int]:
     """Edges between pixels of two regions, and then all of them backwards.
 
     Returns:
       The corner where each begins, its direction, the region to its right, and how many
-      corners there are in a row.
+      rows there are.
     """
-    padded = np.pad(labels, 1, constant_values=-1)
-    width = labels.shape[1] + 1
-    above, below = padded[:-1, 1:-1], padded[1:, 1:-1]
-    west, east = padded[1:-1, :-1], padded[1:-1, 1:]
-    across, down = np.nonzero(above != below), np.nonzero(west != east)
-    begins = np.concatenate([x * width + y for x, y in (across, down)])
-    kinds = np.repeat([_RIGHT, _DOWN], [len(across[0]), len(down[0])])
-    ends = begins + _STEPS[kinds, 0] + width * _STEPS[kinds, 1]
-    right = np.concatenate([below[across], west[down]])
-    left = np.concatenate([above[across], east[down]])
+    across, down = [], []
+    last, row = np.full((1, width), -1, np.int32), 0
+    for strip in strips:
+        padded = np.concatenate([last, strip])
+        across.append(_between(padded[:-1], strip, row, width))
+        sides = np.pad(strip, ((0, 0), (1, 1)), constant_values=-1)
+        down.append(_between(sides[:, :-1], sides[:, 1:], row, width))
+        last, row = padded[-1:], row + len(strip)
+    across.append(_between(last, np.full_like(last, -1), row, width))
+    begins, above, below = map(np.concatenate, zip(*across, strict=True))
+    tops, west, east = map(np.concatenate, zip(*down, strict=True))
+    kinds = np.repeat([_RIGHT, _DOWN], [len(begins), len(tops)])
+    begins = np.concatenate([begins, tops])
+    ends = begins + _STEPS[kinds, 0] + (width + 1) * _STEPS[kinds, 1]
     return (
         np.concatenate([begins, ends]),
         np.concatenate([kinds, kinds + 2]),
-        np.concatenate([right, left]).astype(np.int64),
-        width,
+        np.concatenate([below, west, above, east]).astype(np.int64),
+        row,
     )
+
+
+def _between(
+    first: Int[np.ndarray, "h w"],
+    second: Int[np.ndarray, "h w"],
+    row: int,
+    width: int,
+) -> tuple[Int[np.ndarray, " e"], Int[np.ndarray, " e"], Int[np.ndarray, " e"]]:
+    """Where two arrays differ: the corner at that place, and both values there.
+
+    Args:
+      first: above or to the left.
+      second: below or to the right.
+      row: of the corners at their first row.
+      width: columns of pixels; there is a corner more.
+    """
+    y, x = np.nonzero(first != second)
+    return (y + row) * (width + 1) + x, first[y, x], second[y, x]
 
 
 def _corners(shape: tuple[int, ...]) -> Int[np.ndarray, " 4"]:

@@ -1,7 +1,7 @@
 """Polygons of regions, with holes, whose borders are those of their neighbours."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from uhseg_jax.outlines.simplification import simplified
 from uhseg_jax.types import Bool, Int
 from uhseg_jax.validators import NON_NEGATIVE, check
 
-__all__ = ["Outlines", "Polygon", "outlines_of"]
+__all__ = ["Outlines", "Polygon", "outlines_of", "outlines_of_strips"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,17 +49,22 @@ class Outlines:
     borders: Borders
     chains: tuple[Int[np.ndarray, "_ 2"], ...]
 
-    def polygons(self, contains: Bool[np.ndarray, " m"]) -> list[Polygon]:
+    def polygons(
+        self, contains: Bool[np.ndarray, " m"], *, junctions: bool = False
+    ) -> list[Polygon]:
         """The pieces of a union of regions, connected by sides of pixels.
 
         Args:
           contains: which regions of the label map belong to it.
+          junctions: keep points on straight lines where other borders begin, which
+            neighbours need to meet where lines are bent, as on a map.
 
         Returns:
           Its pieces, the largest first; no two overlap, and outlines touch others, or
           their holes, in single points only.
         """
-        rings = _straightened(list(self._rings(contains)))
+        rings = list(self._rings(contains))
+        rings = rings if junctions else _straightened(rings)
         areas = np.array([_doubled_area(x) for x in rings], np.int64)
         order = np.argsort(-areas, kind="stable").tolist()
         outer = [rings[i] for i in order if areas[i] > 0]
@@ -103,8 +108,24 @@ def outlines_of(labels: Int[np.ndarray, "h w"], tolerance: float = 0.0) -> Outli
     Raises:
       ValueError: the tolerance is negative.
     """
+    return outlines_of_strips([labels], labels.shape[1], tolerance)
+
+
+def outlines_of_strips(
+    strips: Iterable[Int[np.ndarray, "_ w"]], width: int, tolerance: float = 0.0
+) -> Outlines:
+    """The same of a label map that comes in strips, such as one that fills no memory.
+
+    Args:
+      strips: rows of it from top to bottom, some at a time.
+      width: how many columns each has.
+      tolerance: as for `outlines_of`.
+
+    Raises:
+      ValueError: the tolerance is negative.
+    """
     tolerance = check("tolerance", tolerance, NON_NEGATIVE)
-    borders = find_borders(labels)
+    borders = find_borders(strips, width)
     kept = simplified(borders, tolerance)
     before = np.concatenate([[0], np.cumsum(kept)])[borders.starts]
     chains = np.split(borders.points[kept], before[1:-1]) if len(before) > 1 else []

@@ -253,8 +253,7 @@ class _Item:
     @property
     def size(self) -> int:
         """Bytes of its arrays, nearly."""
-        # Labels, of a result and of superpixels, have four bytes, pixels three.
-        return 4 * self.example.image.nbytes + self.example.labels.nbytes
+        return self.example.nbytes
 
 
 def _found(item: _Item, begun: Iterator[Segmentation]) -> _Item:

@@ -10,6 +10,7 @@ function addressOf() {
   const { node, number } = focus();
   const picked = pickedItems();
   const entries = { image: images[current].name, regions: number };
+  if (isClip() && tree.frame > 0) entries.frame = frameNow().number;
   if (node !== ROOT) entries.inside = tree.ids[node];
   if (picked.length === 1 && picked[0].nodes.length === 1) entries.region = picked[0].nodes[0];
   return `#${new URLSearchParams(entries)}`;
@@ -47,6 +48,7 @@ function readAddress() {
   return {
     image: entries.get("image"),
     number: number("regions") || undefined,
+    frame: number("frame"),
     inside: number("inside"),
     region: number("region"),
   };
@@ -58,7 +60,10 @@ function followAddress(event) {
   const { image, ...place } = readAddress();
   if (event?.state) delete place.region;
   const index = images.findIndex((one) => one.name === image);
-  if (index >= 0 && index === wanted && index === current) settleIn(place);
+  if (index >= 0 && index === wanted && index === current) {
+    settleIn(place);
+    if (isClip()) showFrames(place.frame);
+  }
   else show(index < 0 ? Math.max(wanted, 0) : index, { place, push: false }).then(() => {
     if (image !== null && index < 0) say(`The address names ${image}, which is not among these images.`);
   });

@@ -16,9 +16,16 @@ from uhseg_jax.export.panels import fit, jpeg_url, shrink
 from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.export.viewer.similar import DescribedRegions, described_regions
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.types import Int
+from uhseg_jax.types import Int, Pixels, UInt8
 
-__all__ = ["PageEntry", "image_element", "page_entry"]
+__all__ = [
+    "PageEntry",
+    "image_element",
+    "node_fields",
+    "page_entry",
+    "runs_along",
+    "thumbnail",
+]
 
 _LONGEST = 900  # pixels of the long side of an image in the page
 _THUMBNAIL = 112
@@ -85,8 +92,8 @@ def page_entry(result: Result, options: ExportOptions | None = None) -> PageEntr
         "size": list(result.size),
         "shown": list(labels.shape),
         "image": jpeg_url(image, quality=_QUALITY),
-        "runs": _runs(labels),
-        **_nodes(tree),
+        "runs": runs_along(labels),
+        **node_fields(tree, tree.areas(), node_colors(tree)),
     }
     if int(result.tree.num_nodes) != len(nodes):
         payload["ids"] = nodes.tolist()
@@ -97,26 +104,33 @@ def page_entry(result: Result, options: ExportOptions | None = None) -> PageEntr
     count = int(result.tree.num_nodes)
     return PageEntry(
         about=(result.title, *result.size, count, result.tree_id),
-        thumbnail=jpeg_url(shrink(image, _THUMBNAIL), quality=_THUMBNAIL_QUALITY),
+        thumbnail=thumbnail(image),
         text=json.dumps(payload, allow_nan=False),
         described=described_regions(result, tree, nodes),
     )
 
 
-def _nodes(tree: RegionTree) -> dict[str, list[Any]]:
+def thumbnail(image: Pixels) -> str:
+    """A URL that holds a small JPEG of an image."""
+    return jpeg_url(shrink(image, _THUMBNAIL), quality=_THUMBNAIL_QUALITY)
+
+
+def node_fields(
+    tree: RegionTree, areas: Int[np.ndarray, " n"], colors: UInt8[np.ndarray, "n 3"]
+) -> dict[str, list[Any]]:
     """One entry for every node, padding left out."""
     count = int(tree.num_nodes)
     return {
         "parents": np.asarray(tree.parents)[:count].tolist(),
         "depths": np.asarray(tree.depths)[:count].tolist(),
         "costs": [round(float(cost), 4) for cost in np.asarray(tree.costs)[:count]],
-        "areas": tree.areas()[:count].tolist(),
+        "areas": areas[:count].tolist(),
         "ranks": np.asarray(tree.entry_ranks())[:count].tolist(),
-        "colors": hex_colors(node_colors(tree)[:count]),
+        "colors": hex_colors(colors[:count]),
     }
 
 
-def _runs(labels: Int[np.ndarray, "h w"]) -> list[int]:
+def runs_along(labels: Int[np.ndarray, "h w"]) -> list[int]:
     """Label and length of every run, row after row: ``[label, length, ...]``."""
     flat = labels.ravel()
     begins = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))

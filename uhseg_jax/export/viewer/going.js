@@ -27,13 +27,14 @@ async function show(index, { place = {}, push = true } = {}) {
   if (index !== wanted) return; // another was chosen while this one came
   current = index;
   tree = readTree(data);
-  $("photo").src = tree.image;
+  if (!isClip()) $("photo").src = tree.image;
   $("photo").alt = tree.name;
   $("name").textContent = tree.name;
   $("name").title = `${tree.name}, ${tree.size[1]} × ${tree.size[0]} pixels`;
   document.title = tree.name;
   say(unseenHere());
   settleIn(place);
+  showFrames(place.frame);
   layOut();
   record(push);
 }

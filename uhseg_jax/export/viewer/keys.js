@@ -39,6 +39,9 @@ function actionOf(event) {
     ArrowUp: () => step(-1),
     Delete: () => remove(picked),
     Backspace: () => remove(picked),
+    ",": () => stepFrame(-1),
+    ".": () => stepFrame(1),
+    p: play,
     "?": openHelp,
     a: () => pickAll(onShow.map((one) => one.key)),
     m: merge,
@@ -51,6 +54,7 @@ function actionOf(event) {
 
 // The focus is on the list as a whole, so that no button of it stands out.
 function openHelp() {
+  for (const one of document.querySelectorAll("#help .clip")) one.hidden = !isClip();
   $("help").showModal();
   $("help").focus();
 }

@@ -18,6 +18,12 @@ function start() {
 function listen() {
   const on = (id, kind, act) => $(id).addEventListener(kind, act);
   on("number", "input", (event) => setNumber(Number(event.target.value)));
+  on("frame-number", "input", (event) => {
+    stopPlaying();
+    setFrame(Number(event.target.value) - 1);
+    record(false);
+  });
+  on("play", "click", play);
   on("up", "click", () => up());
   on("filter", "input", filter);
   on("lines", "change", draw);
@@ -80,6 +86,7 @@ window.viewer = {
     regions: onShow.map((one) => one.key),
     hovered,
     size: [tree.height, tree.width],
+    frame: isClip() ? (frameNow()?.number ?? null) : null,
     items: items(),
   }),
   regionAt: (row, column) => shown[tree.labels[row * tree.width + column]],

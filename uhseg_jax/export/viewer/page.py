@@ -40,6 +40,7 @@ _SCRIPTS = (
     "words",
     "controls",
     "drawing",
+    "frames",
     "tags",
     "selection",
     "similar",

@@ -131,8 +131,8 @@ function openSaving() {
   const found = scopes();
   const words = {
     picked: counted(regionsIn(found.picked), "selected region"),
-    image: `${counted(regionsIn(found.image), "region")} of this image`,
-    all: `${counted(regionsIn(found.all), "region")} of ${counted(found.all.length, "image")}`,
+    image: `${counted(regionsIn(found.image), "region")} of this ${wholeThing()}`,
+    all: `${counted(regionsIn(found.all), "region")} of ${counted(found.all.length, wholeThing())}`,
   };
   if (found.picked.length && found.picked[0][1].length === 1)
     words.picked = calledItem(found.picked[0][1][0]);
@@ -146,7 +146,10 @@ function openSaving() {
   if (first) first.checked = true;
   $("nothing-selected").hidden = Boolean(first);
   $("kinds").hidden = !first;
-  $("exactly").hidden = tree.size[0] === tree.height && tree.size[1] === tree.width;
+  $("kinds").querySelector("[data-kind=coco]").hidden = isClip();
+  for (const one of document.querySelectorAll("#kinds .image-only")) one.hidden = isClip();
+  $("exactly").hidden = isClip() ||
+    (tree.size[0] === tree.height && tree.size[1] === tree.width);
   $("load-trouble").textContent = "";
   showKinds();
   $("save").showModal();
@@ -188,5 +191,6 @@ function fileName(entries, kind) {
   const [[index, list]] = entries;
   const stem = images[index].name.split("/").pop().replace(/\.[^.]*$/, "");
   const part = list.length === 1 ? list[0].name || list[0].nodes.join("-") : "";
-  return [stem, part, ending].filter(Boolean).join(".").replace(/[\\/:*?"<>|\s]+/g, "_");
+  const frame = isClip() && KINDS[kind].single ? frameNow().name : "";
+  return [stem, frame, part, ending].filter(Boolean).join(".").replace(/[\\/:*?"<>|\s]+/g, "_");
 }

@@ -12,13 +12,18 @@ function readTree(data) {
   for (let node = count - 1; node > ROOT; node--) leaves[data.parents[node]] += leaves[node];
   const [height, width] = data.shown;
   const labels = new Uint16Array(height * width);
-  for (let i = 0, at = 0; i < data.runs.length; i += 2)
-    labels.fill(data.runs[i], at, (at += data.runs[i + 1]));
+  fillLabels(labels, data.runs ?? data.frames[0].runs);
   const splits = children.flatMap((own, node) => (own.length ? [node] : []));
   splits.sort((a, b) => data.ranks[children[a][0]] - data.ranks[children[b][0]]);
   const ids = data.ids ?? data.parents.map((_, node) => node);
   const nodeOf = new Map(ids.map((id, node) => [id, node]));
   return { ...data, children, leaves, labels, splits, height, width, ids, nodeOf };
+}
+
+// The labels of an image, or of a frame, from lengths of runs.
+function fillLabels(labels, runs) {
+  for (let i = 0, at = 0; i < runs.length; i += 2)
+    labels.fill(runs[i], at, (at += runs[i + 1]));
 }
 
 // Which nodes of a tree lie in one of these, themselves among them.

@@ -3,14 +3,14 @@
 const counted = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
 function calledNode(node) {
-  if (node === ROOT) return "Whole image";
+  if (node === ROOT) return `Whole ${wholeThing()}`;
   const name = tree.names?.[node];
   return `Region ${tree.ids[node]}${name ? `, ${name}` : ""}`;
 }
 
 function calledItem(item) {
   if (item.name) return item.name;
-  if (item.nodes.length === 1 && item.nodes[0] === tree.ids[ROOT]) return "Whole image";
+  if (item.nodes.length === 1 && item.nodes[0] === tree.ids[ROOT]) return `Whole ${wholeThing()}`;
   if (item.nodes.length <= 3) return `Region ${item.nodes.join(" + ")}`;
   return `Region of ${item.nodes.length} parts`;
 }
@@ -25,7 +25,7 @@ function percent(pixels) {
 
 function describe(key) {
   if (key < OUTSIDE && !isWhole(itemAt(key))) return "not shown in full by this page";
-  const facts = key === ROOT ? [] : [`${percent(areaOf(key))} of the image`];
+  const facts = key === ROOT ? [] : [`${percent(areaOf(key))} of the ${wholeThing()}`];
   const node = key < OUTSIDE ? onlyNode(itemAt(key)) : key;
   if (node === null) return facts.join();
   if (node !== ROOT)
@@ -54,7 +54,7 @@ function about(key = null, remark = null) {
   if (key === null && picked.length > 1) {
     const covered = within(picked.flatMap(nodesOf));
     const pixels = leavesOf(ROOT).reduce((sum, leaf) => sum + covered[leaf] * tree.areas[leaf], 0);
-    return tell(null, `${picked.length} regions selected`, `${percent(pixels)} of the image`);
+    return tell(null, `${picked.length} regions selected`, `${percent(pixels)} of the ${wholeThing()}`);
   }
   key ??= picked.length ? picked[0].key : focus().node;
   tell(
