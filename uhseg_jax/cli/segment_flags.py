@@ -9,6 +9,7 @@ from uhseg_jax import batches
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.naming_flags import NAMING_FLAGS, naming_options_of
 from uhseg_jax.cli.overrides import UsageError, override
+from uhseg_jax.cli.video_flags import VIDEO_FLAGS, check_video, is_of_clips
 from uhseg_jax.export import (
     DEFAULT_FORMATS,
     EXPORTERS,
@@ -76,6 +77,7 @@ _FLAGS: list[flags.Flag] = [
     ("bool", "join", False,
      "Segment nothing; write coco.json and index.html from the results of all images."),
     *NAMING_FLAGS,
+    *VIDEO_FLAGS,
 ]  # fmt: skip
 
 
@@ -93,6 +95,9 @@ def parse(argv: Sequence[str]) -> flags.Flags:
     positional = flags.parse(values, argv, dotted=("config", "refinement"))
     values["images"].value = [*values.images, *positional]
     if values.help:
+        return values
+    check_video(values)
+    if is_of_clips(values):
         return values
     shard_of(values)
     decoding_of(values)

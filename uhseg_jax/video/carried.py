@@ -79,7 +79,7 @@ def unpacked(
         names = [x.name for x in dataclasses.fields(Prototypes)]
         known = "memory_ids" in state
         memory = (
-            Prototypes(**{x: state[f"memory_{x}"] for x in names}) if there else None
+            Prototypes(**{x: state[f"memory_{x}"] for x in names}) if known else None
         )
         ends = np.cumsum(state["sizes"])[:-1]
         ids = np.split(state["carried_ids"], ends) if len(state["sizes"]) else []
