@@ -10,6 +10,7 @@ import heapq
 
 import numpy as np
 
+from uhseg_jax.hierarchy.equal_regions import equal_regions
 from uhseg_jax.types import Float, Int, Integer
 
 __all__ = ["condense"]
@@ -46,11 +47,22 @@ def condense(
       int32, the region of every vertex, numbered from 0 in the order of their lowest
       vertices; more than ``num_regions`` where there are more components.
     """
+    regions = equal_regions(
+        vectors, edges, edge_weight * evidence, num_regions=num_regions
+    )
+    first = np.unique(regions, return_index=True)[1]
     merging = _Merging(
-        vectors, areas, edges, lengths, lengths * evidence, edge_weight, exponent
+        vectors[first],
+        np.bincount(regions, areas),
+        regions[edges],
+        lengths,
+        lengths * evidence,
+        edge_weight,
+        exponent,
     )
     merging.run(num_regions)
-    return merging.labels()
+    labels: np.ndarray = merging.labels()[regions]
+    return labels
 
 
 class _Merging:
@@ -81,7 +93,10 @@ class _Merging:
         for (a, b), length, total in zip(
             edges.tolist(), lengths.tolist(), sums.tolist(), strict=True
         ):
-            self._borders[a][b] = self._borders[b][a] = length, total
+            if a != b:
+                before = self._borders[a].get(b, (0.0, 0.0))
+                joined = before[0] + length, before[1] + total
+                self._borders[a][b] = self._borders[b][a] = joined
         self._above = np.arange(n, dtype=np.int32)  # what absorbed a region; itself
         self._lowest = np.arange(n, dtype=np.int32)  # vertex of a region
         self._bounds = np.full(n, np.inf)
