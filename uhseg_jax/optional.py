@@ -46,7 +46,10 @@ OPTIONAL = Registry(
         OptionalPackage("cv2", "'uhseg_jax[flow]'"),
         OptionalPackage("higra", "higra"),
         OptionalPackage("pillow_heif", "'uhseg_jax[heif]'"),
+        OptionalPackage("pyogrio", "'uhseg_jax[rasters]'"),
+        OptionalPackage("rasterio", "'uhseg_jax[rasters]'"),
         OptionalPackage("supervision", "supervision"),
+        OptionalPackage("tifffile", "'uhseg_jax[rasters]'"),
         OptionalPackage("tokenizers", "tokenizers"),
     ],
 )
