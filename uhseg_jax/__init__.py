@@ -12,6 +12,7 @@ What most people need; ``help(uhseg_jax.segment)`` and so on say more:
     segment             an image to its tree
     segment_features    features of any backbone to a tree
     segment_video       a clip to one tree over all its frames
+    segment_volume      a volume to one tree over all its slices
     extract_features    an image to the features of a backbone
     name_regions        labels for the regions of a tree
     similar_regions     regions of many images that look like one
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from uhseg_jax.naming.namer import name_regions
     from uhseg_jax.video.video_tree import VideoTree
     from uhseg_jax.video.whole import segment_video
+    from uhseg_jax.video.whole_volume import segment_volume
 
 __all__ = [
     "DescribedTree",
@@ -63,6 +65,7 @@ __all__ = [
     "segment",
     "segment_features",
     "segment_video",
+    "segment_volume",
     "similar_regions",
 ]
 __version__ = "0.7.0"
@@ -77,6 +80,7 @@ _HOMES = {
     "segment": "uhseg_jax.api",
     "segment_features": "uhseg_jax.api",
     "segment_video": "uhseg_jax.video.whole",
+    "segment_volume": "uhseg_jax.video.whole_volume",
     "similar_regions": "uhseg_jax.hierarchy.descriptors.similar",
     "unload_ipython_extension": "uhseg_jax.ipython",
 }

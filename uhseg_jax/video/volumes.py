@@ -19,7 +19,13 @@ from uhseg_jax.optional import imported
 from uhseg_jax.types import Array, Pixels
 from uhseg_jax.video.frames import FolderFrames, FrameSource, VideoError
 
-__all__ = ["VOLUME_SUFFIXES", "VolumeFrames", "VolumeLike", "open_volume"]
+__all__ = [
+    "VOLUME_SUFFIXES",
+    "Tones",
+    "VolumeFrames",
+    "VolumeLike",
+    "open_volume",
+]
 
 _NIFTI = (".nii", ".nii.gz")
 _TIFF = (".tif", ".tiff")
@@ -28,6 +34,9 @@ VOLUME_SUFFIXES = (*_NIFTI, *_TIFF, ".npy")
 
 VolumeLike = PathLike | np.ndarray | Array | FrameSource
 """What `segment_volume` takes."""
+
+Tones = tuple[float | int, float | int]
+"""The values that become black and white."""
 
 _SAMPLE = 2**22  # values from which tones follow
 
@@ -50,7 +59,7 @@ class VolumeFrames(FrameSource):
     values: np.ndarray
     axis: int = 0
     title: str = "volume"
-    tones: tuple[float, float] | None = None
+    tones: Tones | None = None
     affine: np.ndarray | None = None
     scale: tuple[float, float] = (1.0, 0.0)
 
@@ -61,7 +70,8 @@ class VolumeFrames(FrameSource):
 
     def frames(self, start: int = 0) -> Iterator[Pixels]:
         """See `FrameSource.frames`."""
-        ends = self.tones or self._ends()
+        given = self.tones and (float(self.tones[0]), float(self.tones[1]))
+        ends = given or self._ends()
         for index in range(start, self.count):
             values = self._slice(index)
             if ends is not None:
@@ -96,7 +106,7 @@ def open_volume(
     volume: VolumeLike,
     *,
     axis: int | None = None,
-    tones: tuple[float, float] | None = None,
+    tones: Tones | None = None,
 ) -> FrameSource:
     """The slices of whatever may be a volume.
 
@@ -163,7 +173,7 @@ def _check_values(source: VolumeFrames) -> None:
         )
 
 
-def _of_folder(path: Path, tones: tuple[float, float] | None) -> FrameSource:
+def _of_folder(path: Path, tones: Tones | None) -> FrameSource:
     """A file for every slice."""
     if tones is not None:
         raise VideoError(

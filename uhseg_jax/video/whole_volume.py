@@ -21,7 +21,7 @@ from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.types import Integer
 from uhseg_jax.video.frames import FrameSource, VideoError
 from uhseg_jax.video.video_tree import VideoTree
-from uhseg_jax.video.volumes import VolumeFrames, VolumeLike, open_volume
+from uhseg_jax.video.volumes import Tones, VolumeFrames, VolumeLike, open_volume
 from uhseg_jax.video.whole import segment_frames
 
 __all__ = ["save_volume", "segment_volume"]
@@ -31,7 +31,7 @@ def segment_volume(
     volume: VolumeLike,
     *,
     axis: int | None = None,
-    tones: tuple[float, float] | None = None,
+    tones: Tones | None = None,
     method: str | Method = DEFAULT_METHOD,
     model: str | backbones.Variant = backbones.DEFAULT_VARIANT,
     config: Any = None,
