@@ -12,6 +12,7 @@ What most people need; ``help(uhseg_jax.segment)`` and so on say more:
     segment             an image to its tree
     segment_features    features of any backbone to a tree
     segment_video       a clip to one tree over all its frames
+    stream_video        a clip as it comes, to labels with ids that last
     extract_features    an image to the features of a backbone
     name_regions        labels for the regions of a tree
     similar_regions     regions of many images that look like one
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from uhseg_jax.hierarchy.descriptors.similar import DescribedTree, similar_regions
     from uhseg_jax.hierarchy.tree import RegionTree
     from uhseg_jax.naming.namer import name_regions
+    from uhseg_jax.video.streaming import stream_video
     from uhseg_jax.video.video_tree import VideoTree
     from uhseg_jax.video.whole import segment_video
 
@@ -64,6 +66,7 @@ __all__ = [
     "segment_features",
     "segment_video",
     "similar_regions",
+    "stream_video",
 ]
 __version__ = "0.7.0"
 
@@ -78,6 +81,7 @@ _HOMES = {
     "segment_features": "uhseg_jax.api",
     "segment_video": "uhseg_jax.video.whole",
     "similar_regions": "uhseg_jax.hierarchy.descriptors.similar",
+    "stream_video": "uhseg_jax.video.streaming",
     "unload_ipython_extension": "uhseg_jax.ipython",
 }
 

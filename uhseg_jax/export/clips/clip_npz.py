@@ -117,9 +117,7 @@ def read_clip(output: Path, name: str, provenance: Provenance) -> Clip | None:
     nowhere = np.zeros(0, np.int32)
     if tree_file.fault_of(labels=nowhere, **arrays):
         return None
-    tree = RegionTree(
-        labels=nowhere, num_nodes=np.asarray(count, np.int32), **arrays
-    )
+    tree = RegionTree(labels=nowhere, num_nodes=np.asarray(count, np.int32), **arrays)
     frames, height, width = header.shape
     names = tuple(map(str, said["names"].tolist()))
     if len(names) != frames:
