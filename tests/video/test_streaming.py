@@ -137,7 +137,7 @@ def test_what_was_read_before_a_failure_is_given_first(stream_of):
 def test_what_cannot_be_streamed_is_told(stream_of):
     with pytest.raises(VideoError, match="expected at least one frame"):
         next(stream_of([]))
-    with pytest.raises(ValueError, match="window.*at least 2"):
+    with pytest.raises(ValueError, match=r"window.*at least 2"):
         stream_of(clip(2), window=1)
     with pytest.raises(ValueError, match="num_regions"):
         stream_of(clip(2), num_regions=0)
