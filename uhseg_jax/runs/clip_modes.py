@@ -3,7 +3,7 @@
 import dataclasses
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,6 +23,7 @@ __all__ = ["ClipMode", "Streaming", "Whole"]
 OnFrame = Callable[[int], None]
 
 
+@runtime_checkable
 class ClipMode(Protocol):
     """One way to find regions."""
 
@@ -119,10 +120,10 @@ class Streaming:
         )
         for labels in stream:
             kept.put(stream.num_frames - 1, labels)
-            on_frame(stream.num_frames)
             # Often enough that little is done twice; it is not small.
             if stream.num_frames % max(1, self.window // 2) == 0:
                 parts.put(_STATE, **stream.state())
+            on_frame(stream.num_frames)
         kept = dataclasses.replace(kept, count=stream.num_frames)
         most, size = 0, (0, 0)
         for labels in kept:
