@@ -9,6 +9,7 @@ from uhseg_jax import batches
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.naming_flags import NAMING_FLAGS, naming_options_of
 from uhseg_jax.cli.overrides import UsageError, override
+from uhseg_jax.cli.raster_flags import RASTER_FLAGS, check_raster, is_of_rasters
 from uhseg_jax.cli.video_flags import VIDEO_FLAGS, check_video, is_of_clips
 from uhseg_jax.export import (
     DEFAULT_FORMATS,
@@ -76,6 +77,7 @@ _FLAGS: list[flags.Flag] = [
      "writes coco.json and index.html when all shards are done."),
     ("bool", "join", False,
      "Segment nothing; write coco.json and index.html from the results of all images."),
+    *RASTER_FLAGS,
     *NAMING_FLAGS,
     *VIDEO_FLAGS,
 ]  # fmt: skip
@@ -106,6 +108,9 @@ def parse(argv: Sequence[str]) -> flags.Flags:
             "--levels expects numbers of regions from 1 up, such as 4,8,16, but got "
             f"{','.join(values.levels)!r}."
         )
+    check_raster(values)
+    if is_of_rasters(values):
+        return values
     known = [name for name, x in EXPORTERS.items() if x.in_runs]
     unknown = [x for x in values.format if x not in known]
     if unknown or not values.format:
