@@ -23,6 +23,7 @@ from uhseg_jax.images import ImageLike, PathLike
 from uhseg_jax.methods import DEFAULT_METHOD, Method
 from uhseg_jax.parts import Parts
 from uhseg_jax.pipeline import Segmenter, require_graphs, tree_of_graph
+from uhseg_jax.processor import host_threads
 from uhseg_jax.rasters.files import open_raster
 from uhseg_jax.rasters.label_raster import LabelRaster
 from uhseg_jax.rasters.raster_graph import graph_of_cores, numbers_of
@@ -189,7 +190,7 @@ class _Making:
     def run(self, on_tile: Callable[[int, int], None]) -> None:
         """Finds what is not there yet."""
         tiles = list(self._tiling.tiles())
-        with ThreadPoolExecutor(_threads(), "uhseg-raster") as pool:
+        with ThreadPoolExecutor(host_threads(), "uhseg-raster") as pool:
             try:
                 for at in self._cores:
                     self._found[at] = pool.submit(self._core, at)
@@ -297,10 +298,6 @@ class _Making:
 
 def _tile_name(index: int) -> str:
     return f"tile_{index:06d}"
-
-
-def _threads() -> int:
-    return min(16, os.cpu_count() or 1)
 
 
 def _digest(segmenter: Segmenter, tiling: Tiling, colors: Colors) -> str:
