@@ -2,23 +2,13 @@
 
 import numpy as np
 import pytest
+from color_method import METHOD
 from PIL import Image
 
 import uhseg_jax
-from uhseg_jax.backbones import PatchRequest
-from uhseg_jax.methods import region_merging
 from uhseg_jax.parts import Parts
 from uhseg_jax.pipeline import Segmenter
-from uhseg_jax.superpixels import SuperpixelConfig
 from uhseg_jax.video import ArrayFrames, segment_frames
-
-CONFIG = region_merging.Config(
-    request=PatchRequest(grid=4, blocks=(-1,)),
-    superpixels=SuperpixelConfig(count=40),
-    color_weight=30.0,  # the tiny backbone knows nothing
-    max_ncut=0.0,
-    max_regions=12,
-)
 
 
 def square_on_its_way(count=4, size=(36, 48)):
@@ -31,7 +21,7 @@ def square_on_its_way(count=4, size=(36, 48)):
 
 @pytest.fixture(scope="module")
 def segmenter():
-    return Segmenter.create(model="dinov2_test", config=CONFIG)
+    return Segmenter.create(method=METHOD, model="dinov2_test")
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +37,10 @@ def tree(clip, segmenter):
 def test_a_region_follows_what_moves(clip, tree):
     labels = tree.cut(num_regions=2)
     square = clip[..., 0] > 128
-    (region,) = np.unique(labels[square])
-    assert ((labels == region) == square).all()
-    row = tree.tubes.set_index("node").loc[region]
-    assert (row["first"], row["last"], row["length"], row["frames"]) == (0, 3, 4, 4)
-    assert row["area"] == square.sum()
+    missed = (labels == 2) != square
+    assert (missed.sum((1, 2)) <= 4).all()  # its corners
+    row = {name: tree.tubes[name][2] for name in ("first", "last", "frames", "area")}
+    assert row == {"first": 0, "last": 3, "frames": 4, "area": (labels == 2).sum()}
 
 
 def test_every_frame_has_the_nodes_of_the_clip(tree):
@@ -66,7 +55,7 @@ def test_a_folder_an_array_and_a_list_are_the_same_clip(tmp_path, clip, tree):
     for path, frame in zip(paths, clip, strict=True):
         Image.fromarray(frame).save(path)
     for given in (tmp_path, clip, paths):
-        found = uhseg_jax.segment_video(given, model="dinov2_test", config=CONFIG)
+        found = uhseg_jax.segment_video(given, method=METHOD, model="dinov2_test")
         assert (found.tree.labels == tree.tree.labels).all()
     assert uhseg_jax.video.open_clip(tmp_path).name(3) == "f3"
 

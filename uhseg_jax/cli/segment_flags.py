@@ -9,6 +9,8 @@ from uhseg_jax import batches
 from uhseg_jax.cli import flags
 from uhseg_jax.cli.naming_flags import NAMING_FLAGS, naming_options_of
 from uhseg_jax.cli.overrides import UsageError, override
+from uhseg_jax.cli.raster_flags import RASTER_FLAGS, check_raster, is_of_rasters
+from uhseg_jax.cli.video_flags import VIDEO_FLAGS, check_video, is_of_clips
 from uhseg_jax.export import (
     DEFAULT_FORMATS,
     EXPORTERS,
@@ -75,7 +77,9 @@ _FLAGS: list[flags.Flag] = [
      "writes coco.json and index.html when all shards are done."),
     ("bool", "join", False,
      "Segment nothing; write coco.json and index.html from the results of all images."),
+    *RASTER_FLAGS,
     *NAMING_FLAGS,
+    *VIDEO_FLAGS,
 ]  # fmt: skip
 
 
@@ -94,6 +98,9 @@ def parse(argv: Sequence[str]) -> flags.Flags:
     values["images"].value = [*values.images, *positional]
     if values.help:
         return values
+    check_video(values)
+    if is_of_clips(values):
+        return values
     shard_of(values)
     decoding_of(values)
     if not values.levels or not all(x.isdecimal() and int(x) for x in values.levels):
@@ -101,6 +108,9 @@ def parse(argv: Sequence[str]) -> flags.Flags:
             "--levels expects numbers of regions from 1 up, such as 4,8,16, but got "
             f"{','.join(values.levels)!r}."
         )
+    check_raster(values)
+    if is_of_rasters(values):
+        return values
     known = [name for name, x in EXPORTERS.items() if x.in_runs]
     unknown = [x for x in values.format if x not in known]
     if unknown or not values.format:

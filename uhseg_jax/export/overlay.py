@@ -12,7 +12,7 @@ from uhseg_jax.export.png_files import png_format
 from uhseg_jax.export.result import ExportOptions, Result
 from uhseg_jax.hierarchy.placement import visible_nodes
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.types import Int, Integer, UInt8
+from uhseg_jax.types import Bool, Int, Integer, UInt8
 
 __all__ = ["PNG", "overlay", "paint", "paint_categories", "panels"]
 
@@ -27,6 +27,7 @@ _CATEGORY_FILL = 0.55
 _DIMMED = 0.45  # brightness that is left to the background of categories
 _BLACK = 70  # grey that black becomes under them
 _THIN_LINES_BELOW = 640
+_WHITE = np.uint8(255)
 _PAPER, _INK = 255, (60, 60, 64)
 
 
@@ -37,6 +38,7 @@ def overlay(
     levels: Sequence[int] = (4, 8, 16),
     truth: Integer[np.ndarray, "H W"] | None = None,
     title: str = "",
+    valid: Bool[np.ndarray, "H W"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Draws the image and, beside it, its regions at several levels.
 
@@ -51,6 +53,7 @@ def overlay(
       truth: class of every pixel, drawn after the image if given; negative where
         nothing is known.
       title: a line above all panels; its beginning is left out where it is too long.
+      valid: where the image has data; the rest is white. None: everywhere.
 
     Returns:
       uint8 ``[h, w, 3]``; each panel is at most 1024 pixels long.
@@ -58,7 +61,7 @@ def overlay(
     Raises:
       ValueError: the tree has labels of another size, or a level is below 1.
     """
-    drawn = panels(image, tree, levels=levels, truth=truth)
+    drawn = panels(image, tree, levels=levels, truth=truth, valid=valid)
     sheet = _sheet([x for _, x in drawn], [caption for caption, _ in drawn])
     if not title:
         return sheet
@@ -73,6 +76,7 @@ def panels(
     truth: Integer[np.ndarray, "H W"] | None = None,
     longest: int = _LONGEST,
     shortest: int = _SHORTEST,
+    valid: Bool[np.ndarray, "H W"] | None = None,
 ) -> list[tuple[str, UInt8[np.ndarray, "h w 3"]]]:
     """The panels of `overlay`, all of one size, each after its caption.
 
@@ -83,6 +87,7 @@ def panels(
       truth: class of every pixel.
       longest: pixels that the long side of a panel has at the most.
       shortest: pixels below which small images are enlarged.
+      valid: as for `overlay`.
 
     Raises:
       ValueError: as `overlay` does.
@@ -234,7 +239,7 @@ def _draw(result: Result, options: ExportOptions) -> UInt8[np.ndarray, "h w 3"]:
         if options.choice.criterion:
             most = int(np.asarray(tree.is_leaf()).sum())
             levels = tuple(dict.fromkeys(min(x, most) for x in levels))
-        return overlay(result.pixels, tree, levels=levels)
+        return overlay(result.pixels, tree, levels=levels, valid=result.valid)
     return paint_categories(
         result.pixels,
         result.category_map(),

@@ -13,7 +13,7 @@ from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.region_choice import RegionChoice, choose, pruned, united
 from uhseg_jax.hierarchy.regions import Regions
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.types import Float, Int, UInt8
+from uhseg_jax.types import Bool, Float, Int, UInt8
 
 __all__ = ["ExportOptions", "Provenance", "Result", "Selected", "category_names"]
 
@@ -72,6 +72,7 @@ class Result:
       place: path of the image's file from the output folder, with ``/``; empty if it
         has none.
       selected: its regions where somebody selected some, in place of a choice.
+      valid: ``[H, W]``, where the image has data; None: everywhere.
 
     Raises:
       ValueError: the labels have another size than the image.
@@ -88,6 +89,7 @@ class Result:
     descriptors: Float[np.ndarray, "num_nodes d"] | None = None
     place: str = ""
     selected: tuple[Selected, ...] | None = None
+    valid: Bool[np.ndarray, "H W"] | None = None
 
     def __post_init__(self) -> None:
         if self.image is not None:

@@ -4,7 +4,7 @@ import numpy as np
 
 from uhseg_jax.types import Bool, UInt8
 
-__all__ = ["to_tones", "uses_little"]
+__all__ = ["to_tones", "tone_ends", "toned", "uses_little"]
 
 # One value in a thousand at either end may be an outlier.
 _ENDS = (0.001, 0.999)
@@ -43,14 +43,34 @@ def to_tones(
         if missing is not None:
             tones[missing] = 0
         return tones.reshape(values.shape)
-    low, high = _ends(flat, missing)
-    scale = 255 / (high - low) if high > low else 0.0
+    ends = _ends(flat, missing)
     for start in range(0, len(flat), _BLOCK):
         block = slice(start, start + _BLOCK)
         known = _known(flat[block], None if missing is None else missing[block])
-        number = np.clip(np.where(known, flat[block], low).astype(float), low, high)
-        tones[block] = np.rint((number - low) * scale)
+        tones[block] = toned(np.where(known, flat[block], ends[0]), ends)
     return tones.reshape(values.shape)
+
+
+def tone_ends(values: np.ndarray) -> tuple[float, float]:
+    """The values that become 0 and 255, by the rules of `to_tones`, for its parts.
+
+    Args:
+      values: of the whole, or every so many of them; of any type but uint8 and bool.
+    """
+    return _ends(values.reshape(-1), None)
+
+
+def toned(values: np.ndarray, ends: tuple[float, float]) -> UInt8[np.ndarray, "..."]:
+    """Tones of numbers, of which NaN are 0.
+
+    Args:
+      values: real numbers.
+      ends: the values that become 0 and 255.
+    """
+    low, high = ends
+    scale = 255 / (high - low) if high > low else 0.0
+    number = np.clip(np.nan_to_num(values.astype(float), nan=low), low, high)
+    return np.rint((number - low) * scale).astype(np.uint8)
 
 
 def uses_little(

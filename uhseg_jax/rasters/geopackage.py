@@ -1,5 +1,6 @@
 """Regions of a raster as a GeoPackage, in its own coordinate reference system."""
 
+import errno
 import itertools
 import shutil
 import struct
@@ -17,6 +18,7 @@ from uhseg_jax.scratch import scratch_folder
 __all__ = ["write_geopackage"]
 
 _BATCH = 256  # regions that are handed over at a time
+_LITTLE = 2**20  # bytes: a disk with less is full
 _FIELDS = {
     "node": np.int32,
     "parent": np.int32,
@@ -59,9 +61,16 @@ def write_geopackage(
                         append=number > 0,
                     )
                 except pyogrio.errors.DataSourceError as error:
-                    raise OSError(None, str(error), str(path)) from error
+                    raise _unwritable(path, error) from error
         with atomic_write(path) as aside:
             shutil.copyfile(built, aside)
+
+
+def _unwritable(path: Path, error: Exception) -> OSError:
+    """What the system would say, of which the library knows no number."""
+    is_full = shutil.disk_usage(path.parent).free < _LITTLE
+    number = errno.ENOSPC if is_full else errno.EIO
+    return OSError(number, str(error), str(path))
 
 
 def _batches(shapes: Iterable[RegionShape]) -> Iterator[list[RegionShape]]:

@@ -15,7 +15,7 @@ from uhseg_jax.rasters.label_raster import NO_DATA
 from uhseg_jax.rasters.sources import Georeference
 from uhseg_jax.types import Int
 
-__all__ = ["SIDE", "affine_of", "write_labels"]
+__all__ = ["SIDE", "write_labels"]
 
 SIDE = 512
 """Pixels along a side of a tile."""
@@ -60,26 +60,23 @@ def write_labels(
         tags.append((_METADATA_TAG, _TEXT, 0, text, True))
     tags.append((_NO_DATA_TAG, _TEXT, 0, str(NO_DATA), True))
     height, width = size
-    with atomic_write(Path(path)) as aside, open(aside, "wb") as file:
-        with tifffile.TiffWriter(file, bigtiff=4 * height * width > _BIG) as writer:
-            writer.write(
-                _tiles(strips),
-                shape=size,
-                dtype=np.int32,
-                tile=(SIDE, SIDE),
-                compression="zlib",
-                predictor=True,
-                photometric="minisblack",
-                metadata=None,
-                software="uhseg_jax",
-                extratags=tags,
-            )
-
-
-def affine_of(georeference: Georeference) -> Any:
-    """The transform of a georeference as rasterio takes it."""
-    rasterio = imported("rasterio", "a georeference")
-    return rasterio.Affine(*georeference.transform)
+    with (
+        atomic_write(Path(path)) as aside,
+        open(aside, "wb") as file,
+        tifffile.TiffWriter(file, bigtiff=4 * height * width > _BIG) as writer,
+    ):
+        writer.write(
+            _tiles(strips),
+            shape=size,
+            dtype=np.int32,
+            tile=(SIDE, SIDE),
+            compression="zlib",
+            predictor=True,
+            photometric="minisblack",
+            metadata=None,
+            software="uhseg_jax",
+            extratags=tags,
+        )
 
 
 def _tiles(
@@ -102,7 +99,7 @@ def _place_tags(georeference: Georeference) -> tuple[tuple[int, int, int, Any], 
     """The tags that say where a raster lies, as GDAL writes them."""
     rasterio = imported("rasterio", "writing a georeference", "io")
     tifffile = imported("tifffile", "writing a georeference")
-    place: dict[str, Any] = {"transform": affine_of(georeference)}
+    place: dict[str, Any] = {"transform": rasterio.Affine(*georeference.transform)}
     if georeference.crs:
         place["crs"] = rasterio.crs.CRS.from_wkt(georeference.crs)
     with rasterio.io.MemoryFile() as memory:

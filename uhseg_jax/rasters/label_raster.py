@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,6 +75,14 @@ class LabelRaster:
     def put(self, at: tuple[int, int], labels: Int[np.ndarray, "h w"]) -> None:
         """Keeps the labels of a tile, by its row and column among the tiles."""
         self._tiles.put(_name(at), labels=labels)
+
+    def has(self, at: tuple[int, int]) -> bool:
+        """Whether there is a file of a tile."""
+        return self._tiles.has(_name(at))
+
+    def keep(self, place: Any) -> None:
+        """Holds on to what deletes the folder when nothing does."""
+        self._place = place
 
     def read(self, window: Window) -> Int[np.ndarray, "h w"]:
         """The labels of a window; `NO_DATA` where there is no data.

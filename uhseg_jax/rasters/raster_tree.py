@@ -19,9 +19,12 @@ from uhseg_jax.rasters.sources import Georeference
 from uhseg_jax.rasters.windows import Window, thinned
 from uhseg_jax.types import Int
 
-__all__ = ["RasterTree"]
+__all__ = ["LABELS", "RasterTree"]
 
-_TREE, _ABOUT, _LABELS = "tree.npz", "raster.json", "superpixels"
+LABELS = "superpixels"
+"""The folder of the labels beside a tree."""
+
+_TREE, _ABOUT = "tree.npz", "raster.json"
 _STRIP = 2**24  # pixels
 
 
@@ -135,7 +138,7 @@ class RasterTree:
                 f"{folder / _ABOUT}: expected what is known of a raster, but the file "
                 f"is missing or damaged ({error}); segment the image again."
             ) from error
-        return cls(tree, LabelRaster.load(folder / _LABELS), title, where)
+        return cls(tree, LabelRaster.load(folder / LABELS), title, where)
 
     def _nodes(self, criterion: dict[str, Any]) -> Int[np.ndarray, " n1"]:
         """The node of every superpixel in a cut, and behind them that of no data."""

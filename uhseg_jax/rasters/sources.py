@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from uhseg_jax.types import Bool
 
 __all__ = ["ArrayRaster", "Georeference", "RasterError", "RasterSource", "known"]
 
+_SAMPLE = 256  # pixels along the longer side by which rasters differ
 _STRIP = 2**22  # values that are read at once for an overview
 
 
@@ -65,6 +67,13 @@ class RasterSource(abc.ABC):
         Raises:
           RasterError: they cannot be read.
         """
+
+    def identity(self) -> str:
+        """A text that tells it from others, also from itself when it has changed."""
+        values, valid = self.overview(_SAMPLE)
+        digest = hashlib.sha256(np.ascontiguousarray(values).tobytes())
+        digest.update(valid.tobytes())
+        return f"{self.size} {self.num_bands} {digest.hexdigest()}"
 
     def overview(self, longest: int) -> tuple[np.ndarray, Bool[np.ndarray, "h w"]]:
         """A smaller copy: of every block of pixels the one in the middle.

@@ -114,18 +114,16 @@ def longitude_latitude(georeference: Georeference) -> Place:
       MissingPackageError: rasterio is not installed.
       RasterError: the coordinate reference system is not one of the Earth.
     """
-    rasterio = imported("rasterio", "longitude and latitude", "crs", "errors", "warp")
+    rasterio = imported("rasterio", "longitude and latitude", "crs", "warp")
     on_map = on_the_map(georeference)
     target = rasterio.crs.CRS.from_epsg(4326)
-    try:
-        source = rasterio.crs.CRS.from_wkt(georeference.crs)
-        rasterio.warp.transform(source, target, [0.0], [0.0])
-    except rasterio.errors.CRSError as error:
+    source = rasterio.crs.CRS.from_wkt(georeference.crs)
+    if not (source.is_geographic or source.is_projected):
         raise RasterError(
             "expected a coordinate reference system of which longitude and latitude "
-            f"are known, but got another ({error}); leave out geojson, and take gpkg, "
-            "which keeps the system."
-        ) from error
+            f"are known, but got {source.to_wkt()[:60]}...; leave out geojson, and "
+            "take gpkg, which keeps the system."
+        )
 
     def place(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
         moved = np.stack(

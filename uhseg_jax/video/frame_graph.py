@@ -27,8 +27,8 @@ from uhseg_jax.superpixels import (
     Superpixels,
     superpixels_of,
 )
+from uhseg_jax.superpixels.principal import principal
 from uhseg_jax.types import Array, Float, Int, Integer, Pixels
-from uhseg_jax.video.principal import principal
 from uhseg_jax.video.time_edges import overlaps, time_lengths
 
 __all__ = ["FrameRegions", "frame_regions", "graph_of_frames"]

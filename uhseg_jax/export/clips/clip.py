@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from uhseg_jax.export.colors import colors_of
+from uhseg_jax.export.result import Provenance
 from uhseg_jax.hierarchy import tree_file
 from uhseg_jax.hierarchy.cuts import ROOT
 from uhseg_jax.hierarchy.placement import visible_nodes
@@ -24,11 +25,15 @@ class ClipOptions:
 
     Attributes:
       num_regions: how many regions divide a clip, at most; None: all leaves.
-      page_regions: how many the page can open, at most.
+      page_regions: how many the page can open, at most; None: all leaves.
     """
 
     num_regions: int | None = 8
-    page_regions: int = 64
+    page_regions: int | None = 64
+
+    def note(self, how: str) -> str:
+        """How files of the regions are made, for their marks."""
+        return f"{how} at num_regions {self.num_regions}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +79,7 @@ class Clip:
       tree: its nodes; the labels are not looked at.
       labels: the leaf of every pixel, frame by frame, as often as they are asked for.
       size: height and width of a frame.
+      provenance: what it was made of; None outside runs.
     """
 
     name: str
@@ -83,6 +89,11 @@ class Clip:
     tree: RegionTree
     labels: Iterable[Labels]
     size: tuple[int, int]
+    provenance: Provenance | None = None
+
+    def note(self, how: str) -> str:
+        """How a file of this clip is made, and of what, for its mark."""
+        return how + (f" of {self.provenance.short()}" if self.provenance else "")
 
     def frames(self, images: Iterable[Pixels]) -> Iterator[Frame]:
         """Its frames, one in memory at a time.

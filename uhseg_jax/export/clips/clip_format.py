@@ -4,9 +4,10 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from uhseg_jax.export.clips.clip import Clip, ClipOptions, Frame
-from uhseg_jax.export.exporter import Destination
+from uhseg_jax.export.exporter import Destination, IsOwn
 
 __all__ = ["AddFrame", "ClipFormat", "OpenClip", "for_each_clip"]
 
@@ -15,6 +16,9 @@ AddFrame = Callable[[Frame], None]
 
 OpenClip = Callable[[Clip], AbstractContextManager[AddFrame]]
 """Begins with a clip; its files are there when the block ends without an exception."""
+
+IsThere = Callable[[Path, ClipOptions, Clip], bool]
+"""Whether a clip has its files below an output folder, made of the same and alike."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +32,8 @@ class ClipFormat:
         then perhaps with "*" where there is one for each frame; or else of the run.
       open: gives what begins clips; what is for the whole run is written when the block
         ends.
+      is_there: whether the files of a clip may stay; never those of the whole run.
+      has_mark: whether a file carries the mark of such files; None: they have none.
       package: what it needs beside the requirements, of `optional.OPTIONAL`.
     """
 
@@ -35,6 +41,8 @@ class ClipFormat:
     summary: str
     pattern: str
     open: Callable[[Destination, ClipOptions], AbstractContextManager[OpenClip]]
+    is_there: IsThere = lambda output, options, clip: False
+    has_mark: IsOwn | None = None
     package: str = ""
 
     @property
@@ -50,12 +58,28 @@ def for_each_clip(
     open_clip: Callable[
         [Destination, ClipOptions, Clip], AbstractContextManager[AddFrame]
     ],
+    is_there: IsThere,
+    has_mark: IsOwn,
+    *,
+    check: Callable[[], object] = lambda: None,
     package: str = "",
 ) -> ClipFormat:
-    """A format with files of its own for every clip; arguments as of `ClipFormat`."""
+    """A format with files of its own for every clip.
+
+    Args:
+      name: as of `ClipFormat`.
+      summary: as of `ClipFormat`.
+      pattern: as of `ClipFormat`.
+      open_clip: begins with a clip.
+      is_there: as of `ClipFormat`.
+      has_mark: as of `ClipFormat`.
+      check: raises what stands in the way of all clips, before the first of them.
+      package: as of `ClipFormat`.
+    """
 
     @contextlib.contextmanager
     def opened(destination: Destination, options: ClipOptions) -> Iterator[OpenClip]:
+        check()
         yield lambda clip: open_clip(destination, options, clip)
 
-    return ClipFormat(name, summary, pattern, opened, package)
+    return ClipFormat(name, summary, pattern, opened, is_there, has_mark, package)

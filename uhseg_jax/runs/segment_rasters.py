@@ -1,0 +1,311 @@
+"""Segmenting images of any size into a folder.
+
+Of every raster there is a folder NAME.raster with its tree (`rasters.RasterTree`), in
+which a run that was stopped goes on; the files of formats lie beside it.
+"""
+
+import contextlib
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uhseg_jax import export
+from uhseg_jax.files import parse_json, sha256_of, write_json
+from uhseg_jax.hierarchy.tree import TreeFileError
+from uhseg_jax.images import ImageError
+from uhseg_jax.pipeline import Segmenter
+from uhseg_jax.rasters import (
+    Colors,
+    RasterError,
+    RasterSource,
+    RasterTree,
+    open_raster,
+    segment_source,
+)
+from uhseg_jax.rasters.formats import RASTER_FORMATS, RasterFile
+from uhseg_jax.runs.claims import Claim, claim
+from uhseg_jax.runs.images import RunImage, find_run_images
+from uhseg_jax.runs.record import RunError, naming_the_file, read_record
+from uhseg_jax.runs.segment import Failure, Report
+from uhseg_jax.runs.settings import Settings, describe
+
+__all__ = [
+    "DRAWN",
+    "FOLDER_SUFFIX",
+    "RasterOptions",
+    "claim_rasters",
+    "find_rasters",
+    "raster_settings",
+    "segment_rasters",
+]
+
+FOLDER_SUFFIX = ".raster"
+"""What the folder of a tree ends in, after the name of its raster."""
+
+DRAWN = ("png", "html")
+"""Formats of images, in which a smaller copy of a raster is shown."""
+
+_MADE_OF = "made_of.json"  # in the folder of a tree
+_LONGEST = 2048  # pixels of the copy that is drawn
+
+
+@dataclasses.dataclass(frozen=True)
+class RasterOptions:
+    """How rasters are divided, and what is written of them.
+
+    Attributes:
+      tile: pixels along a side of a tile.
+      overlap: pixels that neighbouring tiles share at the least; None for a quarter.
+      bands: numbers of those that are the colours, from 1; None for the usual ones.
+      formats: of `rasters.formats.RASTER_FORMATS` and `DRAWN`.
+      tolerance: how far, in pixels, polygons may be from the sides of pixels.
+      shown: what the formats have in common with those of images.
+    """
+
+    tile: int
+    overlap: int | None = None
+    bands: tuple[int, ...] | None = None
+    formats: tuple[str, ...] = ("tif", *DRAWN)
+    tolerance: float = 1.0
+    shown: export.ExportOptions = dataclasses.field(
+        default_factory=export.ExportOptions
+    )
+
+    def files(self) -> Iterator[RasterFile]:
+        """Those of a raster in full size."""
+        for name in RASTER_FORMATS:
+            if name in self.formats:
+                files = RASTER_FORMATS[name].files
+                yield from files(self.shown.levels, self.tolerance)
+
+
+def raster_settings(segmenter: Segmenter, options: RasterOptions) -> Settings:
+    """What the results of a run over rasters depend on."""
+    names = ("tile", "overlap", "bands")
+    raster = {name: getattr(options, name) for name in names}
+    return describe("segment", segmenter, (), raster=raster)
+
+
+def find_rasters(specs: Sequence[str], output: Path) -> tuple[RunImage, ...]:
+    """The rasters of a run, under distinct names.
+
+    Args:
+      specs: files, folders and patterns, as for images.
+      output: the folder for the results, of which none is taken for a raster.
+
+    Raises:
+      ImageError: one of them stands for no image, or only for results.
+    """
+    record = read_record(output, strict=False)
+    own = {(output / x).resolve() for x in (record.files if record else ())}
+    found = find_run_images(specs, output=output)
+    images = [x for x in found.images if Path(str(x.source)).resolve() not in own]
+    if not images:
+        raise ImageError(
+            f"{', '.join(map(str, specs))}: expected images, but found only results of "
+            f"{output}; give another path."
+        )
+    return tuple(images)
+
+
+def claim_rasters(
+    output: Path,
+    settings: Settings,
+    *,
+    formats: Sequence[str],
+    overwrite: bool = False,
+) -> Claim:
+    """Makes a folder the output of runs with these settings; see `claims.claim`."""
+    whole = [export.EXPORTERS[x] for x in formats if x in DRAWN]
+    claimed = claim(
+        output,
+        settings,
+        results=_made_in(output),
+        files=[
+            output / file
+            for exporter in whole
+            if not exporter.per_image
+            for file in exporter.files(())
+        ],
+        overwrite=overwrite,
+    )
+    for made_of in _made_in(output):
+        if overwrite or _read(made_of).get("settings") != claimed.settings_sha256:
+            shutil.rmtree(made_of.parent, ignore_errors=True)
+    return claimed
+
+
+def segment_rasters(
+    segmenter: Segmenter,
+    rasters: Sequence[RunImage],
+    claimed: Claim,
+    options: RasterOptions,
+    *,
+    on_tile: Callable[[RunImage, int, int], None] = lambda image, done, count: None,
+    on_done: Callable[[RunImage, str], None] = lambda image, failure: None,
+) -> Report:
+    """Segments rasters into a folder, one after the other.
+
+    What is finished stays, tile by tile: killed, or on a disk that is full, a run is
+    taken up by the same call and gives the same. A raster whose tree is there, made of
+    the very bytes of the file with the settings of the claim, is not segmented again;
+    of its files those are written that are missing.
+
+    Args:
+      segmenter: of a method that takes graphs.
+      rasters: all of the run, of `find_rasters`.
+      claimed: the folder, of `claim_rasters`.
+      options: how they are divided, and what is written.
+      on_tile: called after every tile with its raster, how many are done, and how many
+        there are.
+      on_done: called after every raster with it and, if it failed, a sentence.
+
+    Raises:
+      RunError: nothing can be written.
+      MissingPackageError: a format needs a package that is not there.
+    """
+    failures, undivided, counts = [], [], {True: 0, False: 0}
+    drawn = [x for x in options.formats if x in DRAWN]
+    with naming_the_file(), export.open_formats(drawn, claimed, options.shown) as page:
+        for image in rasters:
+            failure = ""
+            try:
+                found = _found(segmenter, image, claimed, options, on_tile)
+                _write_files(found, claimed, options)
+                page.add(_drawn(found, image, options), keep=found.was_there)
+                counts[found.was_there] += 1
+                if int(found.raster.tree.num_nodes) == 1:
+                    undivided.append(image.title)
+            except (ImageError, TreeFileError, ValueError) as error:
+                failure = str(error)
+                if image.title not in failure:
+                    failure = f"{image.title}: {failure}"
+                failures.append(Failure(image.title, failure))
+            on_done(image, failure)
+    return Report(counts[False], counts[True], tuple(failures), tuple(undivided))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """A raster and its tree.
+
+    Attributes:
+      name: of its files.
+      source: where it is read from.
+      raster: its tree.
+      folder: where the tree lies.
+      provenance: what it was made of.
+      was_there: whether an earlier run made it.
+    """
+
+    name: str
+    source: RasterSource
+    raster: RasterTree
+    folder: Path
+    provenance: export.Provenance
+    was_there: bool
+
+
+def _found(
+    segmenter: Segmenter,
+    image: RunImage,
+    claimed: Claim,
+    options: RasterOptions,
+    on_tile: Callable[[RunImage, int, int], None],
+) -> _Found:
+    """The tree of a raster: the one that is there, or a new one."""
+    if image.problem:
+        raise RasterError(image.problem)
+    assert isinstance(image.source, Path)
+    folder = claimed.output / f"{image.name}{FOLDER_SUFFIX}"
+    source = open_raster(image.source)
+    provenance = export.Provenance(claimed.settings_sha256, _digest(image.source))
+    made_of = {"settings": provenance.settings, "source": provenance.source}
+    known = _read(folder / _MADE_OF)
+    if {x: known.get(x) for x in made_of} == made_of:
+        with contextlib.suppress(FileNotFoundError, TreeFileError):
+            raster = RasterTree.load(folder)
+            return _Found(image.name, source, raster, folder, provenance, True)
+    else:
+        _begin(folder, known, made_of, claimed)
+    raster = segment_source(
+        source,
+        segmenter,
+        folder,
+        options.tile,
+        options.overlap,
+        options.bands,
+        on_tile=lambda done, count: on_tile(image, done, count),
+    )
+    return _Found(image.name, source, raster, folder, provenance, False)
+
+
+def _begin(
+    folder: Path, known: dict[str, Any], made_of: dict[str, str], claimed: Claim
+) -> None:
+    """Makes room for the tree of a raster; what was made of another goes."""
+    if known or claimed.overwrite:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(
+            f"{folder}: expected the folder of a tree or nothing, but no run wrote it; "
+            "rename it, or give another --output folder."
+        )
+    write_json(folder / _MADE_OF, made_of)
+
+
+def _write_files(found: _Found, claimed: Claim, options: RasterOptions) -> None:
+    """Writes the files in full size, but for those that are there."""
+    path = found.folder / _MADE_OF
+    made_of = _read(path)
+    notes: dict[str, str] = made_of.setdefault("files", {}) if found.was_there else {}
+    for file in options.files():
+        name = found.name + file.suffix
+        if notes.get(name) == file.note and claimed.owns(name):
+            continue
+        with claimed.write(name) as aside:
+            file.write(aside, found.raster)
+        notes[name] = file.note
+        write_json(path, {**made_of, "files": notes})
+
+
+def _drawn(found: _Found, image: RunImage, options: RasterOptions) -> export.Result:
+    """The smaller copy with its regions, white where there is no data."""
+    colors = Colors.of(found.source, options.bands)
+    pixels, valid = colors.overview(_LONGEST)
+    return export.Result(
+        name=found.name,
+        title=image.title,
+        image=np.where(valid[..., None], pixels, np.uint8(255)),
+        tree=found.raster.overview(_LONGEST),
+        provenance=found.provenance,
+        place=image.place,
+        valid=None if valid.all() else valid,
+    )
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise RasterError(
+            f"{path}: expected to read it, but the system says: {error.strerror}."
+        ) from error
+
+
+def _made_in(output: Path) -> list[Path]:
+    return sorted(output.rglob(f"*{FOLDER_SUFFIX}/{_MADE_OF}"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What the tree in a folder was made of; nothing where that is not known."""
+    with contextlib.suppress(OSError, ValueError, json.JSONDecodeError):
+        found = parse_json(path.read_bytes())
+        if isinstance(found, dict):
+            return found
+    return {}
