@@ -13,6 +13,7 @@ What most people need; ``help(uhseg_jax.segment)`` and so on say more:
     segment_features    features of any backbone to a tree
     segment_video       a clip to one tree over all its frames
     segment_raster      an image of any size to its tree, by tiles
+    segment_volume      a volume to one tree over all its slices
     extract_features    an image to the features of a backbone
     name_regions        labels for the regions of a tree
     similar_regions     regions of many images that look like one
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from uhseg_jax.rasters.whole import segment_raster
     from uhseg_jax.video.video_tree import VideoTree
     from uhseg_jax.video.whole import segment_video
+    from uhseg_jax.video.whole_volume import segment_volume
 
 __all__ = [
     "DescribedTree",
@@ -70,6 +72,7 @@ __all__ = [
     "segment_features",
     "segment_raster",
     "segment_video",
+    "segment_volume",
     "similar_regions",
 ]
 __version__ = "0.7.0"
@@ -86,6 +89,7 @@ _HOMES = {
     "segment_features": "uhseg_jax.api",
     "segment_raster": "uhseg_jax.rasters.whole",
     "segment_video": "uhseg_jax.video.whole",
+    "segment_volume": "uhseg_jax.video.whole_volume",
     "similar_regions": "uhseg_jax.hierarchy.descriptors.similar",
     "unload_ipython_extension": "uhseg_jax.ipython",
 }

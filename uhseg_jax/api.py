@@ -17,11 +17,21 @@ import numpy.typing as npt
 from uhseg_jax import backbones, methods
 from uhseg_jax.derivatives import require_values
 from uhseg_jax.entry import entry_point
-from uhseg_jax.features import FeaturesOfOne, at_unit_scale, checked_features
+from uhseg_jax.features import (
+    FeaturesOfOne,
+    at_unit_length,
+    at_unit_scale,
+    checked_features,
+)
 from uhseg_jax.hierarchy.tree import RegionTree, stacked
 from uhseg_jax.images import ImageLike, PathLike, read_image, resize
 from uhseg_jax.methods import DEFAULT_METHOD, FunctionMethod, Method
-from uhseg_jax.pipeline import Segmenter, jitted_trees
+from uhseg_jax.pipeline import (
+    Segmenter,
+    is_large_grid,
+    jitted_trees,
+    tree_of_patches,
+)
 from uhseg_jax.refinement.config import Refinement
 from uhseg_jax.types import Float, Pixels
 from uhseg_jax.validators import SIDES, check
@@ -111,7 +121,7 @@ def segment_features(
         floating type and on any device; vectors of any length, which count by their
         direction. For the method "diffusion_walk" attention ``[h, w, h * w]``, what
         every cell takes from each. Without an image, a method that has superpixels
-        takes the cells in their place.
+        takes the cells in their place, any number of them.
       image: the image that features ``[h, w, d]`` are of, as for `segment`.
       method: a name in `uhseg_jax.methods.METHODS`, ``FILE.py:FUNCTION``, which runs
         that file, or a function (`methods.method_from`).
@@ -149,6 +159,10 @@ def segment_features(
     batch = checked if checked.ndim == 4 else checked[None]
     if isinstance(chosen, FunctionMethod):
         trees = stacked([chosen.tree_of(x, None, config) for x in batch])
+    elif is_large_grid(chosen, batch.shape[1:3]):
+        trees = stacked(
+            [tree_of_patches(at_unit_length(x), chosen, config) for x in batch]
+        )
     else:
         batch = at_unit_scale(batch)
         found = jitted_trees(batch, segment_fn=chosen.segment, config=config)

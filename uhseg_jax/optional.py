@@ -45,6 +45,8 @@ OPTIONAL = Registry(
         OptionalPackage("av", "'uhseg_jax[video]'"),
         OptionalPackage("cv2", "'uhseg_jax[flow]'"),
         OptionalPackage("higra", "higra"),
+        OptionalPackage("nibabel", "'uhseg_jax[volumes]'"),
+        OptionalPackage("openslide", "'uhseg_jax[slides]'"),
         OptionalPackage("pillow_heif", "'uhseg_jax[heif]'"),
         OptionalPackage("pyogrio", "'uhseg_jax[rasters]'"),
         OptionalPackage("rasterio", "'uhseg_jax[rasters]'"),

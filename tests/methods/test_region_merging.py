@@ -263,13 +263,24 @@ def test_other_transformers_serve_and_diffusion_models_are_refused():
 
 
 @pytest.mark.slow
-def test_many_patches_are_taken_in_blocks():
+def test_a_large_grid_divides_where_its_features_do():
     features = np.zeros((100, 60, 4), np.float32)
     features[:40, :, 0], features[40:, :, 1] = 1, 1
     config = dataclasses.replace(CONFIG, max_regions=4)
     tree = uhseg_jax.segment_features(features, method="region_merging", config=config)
     cut = tree.cut(num_regions=2)
     assert cut.shape == (100, 60)
+    assert len(np.unique(cut[:40])) == len(np.unique(cut[40:])) == 1
+    assert cut[0, 0] != cut[-1, 0]
+
+
+@pytest.mark.slow
+def test_a_program_of_many_patches_takes_them_in_blocks():
+    features = np.zeros((100, 60, 4), np.float32)
+    features[:40, :, 0], features[40:, :, 1] = 1, 1
+    config = dataclasses.replace(CONFIG, max_regions=4)
+    segment = jax.jit(region_merging.segment, static_argnames="config")
+    cut = np.asarray(segment(features, config).tree.cut(num_regions=2))
     # One row of blocks holds patches of both halves at the most.
     assert len(np.unique(cut[:39])) == len(np.unique(cut[42:])) == 1
     assert cut[0, 0] != cut[-1, 0]

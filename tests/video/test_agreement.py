@@ -4,10 +4,15 @@ import itertools
 
 import numpy as np
 import pytest
-
 from trees import random_tree
+
 from uhseg_jax.hierarchy import host_cuts
+from uhseg_jax.metrics.contingency import contingency_table
 from uhseg_jax.video.agreement import agreeing_cut, agreements, cut_of_most
+
+
+def table(tree, known):
+    return contingency_table(tree.labels, known, num_rows=len(tree.parents))
 
 
 def every_cut(parents):
@@ -57,7 +62,9 @@ def test_what_a_node_adds_is_its_share_times_its_best_intersection_over_union():
     tree = random_tree(1)
     known = np.random.default_rng(0).integers(-1, 3, tree.labels.shape)
     there = known >= 0
-    for mask, found in zip(tree.masks(), agreements(tree, known), strict=True):
+    for mask, found in zip(
+        tree.masks(), agreements(tree, table(tree, known)), strict=True
+    ):
         mask = mask & there
         best = max((mask & (known == x)).sum() / (mask | (known == x)).sum()
                    for x in range(3))  # fmt: skip
@@ -66,7 +73,7 @@ def test_what_a_node_adds_is_its_share_times_its_best_intersection_over_union():
 
 def test_where_nothing_is_known_splits_of_low_cost_open():
     tree = random_tree(3, num_splits=6, max_children=2)
-    held = agreeing_cut(tree, np.full(tree.labels.shape, -1), 4, weight=1.0)
+    held = agreeing_cut(tree, np.zeros((len(tree.parents), 0), int), 4, weight=1.0)
     assert len(np.unique(held[tree.labels])) == 4
     costs = host_cuts.split_costs(tree.parents, tree.costs)
     totals = [
@@ -83,7 +90,7 @@ def test_what_is_known_of_one_frame_is_found_again():
     known = np.full(tree.labels.shape, -1)
     cut = tree.cut(num_regions=4)
     known[:12] = np.unique(cut, return_inverse=True)[1].reshape(cut.shape)[:12]
-    held = agreeing_cut(tree, known, len(np.unique(cut)), weight=100.0)
+    held = agreeing_cut(tree, table(tree, known), len(np.unique(cut)), weight=100.0)
     one, other = held[tree.labels][:12], cut[:12]
     pairs = np.unique(np.stack([one.ravel(), other.ravel()]), axis=1)
     assert pairs.shape[1] == len(np.unique(other))

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from trees import random_tree
+
 from uhseg_jax.video.greedy import greedy_pairs, linked_cuts, linked_trees
 
 

@@ -15,6 +15,10 @@ A large collection is divided among machines with one folder for the results: by
 --distributed, which JAX coordinates, or by --shard=1/100, --shard=2/100 and so on,
 which need not run at one time; then the same command with --join in place of --shard
 writes coco.json and index.html.
+
+With --video the paths are clips: of each there is CLIP.npz (a tree of regions through
+time), davis/CLIP (a PNG for every frame) and CLIP.mp4 (the clip beside its regions),
+and of all together ytvis.json and index.html, which plays them.
 """
 
 import contextlib
@@ -36,6 +40,8 @@ from uhseg_jax.cli.segment_flags import (
     shard_of,
 )
 from uhseg_jax.cli.segment_raster import run_rasters
+from uhseg_jax.cli.segment_video import run_clips
+from uhseg_jax.cli.video_flags import is_of_clips
 from uhseg_jax.methods import METHODS
 from uhseg_jax.runs import hosts, segment
 from uhseg_jax.runs.images import (
@@ -72,6 +78,8 @@ def _run(argv: Sequence[str]) -> int:
     if values.help:
         terminal.out(method_help.with_method(__doc__, values, flag="--config."))
         return 0
+    if is_of_clips(values):
+        return run_clips(values)
     features = flags.features_of(values)
     if is_of_rasters(values):
         return run_rasters(values)

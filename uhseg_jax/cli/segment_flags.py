@@ -10,6 +10,7 @@ from uhseg_jax.cli import flags
 from uhseg_jax.cli.naming_flags import NAMING_FLAGS, naming_options_of
 from uhseg_jax.cli.overrides import UsageError, override
 from uhseg_jax.cli.raster_flags import RASTER_FLAGS, check_raster, is_of_rasters
+from uhseg_jax.cli.video_flags import VIDEO_FLAGS, check_video, is_of_clips
 from uhseg_jax.export import (
     DEFAULT_FORMATS,
     EXPORTERS,
@@ -78,6 +79,7 @@ _FLAGS: list[flags.Flag] = [
      "Segment nothing; write coco.json and index.html from the results of all images."),
     *RASTER_FLAGS,
     *NAMING_FLAGS,
+    *VIDEO_FLAGS,
 ]  # fmt: skip
 
 
@@ -95,6 +97,9 @@ def parse(argv: Sequence[str]) -> flags.Flags:
     positional = flags.parse(values, argv, dotted=("config", "refinement"))
     values["images"].value = [*values.images, *positional]
     if values.help:
+        return values
+    check_video(values)
+    if is_of_clips(values):
         return values
     shard_of(values)
     decoding_of(values)

@@ -2,16 +2,19 @@
 
 import numpy as np
 
-from uhseg_jax.hierarchy.cuts import ROOT
+from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.types import Int
 
 __all__ = ["label_boxes", "node_boxes"]
 
 
-def label_boxes(labels: Int[np.ndarray, "h w"], count: int) -> Int[np.ndarray, "n 4"]:
-    """Left, top, right and bottom of the labels from 0 on; the ends lie outside.
+def label_boxes(labels: Int[np.ndarray, "..."], count: int) -> Int[np.ndarray, "n e"]:
+    """Where the labels from 0 on begin along each axis, then where they end, outside.
 
-    Those of a label without pixels are the width, the height, 0 and 0, so that the
+    The last axis comes first: left, top, right and bottom on an image; on the frames of
+    a clip left, top, the first frame, right, bottom and the frame behind the last.
+
+    Those of a label without pixels are the ends of the map and zeros, so that the
     lowest and the highest of several boxes are those of their union.
 
     Args:
@@ -20,23 +23,25 @@ def label_boxes(labels: Int[np.ndarray, "h w"], count: int) -> Int[np.ndarray, "
     """
     from scipy import ndimage
 
-    height, width = labels.shape
-    boxes = np.tile(np.array([width, height, 0, 0], np.int64), (count, 1))
+    nowhere = [*labels.shape[::-1], *np.zeros(labels.ndim, int)]
+    boxes = np.tile(np.array(nowhere, np.int64), (count, 1))
     found = ndimage.find_objects(labels + 1, count) if count else []
     for label, box in enumerate(found):
         if box is not None:
-            rows, columns = box
-            boxes[label] = columns.start, rows.start, columns.stop, rows.stop
+            axes = box[::-1]
+            boxes[label] = [*(x.start for x in axes), *(x.stop for x in axes)]
     return boxes
 
 
 def node_boxes(
-    labels: Int[np.ndarray, "h w"], parents: Int[np.ndarray, " n"]
-) -> Int[np.ndarray, "n 4"]:
+    labels: Int[np.ndarray, "..."], parents: Int[np.ndarray, " n"]
+) -> Int[np.ndarray, "n e"]:
     """The same of the nodes of a tree, whose labels are leaves, without padding."""
-    boxes = label_boxes(labels, parents.size)
-    for node in range(parents.size - 1, ROOT, -1):  # children come first
-        own, around = boxes[node], boxes[parents[node]]
-        around[:2] = np.minimum(around[:2], own[:2])
-        around[2:] = np.maximum(around[2:], own[2:])
-    return boxes
+    starts, ends = np.split(label_boxes(labels, parents.size), 2, axis=1)
+    return np.concatenate(
+        [
+            host_cuts.gathered(parents, starts, np.minimum),
+            host_cuts.gathered(parents, ends, np.maximum),
+        ],
+        axis=1,
+    )

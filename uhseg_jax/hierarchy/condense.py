@@ -6,13 +6,20 @@ the host, where the matrices of `agglomerate` need the square of n. So a graph o
 hundred thousand vertices becomes one of a few thousand, on which a method then works.
 """
 
+import dataclasses
 import heapq
+import math
+from collections.abc import Collection
 
 import numpy as np
 
+from uhseg_jax.hierarchy.equal_regions import equal_regions
 from uhseg_jax.types import Float, Int, Integer
 
 __all__ = ["condense"]
+
+_MANY = 64  # neighbours, from which on not all of them are looked at again
+_ROUNDING = 1e-6  # of a distance, relative to the vectors' length
 
 
 def condense(
@@ -46,19 +53,58 @@ def condense(
       int32, the region of every vertex, numbered from 0 in the order of their lowest
       vertices; more than ``num_regions`` where there are more components.
     """
+    regions = equal_regions(
+        vectors, edges, edge_weight * evidence, num_regions=num_regions
+    )
+    first = np.unique(regions, return_index=True)[1]
     merging = _Merging(
-        vectors, areas, edges, lengths, lengths * evidence, edge_weight, exponent
+        vectors[first],
+        np.bincount(regions, areas),
+        regions[edges],
+        lengths,
+        lengths * evidence,
+        edge_weight,
+        exponent,
     )
     merging.run(num_regions)
-    return merging.labels()
+    labels: np.ndarray = merging.labels()[regions]
+    return labels
+
+
+@dataclasses.dataclass
+class _Hub:
+    """What is known of a region with many neighbours, so that few are looked at.
+
+    Its mean hardly moves when it takes in a small region. So no dissimilarity falls by
+    much: as areas only grow, its root falls at most by the way of the mean, times the
+    root of the factor of the areas.
+
+    Attributes:
+      near: the neighbours to look at: those that were nearest when all were looked at,
+        and all that have changed since.
+      least: dissimilarity of the others, at the least, when all were looked at.
+      factor: by which the areas of the others multiplied, at the most.
+      vector: of the region then.
+    """
+
+    near: set[int]
+    least: float
+    factor: float
+    vector: Float[np.ndarray, " d"]
+
+    def bound(self, vector: Float[np.ndarray, " d"]) -> float:
+        """What no dissimilarity of the others is below, now that the mean is here."""
+        way = float(np.linalg.norm(vector - self.vector))
+        way += _ROUNDING * float(np.linalg.norm(vector))
+        return max(0.0, math.sqrt(self.least) - math.sqrt(self.factor) * way) ** 2
 
 
 class _Merging:
     """Regions so far, each at the vertex whose row of borders was the longest.
 
-    Every region has a lower bound on the dissimilarities to its neighbours and the
-    neighbour that attains it. A merge makes some bounds stale; those are computed anew
-    when they come up as the lowest.
+    Every region has a bound and the neighbour that attained it. Of two that touch, the
+    bound of one at least is not above their dissimilarity. A merge makes some bounds
+    stale; those are computed anew when they come up as the lowest.
     """
 
     def __init__(
@@ -81,13 +127,21 @@ class _Merging:
         for (a, b), length, total in zip(
             edges.tolist(), lengths.tolist(), sums.tolist(), strict=True
         ):
-            self._borders[a][b] = self._borders[b][a] = length, total
+            if a != b:
+                before = self._borders[a].get(b, (0.0, 0.0))
+                joined = before[0] + length, before[1] + total
+                self._borders[a][b] = self._borders[b][a] = joined
         self._above = np.arange(n, dtype=np.int32)  # what absorbed a region; itself
         self._lowest = np.arange(n, dtype=np.int32)  # vertex of a region
         self._bounds = np.full(n, np.inf)
         self._nearest = np.zeros(n, np.int64)
-        self._stale = np.zeros(n, bool)
-        self._heap: list[tuple[float, int, int]] = []  # bound, lowest vertex, region
+        self._hubs: dict[int, _Hub] = {}
+        # In merges so far: when a region last merged, and when a bound was computed.
+        self._merges = 0
+        self._merged_at = np.zeros(n, np.int64)
+        self._found_at = np.zeros(n, np.int64)
+        # Bounds, the lowest vertices of the two, the lower first, and the region.
+        self._heap: list[tuple[float, int, int, int]] = []
 
     def run(self, num_regions: int) -> None:
         """Merges until so many regions are left, or no two touch."""
@@ -95,13 +149,14 @@ class _Merging:
         for region in range(left):
             self._find_nearest(region)
         while left > num_regions and self._heap:
-            bound, _, region = heapq.heappop(self._heap)
+            bound, _, _, region = heapq.heappop(self._heap)
             if self._above[region] != region or bound != self._bounds[region]:
                 continue
-            if self._stale[region]:
+            nearest = int(self._nearest[region])
+            if self._found_at[region] < self._merged_at[nearest]:
                 self._find_nearest(region)
                 continue
-            self._merge(region, int(self._nearest[region]))
+            self._merge(region, nearest)
             left -= 1
 
     def labels(self) -> Int[np.ndarray, " n"]:
@@ -113,21 +168,58 @@ class _Merging:
         return numbers.astype(np.int32)
 
     def _find_nearest(self, region: int) -> None:
+        if len(self._borders[region]) > _MANY:
+            self._find_nearest_of_hub(region)
+        else:
+            self._set_nearest(region, *self._keys(region))
+
+    def _find_nearest_of_hub(self, region: int) -> None:
+        """Looks at few neighbours, if no other can be nearer, or else at all."""
+        hub, vector = self._hubs.get(region), self._vectors[region]
+        if hub is not None:
+            borders = self._borders[region]
+            hub.near = {x for x in hub.near if x in borders}
+            if 0 < len(hub.near) < len(borders) // 2:
+                near, keys = self._keys(region, hub.near)
+                if keys.min() < hub.bound(vector):
+                    self._set_nearest(region, near, keys)
+                    return
         neighbours, keys = self._keys(region)
         self._set_nearest(region, neighbours, keys)
+        # So that looking at few, again and again, costs as much as looking at all.
+        count = max(_MANY // 4, math.isqrt(len(keys)))
+        order = np.argpartition(keys, count)
+        near, others = np.split(order, [count])
+        self._hubs[region] = _Hub(
+            near=set(neighbours[near].tolist()),
+            least=float(keys[others].min()),
+            factor=float(self._factors(region, neighbours[others]).max()),
+            vector=vector.copy(),
+        )
 
     def _keys(
-        self, region: int
+        self, region: int, some: Collection[int] | None = None
     ) -> tuple[Int[np.ndarray, " k"], Float[np.ndarray, " k"]]:
-        """The neighbours of a region, and the dissimilarity to each."""
+        """Neighbours of a region, some or all, and the dissimilarity to each."""
         borders = self._borders[region]
-        neighbours = np.fromiter(borders, np.int64, len(borders))
-        values = np.array(list(borders.values())).reshape(-1, 2)
+        if some is None:
+            some, pairs = borders, list(borders.values())
+        else:
+            pairs = [borders[x] for x in some]
+        neighbours = np.fromiter(some, np.int64, len(some))
+        values = np.array(pairs).reshape(-1, 2)
         apart = self._vectors[neighbours] - self._vectors[region]
         keys = np.einsum("kd,kd->k", apart, apart).astype(np.float64)
         keys += self._edge_weight * values[:, 1] / values[:, 0]
+        return neighbours, keys * self._factors(region, neighbours)
+
+    def _factors(
+        self, region: int, neighbours: Int[np.ndarray, " k"]
+    ) -> Float[np.ndarray, " k"]:
+        """What the areas multiply the dissimilarities by."""
         area, others = self._areas[region], self._areas[neighbours]
-        return neighbours, keys * (area * others / (area + others)) ** self._exponent
+        factors: np.ndarray = (area * others / (area + others)) ** self._exponent
+        return factors
 
     def _set_nearest(
         self,
@@ -135,18 +227,18 @@ class _Merging:
         neighbours: Int[np.ndarray, " k"],
         keys: Float[np.ndarray, " k"],
     ) -> None:
-        self._stale[region] = False
         if not keys.size:
             self._bounds[region] = np.inf
             return
         least = keys.min()
         ties = neighbours[keys == least]
-        self._nearest[region] = ties[self._lowest[ties].argmin()]
-        self._push(region, least)
+        self._push(region, int(ties[self._lowest[ties].argmin()]), float(least))
 
-    def _push(self, region: int, bound: float) -> None:
-        self._bounds[region] = bound
-        heapq.heappush(self._heap, (float(bound), int(self._lowest[region]), region))
+    def _push(self, region: int, nearest: int, bound: float) -> None:
+        self._bounds[region], self._nearest[region] = bound, nearest
+        self._found_at[region] = self._merges
+        ends = int(self._lowest[region]), int(self._lowest[nearest])
+        heapq.heappush(self._heap, (bound, min(ends), max(ends), region))
 
     def _merge(self, one: int, other: int) -> None:
         """Makes one region of two, at the one with more neighbours."""
@@ -160,37 +252,54 @@ class _Merging:
         self._areas[kept] = area
         self._above[gone] = kept
         self._lowest[kept] = min(self._lowest[kept], self._lowest[gone])
+        self._merges += 1
+        self._merged_at[[kept, gone]] = self._merges
         del borders[kept][gone], borders[gone][kept]
         for neighbour, (length, total) in borders[gone].items():
             del borders[neighbour][gone]
             before = borders[kept].get(neighbour, (0.0, 0.0))
             joined = before[0] + length, before[1] + total
             borders[kept][neighbour] = borders[neighbour][kept] = joined
-        borders[gone] = {}
-        neighbours, keys = self._keys(kept)
-        self._set_nearest(kept, neighbours, keys)
-        self._tell(kept, gone, neighbours, keys)
+        changed, borders[gone] = borders[gone], {}
+        self._hubs.pop(gone, None)
+        if len(borders[kept]) > _MANY:
+            self._after_growth_of_hub(kept, changed)
+        else:
+            self._hubs.pop(kept, None)
+            self._after_growth(kept, gone)
 
-    def _tell(
-        self,
-        kept: int,
-        gone: int,
-        neighbours: Int[np.ndarray, " k"],
-        keys: Float[np.ndarray, " k"],
-    ) -> None:
-        """Gives the neighbours of a union its dissimilarity where that is the lowest.
+    def _after_growth(self, kept: int, gone: int) -> None:
+        """Finds the nearest of a union, and tells its neighbours where it is theirs.
 
         Those that lost their nearest keep its dissimilarity as a bound: no other
         neighbour is below it.
         """
+        neighbours, keys = self._keys(kept)
+        self._set_nearest(kept, neighbours, keys)
         bounds, nearest = self._bounds[neighbours], self._nearest[neighbours]
         lost = (nearest == kept) | (nearest == gone)
         first = self._lowest[kept] <= self._lowest[nearest]
         closer = (keys < bounds) | ((keys == bounds) & (first | lost))
-        self._stale[neighbours[lost & ~closer]] = True
         for neighbour, key in zip(
             neighbours[closer].tolist(), keys[closer].tolist(), strict=True
         ):
-            self._nearest[neighbour] = kept
-            self._stale[neighbour] = False
-            self._push(neighbour, key)
+            self._push(neighbour, kept, key)
+        for neighbour in neighbours.tolist():
+            if neighbour in self._hubs:
+                self._hubs[neighbour].near.add(kept)
+
+    def _after_growth_of_hub(self, kept: int, changed: Collection[int]) -> None:
+        """Finds the nearest of a union with many neighbours, and tells none of them.
+
+        What comes nearer is known at the union alone, and so is every pair with it.
+
+        Args:
+          kept: the union.
+          changed: neighbours with which its border is another now.
+        """
+        if kept in self._hubs:
+            self._hubs[kept].near.update(changed)
+        self._find_nearest(kept)
+        for region, hub in self._hubs.items():
+            if kept in self._borders[region]:
+                hub.near.add(kept)

@@ -14,6 +14,7 @@ from uhseg_jax.types import Bool, Float, Int
 __all__ = [
     "ancestry",
     "entry_ranks",
+    "gathered",
     "is_leaf",
     "opening_bounds",
     "split_costs",
@@ -59,6 +60,27 @@ def entry_ranks(
             if children[child]:
                 heapq.heappush(waiting, (opening[child], child))
     return ranks
+
+
+def gathered(
+    parents: Int[np.ndarray, " n"],
+    values: Int[np.ndarray, "n ..."] | Float[np.ndarray, "n ..."],
+    operation: np.ufunc = np.add,
+) -> np.ndarray:
+    """Values of leaves, gathered in all the nodes around them.
+
+    Args:
+      parents: of the nodes, perhaps with padding.
+      values: of every node without those below it: of an inner one what an empty set
+        has.
+      operation: joins those of two disjoint sets.
+    """
+    found = values.copy()
+    for node in range(parents.size - 1, ROOT, -1):  # children come first
+        parent = parents[node]
+        if parent != NO_PARENT:
+            found[parent] = operation(found[parent], found[node])
+    return found
 
 
 def visible_nodes(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from uhseg_jax.hierarchy.cuts import ROOT
+from uhseg_jax.hierarchy.lattice import require_image
 from uhseg_jax.hierarchy.node_table import children_of
 from uhseg_jax.hierarchy.ultrametric import strengths
 from uhseg_jax.optional import imported
@@ -59,6 +60,7 @@ def linkage_of(tree: Any, scale: str) -> Float[np.ndarray, "merges 4"]:
 def higra_of(tree: Any, scale: str) -> HigraTree:
     """See `RegionTree.to_higra`."""
     higra = imported("higra", "tree.to_higra")
+    require_image(np.shape(tree.labels), "RegionTree.to_higra")
     parents, nodes = parents_last(tree)
     numbers = np.empty(int(tree.num_nodes), np.int64)
     numbers[nodes] = np.arange(nodes.size)
@@ -109,6 +111,7 @@ def _adjacency(higra: Any, labels: Int[np.ndarray, "h w"], count: int) -> Any:
 def detections_of(tree: Any, choice: dict[str, Any]) -> Any:
     """See `RegionTree.to_supervision`."""
     supervision = imported("supervision", "tree.to_supervision")
+    require_image(np.shape(tree.labels), "RegionTree.to_supervision")
     regions = tree.regions(**choice)
     boxes = regions.boxes().astype(np.float32).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]

@@ -9,7 +9,7 @@ from uhseg_jax.types import Integer
 __all__ = ["tree_of_levels"]
 
 
-def tree_of_levels(levels: Integer[np.ndarray, "l h w"]) -> RegionTree:
+def tree_of_levels(levels: Integer[np.ndarray, "l ..."]) -> RegionTree:
     """The tree whose levels are label maps, numpy.
 
     A region of one level is divided by the labels of the next, so regions are nested
@@ -40,7 +40,7 @@ def tree_of_levels(levels: Integer[np.ndarray, "l h w"]) -> RegionTree:
     )
 
 
-def _ranks(level: Integer[np.ndarray, "h w"]) -> Integer[np.ndarray, " n"]:
+def _ranks(level: Integer[np.ndarray, "..."]) -> Integer[np.ndarray, " n"]:
     """Labels as numbers from 0, of which int64 has room for all."""
     ranks: np.ndarray = np.unique(level, return_inverse=True)[1]
     return ranks.reshape(-1).astype(np.int64)

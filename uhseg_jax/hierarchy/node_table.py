@@ -7,7 +7,8 @@ import numpy as np
 from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.hierarchy.boxes import node_boxes
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
-from uhseg_jax.types import Float, Int
+from uhseg_jax.hierarchy.lattice import sides_of, size_in_words
+from uhseg_jax.types import Int
 
 __all__ = [
     "as_table",
@@ -29,19 +30,17 @@ def summary(tree: Any) -> str:
 
 
 def _sizes(tree: Any) -> str:
-    *batch, height, width = np.shape(tree.labels)
+    shape = np.shape(tree.labels)
     counts = np.asarray(tree.num_nodes)
-    if batch:
+    if tree.is_batched:
         least, most = int(counts.min()), int(counts.max())
         nodes = f"{most} nodes" if least == most else f"{least} to {most} nodes"
-        return f"batch of {batch[0]}, {height} x {width}, {nodes}"
+        return f"batch of {shape[0]}, {size_in_words(shape[1:])}, {nodes}"
     count = int(counts)
     leaves = int(host_cuts.is_leaf(np.asarray(tree.parents), count).sum())
     deepest = int(np.asarray(tree.depths)[:count].max(initial=0))
-    return (
-        f"{height} x {width}, {_counted(count, 'node')}, {_counted(leaves, 'leaf')}, "
-        f"depth {deepest}"
-    )
+    said = f"{_counted(count, 'node')}, {_counted(leaves, 'leaf')}, depth {deepest}"
+    return f"{size_in_words(shape)}, {said}"
 
 
 def _counted(count: int, what: str) -> str:
@@ -88,8 +87,7 @@ def nested_of(tree: Any) -> dict[str, Any]:
     ]
     for i, parent in enumerate(np.asarray(tree.parents)[1:count], start=1):
         nodes[parent]["children"].append(nodes[i])
-    height, width = tree.labels.shape
-    return {"height": height, "width": width, **nodes[ROOT]}
+    return {**sides_of(tree.labels.shape), **nodes[ROOT]}
 
 
 def columns_of(tree: Any) -> dict[str, np.ndarray]:
@@ -97,7 +95,7 @@ def columns_of(tree: Any) -> dict[str, np.ndarray]:
     count = int(tree.num_nodes)
     parents = np.asarray(tree.parents)[:count]
     children = children_of(parents)
-    areas, boxes, centroids = _places(np.asarray(tree.labels), parents)
+    labels, areas = np.asarray(tree.labels), tree.areas()[:count]
     nested = np.empty(count, object)
     nested[:] = [tuple(x) for x in children]
     return {
@@ -106,8 +104,7 @@ def columns_of(tree: Any) -> dict[str, np.ndarray]:
         "depth": np.asarray(tree.depths)[:count].astype(np.int64),
         "cost": np.asarray(tree.costs)[:count].astype(np.float32),
         "area": areas,
-        **dict(zip(("x", "y", "width", "height"), boxes.T, strict=True)),
-        **dict(zip(("centroid_x", "centroid_y"), centroids.T, strict=True)),
+        **(_places(labels, parents, areas) if labels.ndim > 1 else {}),
         "is_leaf": np.array([not x for x in children]),
         "children": nested,
     }
@@ -123,27 +120,37 @@ def children_of(parents: Int[np.ndarray, " n"]) -> list[list[int]]:
 
 
 def _places(
-    labels: Int[np.ndarray, "h w"], parents: Int[np.ndarray, " n"]
-) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, "n 4"], Float[np.ndarray, "n 2"]]:
-    """Area, box (x, y, width, height) and centroid (x, y) of every node.
+    labels: Int[np.ndarray, "..."],
+    parents: Int[np.ndarray, " n"],
+    areas: Int[np.ndarray, " n"],
+) -> dict[str, np.ndarray]:
+    """Where the nodes lie on images, and in which frames where there are several.
 
-    Of a node without pixels the box is 0 and the centroid NaN.
+    A node without pixels has the box 0, no centroid (NaN) and no frame (-1).
     """
-    n, flat = parents.size, labels.ravel()
-    rows, columns = np.indices(labels.shape)
-    sums = np.stack(
-        [
-            np.bincount(flat, minlength=n),
-            np.bincount(flat, columns.ravel(), n),
-            np.bincount(flat, rows.ravel(), n),
-        ],
-        axis=1,
-    )
-    for node in range(n - 1, ROOT, -1):  # children come first
-        sums[parents[node]] += sums[node]
-    areas = sums[:, 0].astype(np.int64)
-    boxes = node_boxes(labels, parents)
-    boxes[areas == 0] = 0
-    boxes[:, 2:] -= boxes[:, :2]
-    with np.errstate(invalid="ignore"):
-        return areas, boxes, sums[:, 1:] / sums[:, :1]
+    starts, ends = np.split(node_boxes(labels, parents), 2, axis=1)
+    empty = areas == 0
+    starts[empty], ends[empty] = 0, 0
+    names = ("x", "y", "width", "height")
+    sides = np.concatenate([starts[:, :2], (ends - starts)[:, :2]], axis=1)
+    found = dict(zip(names, sides.T, strict=True))
+    if labels.ndim == 3:
+        found |= {
+            "first": np.where(empty, -1, starts[:, 2]),
+            "last": np.where(empty, -1, ends[:, 2] - 1),
+        }
+    for name, axis in (("centroid_x", -1), ("centroid_y", -2)):
+        sums = host_cuts.gathered(parents, _sums_along(labels, axis, parents.size))
+        with np.errstate(invalid="ignore"):
+            found[name] = sums / areas
+    return found
+
+
+def _sums_along(
+    labels: Int[np.ndarray, "..."], axis: int, count: int
+) -> Int[np.ndarray, " n"]:
+    """The places of all cells along an axis, summed for every label."""
+    sums = np.zeros(count, np.int64)
+    for place, cells in enumerate(np.moveaxis(labels, axis, 0)):
+        sums += place * np.bincount(cells.ravel(), minlength=count)
+    return sums

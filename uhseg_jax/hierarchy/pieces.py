@@ -1,9 +1,11 @@
 """Pieces of a label map, how they touch, and what regions made of them look like."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 
+from uhseg_jax.hierarchy.lattice import require_cells
 from uhseg_jax.types import Bool, Int
 
 __all__ = ["Groups", "Pieces", "components", "find_pieces"]
@@ -14,17 +16,18 @@ class Pieces:
     """A partition of an image that is fine enough for all regions of a tree.
 
     Attributes:
-      labels: int32 ``[h, w]``, the piece of every pixel, from 0 and without gaps, in
-        the order of their first pixels, row by row.
+      labels: int32 ``[h, w]``, or ``[t, h, w]``: the piece of every pixel, from 0 and
+        without gaps, in the order of their first pixels, row by row.
       leaves: ``[m]``, the leaf of the tree that holds each piece.
       areas: ``[m]``, in pixels.
-      frames: ``[m]``, sides of its pixels on the frame of the image.
+      frames: ``[m]``, sides of its pixels on the frame of the image; of a clip on that
+        of every image of it, for the first and the last one cut nothing off.
       edges: ``[e, 2]``, pairs of pieces that touch by a side or a corner, the lower
-        first.
+        first; pixels of two frames next to each other touch too.
       lengths: ``[e]``, sides of pixels between the two; 0 where only corners touch.
     """
 
-    labels: Int[np.ndarray, "h w"]
+    labels: Int[np.ndarray, "..."]
     leaves: Int[np.ndarray, " m"]
     areas: Int[np.ndarray, " m"]
     frames: Int[np.ndarray, " m"]
@@ -64,18 +67,22 @@ class Groups:
         return found
 
 
-def find_pieces(labels: Int[np.ndarray, "h w"], *, connected: bool) -> Pieces:
+def find_pieces(labels: Int[np.ndarray, "..."], *, connected: bool) -> Pieces:
     """The leaves of a label map, or the connected components of each, as pieces.
 
     Args:
       labels: leaf of every pixel, not negative; leaves without pixels are no pieces.
       connected: whether pieces are components, by sides or corners of pixels.
+
+    Raises:
+      ValueError: components of vertices are wanted, which lie nowhere.
     """
     found = labels
     if connected:
         from skimage import measure
 
-        found = measure.label(labels, background=-1, connectivity=2) - 1
+        require_cells(labels.shape, "A search for connected components")
+        found = measure.label(labels, background=-1, connectivity=labels.ndim) - 1
     numbers = found.ravel()
     first = np.full(int(numbers.max()) + 1, numbers.size)
     first[numbers[::-1]] = np.arange(numbers.size)[::-1]  # the last of equals stays
@@ -85,30 +92,43 @@ def find_pieces(labels: Int[np.ndarray, "h w"], *, connected: bool) -> Pieces:
     places[order] = np.arange(count)
     pieces = places[found]
 
-    frame = np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])
-    sides, corners = (
-        np.concatenate([_changes(x, y, count) for x, y in shifted])
-        for shifted in (
-            ((pieces[:, 1:], pieces[:, :-1]), (pieces[1:], pieces[:-1])),
-            (
-                (pieces[1:, 1:], pieces[:-1, :-1]),
-                (pieces[1:, :-1], pieces[:-1, 1:]),
-            ),
-        )
-    )
+    sides, corners = _contacts(pieces, count)
     keys, index = np.unique(np.concatenate([sides, corners]), return_inverse=True)
     return Pieces(
         labels=pieces,
         leaves=labels.ravel()[first[order]],
         areas=np.bincount(pieces.ravel(), minlength=count),
-        frames=np.bincount(frame, minlength=count),
+        frames=np.bincount(_frame(pieces), minlength=count),
         edges=np.stack(np.divmod(keys, count), axis=1),
         lengths=np.bincount(index[: len(sides)], minlength=len(keys)),
     )
 
 
+def _frame(pieces: Int[np.ndarray, "..."]) -> Int[np.ndarray, " sides"]:
+    """The pixels on the frame of the image, once for each of their sides on it."""
+    axes = (-2, -1) if pieces.ndim > 1 else ()
+    ends = [pieces.take(end, axis).ravel() for axis in axes for end in (0, -1)]
+    return np.concatenate([np.zeros(0, pieces.dtype), *ends])
+
+
+def _contacts(
+    pieces: Int[np.ndarray, "..."], count: int
+) -> tuple[Int[np.ndarray, " s"], Int[np.ndarray, " c"]]:
+    """Where two pieces touch by a side and where by a corner, as `_changes` has it."""
+    found: dict[bool, list[Int[np.ndarray, " _"]]] = {True: [], False: []}
+    nothing = np.zeros(0, np.int64)
+    steps = list(itertools.product((-1, 0, 1), repeat=pieces.ndim))
+    for step in steps[len(steps) // 2 + 1 :] if pieces.ndim > 1 else ():
+        # Of opposite steps the one that goes on first.
+        one = pieces[tuple(slice(max(x, 0), min(x, 0) or None) for x in step)]
+        other = pieces[tuple(slice(max(-x, 0), min(-x, 0) or None) for x in step)]
+        found[np.count_nonzero(step) == 1].append(_changes(one, other, count))
+    sides, corners = (np.concatenate([nothing, *found[x]]) for x in (True, False))
+    return sides, corners
+
+
 def _changes(
-    one: Int[np.ndarray, "h w"], other: Int[np.ndarray, "h w"], count: int
+    one: Int[np.ndarray, "*s"], other: Int[np.ndarray, "*s"], count: int
 ) -> Int[np.ndarray, " changes"]:
     """Where two maps differ, the lower value times the count and the higher one."""
     differ = one != other

@@ -66,15 +66,15 @@ class Proposals:
     """Masks in the order of their scores, the highest first.
 
     Attributes:
-      pieces: int32 ``[h, w]``, the piece of every pixel, from 0 and without gaps, in
-        the order of their first pixels, row by row.
+      pieces: int32 ``[h, w]``, or ``[t, h, w]``: the piece of every pixel, from 0 and
+        without gaps, in the order of their first pixels, row by row.
       contains: ``[p, m]``, whether a proposal holds a piece.
       scores: float64 ``[p]``, in [0, 1].
       nodes: int32 ``[p, 2]``, the node that a proposal is, or is a component of, and
         the other one where it is the union of two; else ``NO_NODE``.
     """
 
-    pieces: Int[np.ndarray, "h w"]
+    pieces: Int[np.ndarray, "..."]
     contains: Bool[np.ndarray, "p m"]
     scores: Float[np.ndarray, " p"]
     nodes: Int[np.ndarray, "p 2"]
@@ -90,7 +90,7 @@ class Proposals:
         """Number of pixels of every proposal."""
         return self.contains @ self.piece_areas()
 
-    def masks(self) -> Bool[np.ndarray, "p h w"]:
+    def masks(self) -> Bool[np.ndarray, "p ..."]:
         """One boolean mask for every proposal."""
         return self.contains[:, self.pieces]
 

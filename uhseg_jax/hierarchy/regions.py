@@ -1,4 +1,8 @@
-"""Regions of an image as masks with numbers: of one tree, a cut or a selection."""
+"""Regions of an image as masks with numbers: of one tree, a cut or a selection.
+
+Those of a clip or a volume are regions of all its frames; `Regions.frame` gives them in
+one of them.
+"""
 
 import dataclasses
 from typing import Any
@@ -7,6 +11,7 @@ import numpy as np
 
 from uhseg_jax.hierarchy.boxes import label_boxes
 from uhseg_jax.hierarchy.cuts import NO_PARENT
+from uhseg_jax.hierarchy.lattice import require_cells, require_image
 from uhseg_jax.hierarchy.proposals import NO_NODE
 from uhseg_jax.outlines.polygons import Polygon, outlines_of
 from uhseg_jax.run_lengths import RLE, compress, counts_of, runs_of
@@ -23,8 +28,8 @@ class Regions:
     """Some regions of an image, numbered from 0 without gaps.
 
     Attributes:
-      pieces: int32 ``[h, w]``, the piece of every pixel, from 0; ``VOID`` where no
-        region is.
+      pieces: int32 ``[h, w]``, or ``[t, h, w]``: the piece of every pixel, from 0;
+        ``VOID`` where no region is.
       contains: ``[k, m]``, whether a region holds a piece.
       nodes: int32 ``[k]``, the node of the whole tree that a region is, or is a
         component of; ``NO_NODE`` where it is a union of several.
@@ -32,7 +37,7 @@ class Regions:
         if there is none.
     """
 
-    pieces: Int[np.ndarray, "h w"]
+    pieces: Int[np.ndarray, "..."]
     contains: Bool[np.ndarray, "k m"]
     nodes: Int[np.ndarray, " k"]
     parents: Int[np.ndarray, " k"]
@@ -40,7 +45,7 @@ class Regions:
     @classmethod
     def numbered(
         cls,
-        pieces: Int[np.ndarray, "h w"],
+        pieces: Int[np.ndarray, "..."],
         contains: Bool[np.ndarray, "k m"],
         nodes: Int[np.ndarray, " k"],
     ) -> "Regions":
@@ -73,6 +78,24 @@ class Regions:
         """Some of these regions, numbered anew."""
         return Regions.numbered(self.pieces, self.contains[wanted], self.nodes[wanted])
 
+    def frame(self, index: int) -> "Regions":
+        """The same regions of a clip in one of its frames.
+
+        They keep their numbers, and those that are not in it have no pixel.
+
+        Args:
+          index: of the frame, or of the slice of a volume.
+
+        Raises:
+          ValueError: these are not regions of a clip.
+        """
+        if self.pieces.ndim != 3:
+            raise ValueError(
+                "expected regions of a clip, [t, h, w], but these have shape "
+                f"{list(self.pieces.shape)}; only a clip has frames."
+            )
+        return dataclasses.replace(self, pieces=self.pieces[index])
+
     def areas(self) -> Int[np.ndarray, " k"]:
         """Number of pixels of every region."""
         count, num_pieces = self.contains.shape
@@ -81,11 +104,11 @@ class Regions:
         region, piece = np.nonzero(self.contains)
         return np.bincount(region, sizes[piece], count).astype(np.int64)
 
-    def mask(self, index: int) -> Bool[np.ndarray, "h w"]:
+    def mask(self, index: int) -> Bool[np.ndarray, "..."]:
         """The pixels of one region."""
         return self._with_void(index)[self.pieces]
 
-    def masks(self) -> Bool[np.ndarray, "k h w"]:
+    def masks(self) -> Bool[np.ndarray, "k ..."]:
         """One boolean mask for every region."""
         return self._with_void(slice(None))[:, self.pieces]
 
@@ -99,28 +122,42 @@ class Regions:
           tolerance: how far, in pixels, they may be from the sides of pixels.
 
         Raises:
-          ValueError: the tolerance is negative.
+          ValueError: the tolerance is negative, or these are regions of a clip.
         """
+        require_image(self.pieces.shape, "Regions.polygons")
         outlines = outlines_of(self.pieces, tolerance)
         return [outlines.polygons(x) for x in self.contains]
 
-    def boxes(self) -> Int[np.ndarray, "k 4"]:
-        """x, y, width and height of every region, in pixels."""
-        (height, width), held = self.pieces.shape, self.contains
-        left, top, right, bottom = label_boxes(self.pieces, held.shape[1]).T
-        x = np.where(held, left, width).min(1, initial=width)
-        y = np.where(held, top, height).min(1, initial=height)
-        ends = [np.where(held, end, 0).max(1, initial=0) for end in (right, bottom)]
-        return np.stack([x, y, ends[0] - x, ends[1] - y], axis=1)
+    def boxes(self) -> Int[np.ndarray, "k e"]:
+        """x, y, width and height of every region, in pixels; 0 where it has none.
+
+        Of a clip x, y, the first frame, width, height and the number of frames.
+        """
+        require_cells(self.pieces.shape, "Regions.boxes")
+        sides, held = self.pieces.shape[::-1], self.contains
+        found = label_boxes(self.pieces, held.shape[1]).T
+        starts, ends = found[: len(sides)], found[len(sides) :]
+        first = [
+            np.where(held, x, side).min(1, initial=side)
+            for x, side in zip(starts, sides, strict=True)
+        ]
+        last = np.stack([np.where(held, x, 0).max(1, initial=0) for x in ends], axis=1)
+        begin = np.minimum(np.stack(first, axis=1), last)  # 0 of one without pixels
+        return np.concatenate([begin, last - begin], axis=1)
 
     def rles(self) -> list[RLE]:
-        """Every region as pycocotools has masks, compressed."""
+        """Every region as pycocotools has masks, compressed.
+
+        Raises:
+          ValueError: these are regions of a clip.
+        """
+        require_image(self.pieces.shape, "Regions.rles")
         held = self._with_void(slice(None))
         pieces, lengths = runs_of(self.pieces)
         size = self.pieces.shape
         return [compress(counts_of(x[pieces], lengths), size) for x in held]
 
-    def labels(self) -> Int[np.ndarray, "h w"]:
+    def labels(self) -> Int[np.ndarray, "..."]:
         """The region of every pixel; ``VOID`` where there is none.
 
         Raises:

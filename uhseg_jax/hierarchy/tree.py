@@ -158,6 +158,22 @@ class RegionTree(TreeViews):
             )
         return dataclasses.replace(self, labels=self.labels[vertices])
 
+    def frame(self, index: int) -> RegionTree:
+        """The tree of one frame of a clip: the same nodes, some without a pixel there.
+
+        Args:
+          index: of the frame, or of the slice of a volume.
+
+        Raises:
+          ValueError: the labels are not those of frames.
+        """
+        if self.is_batched or np.ndim(self.labels) != 3:
+            raise ValueError(
+                "expected the tree of a clip, with labels [t, h, w], but labels have "
+                f"shape {np.shape(self.labels)}; a batch of trees is indexed, tree[i]."
+            )
+        return dataclasses.replace(self, labels=self.labels[index])
+
     def masks(self) -> Bool[np.ndarray, "num_nodes ..."]:
         """One boolean mask for every node, the root first; children lie in parents."""
         contains = np.asarray(self.contains())
@@ -168,10 +184,7 @@ class RegionTree(TreeViews):
         require_single(self)
         parents = np.asarray(self.parents)
         labels = np.asarray(self.labels).ravel()
-        areas = np.bincount(labels, minlength=parents.size)
-        for node in range(int(self.num_nodes) - 1, ROOT, -1):  # children come first
-            areas[parents[node]] += areas[node]
-        return areas
+        return host_cuts.gathered(parents, np.bincount(labels, minlength=parents.size))
 
     def entry_ranks(self) -> Int[IntArray, " n"]:
         """When each node enters as splits are opened from low to high cost.

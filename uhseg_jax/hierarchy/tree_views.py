@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from uhseg_jax.features.checks import at_unit_length
 from uhseg_jax.hierarchy import descriptors, host_cuts, interop, node_table, ultrametric
+from uhseg_jax.hierarchy.lattice import require_image
 from uhseg_jax.hierarchy.placement import require_numbers
 from uhseg_jax.hierarchy.proposals import ProposalOptions, Proposals, propose
 from uhseg_jax.hierarchy.region_choice import RegionChoice, choose
@@ -41,6 +42,10 @@ class TreeViews:
         box as ``x``, ``y``, ``width``, ``height``; ``centroid_x``, ``centroid_y``, the
         mean column and row, counted from 0; ``is_leaf``; ``children``, a tuple of ids.
 
+        Of a clip, labels ``[t, h, w]``, boxes and centroids are those over all frames,
+        and ``first`` and ``last`` are the first and the last frame that shows the node
+        (-1 of one without cells). Of the vertices of a graph there are no places.
+
         Returns:
           A pandas.DataFrame where pandas is installed, or else a structured numpy
           array; ``tree.nodes["area"]`` is a column of either.
@@ -55,7 +60,7 @@ class TreeViews:
         """The tree as nested dictionaries that `json.dumps` accepts.
 
         Every node has ``id``, ``depth``, ``cost``, ``area`` (cells) and ``children``;
-        the root has ``height`` and ``width`` (cells) too.
+        the root has ``height`` and ``width`` (cells) too, and of a clip ``frames``.
         """
         require_numbers(self, "RegionTree.to_dict")
         return node_table.nested_of(self)
@@ -100,9 +105,11 @@ class TreeViews:
 
         Raises:
           TypeError: the tree is a batch.
-          ValueError: there is no such node, or the tolerance is negative.
+          ValueError: there is no such node, the tolerance is negative, or the tree is
+            of a clip: take one of its frames, ``tree.frame(i)``.
         """
         require_numbers(self, "RegionTree.polygons")
+        require_image(np.shape(self.labels), "RegionTree.polygons")
         node, count = operator.index(node), int(self.num_nodes)
         if not 0 <= node < count:
             raise ValueError(
@@ -168,9 +175,10 @@ class TreeViews:
 
         Args:
           features: real numbers ``[h, w, d]`` over the whole image, of any backbone, as
-            `uhseg_jax.extract_features` gives them. Where the grid is coarser than the
-            labels, these read it bilinearly, as superpixels do; where it is finer, a
-            region has the cells whose centres lie in it.
+            `uhseg_jax.extract_features` gives them; ``[t, h, w, d]`` of a clip. Where
+            the grid is coarser than the labels, these read it bilinearly, as
+            superpixels do; where it is finer, a region has the cells whose centres lie
+            in it.
           unit: whether descriptors have unit length.
 
         Returns:
@@ -282,5 +290,6 @@ class TreeViews:
         from uhseg_jax.export import notebook  # which imports this module
 
         require_numbers(self, "RegionTree.show")
+        require_image(np.shape(self.labels), "RegionTree.show")
         tree: Any = self
         return notebook.show(tree, image, title=title, height=height)

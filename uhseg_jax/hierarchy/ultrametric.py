@@ -4,16 +4,19 @@ A hierarchy is a distance between pixels, large where they part early; drawn on 
 edges between neighbours it is a map whose every threshold gives closed contours
 (Arbelaez, "Boundary Extraction in Natural Images Using Ultrametric Contour Maps",
 2006). The layout is that of the BSDS code, `ucm2`: a grid of pixels, the edges between
-them and the vertices where edges meet.
+them and the vertices where edges meet. Pixels of two frames of a clip, or of two slices
+of a volume, have an edge between them too.
 """
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from uhseg_jax.hierarchy import host_cuts
+from uhseg_jax.hierarchy.lattice import require_cells
 from uhseg_jax.registry import suggest
 from uhseg_jax.types import Bool, Float, Int
 
@@ -30,24 +33,26 @@ class Ultrametric:
     """The contours of a hierarchy with their strengths.
 
     Attributes:
-      edges: float64 ``[2 H + 1, 2 W + 1]``, strengths from 0 (no contour) to 1. The
-        pixel in row r and column c lies at (2 r + 1, 2 c + 1) and holds 0; between two
-        pixels lies their edge, at even rows and columns the vertices, with the
-        strongest of the edges that meet there. The frame around the image holds 0 but
-        for its vertices.
+      edges: float64 ``[2 H + 1, 2 W + 1]``, or ``[2 T + 1, 2 H + 1, 2 W + 1]`` of a
+        clip: strengths from 0 (no contour) to 1. The pixel in row r and column c lies
+        at (2 r + 1, 2 c + 1) and holds 0; between two pixels lies their edge, and
+        where two or more places are even are the vertices, with the strongest of the
+        edges that meet there. The frame around the image holds 0 but for its vertices.
 
     Raises:
       ValueError: the array has another form.
     """
 
-    edges: Float[np.ndarray, "H2 W2"]
+    edges: Float[np.ndarray, "..."]
 
     def __post_init__(self) -> None:
         shape = np.shape(self.edges)
-        if len(shape) != 2 or any(side < 3 or side % 2 == 0 for side in shape):
+        is_odd = all(side >= 3 and side % 2 for side in shape)
+        if len(shape) not in (2, 3) or not is_odd:
             raise ValueError(
-                "expected strengths of the edges of an image, [2 H + 1, 2 W + 1], but "
-                f"found shape {list(shape)}; `RegionTree.ultrametric` makes them."
+                "expected strengths of the edges of an image, [2 H + 1, 2 W + 1], or "
+                f"of a clip, but found shape {list(shape)}; `RegionTree.ultrametric` "
+                "makes them."
             )
 
     @classmethod
@@ -76,15 +81,15 @@ class Ultrametric:
         stack = np.sort([x.edges for x in maps], axis=0)
         return cls(_closed(stack.sum(axis=0) / len(stack)))
 
-    def image(self) -> Float[np.ndarray, "H W"]:
+    def image(self) -> Float[np.ndarray, "..."]:
         """The contours as an image: every pixel holds the vertex to its lower right.
 
         The benchmark's ``ucm2(3:2:end, 3:2:end)``. Where it is above a threshold lie
         the boundaries that the cut at this threshold has, before they are thinned.
         """
-        return self.edges[2::2, 2::2].copy()
+        return self.edges[(slice(2, None, 2),) * self.edges.ndim].copy()
 
-    def cut(self, threshold: float) -> Int[np.ndarray, "H W"]:
+    def cut(self, threshold: float) -> Int[np.ndarray, "..."]:
         """The regions between the contours that are stronger than a threshold.
 
         Args:
@@ -93,7 +98,8 @@ class Ultrametric:
             several pieces.
 
         Returns:
-          int32 ``[H, W]``, regions from 0 in reading order, connected along edges.
+          int32 ``[H, W]``, regions from 0 in reading order, connected along edges;
+          of a clip ``[T, H, W]``.
         """
         return _basins(self.edges > threshold)
 
@@ -102,6 +108,7 @@ def of_tree(tree: Any, scale: str) -> Ultrametric:
     """The map of one tree; see `RegionTree.ultrametric`."""
     of_splits = strengths(tree, scale)
     parents, labels = np.asarray(tree.parents), np.asarray(tree.labels)
+    require_cells(labels.shape, "RegionTree.ultrametric")
     edges = np.zeros([2 * side + 1 for side in labels.shape])
     at, first, second = _borders(labels)
     low, high, pair = _unordered_pairs(first, second, parents.size)
@@ -135,16 +142,29 @@ def strengths(tree: Any, scale: str) -> Float[np.ndarray, " n"]:
 
 
 def _borders(
-    labels: Int[np.ndarray, "H W"],
-) -> tuple[tuple[Pairs, Pairs], Pairs, Pairs]:
+    labels: Int[np.ndarray, "..."],
+) -> tuple[tuple[Pairs, ...], Pairs, Pairs]:
     """Where neighbours have different labels, as a place of a map, and both labels."""
-    right = np.nonzero(labels[:, :-1] != labels[:, 1:])
-    below = np.nonzero(labels[:-1] != labels[1:])
-    rows = np.concatenate([2 * right[0] + 1, 2 * below[0] + 2])
-    columns = np.concatenate([2 * right[1] + 2, 2 * below[1] + 1])
-    first = np.concatenate([labels[:, :-1][right], labels[:-1][below]])
-    second = np.concatenate([labels[:, 1:][right], labels[1:][below]])
-    return (rows, columns), first, second
+    places, first, second = [], [], []
+    for axis in range(labels.ndim)[::-1]:
+        one, other = _sides(labels, axis)
+        at = np.nonzero(one != other)
+        # A pixel r lies at 2 r + 1, the edge to the next one behind it.
+        behind = (np.arange(labels.ndim) == axis)[:, None]
+        places.append(2 * np.stack(at) + 1 + behind)
+        first.append(one[at])
+        second.append(other[at])
+    return (
+        tuple(np.concatenate(places, axis=1)),
+        np.concatenate(first),
+        np.concatenate(second),
+    )
+
+
+def _sides(cells: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """All cells but the last along an axis, and those that follow them."""
+    along = np.moveaxis(cells, axis, 0)
+    return np.moveaxis(along[:-1], 0, axis), np.moveaxis(along[1:], 0, axis)
 
 
 def _unordered_pairs(
@@ -165,31 +185,41 @@ def _lowest_above(low: Pairs, high: Pairs, parents: Int[np.ndarray, " n"]) -> Pa
     return low
 
 
-def _with_vertices(edges: Float[np.ndarray, "H2 W2"]) -> Float[np.ndarray, "H2 W2"]:
+def _with_vertices(edges: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """A map whose vertices are set to the strongest of the edges around them."""
-    vertices, across, down = edges[::2, ::2], edges[::2, 1::2], edges[1::2, ::2]
-    vertices[...] = 0
-    for ends, meeting in (
-        *((vertices[:, :-1], across), (vertices[:, 1:], across)),
-        *((vertices[:-1], down), (vertices[1:], down)),
-    ):
-        np.maximum(ends, meeting, out=ends)
+    # Of two even places first, whose neighbours are edges, then of three.
+    for even in sorted(itertools.product((0, 1), repeat=edges.ndim), key=sum):
+        if sum(even) < 2:
+            continue
+        vertices = edges[_every_other(even)]
+        vertices[...] = 0
+        for axis in np.flatnonzero(even).tolist():
+            between = edges[_every_other(x and i != axis for i, x in enumerate(even))]
+            for ends in _sides(vertices, axis):
+                np.maximum(ends, between, out=ends)
     return edges
 
 
-def _basins(walls: Bool[np.ndarray, "H2 W2"]) -> Int[np.ndarray, "H W"]:
+def _every_other(even: Iterable[int | bool]) -> tuple[slice, ...]:
+    """The places of a map that are even along some of the axes, and odd elsewhere."""
+    return tuple(slice(0 if x else 1, None, 2) for x in even)
+
+
+def _basins(walls: Bool[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
     """The pixels that no walls part, numbered from 0 in reading order."""
     from scipy import ndimage
 
-    free = ~walls[1:-1, 1:-1]
-    free[::2, ::2] = True
-    free[1::2, 1::2] = False  # vertices: there is no way through a corner
+    inner, odd = (slice(1, -1),) * walls.ndim, (slice(None, None, 2),) * walls.ndim
+    # Pixels are free, and vertices are not: there is no way through a corner.
+    places: list[np.ndarray] = list(np.indices(walls[inner].shape, sparse=True))
+    free = ~walls[inner] & (sum(x % 2 for x in places) < 2)
+    free[odd] = True
     labels = np.empty(free.shape, np.int32)
     ndimage.label(free, output=labels)
-    return labels[::2, ::2] - 1
+    return labels[odd] - 1
 
 
-def _closed(edges: Float[np.ndarray, "H2 W2"]) -> Float[np.ndarray, "H2 W2"]:
+def _closed(edges: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """The largest ultrametric map nowhere above one that need not be one."""
     basins = _basins(edges > 0)
     at, first, second = _borders(basins)

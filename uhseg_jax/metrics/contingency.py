@@ -5,6 +5,7 @@ One pass over the pixels; everything else is arithmetic on the small table.
 
 import numpy as np
 
+from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Bool, Float, Int, Integer
 
@@ -83,9 +84,7 @@ def node_counts(
             f"found {table.shape[0]} rows; build it with num_rows=len(tree.parents)."
         )
     contains = np.asarray(tree.contains())[:count, :count]
-    # Products in float64 (BLAS) are exact for counts below 2^53.
-    products = contains.astype(np.float64) @ table[:count].astype(np.float64)
-    return products.astype(np.int64), contains
+    return host_cuts.gathered(np.asarray(tree.parents)[:count], table[:count]), contains
 
 
 def require_same_size(found: tuple[int, ...], expected: tuple[int, ...]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics.contingency import contingency_table, node_counts
 from uhseg_jax.types import Bool, Int, Integer
@@ -42,7 +43,7 @@ class CutTables:
     def of(
         cls,
         tree: RegionTree,
-        annotations: Sequence[Integer[np.ndarray, "_ _"]],
+        annotations: Sequence[Integer[np.ndarray, "..."]],
         maps: Int[np.ndarray, "t padded"],
     ) -> "CutTables":
         """Counts.
@@ -69,9 +70,8 @@ class CutTables:
             region_starts.append(_starts(regions, leaves.shape[1]))
         starts = _starts(labels, count)
         leaves = np.flatnonzero(starts < labels.size)
-        parents = np.asarray(tree.parents)
-        for node in range(count - 1, 0, -1):  # children come first
-            starts[parents[node]] = min(starts[parents[node]], starts[node])
+        parents = np.asarray(tree.parents)[:count]
+        starts = host_cuts.gathered(parents, starts, np.minimum)
         shown = np.zeros((len(maps), count), bool)
         np.put_along_axis(shown, maps[:, leaves], True, axis=1)
         shown, scale = np.unique(shown, axis=0, return_inverse=True)
@@ -85,7 +85,7 @@ class CutTables:
         )
 
 
-def _starts(labels: Integer[np.ndarray, "h w"], count: int) -> Int[np.ndarray, " c"]:
+def _starts(labels: Integer[np.ndarray, "..."], count: int) -> Int[np.ndarray, " c"]:
     """First pixel of every label in reading order; the number of pixels if it is none.
 
     Negative labels are none.

@@ -19,7 +19,7 @@ NO_INSTANCE = 0
 
 
 def nfcovering(
-    segmentation: Integer[np.ndarray, "h w"], instances: Integer[np.ndarray, "_ _"]
+    segmentation: Integer[np.ndarray, "..."], instances: Integer[np.ndarray, "..."]
 ) -> float:
     """NFCovering of one image, in [0, 1]; NaN if there is no instance.
 

@@ -49,8 +49,8 @@ class ImageMatching:
 
 
 def match_image(
-    segmentation: Integer[np.ndarray, "h w"],
-    classes: Integer[np.ndarray, "_ _"],
+    segmentation: Integer[np.ndarray, "..."],
+    classes: Integer[np.ndarray, "..."],
     *,
     num_classes: int,
     background: int | None = None,
@@ -95,11 +95,11 @@ def match_image(
 
 
 def _unite_rest(
-    segments: Int[np.ndarray, "h w"],
-    classes: Integer[np.ndarray, "_ _"],
+    segments: Int[np.ndarray, "*s"],
+    classes: Integer[np.ndarray, "..."],
     *,
     objects: Int[np.ndarray, " n"],
-) -> Int[np.ndarray, "h w"]:
+) -> Int[np.ndarray, "*s"]:
     """Segments of which those that no class of objects gets are one, the last.
 
     Matched are the pixels of objects alone, so a class present takes the segment that
@@ -181,7 +181,7 @@ class DatasetMatchingState(states.Additive):
         return cls(np.zeros((num_clusters, num_classes), np.int64), zero, zero)
 
     def update(
-        self, clusters: Integer[np.ndarray, "h w"], classes: Integer[np.ndarray, "_ _"]
+        self, clusters: Integer[np.ndarray, "..."], classes: Integer[np.ndarray, "..."]
     ) -> "DatasetMatchingState":
         """The state with one image more.
 

@@ -59,7 +59,7 @@ class ImageOverlap:
 
 def score_image(
     tree: RegionTree,
-    classes: Integer[np.ndarray, "h w"],
+    classes: Integer[np.ndarray, "..."],
     *,
     num_classes: int,
 ) -> ImageOverlap:

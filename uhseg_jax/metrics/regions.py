@@ -71,7 +71,7 @@ class ImageRegions:
 
 def score_tree(
     tree: RegionTree,
-    annotations: Sequence[Integer[np.ndarray, "_ _"]],
+    annotations: Sequence[Integer[np.ndarray, "..."]],
     *,
     num_regions: Sequence[int] = NUM_REGIONS,
     costs: Sequence[float] = (),

@@ -60,6 +60,6 @@ def cut_stack(
     num_regions: Sequence[int] = NUM_REGIONS,
     *,
     costs: Sequence[float] = (),
-) -> Int[np.ndarray, "t h w"]:
+) -> Int[np.ndarray, "t ..."]:
     """The flat segmentation of every scale; arguments as for `cut_maps`."""
     return cut_maps(tree, num_regions, costs=costs)[:, np.asarray(tree.labels)]

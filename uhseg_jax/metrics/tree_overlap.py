@@ -58,7 +58,7 @@ class ImageTreeOverlap:
 
 
 def score_image(
-    tree: RegionTree, classes: Integer[np.ndarray, "h w"], hierarchy: ClassTree
+    tree: RegionTree, classes: Integer[np.ndarray, "..."], hierarchy: ClassTree
 ) -> ImageTreeOverlap:
     """Scores one tree against one image's ground truth and its class hierarchy.
 

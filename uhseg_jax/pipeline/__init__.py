@@ -6,7 +6,12 @@ with features of their own (`given`), through programs that are compiled once
 (`graph_tree`).
 """
 
-from uhseg_jax.pipeline.graph_tree import require_graphs, tree_of_graph
+from uhseg_jax.pipeline.graph_tree import (
+    is_large_grid,
+    require_graphs,
+    tree_of_graph,
+    tree_of_patches,
+)
 from uhseg_jax.pipeline.grid_tree import GridTree
 from uhseg_jax.pipeline.programs import jitted_trees
 from uhseg_jax.pipeline.segmenter import Segmenter
@@ -14,7 +19,9 @@ from uhseg_jax.pipeline.segmenter import Segmenter
 __all__ = [
     "GridTree",
     "Segmenter",
+    "is_large_grid",
     "jitted_trees",
     "require_graphs",
     "tree_of_graph",
+    "tree_of_patches",
 ]

@@ -17,7 +17,9 @@ from uhseg_jax.methods.method import ImageMethod
 from uhseg_jax.superpixels import RegionGraph, SuperpixelGraph
 from uhseg_jax.types import Array, Float
 
-__all__ = ["require_graphs", "tree_of_graph"]
+__all__ = ["is_large_grid", "require_graphs", "tree_of_graph", "tree_of_patches"]
+
+_MOST_PATCHES = 4096  # of one program, where a method has their square in memory
 
 
 def require_graphs(method: Method) -> None:
@@ -69,6 +71,30 @@ def tree_of_graph(graph: RegionGraph, method: Method, config: Any) -> RegionTree
     )
     leaves = np.asarray(found.labels).ravel()
     return dataclasses.replace(found, labels=leaves[regions])
+
+
+def is_large_grid(method: Method, grid: tuple[int, int]) -> bool:
+    """Whether a grid has more patches than the method's program can work on."""
+    has_square = isinstance(method, ImageMethod) and method.condense_fn is not None
+    return has_square and grid[0] * grid[1] > _MOST_PATCHES
+
+
+def tree_of_patches(
+    vectors: Float[np.ndarray, "h w d"], method: Method, config: Any
+) -> RegionTree:
+    """The tree of regions of a grid of any size, on that grid.
+
+    Args:
+      vectors: float32, of unit length.
+      method: one that takes graphs (`require_graphs`).
+      config: its frozen config.
+
+    Raises:
+      ValueError: the method needs the patches of one image.
+    """
+    h, w, _ = vectors.shape
+    tree = tree_of_graph(RegionGraph.of_patches(vectors), method, config)
+    return tree.over(np.arange(h * w).reshape(h, w))
 
 
 def _takes_graphs(method: Method) -> bool:

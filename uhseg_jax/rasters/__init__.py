@@ -8,6 +8,7 @@ meet, and one graph of all of them becomes one tree (`segment_raster`).
 from uhseg_jax.rasters.files import open_raster
 from uhseg_jax.rasters.label_raster import NO_DATA, LabelRaster
 from uhseg_jax.rasters.raster_tree import RasterTree
+from uhseg_jax.rasters.slides import SlideRaster, open_slide
 from uhseg_jax.rasters.sources import (
     ArrayRaster,
     Georeference,
@@ -28,8 +29,10 @@ __all__ = [
     "RasterError",
     "RasterSource",
     "RasterTree",
+    "SlideRaster",
     "Window",
     "open_raster",
+    "open_slide",
     "segment_raster",
     "segment_source",
 ]

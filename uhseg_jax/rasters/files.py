@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
-from uhseg_jax.images import read_image
+from uhseg_jax.images import ImageError, ImageLike, read_image
+from uhseg_jax.optional import OPTIONAL, is_installed
+from uhseg_jax.rasters.gdal import GdalRaster
 from uhseg_jax.rasters.sources import ArrayRaster, RasterError, RasterSource
 
-__all__ = ["open_raster"]
+__all__ = ["WINDOWED_SUFFIXES", "open_raster"]
+
+WINDOWED_SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k", ".vrt", ".img", ".ecw", ".nitf")
+"""How the names of files end that are read by windows where rasterio is installed."""
 
 
-def open_raster(image: Any) -> RasterSource:
+def open_raster(image: ImageLike | RasterSource) -> RasterSource:
     """The raster of a file, an array or a `RasterSource`.
+
+    TIFF and the like are read by windows where rasterio is installed (the extra
+    ``rasters``). All other images, and these too without it, are read whole, as
+    `images.read_image` does.
 
     Raises:
       images.ImageError: it cannot be read, or is something else.
@@ -28,6 +37,17 @@ def open_raster(image: Any) -> RasterSource:
                 f"is {image.shape}."
             )
         return ArrayRaster(image)
-    is_path = isinstance(image, (str, os.PathLike))
-    title = os.path.basename(os.fspath(image)) if is_path else "raster"
-    return ArrayRaster(read_image(image), str(title))
+    if not isinstance(image, (str, os.PathLike)):
+        return ArrayRaster(read_image(image))
+    path = Path(image)
+    is_windowed = path.suffix.lower() in WINDOWED_SUFFIXES
+    if is_windowed and is_installed("rasterio") and path.is_file():
+        return GdalRaster(path)
+    try:
+        return ArrayRaster(read_image(path), path.name)
+    except ImageError as error:
+        if not is_windowed or not path.is_file() or is_installed("rasterio"):
+            raise
+        raise RasterError(
+            f"{error} To read it by windows, {OPTIONAL['rasterio'].advice}."
+        ) from error

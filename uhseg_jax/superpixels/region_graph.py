@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from uhseg_jax.superpixels.graph import SuperpixelGraph
+from uhseg_jax.superpixels.graph import SuperpixelGraph, graph_of_patches
 from uhseg_jax.types import Float, Int, Integer
 
 __all__ = ["RegionGraph", "joined"]
@@ -36,6 +36,18 @@ class RegionGraph:
     edges: Int[np.ndarray, "e 2"]
     lengths: Float[np.ndarray, " e"]
     evidence: Float[np.ndarray, " e"]
+
+    @classmethod
+    def of_patches(cls, vectors: Float[np.ndarray, "h w d"]) -> RegionGraph:
+        """The patches of one image, row by row, without any colours or contrast.
+
+        Args:
+          vectors: float32, of unit length.
+        """
+        h, w, d = vectors.shape
+        graph = graph_of_patches((h, w), h * w)
+        borders = graph.edges, graph.lengths, graph.evidence
+        return cls(vectors.reshape(-1, d), graph.areas, graph.colors, *borders)
 
     def __len__(self) -> int:
         return len(self.areas)

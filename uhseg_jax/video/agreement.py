@@ -13,15 +13,15 @@ import numpy as np
 from uhseg_jax.hierarchy import host_cuts
 from uhseg_jax.hierarchy.cuts import NO_PARENT, ROOT
 from uhseg_jax.hierarchy.tree import RegionTree
-from uhseg_jax.metrics.contingency import contingency_table, ious, node_counts
-from uhseg_jax.types import Float, Int, Integer
+from uhseg_jax.metrics.contingency import ious, node_counts
+from uhseg_jax.types import Float, Int
 
 __all__ = ["agreeing_cut", "agreements", "cut_of_most"]
 
 
 def agreeing_cut(
     tree: RegionTree,
-    known: Integer[np.ndarray, "..."],
+    known: Int[np.ndarray, "n c"],
     num_regions: int,
     *,
     weight: float,
@@ -39,7 +39,7 @@ def agreeing_cut(
 
     Args:
       tree: in numpy, over any lattice.
-      known: of every cell the region that is known there, from 0; -1 for none.
+      known: pixels of every leaf, by its node, in each of the known regions.
       num_regions: of the cut at most; as many as the tree has, up to these.
       weight: of the agreement.
 
@@ -53,25 +53,21 @@ def agreeing_cut(
 
 
 def agreements(
-    tree: RegionTree, known: Integer[np.ndarray, "..."]
-) -> Float[np.ndarray, " n"]:
+    tree: RegionTree, known: Int[np.ndarray, "n c"]
+) -> Float[np.ndarray, " m"]:
     """What every node adds to the agreement of a cut that it is a region of.
 
     Args:
       tree: in numpy.
-      known: of every cell the region that is known there, from 0; -1 for none.
+      known: pixels of every leaf, by its node, in each of the known regions.
 
     Returns:
       float64, the share of the known cells that the node holds, times its highest
       intersection over union with a known region; zeros where nothing is known.
     """
-    labels = np.asarray(tree.labels)
-    table = contingency_table(labels, known, num_rows=len(tree.parents))
-    if not table.size:
-        return np.zeros(int(tree.num_nodes))
-    counts, _ = node_counts(tree, table)
+    counts, _ = node_counts(tree, known)
     sizes = counts.sum(axis=1)
-    best = ious(counts, sizes, counts[ROOT]).max(axis=1)
+    best = ious(counts, sizes, counts[ROOT]).max(axis=1, initial=0)
     return best * sizes / max(1, int(sizes[ROOT]))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from uhseg_jax.files import expand_home
 from uhseg_jax.images import ImageLike, PathLike
 from uhseg_jax.types import Array
+from uhseg_jax.video.decoding import ClipFile
 from uhseg_jax.video.frames import ArrayFrames, FolderFrames, FrameSource, VideoError
 
 __all__ = ["ClipLike", "open_clip"]
@@ -29,6 +30,7 @@ def open_clip(clip: ClipLike) -> FrameSource:
 
     Raises:
       VideoError: it is none of these.
+      MissingPackageError: it is a file, and the package that decodes it is missing.
     """
     if isinstance(clip, FrameSource):
         return clip
@@ -47,7 +49,7 @@ def open_clip(clip: ClipLike) -> FrameSource:
 def _of_path(path: Path) -> FrameSource:
     if path.is_dir():
         return FolderFrames.find(path)
-    raise VideoError(f"{path}: expected a folder with the frames of a clip.")
+    return ClipFile.open(path)
 
 
 def _of_list(images: Sequence[Any]) -> FrameSource:

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from uhseg_jax.images import ImageError, find_images, read_image
 from uhseg_jax.types import Pixels
 
@@ -39,7 +37,7 @@ class FrameSource(abc.ABC):
         Memory is that of a few frames. They are the same whenever it is called.
 
         Raises:
-          VideoError: a frame cannot be had or has another size than those before.
+          VideoError: a frame cannot be had.
         """
 
     @property
@@ -50,6 +48,28 @@ class FrameSource(abc.ABC):
     def name(self, index: int) -> str:
         """What the files of a frame are called, without a suffix."""
         return f"{index:05d}"
+
+    def checked(
+        self, start: int = 0, size: tuple[int, ...] | None = None
+    ) -> Iterator[Pixels]:
+        """The frames from one on, of which all must have one size.
+
+        Args:
+          start: number of the first.
+          size: (height, width) of those before, where there are such.
+
+        Raises:
+          VideoError: see `frames`.
+        """
+        for index, frame in enumerate(self.frames(start), start):
+            height, width = size = size or frame.shape[:2]
+            if frame.shape[:2] != size:
+                raise VideoError(
+                    f"{self.title}: expected frames of one size, but frame "
+                    f"{self.name(index)} is {frame.shape[1]} x {frame.shape[0]} and "
+                    f"those before are {width} x {height}; scale or crop them."
+                )
+            yield frame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,13 +93,17 @@ class FolderFrames(FrameSource):
         Raises:
           VideoError: it has none.
         """
-        paths = find_images(folder)
+        try:
+            below = find_images(folder)
+        except ImageError as error:
+            raise VideoError(str(error)) from error
+        paths = tuple(x for x in below if x.parent == Path(folder))
         if not paths:
             raise VideoError(
                 f"{folder}: expected a folder with the frames of a clip as image "
-                "files, but found none in it."
+                f"files, but they lie deeper, in {below[0].parent}; give that folder."
             )
-        return cls(tuple(paths), Path(folder).resolve().name, **more)
+        return cls(paths, Path(folder).resolve().name, **more)
 
     @property
     def count(self) -> int:
@@ -92,8 +116,11 @@ class FolderFrames(FrameSource):
 
     def frames(self, start: int = 0) -> Iterator[Pixels]:
         """See `FrameSource.frames`."""
-        for index in range(start, len(self.paths)):
-            yield read_image(self.paths[index])
+        for path in self.paths[start:]:
+            try:
+                yield read_image(path)
+            except ImageError as error:
+                raise VideoError(str(error)) from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,4 +145,7 @@ class ArrayFrames(FrameSource):
     def frames(self, start: int = 0) -> Iterator[Pixels]:
         """See `FrameSource.frames`."""
         for index in range(start, len(self.images)):
-            yield read_image(np.asarray(self.images[index]))
+            try:
+                yield read_image(self.images[index], name=self.name(index))
+            except ImageError as error:
+                raise VideoError(f"{self.title}: {error}") from error

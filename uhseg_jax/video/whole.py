@@ -125,11 +125,13 @@ def _regions(
     source: FrameSource, segmenter: Segmenter, parts: Parts | None
 ) -> Iterator[FrameRegions]:
     """Those of every frame, kept ones first."""
-    count = 0
+    count, size = 0, None
     while parts is not None and (arrays := parts.get(_part(count))) is not None:
-        yield FrameRegions(**arrays)
+        frame = FrameRegions(**arrays)
+        size = frame.labels.shape
+        yield frame
         count += 1
-    for frame in frame_regions(source.frames(count), segmenter):
+    for frame in frame_regions(source.checked(count, size), segmenter):
         if parts is not None:
             parts.put(_part(count), **vars(frame))
         yield frame

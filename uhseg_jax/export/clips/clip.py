@@ -25,11 +25,11 @@ class ClipOptions:
 
     Attributes:
       num_regions: how many regions divide a clip, at most; None: all leaves.
-      page_regions: how many the page can open, at most.
+      page_regions: how many the page can open, at most; None: all leaves.
     """
 
     num_regions: int | None = 8
-    page_regions: int = 64
+    page_regions: int | None = 64
 
     def note(self, how: str) -> str:
         """How files of the regions are made, for their marks."""

@@ -18,7 +18,7 @@ OpenClip = Callable[[Clip], AbstractContextManager[AddFrame]]
 """Begins with a clip; its files are there when the block ends without an exception."""
 
 IsThere = Callable[[Path, ClipOptions, Clip], bool]
-"""Whether a clip has its files below an output folder, made of the same in the same way."""
+"""Whether a clip has its files below an output folder, made of the same and alike."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,10 +40,10 @@ class ClipEntry:
 
     Args:
       clip: of which the frames come.
-      most: how many regions the page can open.
+      most: how many regions the page can open; None: all leaves.
     """
 
-    def __init__(self, clip: Clip, most: int):
+    def __init__(self, clip: Clip, most: int | None):
         choice = RegionChoice(num_regions=most, root=True)
         self._clip = clip
         self._tree, self._nodes = pruned(clip.nodes, choice)

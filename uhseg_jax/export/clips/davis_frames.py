@@ -1,8 +1,8 @@
 """A PNG for every frame, laid out as DAVIS does: a folder for the clip.
 
-Regions count from 1, for 0 is background to tools that read such folders. Up to 255 of
-them are numbers of DAVIS's palette; frames with higher ones are PNGs of 16 bits, without
-colours.
+Regions count from 1, for 0 is background to tools that read such folders. Up to 255
+of them are numbers of DAVIS's palette; frames with higher ones are PNGs of 16 bits,
+without colours.
 """
 
 import contextlib

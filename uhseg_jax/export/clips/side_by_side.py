@@ -1,7 +1,7 @@
 """An MP4 in which the clip is seen beside its regions.
 
-H.264 in the colours that every player knows, sides even as the codec has them, panels of
-at most 1024 pixels.
+H.264 in the colours that every player knows, sides even as the codec has them, panels
+of at most 1024 pixels.
 """
 
 import contextlib
@@ -93,8 +93,8 @@ def _package() -> Any:
     if _CODEC not in av.codecs_available:
         raise EncodingError(
             "The format mp4 needs an H.264 encoder, but this build of the package av "
-            f"has no {_CODEC}; install the wheel of PyPI (pip install --force-reinstall "
-            "av), or leave out the format mp4."
+            f"has no {_CODEC}; install the wheel of PyPI (pip install "
+            "--force-reinstall av), or leave out the format mp4."
         )
     return av
 

@@ -1,9 +1,9 @@
 """Regions through time as YouTube-VIS has them: ``ytvis.json``.
 
-An annotation is a track. It has, for every frame of its video, a mask (compressed RLE), a
-box and an area, or null where the region has no pixel. The regions that divide the clip
-and those around them are annotations, but for the root, which is the clip itself. Beside
-the fields of YouTube-VIS they have
+An annotation is a track. It has, for every frame of its video, a mask (compressed RLE),
+a box and an area, or null where the region has no pixel. The regions that divide the
+clip and those around them are annotations, but for the root, which is the clip itself.
+Beside the fields of YouTube-VIS they have
 
     parent_id  id of the annotation of the region around; null if that is the clip
     node       number of the node in the arrays of the tree
@@ -84,12 +84,10 @@ class _ClipTracks:
         """Appends to every track."""
         self._files.append(f"{self._clip.name}/{frame.name}")
         leaves, lengths = runs_of(self._numbers[frame.labels])
-        present = self._holds[:, np.unique(leaves)].any(1)
-        for masks, holds, is_there in zip(
-            self._masks, self._holds, present, strict=True
-        ):
-            counts = counts_of(holds[leaves], lengths) if is_there else None
-            masks.append(counts and self._mask(counts))
+        for masks, holds in zip(self._masks, self._holds, strict=True):
+            inside = holds[leaves]
+            is_there = bool(inside.any())
+            masks.append(self._mask(counts_of(inside, lengths)) if is_there else None)
 
     def _mask(self, counts: list[int]) -> tuple[Any, list[int], int]:
         rle = compress(counts, self._clip.size)
@@ -110,8 +108,13 @@ class _ClipTracks:
     def annotations(self, video: int, *, first: int) -> Iterator[dict[str, Any]]:
         """The tracks, with ids from the first one on."""
         tree, clip = self._clip.nodes, self._clip
-        ids = {int(node): first + i for i, node in enumerate(self._nodes)}
+        there = [
+            int(x) for x, y in zip(self._nodes, self._masks, strict=True) if any(y)
+        ]
+        ids = {node: first + i for i, node in enumerate(there)}
         for node, masks in zip(map(int, self._nodes), self._masks, strict=True):
+            if not any(masks):  # a number that no region has
+                continue
             parts = list(zip(*(x or (None, None, None) for x in masks), strict=True))
             yield {
                 "id": ids[node],

@@ -1,0 +1,56 @@
+"""Files read by windows through rasterio."""
+
+import numpy as np
+import pytest
+from raster_files import write_geotiff
+
+from uhseg_jax.rasters import RasterError, Window, open_raster
+
+pytestmark = pytest.mark.readers
+
+
+@pytest.fixture
+def values():
+    return np.random.default_rng(0).integers(1, 4000, (150, 210, 4)).astype(np.uint16)
+
+
+def test_windows_and_the_smaller_copy_are_those_of_the_values(values, tmp_path):
+    values[20:50, 30:90] = 0
+    raster = open_raster(write_geotiff(tmp_path / "a.tif", values, no_data=0))
+    assert (raster.size, raster.num_bands) == ((150, 210), 4)
+    window = Window(11, 7, 100, 150)
+    found, valid = raster.read(window)
+    np.testing.assert_array_equal(found, values[window.slices])
+    np.testing.assert_array_equal(valid, (values[window.slices] > 0).any(axis=-1))
+    copy, _ = raster.overview(50)
+    np.testing.assert_array_equal(copy, values[2::5, 2::5])
+
+
+def test_the_place_is_kept_and_may_be_missing(values, tmp_path):
+    place = open_raster(write_geotiff(tmp_path / "a.tif", values)).georeference
+    assert place.transform == (0.5, 0, 500_000, 0, -0.5, 5_000_000)
+    assert "UTM zone 32N" in place.crs
+    path = write_geotiff(tmp_path / "b.tif", values, crs=None)
+    assert open_raster(path).georeference is None
+
+
+def test_transparency_is_no_band_but_says_where_there_is_no_data(tmp_path):
+    values = np.full((64, 80, 4), 200, np.uint8)
+    values[:10, :, 3] = 0
+    path = write_geotiff(tmp_path / "a.tif", values, photometric="RGB", alpha="YES")
+    raster = open_raster(path)
+    found, valid = raster.read(Window(0, 0, 64, 80))
+    assert found.shape == (64, 80, 3)
+    assert valid[10:].all()
+    assert not valid[:10].any()
+
+
+def test_a_missing_tile_is_said_in_a_sentence(values, tmp_path):
+    path = write_geotiff(tmp_path / "a.tif", values)
+    path.write_bytes(path.read_bytes()[:150_000])
+    raster = open_raster(path)
+    with pytest.raises(RasterError, match="from row 64 and column 64 to row 149"):
+        raster.read(Window(64, 64, 86, 146))
+    path.write_bytes(b"II*\0" + bytes(20))
+    with pytest.raises(RasterError, match="cannot be opened"):
+        open_raster(path)

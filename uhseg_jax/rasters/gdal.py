@@ -1,0 +1,91 @@
+"""Files that GDAL reads by windows: GeoTIFF, BigTIFF, JPEG 2000, VRT and others."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from uhseg_jax.optional import imported
+from uhseg_jax.rasters.sources import Georeference, RasterError, RasterSource
+from uhseg_jax.rasters.windows import Window
+from uhseg_jax.types import Bool
+
+__all__ = ["GdalRaster"]
+
+
+class GdalRaster(RasterSource):
+    """A file of which windows are read through rasterio.
+
+    The file's masks, its transparency and its number for no data say where there is
+    none. One window is read at a time, whichever threads ask.
+
+    Args:
+      path: the file.
+
+    Raises:
+      MissingPackageError: rasterio is not installed.
+      RasterError: the file cannot be opened, or holds no image.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._rasterio = imported(
+            "rasterio", f"{path}: reading an image by windows", "windows"
+        )
+        self._one_at_a_time = threading.Lock()
+        self.title = self._path.name
+        with self._blaming("it cannot be opened"), warnings.catch_warnings():
+            # An image may lie nowhere.
+            warnings.simplefilter("ignore")
+            self._file = self._rasterio.open(self._path)
+            file = self._file
+        colors = zip(file.indexes, file.colorinterp, strict=True)
+        self._bands = [band for band, color in colors if color.name != "alpha"]
+        self.num_bands, self.size = len(self._bands), (file.height, file.width)
+        if not self._bands:
+            raise RasterError(
+                f"{path}: expected one image with bands, but the file has none of its "
+                f"own and {len(file.subdatasets)} inside; give a file of one image."
+            )
+        if file.crs or not file.transform.is_identity:
+            crs = file.crs.to_wkt() if file.crs else ""
+            a, b, c, d, e, f = tuple(file.transform)[:6]
+            self.georeference = Georeference(crs, (a, b, c, d, e, f))
+
+    def identity(self) -> str:
+        """Size and time of the file; see `RasterSource.identity`."""
+        found = self._path.stat()
+        return f"{found.st_size} {found.st_mtime_ns} {self.size} {self.num_bands}"
+
+    def read(self, window: Window) -> tuple[np.ndarray, Bool[np.ndarray, "h w"]]:
+        """See `RasterSource.read`."""
+        top, left, height, width = window
+        place = self._rasterio.windows.Window(left, top, width, height)
+        where = (
+            f"the pixels from row {top} and column {left} to row {window.bottom - 1} "
+            f"and column {window.right - 1} cannot be read"
+        )
+        with self._one_at_a_time, self._blaming(where):
+            values = self._file.read(self._bands, window=place)
+            valid = self._file.dataset_mask(window=place) > 0
+        if np.issubdtype(values.dtype, np.floating):
+            valid &= np.isfinite(values).all(axis=0)
+        return np.moveaxis(values, 0, -1), valid
+
+    @contextlib.contextmanager
+    def _blaming(self, what: str) -> Iterator[None]:
+        """Says of an error of GDAL which file it is about, and what to do."""
+        try:
+            yield
+        except self._rasterio.errors.RasterioError as error:
+            raise RasterError(
+                f"{self._path}: expected an image, but {what} "
+                f"({error.__cause__ or error}); the file is damaged or incomplete: "
+                "fetch it again. What is finished stays."
+            ) from error

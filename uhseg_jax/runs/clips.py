@@ -1,0 +1,177 @@
+"""Which clips a run is over, and what their results are called.
+
+A clip is a file, or a folder with its frames as images. A folder without images stands
+for the clips in it: files, and folders with frames. Results are named after the clip.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import functools
+import glob
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from uhseg_jax.export.png_files import is_own
+from uhseg_jax.files import sha256_of
+from uhseg_jax.images import IMAGE_SUFFIXES, natural_order
+from uhseg_jax.video.clips import open_clip
+from uhseg_jax.video.frames import FolderFrames, FrameSource, VideoError
+
+__all__ = ["CLIP_SUFFIXES", "RunClip", "find_run_clips"]
+
+CLIP_SUFFIXES = (
+    ".avi",
+    ".gif",
+    ".m4v",
+    ".mkv",
+    ".mov",
+    ".mp4",
+    ".mpeg",
+    ".mpg",
+    ".webm",
+)
+"""Of files that are clips where a folder is given."""
+
+Open = Callable[[Path], FrameSource]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunClip:
+    """One clip of a run.
+
+    Attributes:
+      source: its file, or the folder of its frames.
+      name: path of its results below the output folder, without suffix.
+      title: what people know it as.
+      problem: a sentence on why it can have no result; empty if it can.
+      opened: what reads a file.
+    """
+
+    source: Path
+    name: str
+    title: str
+    problem: str = ""
+    opened: Open = open_clip
+
+    def open(self) -> FrameSource:
+        """Its frames.
+
+        Raises:
+          VideoError: it has none, or has a problem.
+        """
+        if self.problem:
+            raise VideoError(self.problem)
+        if not self.source.is_dir():
+            return self.opened(self.source)
+        return FolderFrames(tuple(_images_in(self.source)), self.title)
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """A digest of the bytes of the clip: of its file, or of all frames.
+
+        Raises:
+          VideoError: a file cannot be read.
+        """
+        try:
+            if not self.source.is_dir():
+                return sha256_of(self.source)
+            frames = (f"{x.name}\0{sha256_of(x)}\n" for x in _images_in(self.source))
+            return hashlib.sha256("".join(frames).encode(errors="replace")).hexdigest()
+        except OSError as error:
+            raise VideoError(
+                f"{self.title}: expected to read it, but the system says: "
+                f"{error.strerror} ({error.filename})."
+            ) from error
+
+
+def find_run_clips(
+    specs: Sequence[str | os.PathLike[str]], *, opened: Open = open_clip
+) -> tuple[RunClip, ...]:
+    """Finds the clips of a run and names their results.
+
+    Args:
+      specs: files, folders and patterns.
+      opened: what reads a file.
+
+    Raises:
+      VideoError: a specification stands for no clip.
+    """
+    paths: dict[str, Path] = {}
+    for spec in specs:
+        for path in _found(Path(os.path.expanduser(spec))):
+            paths.setdefault(os.path.realpath(path), path)
+    return tuple(_named(list(paths.values()), opened))
+
+
+def _found(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        return _in_folder(path)
+    found = [Path(x) for x in glob.glob(str(path), recursive=True)]
+    clips = [x for one in sorted(found, key=natural_order) for x in _found(one)]
+    if not clips:
+        raise VideoError(
+            f"{path}: expected a clip, a folder of frames or a pattern that matches "
+            "some, but nothing is there."
+        )
+    return clips
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    if _images_in(folder):
+        return [folder]
+    entries = sorted(
+        (x for x in folder.iterdir() if x.name[:1] != "."), key=natural_order
+    )
+    clips = [
+        x
+        for x in entries
+        if (x.suffix.lower() in CLIP_SUFFIXES if x.is_file() else _images_in(x))
+    ]
+    if not clips:
+        raise VideoError(
+            f"{folder}: expected the frames of a clip as images, or clips "
+            f"({' '.join(CLIP_SUFFIXES)}) and folders of frames, but found none in it."
+        )
+    return clips
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """Images of a folder, none of those below it, and none that a run drew."""
+    with contextlib.suppress(OSError):
+        found = (
+            x
+            for x in folder.iterdir()
+            if x.suffix.lower() in IMAGE_SUFFIXES
+            and x.name[:1] != "."
+            and x.is_file()
+            and not is_own(x)
+        )
+        return sorted(found, key=natural_order)
+    return []
+
+
+def _named(paths: Sequence[Path], opened: Open) -> Iterator[RunClip]:
+    """The clips, under distinct names; those that can have none with a problem."""
+    stems = collections.Counter(_stem(x).casefold() for x in paths)
+    taken: dict[str, Path] = {}
+    for path in paths:
+        own = Path(os.path.abspath(path)).name
+        name = _stem(path) if stems[_stem(path).casefold()] == 1 else own
+        first = taken.setdefault(name.casefold(), path)
+        problem = ""
+        if first != path:
+            problem = (
+                f"{path}: its results would be written to the same files as those of "
+                f"{first}; segment them into different --output folders."
+            )
+        yield RunClip(path, name, own, problem, opened)
+
+
+def _stem(path: Path) -> str:
+    path = Path(os.path.abspath(path))
+    return path.name if path.is_dir() else path.stem
