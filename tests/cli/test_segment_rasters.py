@@ -14,9 +14,11 @@ import pytest
 import tifffile
 from segment_command import content, files, times
 from small_runs import photograph
+from trees import random_tree
 
 from uhseg_jax import parts
 from uhseg_jax.cli.segment import main
+from uhseg_jax.export.overlay import panels
 from uhseg_jax.rasters import RasterTree
 
 FLAGS = (
@@ -197,3 +199,53 @@ def test_a_killed_run_is_taken_up_and_gives_the_same(finished, tmp_path):
     assert list(out.rglob(".parts*/tile_*.npz"))
     assert segment(finished / "scan.png", output=out) == 0
     assert contents(out) == contents(finished / "out")
+
+
+def test_the_copy_that_is_drawn_is_white_where_there_is_no_data():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 200, (48, 64, 3), np.uint8)
+    valid = np.ones((48, 64), bool)
+    valid[:12, 20:] = False
+    drawn = panels(image, random_tree(0, height=48, width=64), levels=[3], valid=valid)
+    for _, panel in drawn:
+        step = len(panel) // len(image)
+        seen = (panel[step // 2 :: step, step // 2 :: step] == 255).all(-1)
+        assert seen[~valid].all()
+    assert not (drawn[0][1] == 255).all(-1)[15 * step :].any()
+
+
+@pytest.mark.readers
+def test_a_scene_keeps_its_place_and_what_has_no_data_is_left_out(tmp_path, capsys):
+    rasterio = pytest.importorskip("rasterio")
+    pyogrio = pytest.importorskip("pyogrio")
+    pytest.importorskip("rasterio.warp")
+    rng = np.random.default_rng(0)
+    bands = rng.integers(300, 4000, (4, 2, 2)).repeat(50, 1).repeat(75, 2)
+    bands += rng.integers(0, 200, bands.shape)
+    bands[:, :30, :40] = 0
+    profile = {"width": 150, "height": 100, "count": 4, "dtype": "uint16", "nodata": 0}
+    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)}
+    for name, values in (("scene", bands), ("empty", np.zeros_like(bands))):
+        with rasterio.open(tmp_path / f"{name}.tif", "w", **profile, **place) as file:
+            file.write(values.astype(np.uint16))
+    out = tmp_path / "out"
+    paths = (tmp_path / "empty.tif", tmp_path / "scene.tif")
+    chosen = ("--bands=4,3,2", "--format=tif,gpkg,geojson,png")
+    assert segment(*chosen, *paths, output=out) == 1
+    said = capsys.readouterr()
+    assert "1 segmented, 0 done before, 1 failed" in said.out
+    assert "empty.tif: expected an image, but no pixel" in said.err
+    with rasterio.open(out / "scene.3.tif") as file:
+        assert file.crs.to_epsg() == 32633
+        assert file.transform == place["transform"]
+        np.testing.assert_array_equal(file.read(1) < 0, bands[0] == 0)
+        assert file.block_shapes == [(512, 512)]
+    about = pyogrio.read_info(out / "scene.gpkg", layer="regions_3")
+    assert about["crs"] == "EPSG:32633"
+    np.testing.assert_allclose(about["total_bounds"], [5e5, 4_999_000, 501_500, 5e6])
+    bounds = pyogrio.read_info(out / "scene.3.geojson")["total_bounds"]
+    west, south, east, north = bounds
+    assert 14.99 < west < east < 15.03
+    assert 45.14 < south < north < 45.17
+    assert segment(*chosen, paths[0], "--bands=5", output=tmp_path / "other") == 1
+    assert "bands" in capsys.readouterr().err
