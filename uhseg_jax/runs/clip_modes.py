@@ -3,7 +3,7 @@
 import dataclasses
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,6 +23,7 @@ __all__ = ["ClipMode", "Streaming", "Whole"]
 OnFrame = Callable[[int], None]
 
 
+@runtime_checkable
 class ClipMode(Protocol):
     """One way to find regions."""
 

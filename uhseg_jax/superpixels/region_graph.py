@@ -46,8 +46,14 @@ class RegionGraph:
         """
         h, w, d = vectors.shape
         graph = graph_of_patches((h, w), h * w)
-        borders = graph.edges, graph.lengths, graph.evidence
-        return cls(vectors.reshape(-1, d), graph.areas, graph.colors, *borders)
+        return cls(
+            vectors=vectors.reshape(-1, d),
+            areas=np.asarray(graph.areas),
+            colors=np.asarray(graph.colors),
+            edges=np.asarray(graph.edges),
+            lengths=np.asarray(graph.lengths),
+            evidence=np.asarray(graph.evidence),
+        )
 
     def __len__(self) -> int:
         return len(self.areas)

@@ -1,7 +1,7 @@
 """Clips and volumes: frames or slices in, regions through time or depth out.
 
-`segment_video` and `segment_volume` take all frames, or slices, at once. `frames` reads them, `frame_graph` divides
-them and makes them one graph, `VideoTree` is what comes out.
+`segment_video` and `segment_volume` take all frames, or slices, at once. `frames` reads
+them, `frame_graph` divides them and makes them one graph, `VideoTree` is what comes out.
 """
 
 from uhseg_jax.video.clips import open_clip
