@@ -14,11 +14,9 @@ import pytest
 import tifffile
 from segment_command import content, files, times
 from small_runs import photograph
-from trees import random_tree
 
 from uhseg_jax import parts
 from uhseg_jax.cli.segment import main
-from uhseg_jax.export.overlay import panels
 from uhseg_jax.rasters import RasterTree
 
 FLAGS = (
@@ -199,19 +197,6 @@ def test_a_killed_run_is_taken_up_and_gives_the_same(finished, tmp_path):
     assert list(out.rglob(".parts*/tile_*.npz"))
     assert segment(finished / "scan.png", output=out) == 0
     assert contents(out) == contents(finished / "out")
-
-
-def test_the_copy_that_is_drawn_is_white_where_there_is_no_data():
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 200, (48, 64, 3), np.uint8)
-    valid = np.ones((48, 64), bool)
-    valid[:12, 20:] = False
-    drawn = panels(image, random_tree(0, height=48, width=64), levels=[3], valid=valid)
-    for _, panel in drawn:
-        step = len(panel) // len(image)
-        seen = (panel[step // 2 :: step, step // 2 :: step] == 255).all(-1)
-        assert seen[~valid].all()
-    assert not (drawn[0][1] == 255).all(-1)[15 * step :].any()
 
 
 @pytest.mark.readers
