@@ -21,6 +21,10 @@ __all__ = ["condense"]
 _MANY = 64  # neighbours, from which on not all of them are looked at again
 _ROUNDING = 1e-6  # of a distance, relative to the vectors' length
 
+# A bound, the lowest vertices of the two regions, the lower first, and the region whose
+# bound it is.
+_Entry = tuple[float, int, int, int]
+
 
 def condense(
     vectors: Float[np.ndarray, "n d"],
@@ -140,8 +144,8 @@ class _Merging:
         self._merges = 0
         self._merged_at = np.zeros(n, np.int64)
         self._found_at = np.zeros(n, np.int64)
-        # Bounds, the lowest vertices of the two, the lower first, and the region.
-        self._heap: list[tuple[float, int, int, int]] = []
+        self._heap: list[_Entry] = []
+        self._entries: list[_Entry | None] = [None] * n  # those that hold
 
     def run(self, num_regions: int) -> None:
         """Merges until so many regions are left, or no two touch."""
@@ -149,8 +153,9 @@ class _Merging:
         for region in range(left):
             self._find_nearest(region)
         while left > num_regions and self._heap:
-            bound, _, _, region = heapq.heappop(self._heap)
-            if self._above[region] != region or bound != self._bounds[region]:
+            entry = heapq.heappop(self._heap)
+            region = entry[3]
+            if entry is not self._entries[region]:
                 continue
             nearest = int(self._nearest[region])
             if self._found_at[region] < self._merged_at[nearest]:
@@ -228,7 +233,7 @@ class _Merging:
         keys: Float[np.ndarray, " k"],
     ) -> None:
         if not keys.size:
-            self._bounds[region] = np.inf
+            self._bounds[region], self._entries[region] = np.inf, None
             return
         least = keys.min()
         ties = neighbours[keys == least]
@@ -238,7 +243,9 @@ class _Merging:
         self._bounds[region], self._nearest[region] = bound, nearest
         self._found_at[region] = self._merges
         ends = int(self._lowest[region]), int(self._lowest[nearest])
-        heapq.heappush(self._heap, (bound, min(ends), max(ends), region))
+        entry = bound, min(ends), max(ends), region
+        self._entries[region] = entry
+        heapq.heappush(self._heap, entry)
 
     def _merge(self, one: int, other: int) -> None:
         """Makes one region of two, at the one with more neighbours."""
@@ -262,6 +269,7 @@ class _Merging:
             borders[kept][neighbour] = borders[neighbour][kept] = joined
         changed, borders[gone] = borders[gone], {}
         self._hubs.pop(gone, None)
+        self._entries[gone] = None
         if len(borders[kept]) > _MANY:
             self._after_growth_of_hub(kept, changed)
         else:
