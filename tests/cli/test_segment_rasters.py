@@ -150,6 +150,16 @@ def test_what_no_run_wrote_stays(tmp_path, capsys):
     assert note.read_text() == "mine"
 
 
+def test_a_package_that_is_missing_is_named_before_the_work(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "pyogrio", None)
+    image, out = photograph(tmp_path / "scan.png", size=(150, 100)), tmp_path / "out"
+    assert segment(image, "--format=gpkg", output=out) == 1
+    assert "pip install 'uhseg_jax[rasters]'" in capsys.readouterr().err
+    assert not list(out.rglob("*.npz"))
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
