@@ -38,10 +38,12 @@ def clip_of(tree, name="disc", provenance=PROVENANCE):
     return Clip(name, f"{name}.mov", 12.0, names, tree, tree.labels, size, provenance)
 
 
-def write_clip(folder, clip, images, formats=ALL, options=ClipOptions(3)):
+def write_clip(folder, clip, images, formats=ALL, options=None):
     with contextlib.ExitStack() as run:
         opened = [
-            run.enter_context(CLIP_FORMATS[x].open(Folder(folder), options))
+            run.enter_context(
+                CLIP_FORMATS[x].open(Folder(folder), options or ClipOptions(3))
+            )
             for x in formats
         ]
         with contextlib.ExitStack() as one:

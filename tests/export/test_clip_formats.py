@@ -7,7 +7,6 @@ import pytest
 from clip_results import PROVENANCE, clip_of, disc_clip, write_clip
 from PIL import Image
 
-
 from uhseg_jax.export.clips import CLIP_FORMATS, ClipOptions, read_clip
 from uhseg_jax.export.colors import node_colors
 from uhseg_jax.export.labels import davis_palette

@@ -43,7 +43,8 @@ def clips(tmp_path_factory):
     return find_run_clips([folder])
 
 
-def run(segmenter, clips, output, mode=Whole(), **more):
+def run(segmenter, clips, output, mode=None, **more):
+    mode = mode or Whole()
     options = ClipOptions(2)
     if isinstance(mode, Streaming):
         options = ClipOptions(None, None)

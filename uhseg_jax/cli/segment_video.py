@@ -12,7 +12,6 @@ from uhseg_jax.pipeline import require_graphs
 from uhseg_jax.runs.clips import RunClip, find_run_clips
 from uhseg_jax.runs.segment import Report
 from uhseg_jax.runs.segment_clips import claim_clips, clip_settings, segment_clips
-from uhseg_jax.video import open_clip, open_volume
 
 __all__ = ["run_clips"]
 
@@ -34,8 +33,7 @@ def run_clips(values: flags.Flags) -> int:
     formats, notes = formats_of(values)
     for sentence in notes:
         terminal.err(sentence)
-    opened = open_volume if values.volume else open_clip
-    clips = find_run_clips(values.images, opened=opened)
+    clips = find_run_clips(values.images, volumes=values.volume)
     report = _segment(values, clips, formats, **chosen)
     output = flags.output_of(values)
     failed = f"{len(report.failures)} failed"
