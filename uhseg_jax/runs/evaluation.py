@@ -92,7 +92,9 @@ class Evaluation:
 
     def _prepare(self) -> None:
         """Lets the method learn of the images, and the protocol of the dataset."""
-        self._fitted = self._segmenter.fit(
+        self._fitted = self._scoring.fit(
+            self._segmenter,
+            self._source,
             Collection(
                 read=lambda index: self._source[index].image,
                 count=len(self._source),
@@ -100,7 +102,7 @@ class Evaluation:
                 settings=self._claim.settings_sha256,
                 is_share=hosts.count() > 1,
                 on_image=lambda stage, index: self._on_image(stage, index + 1, {}),
-            )
+            ),
         )
         categories = self._fitted.num_categories
         self._scorer = self._scoring.scorer(self._source, num_categories=categories)
