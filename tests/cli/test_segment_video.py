@@ -27,7 +27,7 @@ def test_a_folder_of_frames_becomes_a_tree_through_time(tmp_path, capsys):
     tree = VideoTree.load(output / "clip.npz")
     assert tree.tree.labels.shape == (3, 30, 40)
     with Image.open(output / "davis" / "clip" / "2.png") as image:
-        assert max(image.getdata()) <= 3
+        assert image.getextrema()[1] <= 3
     assert main(command) == 0
     assert "0 segmented, 1 done before" in capsys.readouterr().out
     assert export.main(["uhseg-export", str(output), "--format=labels"]) != 0
