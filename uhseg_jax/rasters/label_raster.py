@@ -97,8 +97,8 @@ class LabelRaster:
         self._tiles.put(_name(at), **arrays)
 
     def has(self, at: tuple[int, int]) -> bool:
-        """Whether there is a file of a tile."""
-        return self._tiles.has(_name(at))
+        """Whether a tile is there and whole."""
+        return "labels" in (self._tiles.get(_name(at)) or {})
 
     def keep(self, place: Any) -> None:
         """Holds on to what deletes the folder when nothing does."""
