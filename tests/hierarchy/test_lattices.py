@@ -148,6 +148,15 @@ def test_pieces_touch_where_their_pixels_do(tree):
     ]
 
 
+def test_contacts_of_many_pieces_are_counted_as_those_of_few(monkeypatch):
+    labels = clip_tree(0).labels
+    few_pieces = find_pieces(labels, connected=True)
+    expected = few_pieces.edges, few_pieces.lengths
+    monkeypatch.setattr("uhseg_jax.hierarchy.pieces._TABLE", 0)
+    many = find_pieces(labels, connected=True)
+    np.testing.assert_equal((many.edges, many.lengths), expected)
+
+
 @few
 @given(region_trees(max_side=9))
 def test_a_clip_that_stands_still_has_the_proposals_of_its_image(image):

@@ -11,6 +11,8 @@ from uhseg_jax.types import Bool, Int
 
 __all__ = ["Groups", "Pieces", "components", "find_pieces"]
 
+_TABLE = 2**24  # pairs of pieces that are counted in a table
+
 
 @dataclasses.dataclass(frozen=True)
 class Pieces:
@@ -56,6 +58,11 @@ class Pieces:
         """Edges and lengths, which take a pass over the pixels for every direction."""
         count = len(self.areas)
         sides, corners = _touching(self.labels, count)
+        if count**2 <= _TABLE:  # a clip has millions of contacts, slow to sort
+            table = np.bincount(sides, minlength=count**2)
+            touch = table + np.bincount(corners, minlength=count**2) > 0
+            keys = np.flatnonzero(touch)
+            return np.stack(np.divmod(keys, count), axis=1), table[keys]
         keys, index = np.unique(np.concatenate([sides, corners]), return_inverse=True)
         lengths = np.bincount(index[: len(sides)], minlength=len(keys))
         return np.stack(np.divmod(keys, count), axis=1), lengths
