@@ -9,7 +9,7 @@ from trees import make_tree, quadrants, random_tree, region_trees
 
 from uhseg_jax.export import overlay as overlay_module
 from uhseg_jax.export.colors import hex_colors, node_colors
-from uhseg_jax.export.overlay import overlay
+from uhseg_jax.export.overlay import overlay, panels
 from uhseg_jax.export.panels import boundaries, fit
 
 
