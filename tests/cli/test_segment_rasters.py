@@ -150,6 +150,16 @@ def test_what_no_run_wrote_stays(tmp_path, capsys):
     assert note.read_text() == "mine"
 
 
+def test_a_package_that_is_missing_is_named_before_the_work(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "pyogrio", None)
+    image, out = photograph(tmp_path / "scan.png", size=(150, 100)), tmp_path / "out"
+    assert segment(image, "--format=gpkg", output=out) == 1
+    assert "pip install 'uhseg_jax[rasters]'" in capsys.readouterr().err
+    assert not list(out.rglob("*.npz"))
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
@@ -233,4 +243,4 @@ def test_a_scene_keeps_its_place_and_what_has_no_data_is_left_out(tmp_path, caps
     assert 14.99 < west < east < 15.03
     assert 45.14 < south < north < 45.17
     assert segment(*chosen, paths[0], "--bands=5", output=tmp_path / "other") == 1
-    assert "bands" in capsys.readouterr().err
+    assert "one band or three of its 4" in capsys.readouterr().err

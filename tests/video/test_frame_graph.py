@@ -7,8 +7,8 @@ from color_method import METHOD
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.superpixels.adjacency import find_borders
 from uhseg_jax.superpixels.graph import superpixels_of
+from uhseg_jax.superpixels.principal import principal
 from uhseg_jax.video import FrameRegions, frame_regions, graph_of_frames
-from uhseg_jax.video.principal import principal
 from uhseg_jax.video.time_edges import overlaps, time_lengths
 
 

@@ -205,8 +205,7 @@ class Extractor:
         The last image is repeated until `step` divides the batch.
         """
         family = self.backbone.family
-        size = family.image_size(self.backbone.spec, self.resolved)
-        pixels = [resize(image, size) for image in images]
+        pixels = [resize(image, self.image_size) for image in images]
         return _answers(
             self.inputs,
             np.stack(filled(pixels, self.step)),
@@ -226,7 +225,7 @@ class Extractor:
           The shapes of the answers; see `ahead.Program.compile_soon`.
         """
         backbone, request, group = self.backbone, self.resolved, self.group
-        size = backbone.family.image_size(backbone.spec, request)
+        size = self.image_size
         # Here and not in the thread: before Python 3.12 one thread at a time makes a
         # cached property, of all objects of a class, and this one may be reading the
         # weights for another.
@@ -252,6 +251,11 @@ class Extractor:
     def step(self) -> int:
         """How many images go through the model together, on all devices."""
         return self.group * num_devices(self.mesh)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Pixels (height, width) of the images that go through the model."""
+        return self.backbone.family.image_size(self.backbone.spec, self.resolved)
 
     @functools.cached_property
     def resolved(self) -> Request:

@@ -172,6 +172,11 @@ class Segmenter:
         assert grid is not None, "a resolved request has one"
         return grid_shape(grid)
 
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Pixels (height, width) of images as the backbone sees them."""
+        return self._extractor.image_size
+
     def features(self, images: Sequence[Pixels]) -> Float[Array, "b h w d"]:
         """What the method asks of the backbone, for every image of a batch.
 

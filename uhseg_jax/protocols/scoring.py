@@ -92,6 +92,11 @@ class Scoring(Validated):
             )
         return CroppedSource(source, side=self.crop)
 
+    @property
+    def draws_extremes(self) -> bool:
+        """Whether the worst and best are drawn: clips would be segmented anew."""
+        return PROTOCOLS[self.protocol].fit is None
+
     def fit(self, segmenter: Any, source: Source, collection: Collection) -> Fitted:
         """What segments the images or clips of a dataset.
 

@@ -89,11 +89,11 @@ def pooled(
     numbers, local = np.unique(labels, return_inverse=True)
     label, patch, weights = label_taps(local.reshape(labels.shape), (h, w))
     shape = (len(numbers), h * w)
-    means = coo_array((weights, (label, patch)), shape=shape).tocsr()
-    counts = np.outer(_at_centres(tile.down, h), _at_centres(tile.right, w))
-    sums = means @ (features.reshape(h * w, d) * counts.reshape(-1, 1))
+    counts = np.outer(_at_centres(tile.down, h), _at_centres(tile.right, w)).ravel()
+    weights = (weights * counts[patch]).astype(np.float32)
+    sums = coo_array((weights, (label, patch)), shape=shape) @ features.reshape(-1, d)
     there = numbers != NO_DATA
-    return numbers[there], sums[there].astype(np.float32)
+    return numbers[there], sums[there]
 
 
 def _at_centres(weights: Float[np.ndarray, " H"], cells: int) -> np.ndarray:

@@ -28,6 +28,7 @@ from uhseg_jax.rasters.files import open_raster
 from uhseg_jax.rasters.label_raster import LabelRaster
 from uhseg_jax.rasters.raster_graph import graph_of_cores, numbers_of
 from uhseg_jax.rasters.raster_tree import LABELS, RasterTree
+from uhseg_jax.rasters.reduced import Reduced
 from uhseg_jax.rasters.sources import RasterSource
 from uhseg_jax.rasters.superpixels import CoreRegions, Lattice, core_regions
 from uhseg_jax.rasters.tiles import Tile, Tiling, pooled
@@ -41,7 +42,7 @@ __all__ = ["DEFAULT_TILE", "segment_raster", "segment_source"]
 DEFAULT_TILE = 1036
 """Pixels along a side of a tile: twice the side that the default model sees."""
 
-_SIDE = 1536  # pixels along a side of a core
+_SIDE = 1024  # pixels along a side of a core, reduced
 
 
 def segment_raster(
@@ -77,9 +78,10 @@ def segment_raster(
       output: a folder for the tree and the superpixels of the pixels, which
         `RasterTree.load` reads; the same call goes on in it after it was stopped. None:
         a temporary one, which goes with the tree.
-      tile: pixels of the image along a side of a tile: with 37 patches on a side, a
-        patch is 28 pixels of 1036. Larger ones see more of what is around and less of
-        what is small.
+      tile: pixels of the image along a side of a tile. With 37 patches on a side, a
+        patch is 28 pixels of 1036, and superpixels are found in blocks of two by two
+        pixels, as the model sees them. Larger tiles see more of what is around and less
+        of what is small.
       overlap: pixels that neighbouring tiles share at the least; None for a quarter.
       bands: numbers of the bands that are red, green and blue, from 1, or of one; None
         for the first three, or the first.
@@ -149,41 +151,64 @@ def segment_source(
             f"expected an overlap from 0 to below the side of a tile, {tile}, but got "
             f"{overlap}."
         )
-    tiling = Tiling(source.size, tile, overlap)
     folder = Path(folder)
-    colors = Colors.of(source, bands)
-    work = folder / f".parts-{_digest(segmenter, tiling, colors)}"
-    making = _Making(colors, segmenter, tiling, work)
+    reduced = Reduced(
+        Colors.of(source, bands), _scale(source.size, tile, segmenter.image_size)
+    )
+    k = reduced.scale
+    tiling = Tiling(reduced.size, -(-tile // k), -(-overlap // k))
+    work = folder / f".parts-{_digest(segmenter, tiling, reduced)}"
+    making = _Making(reduced, segmenter, tiling, work)
     making.run(on_tile or (lambda done, count: None))
     tree = tree_of_graph(making.graph(), segmenter.method, segmenter.config)
     shutil.rmtree(folder / LABELS, ignore_errors=True)
     os.replace(work / LABELS, folder / LABELS)
-    labels = LabelRaster(folder / LABELS, source.size, _SIDE, making.numbers())
+    labels = LabelRaster(
+        folder / LABELS, source.size, _SIDE * k, making.numbers(), scale=k
+    )
     found = RasterTree(tree, labels, source.title, source.georeference)
     found.save(folder)
     shutil.rmtree(work, ignore_errors=True)
     return found
 
 
+def _scale(size: tuple[int, int], tile: int, seen: tuple[int, int]) -> int:
+    """Pixels along a side of those in which superpixels are found.
+
+    They are the size of those that the backbone sees, or somewhat smaller.
+
+    Args:
+      size: pixels (height, width) of the raster.
+      tile: of a tile.
+      seen: pixels of a tile as it goes through the backbone.
+    """
+    return max(1, min(min(tile, x) // y for x, y in zip(size, seen, strict=True)))
+
+
 class _Making:
     """The cores and tiles of a raster, kept on disk as they are found.
 
+    Windows, cores and tiles are those of the reduced raster.
+
     Args:
-      colors: of the raster.
+      reduced: the raster.
       segmenter: whose backbone gives features.
       tiling: the tiles.
       work: folder of what is found.
     """
 
     def __init__(
-        self, colors: Colors, segmenter: Segmenter, tiling: Tiling, work: Path
+        self, reduced: Reduced, segmenter: Segmenter, tiling: Tiling, work: Path
     ) -> None:
-        self._colors, self._segmenter, self._tiling = colors, segmenter, tiling
+        self._reduced, self._segmenter, self._tiling = reduced, segmenter, tiling
         self._parts = Parts(work)
-        self._labels = LabelRaster(work / LABELS, colors.size, _SIDE)
+        k = reduced.scale
+        self._labels = LabelRaster(
+            work / LABELS, reduced.colors.size, _SIDE * k, scale=k
+        )
         config = getattr(segmenter.config, "superpixels", SuperpixelConfig())
-        self._lattice = Lattice.over(colors.size, tiling.shape, config)
-        self._cores = dict(cores(colors.size, _SIDE))
+        self._lattice = Lattice.over(reduced.size, tiling.shape, config)
+        self._cores = dict(cores(reduced.size, _SIDE))
         self._found: dict[tuple[int, int], Future[CoreRegions]] = {}
         self._reading = threading.Lock()  # libraries read one window at a time
 
@@ -233,16 +258,17 @@ class _Making:
         if kept is not None and self._labels.has(at):
             return CoreRegions(**kept)
         core = self._cores[at]
-        window = core.grown(self._lattice.margin, self._colors.size)
-        pixels, valid = self._read(window)
+        window = core.grown(self._lattice.margin, self._reduced.size)
+        pixels, valid, of_pixels = self._read(window)
         labels, regions = core_regions(pixels, valid, window, core, self._lattice)
-        self._labels.put(at, labels)
+        inner = self._reduced.full(core).within(self._reduced.full(window))
+        self._labels.put(at, labels, of_pixels[inner])
         self._parts.put(name, **vars(regions))
         return regions
 
     def _read(self, window: Window) -> Any:
         with self._reading:
-            return self._colors.read(window)
+            return self._reduced.read(window)
 
     # -- tiles -----------------------------------------------------------------------
 
@@ -274,8 +300,8 @@ class _Making:
     def _begin(self, tiles: Sequence[Tile], group: list[int]) -> tuple[list[int], Any]:
         images = []
         for index in group:
-            pixels, valid = self._read(tiles[index].window)
-            pixels[~valid] = self._colors.mean
+            pixels, valid, _ = self._read(tiles[index].window)
+            pixels[~valid] = self._reduced.colors.mean
             images.append(pixels)
         return group, self._segmenter.features(images)
 
@@ -283,10 +309,10 @@ class _Making:
         for at, core in self._cores.items():
             if all(tile.window.common(core).shape):
                 self._found[at].result()
-        labels = self._labels.read(tile.window)
+        labels = self._labels.blocks(tile.window)
         numbers, sums = pooled(features, labels, tile)
         # So that sums of the pixels of a superpixel are about one.
-        unit = np.prod(self._colors.size) / np.prod(self._lattice.cells)
+        unit = np.prod(self._reduced.size) / np.prod(self._lattice.cells)
         vectors = (sums / np.float32(unit)).astype(np.float16)
         self._parts.put(_tile_name(index), numbers=numbers, vectors=vectors)
 
@@ -300,9 +326,11 @@ def _tile_name(index: int) -> str:
     return f"tile_{index:06d}"
 
 
-def _digest(segmenter: Segmenter, tiling: Tiling, colors: Colors) -> str:
+def _digest(segmenter: Segmenter, tiling: Tiling, reduced: Reduced) -> str:
     """Tells computations apart whose parts differ."""
+    colors = reduced.colors
     about = {
+        "scale": reduced.scale,
         "backbone": segmenter.backbone.settings(),
         "request": repr(segmenter.config.request),
         "superpixels": repr(getattr(segmenter.config, "superpixels", None)),

@@ -226,7 +226,8 @@ class Evaluation:
         entries = self._entries()
         share = hosts.share().of(len(self._source))
         ours = [entry for entry in entries if entry.index in share]
-        return self._drawings.missing(entries, ours, extremes=hosts.index() == 0)
+        extremes = hosts.index() == 0 and self._scoring.draws_extremes
+        return self._drawings.missing(entries, ours, extremes=extremes)
 
     def draw(self, missing: Missing) -> None:
         """Makes a drawing; a failure goes to `undrawn`."""
