@@ -167,6 +167,7 @@ def segmenter():
     return Segmenter.create(model="dinov2_test", config=CONFIG)
 
 
+@pytest.mark.slow
 def test_clips_are_scored_and_a_stopped_run_goes_on(davis, segmenter, tmp_path):
     scoring = Scoring("video")
     metrics = evaluate(segmenter, davis, tmp_path / "one", scoring=scoring)
