@@ -4,17 +4,20 @@
 
 FOLDER holds the frames as images; where there are fewer than asked for, they go on
 backwards and forwards again. One line of JSON: seconds a frame without the first
-window, the peak of memory, how many ids there are and how long they last
-(`metrics.tubes`), and with OpenCV their flicker.
+window, those of the backbone's forward alone (the median of five, afterwards), the peak
+of memory, how many ids there are and how long they last (`metrics.tubes`), and with
+OpenCV their flicker.
 """
 
 import argparse
 import itertools
 import json
 import resource
+import statistics
 import time
 from collections.abc import Iterator
 
+import jax
 import numpy as np
 
 from uhseg_jax.metrics.states import ratio
@@ -66,6 +69,16 @@ def greedy(source: FrameSource, num_regions: int) -> Iterator[Int[np.ndarray, "H
 MODES = {"whole": whole, "stream": stream, "greedy": greedy}
 
 
+def seconds_of_a_forward(source: FrameSource) -> float:
+    """Of one frame through the backbone, compiled."""
+    segmenter, seconds = Segmenter.create(), []
+    for image in itertools.islice(source.frames(), 6):
+        begun = time.perf_counter()
+        jax.block_until_ready(segmenter.features([image]))
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds[1:])
+
+
 def main() -> None:
     """Parses the arguments, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -86,6 +99,7 @@ def main() -> None:
     first = 8 if given.mode == "stream" else 0  # labels of a window come together
     seconds = (ends[-1] - (ends[first - 1] if first else begun)) / (len(ends) - first)
     found = {"seconds a frame": round(seconds, 3), "peak GB": round(peak, 2)}
+    found["seconds of a forward"] = round(seconds_of_a_forward(source), 3)
     clip = np.stack(labels)
     found.update({k: round(v, 3) for k, v in tubes_of(clip).row().items()})
     if given.flicker:
