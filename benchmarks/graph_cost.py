@@ -22,7 +22,7 @@ from uhseg_jax.pipeline import tree_of_graph
 from uhseg_jax.superpixels import RegionGraph
 from uhseg_jax.types import Float
 
-SIZES = (1_000, 2_000, 5_000, 10_000, 20_000, 40_000, 70_000, 100_000)
+SIZES = (1_000, 5_000, 10_000, 20_000, 40_000, 70_000, 100_000)
 CHANNELS, PIECES, NOISE = 384, 300, 0.5
 FITTED = 10_000  # patches from which on the exponent is fitted
 WARM = 2_200  # patches from which on all sizes go through one program

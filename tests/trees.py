@@ -1,5 +1,7 @@
 """Random valid region trees, for tests of everything that consumes a `RegionTree`."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,6 +46,21 @@ def random_tree(
             depths.append(depths[node] + 1)
             costs.append(0.5 if tied_costs else rng.uniform(0.01, 1))
     return make_tree(labels, parents, depths, costs, padding=padding)
+
+
+def clip_tree(
+    seed: int, *, frames: int = 4, height: int = 9, width: int = 11, **more: int
+) -> RegionTree:
+    """A random tree over the frames of a clip; its regions go through some of them."""
+    tree = random_tree(seed, height=frames * height, width=width, **more)
+    labels = tree.labels.reshape(frames, height, width)
+    return dataclasses.replace(tree, labels=labels)
+
+
+def still(tree: RegionTree, frames: int) -> RegionTree:
+    """The tree of a clip all of whose frames are one image."""
+    labels = np.repeat(tree.labels[None], frames, axis=0)
+    return dataclasses.replace(tree, labels=labels)
 
 
 def make_tree(labels, parents, depths, costs, *, padding: int = 0) -> RegionTree:

@@ -12,6 +12,7 @@ What most people need; ``help(uhseg_jax.segment)`` and so on say more:
     segment             an image to its tree
     segment_features    features of any backbone to a tree
     segment_video       a clip to one tree over all its frames
+    stream_video        a clip as it comes, to labels with ids that last
     segment_raster      an image of any size to its tree, by tiles
     segment_volume      a volume to one tree over all its slices
     extract_features    an image to the features of a backbone
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from uhseg_jax.naming.namer import name_regions
     from uhseg_jax.rasters.raster_tree import RasterTree
     from uhseg_jax.rasters.whole import segment_raster
+    from uhseg_jax.video.streaming import stream_video
     from uhseg_jax.video.video_tree import VideoTree
     from uhseg_jax.video.whole import segment_video
     from uhseg_jax.video.whole_volume import segment_volume
@@ -74,6 +76,7 @@ __all__ = [
     "segment_video",
     "segment_volume",
     "similar_regions",
+    "stream_video",
 ]
 __version__ = "0.7.0"
 
@@ -91,6 +94,7 @@ _HOMES = {
     "segment_video": "uhseg_jax.video.whole",
     "segment_volume": "uhseg_jax.video.whole_volume",
     "similar_regions": "uhseg_jax.hierarchy.descriptors.similar",
+    "stream_video": "uhseg_jax.video.streaming",
     "unload_ipython_extension": "uhseg_jax.ipython",
 }
 

@@ -9,7 +9,7 @@ from trees import make_tree, quadrants, random_tree, region_trees
 
 from uhseg_jax.export import overlay as overlay_module
 from uhseg_jax.export.colors import hex_colors, node_colors
-from uhseg_jax.export.overlay import overlay
+from uhseg_jax.export.overlay import overlay, panels
 from uhseg_jax.export.panels import boundaries, fit
 
 
@@ -153,3 +153,16 @@ def test_ground_truth_is_drawn_where_it_is_known():
     left, right = panel[100, 100], panel[100, 500]
     assert (left != right).any()
     assert (left != 90).any()
+
+
+def test_panels_are_white_where_there_is_no_data():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 200, (48, 64, 3), np.uint8)
+    valid = np.ones((48, 64), bool)
+    valid[:12, 20:] = False
+    drawn = panels(image, random_tree(0, height=48, width=64), levels=[3], valid=valid)
+    for _, panel in drawn:
+        step = len(panel) // len(image)
+        seen = (panel[step // 2 :: step, step // 2 :: step] == 255).all(-1)
+        assert seen[~valid].all()
+    assert not (drawn[0][1] == 255).all(-1)[12 * step :].any()

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from metric_oracles import all_candidates, first_nodes, iou, node_masks
-from trees import random_tree
+from trees import clip_tree
 
 from uhseg_jax.metrics.scales import NUM_REGIONS
 from uhseg_jax.metrics.tubes import (
@@ -19,12 +19,6 @@ from uhseg_jax.metrics.tubes import (
 SHAPE = (4, 9, 11)
 
 
-def _clip_tree(seed):
-    frames, height, width = SHAPE
-    tree = random_tree(seed, height=frames * height, width=width, padding=seed % 3)
-    return dataclasses.replace(tree, labels=tree.labels.reshape(SHAPE))
-
-
 def _objects(seed):
     rng = np.random.default_rng(seed)
     objects = rng.integers(0, 3, (2, 3, 3)).repeat(2, 0).repeat(3, 1).repeat(4, 2)
@@ -33,7 +27,7 @@ def _objects(seed):
 
 
 def test_objects_take_the_tube_that_overlaps_them_most():
-    tree, objects = _clip_tree(0), _objects(0)
+    tree, objects = clip_tree(0, padding=2), _objects(0)
     found = score_clip(tree, objects)
     masks = node_masks(tree, objects >= 0)
     present = [x for x in (1, 2) if (objects == x).any()]
@@ -53,9 +47,9 @@ def test_objects_take_the_tube_that_overlaps_them_most():
 
 
 def test_clips_merge_in_any_order_and_those_without_objects_are_skipped():
-    clips = [score_clip(_clip_tree(i), _objects(i)) for i in range(3)]
+    clips = [score_clip(clip_tree(i), _objects(i)) for i in range(3)]
     clips = [dataclasses.replace(x, changed=i, points=9) for i, x in enumerate(clips)]
-    empty = score_clip(_clip_tree(0), np.zeros(SHAPE, int))
+    empty = score_clip(clip_tree(0, padding=2), np.zeros(SHAPE, int))
     assert empty.is_empty
     parts = [TubeState.empty().update(x) for x in (*clips, empty)]
     total = parts[3].merge(parts[1]).merge(parts[0].merge(parts[2])).compute()

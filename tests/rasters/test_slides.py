@@ -66,4 +66,4 @@ def test_what_is_no_slide_or_no_level_is_said_in_a_sentence(slide, tmp_path):
     with pytest.raises(RasterError, match="expected a slide"):
         open_slide(tmp_path / "a.svs")
     with pytest.raises(RasterError, match="expected a slide"):
-        open_slide(tmp_path / "missing.svs")
+        open_raster(tmp_path / "missing.svs")

@@ -13,7 +13,7 @@ from uhseg_jax.superpixels import SuperpixelConfig
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    request: PatchRequest = PatchRequest(grid=6)
+    request: PatchRequest = PatchRequest(grid=6, blocks=(-2, -1))
     superpixels: SuperpixelConfig = SuperpixelConfig(count=40)
 
 

@@ -43,7 +43,7 @@ def experiment_of(values: flags.Flags) -> Experiment:
     given: dict[str, Any] = {
         x.name: values[x.name].value
         for x in dataclasses.fields(Scoring)
-        if values[x.name].present
+        if x.name in values and values[x.name].present
     }
     try:
         return dataclasses.replace(experiment, **given)

@@ -80,9 +80,9 @@ def _run(argv: Sequence[str]) -> int:
         return 0
     if is_of_clips(values):
         return run_clips(values)
-    features = flags.features_of(values)
     if is_of_rasters(values):
         return run_rasters(values)
+    features = flags.features_of(values)
     chosen = {
         "config": config_of(values),
         "refinement": flags.refinement_of(values, method=values.method),

@@ -33,7 +33,7 @@ def run_clips(values: flags.Flags) -> int:
     formats, notes = formats_of(values)
     for sentence in notes:
         terminal.err(sentence)
-    clips = find_run_clips(values.images)
+    clips = find_run_clips(values.images, volumes=values.volume)
     report = _segment(values, clips, formats, **chosen)
     output = flags.output_of(values)
     failed = f"{len(report.failures)} failed"

@@ -94,7 +94,7 @@ def look_up(path: Path) -> Saved | None:
             if not _TREE.issubset(file.files):
                 return None
             with file.zip.open("labels.npy") as member:
-                height, width = read_npy_header(member).shape
+                shape = read_npy_header(member).shape
             texts = {x: str(file[x]) for x in _SAID if x in file.files}
             most = None
             if "categories" in file.files:
@@ -106,6 +106,13 @@ def look_up(path: Path) -> Saved | None:
             f"{path}: expected a saved tree (npz), but the file is damaged or "
             "something else; leave it out, or segment the image again."
         ) from error
+    if len(shape) != 2:
+        lattice = "of a clip or a volume" if len(shape) == 3 else f"over {shape}"
+        raise tree_file.TreeFileError(
+            f"{path}: expected the tree of an image, but this is one {lattice}; take "
+            "that of a frame with VideoTree.load(path).frame(i), or leave it out."
+        )
+    height, width = shape
     return Saved(
         (height, width),
         texts.get("title", ""),

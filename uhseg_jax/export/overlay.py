@@ -106,7 +106,10 @@ def panels(
         count = np.unique(seen_as[leaves]).size
         caption = "1 region" if count == 1 else f"{count} regions"
         drawn.append((caption, paint(shown, labels, seen_as, colors)))
-    return drawn
+    if valid is None:
+        return drawn
+    _, has_data = fit(image, valid.astype(np.int32), **sizes)
+    return [(x, np.where(has_data[..., None], y, _WHITE)) for x, y in drawn]
 
 
 def paint_categories(

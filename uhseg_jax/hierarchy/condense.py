@@ -6,7 +6,6 @@ the host, where the matrices of `agglomerate` need the square of n. So a graph o
 hundred thousand vertices becomes one of a few thousand, on which a method then works.
 """
 
-import dataclasses
 import heapq
 import math
 from collections.abc import Collection
@@ -14,12 +13,16 @@ from collections.abc import Collection
 import numpy as np
 
 from uhseg_jax.hierarchy.equal_regions import equal_regions
+from uhseg_jax.hierarchy.hub import Hub
 from uhseg_jax.types import Float, Int, Integer
 
 __all__ = ["condense"]
 
 _MANY = 64  # neighbours, from which on not all of them are looked at again
-_ROUNDING = 1e-6  # of a distance, relative to the vectors' length
+
+# A bound, the lowest vertices of the two regions, the lower first, and the region whose
+# bound it is.
+_Entry = tuple[float, int, int, int]
 
 
 def condense(
@@ -71,34 +74,6 @@ def condense(
     return labels
 
 
-@dataclasses.dataclass
-class _Hub:
-    """What is known of a region with many neighbours, so that few are looked at.
-
-    Its mean hardly moves when it takes in a small region. So no dissimilarity falls by
-    much: as areas only grow, its root falls at most by the way of the mean, times the
-    root of the factor of the areas.
-
-    Attributes:
-      near: the neighbours to look at: those that were nearest when all were looked at,
-        and all that have changed since.
-      least: dissimilarity of the others, at the least, when all were looked at.
-      factor: by which the areas of the others multiplied, at the most.
-      vector: of the region then.
-    """
-
-    near: set[int]
-    least: float
-    factor: float
-    vector: Float[np.ndarray, " d"]
-
-    def bound(self, vector: Float[np.ndarray, " d"]) -> float:
-        """What no dissimilarity of the others is below, now that the mean is here."""
-        way = float(np.linalg.norm(vector - self.vector))
-        way += _ROUNDING * float(np.linalg.norm(vector))
-        return max(0.0, math.sqrt(self.least) - math.sqrt(self.factor) * way) ** 2
-
-
 class _Merging:
     """Regions so far, each at the vertex whose row of borders was the longest.
 
@@ -135,13 +110,13 @@ class _Merging:
         self._lowest = np.arange(n, dtype=np.int32)  # vertex of a region
         self._bounds = np.full(n, np.inf)
         self._nearest = np.zeros(n, np.int64)
-        self._hubs: dict[int, _Hub] = {}
+        self._hubs: dict[int, Hub] = {}
         # In merges so far: when a region last merged, and when a bound was computed.
         self._merges = 0
         self._merged_at = np.zeros(n, np.int64)
         self._found_at = np.zeros(n, np.int64)
-        # Bounds, the lowest vertices of the two, the lower first, and the region.
-        self._heap: list[tuple[float, int, int, int]] = []
+        self._heap: list[_Entry] = []
+        self._entries: list[_Entry | None] = [None] * n  # those that hold
 
     def run(self, num_regions: int) -> None:
         """Merges until so many regions are left, or no two touch."""
@@ -149,8 +124,9 @@ class _Merging:
         for region in range(left):
             self._find_nearest(region)
         while left > num_regions and self._heap:
-            bound, _, _, region = heapq.heappop(self._heap)
-            if self._above[region] != region or bound != self._bounds[region]:
+            entry = heapq.heappop(self._heap)
+            region = entry[3]
+            if entry is not self._entries[region]:
                 continue
             nearest = int(self._nearest[region])
             if self._found_at[region] < self._merged_at[nearest]:
@@ -190,7 +166,7 @@ class _Merging:
         count = max(_MANY // 4, math.isqrt(len(keys)))
         order = np.argpartition(keys, count)
         near, others = np.split(order, [count])
-        self._hubs[region] = _Hub(
+        self._hubs[region] = Hub(
             near=set(neighbours[near].tolist()),
             least=float(keys[others].min()),
             factor=float(self._factors(region, neighbours[others]).max()),
@@ -228,7 +204,7 @@ class _Merging:
         keys: Float[np.ndarray, " k"],
     ) -> None:
         if not keys.size:
-            self._bounds[region] = np.inf
+            self._bounds[region], self._entries[region] = np.inf, None
             return
         least = keys.min()
         ties = neighbours[keys == least]
@@ -238,7 +214,9 @@ class _Merging:
         self._bounds[region], self._nearest[region] = bound, nearest
         self._found_at[region] = self._merges
         ends = int(self._lowest[region]), int(self._lowest[nearest])
-        heapq.heappush(self._heap, (bound, min(ends), max(ends), region))
+        entry = bound, min(ends), max(ends), region
+        self._entries[region] = entry
+        heapq.heappush(self._heap, entry)
 
     def _merge(self, one: int, other: int) -> None:
         """Makes one region of two, at the one with more neighbours."""
@@ -262,6 +240,7 @@ class _Merging:
             borders[kept][neighbour] = borders[neighbour][kept] = joined
         changed, borders[gone] = borders[gone], {}
         self._hubs.pop(gone, None)
+        self._entries[gone] = None
         if len(borders[kept]) > _MANY:
             self._after_growth_of_hub(kept, changed)
         else:

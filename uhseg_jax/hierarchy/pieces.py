@@ -1,6 +1,7 @@
 """Pieces of a label map, how they touch, and what regions made of them look like."""
 
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -9,6 +10,8 @@ from uhseg_jax.hierarchy.lattice import require_cells
 from uhseg_jax.types import Bool, Int
 
 __all__ = ["Groups", "Pieces", "components", "find_pieces"]
+
+_TABLE = 2**24  # pairs of pieces that are counted in a table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,19 +23,49 @@ class Pieces:
         without gaps, in the order of their first pixels, row by row.
       leaves: ``[m]``, the leaf of the tree that holds each piece.
       areas: ``[m]``, in pixels.
-      frames: ``[m]``, sides of its pixels on the frame of the image; of a clip on that
-        of every image of it, for the first and the last one cut nothing off.
-      edges: ``[e, 2]``, pairs of pieces that touch by a side or a corner, the lower
-        first; pixels of two frames next to each other touch too.
-      lengths: ``[e]``, sides of pixels between the two; 0 where only corners touch.
     """
 
     labels: Int[np.ndarray, "..."]
     leaves: Int[np.ndarray, " m"]
     areas: Int[np.ndarray, " m"]
-    frames: Int[np.ndarray, " m"]
-    edges: Int[np.ndarray, "e 2"]
-    lengths: Int[np.ndarray, " e"]
+
+    @functools.cached_property
+    def frames(self) -> Int[np.ndarray, " m"]:
+        """``[m]``, sides of pixels of each on the frame of the image.
+
+        Of a clip on that of every image of it: the first and the last cut nothing off.
+        """
+        axes = (-2, -1) if self.labels.ndim > 1 else ()
+        ends = [self.labels.take(i, axis).ravel() for axis in axes for i in (0, -1)]
+        sides = np.concatenate([np.zeros(0, np.int32), *ends])
+        return np.bincount(sides, minlength=len(self.areas))
+
+    @property
+    def edges(self) -> Int[np.ndarray, "e 2"]:
+        """``[e, 2]``, pairs of pieces that touch by a side or a corner, lower first.
+
+        Pixels of two frames next to each other touch too.
+        """
+        return self._contacts[0]
+
+    @property
+    def lengths(self) -> Int[np.ndarray, " e"]:
+        """``[e]``, sides of pixels between the two; 0 where only corners touch."""
+        return self._contacts[1]
+
+    @functools.cached_property
+    def _contacts(self) -> tuple[Int[np.ndarray, "e 2"], Int[np.ndarray, " e"]]:
+        """Edges and lengths, which take a pass over the pixels for every direction."""
+        count = len(self.areas)
+        sides, corners = _touching(self.labels, count)
+        if count**2 <= _TABLE:  # a clip has millions of contacts, slow to sort
+            table = np.bincount(sides, minlength=count**2)
+            touch = table + np.bincount(corners, minlength=count**2) > 0
+            keys = np.flatnonzero(touch)
+            return np.stack(np.divmod(keys, count), axis=1), table[keys]
+        keys, index = np.unique(np.concatenate([sides, corners]), return_inverse=True)
+        lengths = np.bincount(index[: len(sides)], minlength=len(keys))
+        return np.stack(np.divmod(keys, count), axis=1), lengths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,27 +124,14 @@ def find_pieces(labels: Int[np.ndarray, "..."], *, connected: bool) -> Pieces:
     places = np.zeros(len(first), np.int32)
     places[order] = np.arange(count)
     pieces = places[found]
-
-    sides, corners = _contacts(pieces, count)
-    keys, index = np.unique(np.concatenate([sides, corners]), return_inverse=True)
     return Pieces(
         labels=pieces,
         leaves=labels.ravel()[first[order]],
         areas=np.bincount(pieces.ravel(), minlength=count),
-        frames=np.bincount(_frame(pieces), minlength=count),
-        edges=np.stack(np.divmod(keys, count), axis=1),
-        lengths=np.bincount(index[: len(sides)], minlength=len(keys)),
     )
 
 
-def _frame(pieces: Int[np.ndarray, "..."]) -> Int[np.ndarray, " sides"]:
-    """The pixels on the frame of the image, once for each of their sides on it."""
-    axes = (-2, -1) if pieces.ndim > 1 else ()
-    ends = [pieces.take(end, axis).ravel() for axis in axes for end in (0, -1)]
-    return np.concatenate([np.zeros(0, pieces.dtype), *ends])
-
-
-def _contacts(
+def _touching(
     pieces: Int[np.ndarray, "..."], count: int
 ) -> tuple[Int[np.ndarray, " s"], Int[np.ndarray, " c"]]:
     """Where two pieces touch by a side and where by a corner, as `_changes` has it."""

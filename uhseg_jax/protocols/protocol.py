@@ -7,6 +7,7 @@ from typing import Any
 
 from uhseg_jax.datasets.source import Example
 from uhseg_jax.hierarchy.segmentation import Segmentation
+from uhseg_jax.methods.fitted import Fitted
 from uhseg_jax.metrics.curves import Curve
 from uhseg_jax.workers import Call
 
@@ -77,9 +78,12 @@ class Protocol:
       scorer: makes the `Scorer` of a `Source`, which comes first, from `options`, which
         are keywords; DatasetError if the dataset cannot be scored so.
       options: names of the keywords that it understands.
+      fit: makes a `methods.fitted.Fitted` of a segmenter, a `Source` and the options;
+        None where images are segmented as the method does it.
     """
 
     name: str
     summary: str
     scorer: Callable[..., Scorer]
     options: tuple[str, ...] = ()
+    fit: Callable[..., Fitted] | None = None

@@ -6,6 +6,9 @@ meet, and one graph of all of them becomes one tree (`segment_raster`).
 """
 
 from uhseg_jax.rasters.files import open_raster
+from uhseg_jax.rasters.geojson import geojson_place, write_geojson
+from uhseg_jax.rasters.geopackage import write_geopackage
+from uhseg_jax.rasters.geotiff import write_labels
 from uhseg_jax.rasters.label_raster import NO_DATA, LabelRaster
 from uhseg_jax.rasters.raster_tree import RasterTree
 from uhseg_jax.rasters.slides import SlideRaster, open_slide
@@ -16,6 +19,7 @@ from uhseg_jax.rasters.sources import (
     RasterSource,
 )
 from uhseg_jax.rasters.tones import Colors
+from uhseg_jax.rasters.vectors import RegionShape, on_the_map, region_shapes
 from uhseg_jax.rasters.whole import DEFAULT_TILE, segment_raster, segment_source
 from uhseg_jax.rasters.windows import Window
 
@@ -29,10 +33,17 @@ __all__ = [
     "RasterError",
     "RasterSource",
     "RasterTree",
+    "RegionShape",
     "SlideRaster",
     "Window",
+    "geojson_place",
+    "on_the_map",
     "open_raster",
     "open_slide",
+    "region_shapes",
     "segment_raster",
     "segment_source",
+    "write_geojson",
+    "write_geopackage",
+    "write_labels",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from uhseg_jax.images import ImageError, ImageLike, read_image
 from uhseg_jax.optional import OPTIONAL, is_installed
 from uhseg_jax.rasters.gdal import GdalRaster
+from uhseg_jax.rasters.slides import SLIDE_SUFFIXES, open_slide
 from uhseg_jax.rasters.sources import ArrayRaster, RasterError, RasterSource
 
 __all__ = ["WINDOWED_SUFFIXES", "open_raster"]
@@ -22,8 +23,8 @@ def open_raster(image: ImageLike | RasterSource) -> RasterSource:
     """The raster of a file, an array or a `RasterSource`.
 
     TIFF and the like are read by windows where rasterio is installed (the extra
-    ``rasters``). All other images, and these too without it, are read whole, as
-    `images.read_image` does.
+    ``rasters``), slides at one of their levels (`open_slide`). All other images, and
+    TIFF without rasterio, are read whole, as `images.read_image` does.
 
     Raises:
       images.ImageError: it cannot be read, or is something else.
@@ -40,6 +41,8 @@ def open_raster(image: ImageLike | RasterSource) -> RasterSource:
     if not isinstance(image, (str, os.PathLike)):
         return ArrayRaster(read_image(image))
     path = Path(image)
+    if path.suffix.lower() in SLIDE_SUFFIXES:
+        return open_slide(path)
     is_windowed = path.suffix.lower() in WINDOWED_SUFFIXES
     if is_windowed and is_installed("rasterio") and path.is_file():
         return GdalRaster(path)

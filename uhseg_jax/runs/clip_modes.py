@@ -120,10 +120,10 @@ class Streaming:
         )
         for labels in stream:
             kept.put(stream.num_frames - 1, labels)
-            on_frame(stream.num_frames)
             # Often enough that little is done twice; it is not small.
             if stream.num_frames % max(1, self.window // 2) == 0:
                 parts.put(_STATE, **stream.state())
+            on_frame(stream.num_frames)
         kept = dataclasses.replace(kept, count=stream.num_frames)
         most, size = 0, (0, 0)
         for labels in kept:

@@ -11,7 +11,7 @@ import functools
 import glob
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from uhseg_jax.export.png_files import is_own
@@ -19,6 +19,7 @@ from uhseg_jax.files import sha256_of
 from uhseg_jax.images import IMAGE_SUFFIXES, natural_order
 from uhseg_jax.video.clips import open_clip
 from uhseg_jax.video.frames import FolderFrames, FrameSource, VideoError
+from uhseg_jax.video.volumes import open_volume
 
 __all__ = ["CLIP_SUFFIXES", "RunClip", "find_run_clips"]
 
@@ -35,7 +36,7 @@ CLIP_SUFFIXES = (
 )
 """Of files that are clips where a folder is given."""
 
-Open = Callable[[Path], FrameSource]
+_VOLUMES = (".gz", ".nii", ".npy", ".npz")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,14 +48,14 @@ class RunClip:
       name: path of its results below the output folder, without suffix.
       title: what people know it as.
       problem: a sentence on why it can have no result; empty if it can.
-      opened: what reads a file.
+      is_volume: whether it has slices in place of frames, and no time.
     """
 
     source: Path
     name: str
     title: str
     problem: str = ""
-    opened: Open = open_clip
+    is_volume: bool = False
 
     def open(self) -> FrameSource:
         """Its frames.
@@ -65,8 +66,11 @@ class RunClip:
         if self.problem:
             raise VideoError(self.problem)
         if not self.source.is_dir():
-            return self.opened(self.source)
-        return FolderFrames(tuple(_images_in(self.source)), self.title)
+            return (open_volume if self.is_volume else open_clip)(self.source)
+        paths = tuple(_images_in(self.source))
+        if self.is_volume:
+            return FolderFrames(paths, self.title, rate=0.0)
+        return FolderFrames(paths, self.title)
 
     @functools.cached_property
     def identity(self) -> str:
@@ -88,31 +92,34 @@ class RunClip:
 
 
 def find_run_clips(
-    specs: Sequence[str | os.PathLike[str]], *, opened: Open = open_clip
+    specs: Sequence[str | os.PathLike[str]], *, volumes: bool = False
 ) -> tuple[RunClip, ...]:
     """Finds the clips of a run and names their results.
 
     Args:
       specs: files, folders and patterns.
-      opened: what reads a file.
+      volumes: whether they are volumes.
 
     Raises:
       VideoError: a specification stands for no clip.
     """
     paths: dict[str, Path] = {}
     for spec in specs:
-        for path in _found(Path(os.path.expanduser(spec))):
+        suffixes = _VOLUMES if volumes else CLIP_SUFFIXES
+        for path in _found(Path(os.path.expanduser(spec)), suffixes):
             paths.setdefault(os.path.realpath(path), path)
-    return tuple(_named(list(paths.values()), opened))
+    return tuple(_named(list(paths.values()), volumes))
 
 
-def _found(path: Path) -> list[Path]:
+def _found(path: Path, suffixes: Sequence[str]) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        return _in_folder(path)
+        return _in_folder(path, suffixes)
     found = [Path(x) for x in glob.glob(str(path), recursive=True)]
-    clips = [x for one in sorted(found, key=natural_order) for x in _found(one)]
+    clips = [
+        x for one in sorted(found, key=natural_order) for x in _found(one, suffixes)
+    ]
     if not clips:
         raise VideoError(
             f"{path}: expected a clip, a folder of frames or a pattern that matches "
@@ -121,7 +128,7 @@ def _found(path: Path) -> list[Path]:
     return clips
 
 
-def _in_folder(folder: Path) -> list[Path]:
+def _in_folder(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     if _images_in(folder):
         return [folder]
     entries = sorted(
@@ -130,12 +137,12 @@ def _in_folder(folder: Path) -> list[Path]:
     clips = [
         x
         for x in entries
-        if (x.suffix.lower() in CLIP_SUFFIXES if x.is_file() else _images_in(x))
+        if (x.suffix.lower() in suffixes if x.is_file() else _images_in(x))
     ]
     if not clips:
         raise VideoError(
             f"{folder}: expected the frames of a clip as images, or clips "
-            f"({' '.join(CLIP_SUFFIXES)}) and folders of frames, but found none in it."
+            f"({' '.join(suffixes)}) and folders of frames, but found none in it."
         )
     return clips
 
@@ -155,7 +162,7 @@ def _images_in(folder: Path) -> list[Path]:
     return []
 
 
-def _named(paths: Sequence[Path], opened: Open) -> Iterator[RunClip]:
+def _named(paths: Sequence[Path], volumes: bool) -> Iterator[RunClip]:
     """The clips, under distinct names; those that can have none with a problem."""
     stems = collections.Counter(_stem(x).casefold() for x in paths)
     taken: dict[str, Path] = {}
@@ -169,7 +176,7 @@ def _named(paths: Sequence[Path], opened: Open) -> Iterator[RunClip]:
                 f"{path}: its results would be written to the same files as those of "
                 f"{first}; segment them into different --output folders."
             )
-        yield RunClip(path, name, own, problem, opened)
+        yield RunClip(path, name, own, problem, volumes)
 
 
 def _stem(path: Path) -> str:

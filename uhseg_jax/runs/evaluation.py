@@ -92,7 +92,9 @@ class Evaluation:
 
     def _prepare(self) -> None:
         """Lets the method learn of the images, and the protocol of the dataset."""
-        self._fitted = self._segmenter.fit(
+        self._fitted = self._scoring.fit(
+            self._segmenter,
+            self._source,
             Collection(
                 read=lambda index: self._source[index].image,
                 count=len(self._source),
@@ -100,7 +102,7 @@ class Evaluation:
                 settings=self._claim.settings_sha256,
                 is_share=hosts.count() > 1,
                 on_image=lambda stage, index: self._on_image(stage, index + 1, {}),
-            )
+            ),
         )
         categories = self._fitted.num_categories
         self._scorer = self._scoring.scorer(self._source, num_categories=categories)
@@ -224,7 +226,8 @@ class Evaluation:
         entries = self._entries()
         share = hosts.share().of(len(self._source))
         ours = [entry for entry in entries if entry.index in share]
-        return self._drawings.missing(entries, ours, extremes=hosts.index() == 0)
+        extremes = hosts.index() == 0 and self._scoring.draws_extremes
+        return self._drawings.missing(entries, ours, extremes=extremes)
 
     def draw(self, missing: Missing) -> None:
         """Makes a drawing; a failure goes to `undrawn`."""

@@ -6,7 +6,6 @@ which a run that was stopped goes on; the files of formats lie beside it.
 
 import contextlib
 import dataclasses
-import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from uhseg_jax import export
 from uhseg_jax.files import parse_json, sha256_of, write_json
 from uhseg_jax.hierarchy.tree import TreeFileError
 from uhseg_jax.images import ImageError
+from uhseg_jax.optional import imported
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.rasters import (
     Colors,
@@ -169,6 +169,9 @@ def segment_rasters(
       RunError: nothing can be written.
       MissingPackageError: a format needs a package that is not there.
     """
+    for name in filter(RASTER_FORMATS.__contains__, options.formats):
+        for package in RASTER_FORMATS[name].packages:  # before hours of work
+            imported(package, f"the format {name}")
     failures, undivided, counts = [], [], {True: 0, False: 0}
     drawn = [x for x in options.formats if x in DRAWN]
     with naming_the_file(), export.open_formats(drawn, claimed, options.shown) as page:
@@ -304,7 +307,7 @@ def _made_in(output: Path) -> list[Path]:
 
 def _read(path: Path) -> dict[str, Any]:
     """What the tree in a folder was made of; nothing where that is not known."""
-    with contextlib.suppress(OSError, ValueError, json.JSONDecodeError):
+    with contextlib.suppress(OSError, ValueError):
         found = parse_json(path.read_bytes())
         if isinstance(found, dict):
             return found

@@ -78,9 +78,8 @@ def unpacked(
                 )
         names = [x.name for x in dataclasses.fields(Prototypes)]
         known = "memory_ids" in state
-        memory = (
-            Prototypes(**{x: state[f"memory_{x}"] for x in names}) if known else None
-        )
+        own = {x: state[f"memory_{x}"] for x in names} if known else {}
+        memory = Prototypes(**own) if known else None
         ends = np.cumsum(state["sizes"])[:-1]
         ids = np.split(state["carried_ids"], ends) if len(state["sizes"]) else []
         carried = Carried(

@@ -3,14 +3,16 @@
 The score of a tube R is the product of
 
 * its persistence ``1 / n_in - 1 / n_out``: cuts of n regions (`RegionTree.cut`) show
-  its node for ``n_in <= n < n_out``;
-* its size in every frame, ``2 sqrt(a (1 - a))`` of its share a of the frame, averaged
-  over the clip: neither specks nor backgrounds are objects, and what is there for half
-  of the clip counts half;
-* the share of its outline in the frames that lies inside the image.
+  its node for ``n_in <= n < n_out``, as for proposals in an image
+  (`hierarchy.proposals`);
+* the mean over the frames of the clip of its size there, ``2 sqrt(a (1 - a))`` of its
+  share a of the frame, times ``exp(-b^2 / 2)`` of ``b = |R on the frame's sides| /
+  sqrt(|R|)``. Neither specks nor backgrounds are objects, a background lies along the
+  sides of the image, and what is there for half of the clip counts half. The last term
+  and its width of 1 are those of Zhu et al., "Saliency Optimization from Robust
+  Background Detection", CVPR 2014.
 
-These are the terms of proposals in an image (`hierarchy.proposals`), read for a clip;
-nothing is learned. With optical flow there is one more:
+Nothing is learned. With optical flow there is one more:
 
 * its motion ``m / (m + m')``, where m is the mean length of the flow in it, and m' that
   outside of it, both apart from the motion of the camera (`own_motion`).
@@ -75,9 +77,11 @@ def score_tubes(
     parents = np.asarray(tree.parents)[:count].astype(np.int64)
     costs = np.asarray(tree.costs)[:count]
     labels = np.asarray(tree.labels)
-    shares = _areas(labels, parents) / labels[0].size
-    size = np.sqrt(np.clip(shares * (1 - shares), 0, None)).mean(axis=0) * 2
-    scores = persistence(parents, costs) * size * _inside(labels, parents)
+    areas, sides = _areas(labels, parents), _sides(labels, parents)
+    shares = areas / labels[0].size
+    size = 2 * np.sqrt(np.clip(shares * (1 - shares), 0, None))
+    apart = np.exp(-np.square(sides) / np.maximum(areas, 1) / 2)
+    scores = persistence(parents, costs) * (size * apart).mean(axis=0)
     if motion is not None:
         scores = scores * _moving(labels[: len(motion)], parents, motion)
     if count > 1:
@@ -126,44 +130,15 @@ def _areas(
     return _summed(areas, parents)
 
 
-def _inside(
+def _sides(
     labels: Int[np.ndarray, "t h w"], parents: Int[np.ndarray, " n"]
-) -> Float[np.ndarray, " n"]:
-    """The share of a node's outline in the frames that lies inside the image."""
-    count = len(parents)
-    both: dict[str, list[np.ndarray]] = {"ends": [], "lengths": []}
-    ends, lengths = both.values()
-    frames = np.zeros(count, np.int64)
-    for frame in labels.astype(np.int64):
-        sides = [(frame[:, 1:], frame[:, :-1]), (frame[1:], frame[:-1])]
-        keys = np.concatenate([(x * count + y)[x != y] for x, y in sides])
-        found, number = np.unique(keys, return_counts=True)
-        ends.append(found)
-        lengths.append(number)
-        border = np.concatenate([frame[0], frame[-1], frame[:, 0], frame[:, -1]])
-        frames += np.bincount(border, minlength=count)
-    one, other = np.divmod(np.concatenate(ends), count)
-    length = np.concatenate(lengths)
-    touching = np.bincount(one, length, count) + np.bincount(other, length, count)
-    # What two leaves have in common lies within the nodes that hold both.
-    shared = np.bincount(_common(one, other, parents), length, count)
-    borders = _summed(touching - 2 * shared, parents)
-    return np.asarray(borders / np.maximum(borders + _summed(frames, parents), 1))
-
-
-def _common(
-    one: Int[np.ndarray, " e"],
-    other: Int[np.ndarray, " e"],
-    parents: Int[np.ndarray, " n"],
-) -> Int[np.ndarray, " e"]:
-    """The lowest node that holds both of two; children have higher numbers."""
-    one, other = one.copy(), other.copy()
-    apart = np.flatnonzero(one != other)
-    while apart.size:
-        low, high = np.sort([one[apart], other[apart]], axis=0)
-        one[apart], other[apart] = low, parents[high]
-        apart = apart[one[apart] != other[apart]]
-    return one
+) -> Int[np.ndarray, "t n"]:
+    """Sides of the pixels of every node on the sides of every frame."""
+    around = np.concatenate(
+        [labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]], axis=1
+    )
+    sides = np.stack([np.bincount(x, minlength=len(parents)) for x in around])
+    return _summed(sides, parents)
 
 
 def _moving(

@@ -52,7 +52,7 @@ def is_like(found, wanted):
     ("name", "codec", "pixels"),
     [
         ("clip.mp4", "libx264", "yuv420p"),
-        ("clip.mkv", "libx265", "yuv420p10le"),
+        ("clip.mkv", "ffv1", "yuv420p10le"),
         ("clip.webm", "libvpx-vp9", "yuv420p"),
         ("clip.avi", "mpeg4", "yuv420p"),
     ],
