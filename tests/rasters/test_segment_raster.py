@@ -6,7 +6,16 @@ import pytest
 import uhseg_jax
 from uhseg_jax.backbones import PatchRequest
 from uhseg_jax.methods.region_merging import Config
-from uhseg_jax.rasters import NO_DATA, ArrayRaster, RasterError, RasterTree, whole
+from uhseg_jax.rasters import (
+    NO_DATA,
+    ArrayRaster,
+    Colors,
+    RasterError,
+    RasterTree,
+    making,
+    whole,
+)
+from uhseg_jax.rasters.reduced import Reduced
 from uhseg_jax.rasters.superpixels import Lattice, core_regions
 from uhseg_jax.rasters.windows import Window, cores
 from uhseg_jax.superpixels import SuperpixelConfig
@@ -91,7 +100,8 @@ def large(image):
 def test_a_stopped_computation_goes_on_to_an_equal_tree(
     large, small, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(whole, "_SIDE", 40)
+    monkeypatch.setattr(making, "SIDE", 40)
+    monkeypatch.setattr(whole, "SIDE", 40)
     options = {"model": MODEL, "config": small, "tile": 100}
     want = uhseg_jax.segment_raster(large, **options).cut(num_regions=6)
     assert len(np.unique(want)) == 6
@@ -99,7 +109,7 @@ def test_a_stopped_computation_goes_on_to_an_equal_tree(
     class StoppedError(Exception):
         pass
 
-    finish, left = whole._Making._finish, [3]
+    finish, left = making.Making._finish, [3]
 
     def stops(self, *args):
         if not left[0]:
@@ -107,10 +117,10 @@ def test_a_stopped_computation_goes_on_to_an_equal_tree(
         left[0] -= 1
         finish(self, *args)
 
-    monkeypatch.setattr(whole._Making, "_finish", stops)
+    monkeypatch.setattr(making.Making, "_finish", stops)
     with pytest.raises(StoppedError):
         uhseg_jax.segment_raster(large, output=tmp_path, **options)
-    monkeypatch.setattr(whole._Making, "_finish", finish)
+    monkeypatch.setattr(making.Making, "_finish", finish)
     found = uhseg_jax.segment_raster(large, output=tmp_path, **options)
     np.testing.assert_array_equal(found.cut(num_regions=6), want)
     again = RasterTree.load(tmp_path).cut(num_regions=6)
@@ -141,6 +151,15 @@ def test_what_cannot_be_is_said_before_anything_is_computed(image, small):
         uhseg_jax.segment_raster(image, model=MODEL, method="diffusion_walk")
     with pytest.raises(RasterError, match=r"\[H, W\] or \[H, W, bands\]"):
         uhseg_jax.segment_raster(image[None])
+
+
+@pytest.mark.parametrize("tile", [31, 60])
+def test_tiles_of_blocks_overlap_by_less_than_their_side(image, tile):
+    for scale in (1, 2, 3):
+        reduced = Reduced(Colors.of(ArrayRaster(image)), scale)
+        for overlap in (0, tile // 2, tile - 2, tile - 1):
+            *_, last = whole._tiling(reduced, tile, overlap).tiles()
+            assert (last.window.bottom, last.window.right) == reduced.size
 
 
 def test_tones_are_the_same_in_all_windows():

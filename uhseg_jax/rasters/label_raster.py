@@ -65,6 +65,11 @@ class LabelRaster:
         side, scale = int(found["side"]), int(found["scale"])
         return cls(folder, (height, width), side, found.get("numbers"), scale)
 
+    @property
+    def count(self) -> int | None:
+        """How many numbers are given for labels on disk; None: those are not others."""
+        return None if self._numbers is None else int(self._numbers.max(initial=-1)) + 1
+
     def save(self) -> None:
         """Writes down beside the tiles what they are tiles of."""
         numbers = {"size": self.size, "side": self.side, "scale": self.scale}
