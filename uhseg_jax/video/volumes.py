@@ -210,7 +210,14 @@ def _tiff(path: Path) -> VolumeFrames:
     """The first series of a TIFF; mapped where that can be."""
     tifffile = imported("tifffile", "Reading a stack of TIFF")
     with tifffile.TiffFile(path) as file:
-        series = file.series[0]
+        series, *others = file.series
+        if others:
+            sizes = ", ".join(str(x.shape) for x in file.series[:4])
+            raise VideoError(
+                f"{path}: expected pages of one size, but they are several stacks, "
+                f"{sizes}; give the array of one, such as "
+                "tifffile.imread(path, series=0)."
+            )
         if series.dataoffset is not None and not file.pages[0].is_tiled:
             values = tifffile.memmap(path, series=0, mode="r")
         else:
@@ -226,6 +233,11 @@ def _nifti(path: Path) -> VolumeFrames:
     values = np.asanyarray(image.dataobj.get_unscaled())
     if values.ndim == 4 and values.shape[3] == 1:
         values = values[..., 0]
+    if values.ndim != 3:
+        raise VideoError(
+            f"{path}: expected a volume of three axes, but its shape is "
+            f"{values.shape}; take one channel or one point in time of it."
+        )
     lengths = np.abs(image.header.get_zooms()[:3])
     # Where slices lie far apart, patches of others would be stretched.
     axis = int(len(lengths) - 1 - np.argmax(lengths[::-1]))
