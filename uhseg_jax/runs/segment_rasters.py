@@ -18,7 +18,7 @@ from uhseg_jax import export
 from uhseg_jax.files import sha256_of, write_json
 from uhseg_jax.hierarchy.tree import TreeFileError
 from uhseg_jax.images import ImageError
-from uhseg_jax.optional import imported
+from uhseg_jax.optional import MissingPackageError, imported
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.rasters import (
     Colors,
@@ -44,6 +44,9 @@ from uhseg_jax.runs.segment import Failure, Report
 __all__ = ["segment_rasters"]
 
 _LONGEST = 2048  # pixels of the copy that is drawn
+
+# Of one raster: a slide may need a package that the others do not.
+_OF_ONE = (ImageError, TreeFileError, MissingPackageError, ValueError)
 
 
 def segment_rasters(
@@ -94,7 +97,7 @@ def segment_rasters(
                 counts[found.was_there] += 1
                 if int(found.raster.tree.num_nodes) == 1:
                     undivided.append(image.title)
-            except (ImageError, TreeFileError, ValueError) as error:
+            except _OF_ONE as error:
                 failure = str(error)
                 if image.title not in failure:
                     failure = f"{image.title}: {failure}"
