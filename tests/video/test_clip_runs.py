@@ -35,7 +35,7 @@ def write_frames(folder, count, *, start=4):
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    """A clip, one whose second frame is no image, and another."""
+    """A clip, two whose last frame is no image or a small one, and another."""
     folder = tmp_path_factory.mktemp("clips")
     write_frames(folder / "a", 5)
     (write_frames(folder / "b", 3) / "1.png").write_bytes(b"no image")

@@ -131,7 +131,15 @@ def test_what_was_read_before_a_failure_is_given_first(stream_of):
         labels.extend(stream)
     with pytest.raises(StopIteration):
         next(stream)
-    assert stream.num_frames >= 6
+    assert stream.num_frames == len(labels) == 7
+
+
+def test_a_frame_of_another_size_is_named(stream_of):
+    frames = [*clip(6), clip(1)[0, :, :40]]
+    labels = []
+    with pytest.raises(VideoError, match="frame 00006 is 40 x 36 and those before"):
+        labels.extend(stream_of(ArrayFrames(frames)))
+    assert len(labels) == 6
 
 
 def test_what_cannot_be_streamed_is_told(stream_of):

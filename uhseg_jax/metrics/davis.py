@@ -214,19 +214,24 @@ def _frames_that_count(
 
 
 def node_similarities(
-    tree: RegionTree, objects: Integer[np.ndarray, "t _ _"]
+    tree: RegionTree,
+    objects: Integer[np.ndarray, "t _ _"],
+    *,
+    num_objects: int | None = None,
 ) -> Float[np.ndarray, "num_nodes k t"]:
     """J of every node of a clip's tree with every object in every frame.
 
     Args:
       tree: one tree, with labels ``[t, h, w]``.
       objects: the object of every pixel, as for `score_regions`.
+      num_objects: how many there are; the largest number if None.
 
     Raises:
       ValueError: the sizes differ.
     """
     require_same_size(tree.labels.shape, objects.shape)
-    frames, k = len(objects), int(objects.max(initial=0))
+    frames = len(objects)
+    k = int(objects.max(initial=0)) if num_objects is None else num_objects
     starts = (k + 1) * np.arange(frames)[:, None, None]
     table = contingency_table(
         np.asarray(tree.labels),

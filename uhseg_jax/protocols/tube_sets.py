@@ -137,8 +137,8 @@ class LinkedTubes(TubeSet):
         frames = zip(self.trees, self.tubes, objects, strict=True)
         for number, (tree, tubes, truth) in enumerate(frames):
             one = dataclasses.replace(tree, labels=np.asarray(tree.labels)[None])
-            seen = node_similarities(one, truth[None])[..., 0]
-            found[tubes, : seen.shape[1], number] = seen
+            seen = node_similarities(one, truth[None], num_objects=k)
+            found[tubes, :, number] = seen[..., 0]
         return found
 
     def mask(self, tube: int) -> Bool[np.ndarray, "t h w"]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from uhseg_jax.images import ImageError, find_images, read_image
 from uhseg_jax.types import Pixels
 
-__all__ = ["ArrayFrames", "FolderFrames", "FrameSource", "VideoError"]
+__all__ = ["ArrayFrames", "FolderFrames", "FrameSource", "VideoError", "first_ones"]
+
+T = TypeVar("T")
 
 
 class VideoError(ImageError):
@@ -149,3 +152,13 @@ class ArrayFrames(FrameSource):
                 yield read_image(self.images[index], name=self.name(index))
             except ImageError as error:
                 raise VideoError(f"{self.title}: {error}") from error
+
+
+def first_ones(frames: Iterator[T], count: int) -> tuple[list[T], VideoError | None]:
+    """The next frames, or what was made of them, and why there are no more of them."""
+    found: list[T] = []
+    try:
+        found.extend(itertools.islice(frames, count))
+    except VideoError as error:
+        return found, error
+    return found, None

@@ -15,7 +15,6 @@ Labels of a frame are given out once, with the first window that holds it.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -31,7 +30,7 @@ from uhseg_jax.validators import check, integer
 from uhseg_jax.video.carried import Carried, packed, unpacked
 from uhseg_jax.video.clips import ClipLike, open_clip
 from uhseg_jax.video.frame_graph import FrameRegions, frame_regions, graph_of_frames
-from uhseg_jax.video.frames import FrameSource, VideoError
+from uhseg_jax.video.frames import FrameSource, VideoError, first_ones
 from uhseg_jax.video.identity import identified
 
 __all__ = ["VideoStream", "stream_video"]
@@ -56,9 +55,10 @@ def stream_video(
         >>> for labels in stream:  # int32 [H, W]  # doctest: +SKIP
         ...     print(labels.shape)
 
-    Memory is that of one window, however long the clip is. The first labels come when
-    ``window`` frames were read, the others half a window at a time. The same frames
-    give the same labels.
+    Memory is that of one window, however long the clip is. The first labels come with
+    the first ``window`` frames, the others half a window at a time. Devices take frames
+    in groups, and one group is read ahead: one frame on CPUs, 8 for each accelerator.
+    The same frames give the same labels.
 
     Args:
       clip: as for `segment_video`; a `video.FrameSource` may go on without an end.
@@ -146,11 +146,11 @@ class VideoStream(Iterator[Int[np.ndarray, "H W"]]):
     def _all(self) -> Iterator[Int[np.ndarray, "H W"]]:
         shared = len(self._carried.ids)
         regions = frame_regions(
-            self._source.frames(self._carried.start), self._segmenter
+            self._source.checked(self._carried.start), self._segmenter
         )
-        frames, failure = _first_ones(regions, shared)
+        frames, failure = first_ones(regions, shared)
         while failure is None:
-            new, failure = _first_ones(regions, self._window - len(frames))
+            new, failure = first_ones(regions, self._window - len(frames))
             if not new:
                 break
             frames += new
@@ -175,15 +175,3 @@ class VideoStream(Iterator[Int[np.ndarray, "H W"]]):
             graph_of_frames(frames), self._segmenter.method, self._segmenter.config
         )
         return identified(self._carried, frames, tree, self._num_regions)
-
-
-def _first_ones(
-    regions: Iterator[FrameRegions], count: int
-) -> tuple[list[FrameRegions], VideoError | None]:
-    """The next frames, and why there are no more of them."""
-    found: list[FrameRegions] = []
-    try:
-        found.extend(itertools.islice(regions, count))
-    except VideoError as error:
-        return found, error
-    return found, None
