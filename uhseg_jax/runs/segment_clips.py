@@ -101,7 +101,11 @@ class _Run:
             there = read_clip(self.claimed.output, clip.name, made_of)
             if there is not None:
                 return _Found(there, parts, was_there=True)
-        new = self.mode.segment(clip, source, self.segmenter, parts, on_frame)
+        try:
+            new = self.mode.segment(clip, source, self.segmenter, parts, on_frame)
+        except ImageError:
+            parts.remove()  # the same bytes fail again
+            raise
         return _Found(dataclasses.replace(new, provenance=made_of), parts)
 
     def wanted(self, found: "_Found", opened: dict[str, OpenClip]) -> list[OpenClip]:
