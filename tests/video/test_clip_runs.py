@@ -199,7 +199,7 @@ def test_a_folder_is_a_volume_or_holds_volumes(tmp_path):
     (tmp_path / "c.tar.gz").write_bytes(b"no scan")
     (tmp_path / "c.npz").write_bytes(b"no scan")
     found = find_run_clips([tmp_path], volumes=True)
-    assert [x.name for x in found] == ["a", "b.nii.gz", "b.tif", "c"]
+    assert [x.name for x in found] == ["a", "b.tif", "b.nii.gz", "c"]
     stack[0].save(tmp_path / "d.tif")
     (mixed,) = find_run_clips([tmp_path], volumes=True)
     with pytest.raises(VideoError, match=r"a\.tif: .* several pages"):

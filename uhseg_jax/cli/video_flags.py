@@ -29,7 +29,8 @@ VIDEO_FLAGS: list[flags.Flag] = [
      "NIfTI, or a folder with slices as images."),
     ("bool", "streaming", False,
      "With --video: take frames as they come, in memory that does not grow with the "
-     "clip; --max_regions bounds the regions of a window."),
+     "clip, but for what ytvis and html hold of it; --max_regions bounds the "
+     "regions of a window."),
     ("integer", "window", 8,
      "With --streaming: frames that are segmented together.", {"lower_bound": 2}),
 ]  # fmt: skip

@@ -210,7 +210,7 @@ def _one(
     if wanted:
         with contextlib.ExitStack() as stack:
             adding = [stack.enter_context(begin(found.clip)) for begin in wanted]
-            for frame in found.clip.frames(source.frames()):
+            for frame in found.clip.frames(source.frames(), source.file):
                 for add in adding:
                     add(frame)
     found.parts.remove()

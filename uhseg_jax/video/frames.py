@@ -52,6 +52,10 @@ class FrameSource(abc.ABC):
         """What the files of a frame are called, without a suffix."""
         return f"{index:05d}"
 
+    def file(self, index: int) -> str:
+        """What the file of a frame is called; of a film, what it would be called."""
+        return f"{self.name(index)}.jpg"
+
     def checked(
         self, start: int = 0, size: tuple[int, ...] | None = None
     ) -> Iterator[Pixels]:
@@ -116,6 +120,10 @@ class FolderFrames(FrameSource):
     def name(self, index: int) -> str:
         """The stem of the file."""
         return self.paths[index].stem
+
+    def file(self, index: int) -> str:
+        """The name of the file."""
+        return self.paths[index].name
 
     def frames(self, start: int = 0) -> Iterator[Pixels]:
         """See `FrameSource.frames`."""

@@ -15,6 +15,8 @@ Labels of a frame are given out once, with the first window that holds it.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -77,8 +79,8 @@ def stream_video(
       ValueError: unknown method, model or dtype, a number out of its range, a config of
         another method, a method that needs the patches of one image, or the state of
         other settings.
-      VideoError: there is no frame; while the stream is read: a frame cannot be had or
-        has another size than the first.
+      VideoError: while the stream is read: there is no frame, one cannot be had or has
+        another size than the first, or the state is of another clip.
       backbones.WeightsError: the weights could not be had.
     """
     require_values("stream_video", clip)
@@ -140,8 +142,16 @@ class VideoStream(Iterator[Int[np.ndarray, "H W"]]):
         return packed(self._carried, self._given, self._settings)
 
     @property
-    def _settings(self) -> dict[str, int]:
-        return {"num_regions": self._num_regions, "window": self._window}
+    def _settings(self) -> dict[str, int | str]:
+        segmenter = self._segmenter
+        config = repr(segmenter.config).encode()
+        return {
+            "num_regions": self._num_regions,
+            "window": self._window,
+            "model": json.dumps(segmenter.backbone.settings(), sort_keys=True),
+            "method": segmenter.method.name,
+            "config": hashlib.sha256(config).hexdigest()[:16],
+        }
 
     def _all(self) -> Iterator[Int[np.ndarray, "H W"]]:
         shared = len(self._carried.ids)
@@ -149,6 +159,7 @@ class VideoStream(Iterator[Int[np.ndarray, "H W"]]):
             self._source.checked(self._carried.start), self._segmenter
         )
         frames, failure = first_ones(regions, shared)
+        _require_same_frames(frames, self._carried)
         while failure is None:
             new, failure = first_ones(regions, self._window - len(frames))
             if not new:
@@ -175,3 +186,17 @@ class VideoStream(Iterator[Int[np.ndarray, "H W"]]):
             graph_of_frames(frames), self._segmenter.method, self._segmenter.config
         )
         return identified(self._carried, frames, tree, self._num_regions)
+
+
+def _require_same_frames(frames: Sequence[FrameRegions], known: Carried) -> None:
+    """Refuses the state of another clip, as far as its superpixels tell.
+
+    Raises:
+      VideoError: it is such.
+    """
+    sizes = [len(x) for x in frames]
+    if sizes != [len(x) for x in known.ids][: len(sizes)]:
+        raise VideoError(
+            f"expected the state of a stream of this clip, but frames {known.start} to "
+            f"{known.stop - 1} had other superpixels there; begin without a state."
+        )

@@ -6,6 +6,7 @@ Tones are those of the whole volume, so that one value looks the same in all sli
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -72,7 +73,7 @@ class VolumeFrames(FrameSource):
     def frames(self, start: int = 0) -> Iterator[Pixels]:
         """See `FrameSource.frames`."""
         given = self.tones and (float(self.tones[0]), float(self.tones[1]))
-        ends = given or self._ends()
+        ends = given or self._ends
         for index in range(start, self.count):
             values = self._slice(index)
             if ends is not None:
@@ -91,6 +92,7 @@ class VolumeFrames(FrameSource):
             return values
         return values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
 
+    @functools.cached_property
     def _ends(self) -> tuple[float, float] | None:
         """What becomes black and white; None of tones of 8 bits."""
         if self.values.dtype in (np.uint8, bool) and self.scale == (1.0, 0.0):
