@@ -201,6 +201,7 @@ def test_clips_are_scored_and_a_stopped_run_goes_on(davis, segmenter, tmp_path):
     assert evaluate(segmenter, davis, other, scoring=scoring) == metrics
 
 
+@pytest.mark.slow
 def test_frames_one_by_one_are_scored_the_same_way(davis, segmenter, tmp_path):
     scoring = Scoring("video", tracking="greedy")
     metrics = evaluate(segmenter, davis, tmp_path, scoring=scoring)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -99,10 +98,6 @@ class LabelRaster:
     def has(self, at: tuple[int, int]) -> bool:
         """Whether a tile is there and whole."""
         return "labels" in (self._tiles.get(_name(at)) or {})
-
-    def keep(self, place: Any) -> None:
-        """Holds on to what deletes the folder when nothing does."""
-        self._place = place
 
     def read(self, window: Window) -> Int[np.ndarray, "h w"]:
         """The labels of a window; `NO_DATA` where there is no data.

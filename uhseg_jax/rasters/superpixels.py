@@ -100,7 +100,7 @@ def core_regions(
     window: Window,
     core: Window,
     lattice: Lattice,
-) -> tuple[Int[np.ndarray, "h w"], CoreRegions]:
+) -> tuple[Int[np.ndarray, "a b"], CoreRegions]:
     """The superpixels of a core.
 
     Args:

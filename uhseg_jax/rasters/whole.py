@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -100,6 +101,7 @@ def segment_raster(
       OSError: ``output`` cannot be written; what is finished stays there.
     """
     require_values("segment_raster", image)
+    source = open_raster(image)
     segmenter = Segmenter.create(
         method=method,
         model=model,
@@ -108,12 +110,16 @@ def segment_raster(
         dtype=dtype,
     )
     require_graphs(segmenter.method)
-    source = open_raster(image)
     if output is not None:
         return segment_source(source, segmenter, output, tile, overlap, bands)
-    place = tempfile.TemporaryDirectory(prefix="uhseg-raster-")
-    tree = segment_source(source, segmenter, place.name, tile, overlap, bands)
-    tree.superpixels.keep(place)
+    place = tempfile.mkdtemp(prefix="uhseg-raster-")
+    try:
+        tree = segment_source(source, segmenter, place, tile, overlap, bands)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    # When the last tree with these superpixels goes, or the process ends.
+    weakref.finalize(tree.superpixels, shutil.rmtree, place, ignore_errors=True)
     return tree
 
 
