@@ -103,6 +103,17 @@ def test_a_large_graph_is_condensed_and_its_tree_covers_every_vertex(condensed_e
     )
 
 
+def test_a_graph_in_many_pieces_is_no_larger_below(condensed_early):
+    graph = RegionGraph.of_patches(patches(2))
+    none = dataclasses.replace(
+        graph,
+        edges=graph.edges[:0],
+        lengths=graph.lengths[:0],
+        evidence=graph.areas[:0],
+    )
+    assert len(np.unique(region_merging.condense_graph(none, CONFIG))) == 40
+
+
 def test_features_of_a_large_grid_are_one_graph_of_all_patches(monkeypatch):
     monkeypatch.setattr(graph_tree, "_MOST_PATCHES", 100)
     features = 7 * np.stack([patches(0), patches(1)]).astype(np.float64)

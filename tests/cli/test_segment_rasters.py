@@ -133,6 +133,17 @@ def _unless_there(write, before):
     return checked
 
 
+def test_a_tree_whose_labels_are_damaged_is_made_again(done, capsys):
+    out = done / "out"
+    want = contents(out)
+    path = next(out.glob("scan.raster/superpixels/tile_*.npz"))
+    path.write_bytes(path.read_bytes()[:100])
+    (out / "scan.3.tif").unlink()
+    assert segment(done / "scan.png", output=out) == 0
+    assert "1 segmented, 0 done before" in capsys.readouterr().out
+    assert contents(out) == want
+
+
 def test_results_are_not_taken_for_rasters(done, capsys):
     assert segment(done, output=done / "out") == 0
     assert "0 segmented, 1 done before" in capsys.readouterr().out

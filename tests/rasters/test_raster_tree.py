@@ -92,12 +92,19 @@ def test_what_is_damaged_is_said_in_a_sentence(raster_tree, tmp_path):
         path.write_bytes(path.read_bytes()[:50])
         with pytest.raises(TreeFileError, match="segment the image again"):
             RasterTree.load(tmp_path).cut(depth=1)
+    raster_tree.save(tmp_path)
+    other = RegionTree(**{**vars(raster_tree.tree), "labels": np.ones(4, np.int32)})
+    other.save(tmp_path / "tree.npz")
+    with pytest.raises(TreeFileError, match="tree of its 5 superpixels"):
+        RasterTree.load(tmp_path)
     (tmp_path / "raster.json").write_text("{}")
     with pytest.raises(TreeFileError, match=r"raster\.json"):
         RasterTree.load(tmp_path)
 
 
-@pytest.mark.parametrize(("length", "tile", "overlap"), [(97, 20, 5), (20, 20, 5)])
+@pytest.mark.parametrize(
+    ("length", "tile", "overlap"), [(97, 20, 5), (20, 20, 5), (5, 5, 5)]
+)
 def test_tiles_cover_an_axis_overlap_enough_and_count_as_one(length, tile, overlap):
     first = starts(length, tile, overlap)
     assert (first[0], first[-1] + tile) == (0, length)

@@ -33,6 +33,24 @@ def test_a_block_is_the_mean_of_its_pixels_with_data_in_every_window(image):
     np.testing.assert_array_equal(part, pixels[window.slices])
 
 
+def test_windows_read_by_rows_of_blocks_are_the_same(image, monkeypatch):
+    for scale in (1, 2, 3):
+        reduced = Reduced(Colors.of(ArrayRaster(image)), scale)
+        window = Window(1, 2, 9, 11)
+        want = reduced.read(window)
+        with monkeypatch.context() as patch:
+            patch.setattr("uhseg_jax.rasters.reduced._PIXELS", 80)
+            found = reduced.read(window)
+        for one, other in zip(found, want, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_sums_of_large_blocks_do_not_overflow():
+    white = np.full((600, 310), 255, np.uint8)
+    pixels, _, _ = Reduced(Colors.of(ArrayRaster(white)), 300).read(Window(0, 0, 2, 2))
+    assert (pixels == 255).all()
+
+
 @pytest.mark.parametrize("scale", [1, 2, 3])
 def test_labels_of_windows_are_those_of_the_whole_enlarged(scale, tmp_path):
     rng = np.random.default_rng(0)

@@ -6,7 +6,16 @@ import pytest
 import uhseg_jax
 from uhseg_jax.backbones import PatchRequest
 from uhseg_jax.methods.region_merging import Config
-from uhseg_jax.rasters import NO_DATA, ArrayRaster, RasterError, RasterTree, whole
+from uhseg_jax.rasters import (
+    NO_DATA,
+    ArrayRaster,
+    Colors,
+    RasterError,
+    RasterTree,
+    making,
+    whole,
+)
+from uhseg_jax.rasters.reduced import Reduced
 from uhseg_jax.rasters.superpixels import Lattice, core_regions
 from uhseg_jax.rasters.windows import Window, cores
 from uhseg_jax.superpixels import SuperpixelConfig
@@ -45,18 +54,31 @@ def test_superpixels_and_measures_do_not_depend_on_the_cores(image, kind, has_ho
         valid[30:50, 20:41] = False
     config = SuperpixelConfig(kind=kind, count=300)
     lattice = Lattice.over(image.shape[:2], image.shape[:2], config)
-    want, _ = divided(image, valid, 500, lattice)
+    want, whole_found = divided(image, valid, 500, lattice)
     labels, found = divided(image, valid, 32, lattice)
     assert ((labels == NO_DATA) == ~valid).all()
     assert (labels == want).mean() > 0.999
     areas = sum(x.areas.sum() for x in found.values())
     assert areas == valid.sum()
     shapes = {at: core.shape for at, core in cores(image.shape[:2], 32)}
-    pairs, lengths, _ = whole_borders(found, shapes)
+    pairs, lengths, evidence = whole_borders(found, shapes)
     direct = find_borders(labels + 1)
     apart = (direct.edges > 0).all(axis=1)
     np.testing.assert_array_equal(pairs, direct.edges[apart] - 1)
     np.testing.assert_array_equal(lengths, direct.lengths[apart])
+    contrasts = {
+        (*map(int, pair), length): contrast
+        for pair, length, contrast in zip(
+            *whole_borders(whole_found, {(0, 0): image.shape[:2]}), strict=True
+        )
+    }
+    keys = [(*map(int, pair), x) for pair, x in zip(pairs, lengths, strict=True)]
+    same = [i for i, key in enumerate(keys) if key in contrasts]
+    assert len(same) > 0.98 * len(keys)
+    # Where cores meet, evidence is of pairs of pixels too.
+    np.testing.assert_allclose(
+        evidence[same], [contrasts[keys[i]] for i in same], rtol=1e-3, atol=1e-5
+    )
 
 
 def whole_borders(found, shapes):
@@ -91,7 +113,8 @@ def large(image):
 def test_a_stopped_computation_goes_on_to_an_equal_tree(
     large, small, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(whole, "_SIDE", 40)
+    monkeypatch.setattr(making, "SIDE", 40)
+    monkeypatch.setattr(whole, "SIDE", 40)
     options = {"model": MODEL, "config": small, "tile": 100}
     want = uhseg_jax.segment_raster(large, **options).cut(num_regions=6)
     assert len(np.unique(want)) == 6
@@ -99,7 +122,7 @@ def test_a_stopped_computation_goes_on_to_an_equal_tree(
     class StoppedError(Exception):
         pass
 
-    finish, left = whole._Making._finish, [3]
+    finish, left = making.Making._finish, [3]
 
     def stops(self, *args):
         if not left[0]:
@@ -107,10 +130,10 @@ def test_a_stopped_computation_goes_on_to_an_equal_tree(
         left[0] -= 1
         finish(self, *args)
 
-    monkeypatch.setattr(whole._Making, "_finish", stops)
+    monkeypatch.setattr(making.Making, "_finish", stops)
     with pytest.raises(StoppedError):
         uhseg_jax.segment_raster(large, output=tmp_path, **options)
-    monkeypatch.setattr(whole._Making, "_finish", finish)
+    monkeypatch.setattr(making.Making, "_finish", finish)
     found = uhseg_jax.segment_raster(large, output=tmp_path, **options)
     np.testing.assert_array_equal(found.cut(num_regions=6), want)
     again = RasterTree.load(tmp_path).cut(num_regions=6)
@@ -141,6 +164,15 @@ def test_what_cannot_be_is_said_before_anything_is_computed(image, small):
         uhseg_jax.segment_raster(image, model=MODEL, method="diffusion_walk")
     with pytest.raises(RasterError, match=r"\[H, W\] or \[H, W, bands\]"):
         uhseg_jax.segment_raster(image[None])
+
+
+@pytest.mark.parametrize("tile", [31, 60])
+def test_tiles_of_blocks_overlap_by_less_than_their_side(image, tile):
+    for scale in (1, 2, 3):
+        reduced = Reduced(Colors.of(ArrayRaster(image)), scale)
+        for overlap in (0, tile // 2, tile - 2, tile - 1):
+            *_, last = whole._tiling(reduced, tile, overlap).tiles()
+            assert (last.window.bottom, last.window.right) == reduced.size
 
 
 def test_tones_are_the_same_in_all_windows():

@@ -54,7 +54,8 @@ def condense(
 
     Returns:
       int32, the region of every vertex, numbered from 0 in the order of their lowest
-      vertices; more than ``num_regions`` where there are more components.
+      vertices; more than ``num_regions`` where there are more components (see
+      `scattered.join_scattered`).
     """
     regions = equal_regions(
         vectors, edges, edge_weight * evidence, num_regions=num_regions

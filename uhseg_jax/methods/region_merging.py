@@ -43,6 +43,7 @@ from uhseg_jax.hierarchy import cuts, grow, merges, pruning, two_way
 from uhseg_jax.hierarchy.agglomerate import agglomerate, squared_distances
 from uhseg_jax.hierarchy.condense import condense
 from uhseg_jax.hierarchy.merge_tree import MergeTree, level_costs, levels_of, tree_of
+from uhseg_jax.hierarchy.scattered import join_scattered
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.methods.checks import check_lengths
 from uhseg_jax.methods.method import ImageMethod
@@ -208,8 +209,9 @@ def segment_graph(
 def condense_graph(graph: RegionGraph, config: Config) -> Int[np.ndarray, " n"]:
     """Regions of the superpixels of a large graph, by step 3's merging alone.
 
-    They are the vertices that `segment_graph` works on, 2,048 at most where the graph
-    is connected; a smaller graph stays as it is.
+    They are the vertices that `segment_graph` works on, 2,048 at most; a smaller graph
+    stays as it is. Of one in more pieces than that, the smallest pieces join the most
+    similar of the others.
 
     Args:
       graph: of any number of superpixels.
@@ -222,8 +224,9 @@ def condense_graph(graph: RegionGraph, config: Config) -> Int[np.ndarray, " n"]:
     if len(graph) <= most:
         return np.arange(len(graph), dtype=np.int32)
     colors = np.float32(math.sqrt(config.color_weight)) * graph.colors
-    return condense(
-        np.concatenate([graph.vectors, colors], axis=1),
+    vectors = np.concatenate([graph.vectors, colors], axis=1)
+    regions = condense(
+        vectors,
         graph.areas,
         graph.edges,
         graph.lengths,
@@ -232,6 +235,7 @@ def condense_graph(graph: RegionGraph, config: Config) -> Int[np.ndarray, " n"]:
         edge_weight=config.edge_weight,
         exponent=config.area_exponent,
     )
+    return join_scattered(regions, vectors, graph.areas, num_regions=most)
 
 
 def _merging(

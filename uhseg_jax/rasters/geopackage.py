@@ -60,7 +60,10 @@ def write_geopackage(
                         crs=crs or None,
                         append=number > 0,
                     )
-                except pyogrio.errors.DataSourceError as error:
+                except (
+                    pyogrio.errors.DataSourceError,
+                    pyogrio.errors.DataLayerError,
+                ) as error:
                     raise _unwritable(path, error) from error
         with atomic_write(path) as aside:
             shutil.copyfile(built, aside)
@@ -68,7 +71,8 @@ def write_geopackage(
 
 def _unwritable(path: Path, error: Exception) -> OSError:
     """What the system would say, of which the library knows no number."""
-    is_full = shutil.disk_usage(path.parent).free < _LITTLE
+    free = shutil.disk_usage(path.parent).free
+    is_full = free < _LITTLE or "disk is full" in str(error)
     number = errno.ENOSPC if is_full else errno.EIO
     return OSError(number, str(error), str(path))
 

@@ -14,17 +14,21 @@ import numpy as np
 from uhseg_jax.files import write_json
 from uhseg_jax.hierarchy.placement import visible_nodes
 from uhseg_jax.hierarchy.tree import RegionTree, TreeFileError
+from uhseg_jax.rasters.filling import filled
 from uhseg_jax.rasters.label_raster import NO_DATA, LabelRaster
 from uhseg_jax.rasters.sources import Georeference
 from uhseg_jax.rasters.windows import Window, thinned
 from uhseg_jax.types import Int
 
-__all__ = ["LABELS", "RasterTree"]
+__all__ = ["LABELS", "TREE", "RasterTree"]
 
 LABELS = "superpixels"
 """The folder of the labels beside a tree."""
 
-_TREE, _ABOUT = "tree.npz", "raster.json"
+TREE = "tree.npz"
+"""The file of the nodes; where it is, so is the rest."""
+
+_ABOUT = "raster.json"
 _STRIP = 2**24  # pixels
 
 
@@ -103,10 +107,12 @@ class RasterTree:
             right = slice(*np.searchsorted(columns, (window.left, window.right)))
             chosen = rows[down, None] - window.top, columns[right] - window.left
             vertices[down, right] = self.superpixels.read(window)[chosen]
-        return self.tree.over(_filled(vertices))
+        return self.tree.over(filled(vertices, vertices != NO_DATA))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes the tree beside its superpixels, which lie in that folder already.
+
+        The nodes are written last: a folder with them is whole.
 
         Raises:
           OSError: it cannot be written; the message names the file.
@@ -116,7 +122,7 @@ class RasterTree:
         place = self.georeference and dataclasses.asdict(self.georeference)
         about = {"title": self.title, "georeference": place}
         write_json(folder / _ABOUT, about)
-        self.tree.save(folder / _TREE)
+        self.tree.save(folder / TREE)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> RasterTree:
@@ -127,7 +133,7 @@ class RasterTree:
           TreeFileError: something in it is damaged.
         """
         folder = Path(folder)
-        tree = RegionTree.load(folder / _TREE)
+        tree = RegionTree.load(folder / TREE)
         try:
             about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
             place = about["georeference"]
@@ -138,7 +144,13 @@ class RasterTree:
                 f"{folder / _ABOUT}: expected what is known of a raster, but the file "
                 f"is missing or damaged ({error}); segment the image again."
             ) from error
-        return cls(tree, LabelRaster.load(folder / LABELS), title, where)
+        superpixels = LabelRaster.load(folder / LABELS)
+        if superpixels.count not in (None, len(tree.labels)):
+            raise TreeFileError(
+                f"{folder}: expected the tree of its {superpixels.count} superpixels, "
+                f"but found one of {len(tree.labels)}; segment the image again."
+            )
+        return cls(tree, superpixels, title, where)
 
     def _nodes(self, criterion: dict[str, Any]) -> Int[np.ndarray, " n1"]:
         """The node of every superpixel in a cut, and behind them that of no data."""
@@ -150,17 +162,3 @@ class RasterTree:
     ) -> Int[np.ndarray, "h w"]:
         found: np.ndarray = nodes[self.superpixels.read(window)]  # -1 is the last
         return found
-
-
-def _filled(vertices: Int[np.ndarray, "h w"]) -> Int[np.ndarray, "h w"]:
-    """Labels with those of the nearest pixel where there are none."""
-    from scipy.ndimage import distance_transform_edt
-
-    missing = vertices == NO_DATA
-    if not missing.any():
-        return vertices
-    row, column = distance_transform_edt(
-        missing, return_distances=False, return_indices=True
-    )
-    found: np.ndarray = vertices[row, column]
-    return found

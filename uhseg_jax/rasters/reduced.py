@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from uhseg_jax.rasters.windows import Window
 from uhseg_jax.types import Bool, Pixels
 
 __all__ = ["Reduced"]
+
+_PIXELS = 2**21  # that are read at once, but a row of blocks at least
+_MOST_16 = 65535 // 255  # tones whose sum 16 bits hold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +55,18 @@ class Reduced:
         Returns:
           RGB, where a block has any data, and where its pixels have.
         """
+        rows = max(1, _PIXELS // (self.full(window).width * self.scale))
+        ends = range(window.top, window.bottom, rows)
+        strips = (
+            self._strip(window._replace(top=top, height=bottom - top))
+            for top, bottom in itertools.pairwise([*ends, window.bottom])
+        )
+        pixels, known, valid = map(np.concatenate, zip(*strips, strict=True))
+        return pixels, known, valid
+
+    def _strip(
+        self, window: Window
+    ) -> tuple[Pixels, Bool[np.ndarray, "h w"], Bool[np.ndarray, "H W"]]:
         pixels, valid = self.colors.read(self.full(window))
         if self.scale == 1:
             return pixels, valid, valid
@@ -64,6 +80,7 @@ class Reduced:
         """Sums over the blocks of a window, also over those that are cut off."""
         for axis in (0, 1):
             starts = np.arange(window.shape[axis]) * self.scale
-            dtype = np.uint32 if axis else values.dtype
+            is_little = axis == 0 and self.scale <= _MOST_16
+            dtype = np.uint16 if is_little else np.uint32
             values = np.add.reduceat(values, starts, axis=axis, dtype=dtype)
         return values

@@ -1,9 +1,11 @@
 """Superpixels of a raster without seams, found and measured in windows.
 
 The markers lie on one lattice over the whole raster, and a superpixel is that of its
-marker, whichever window it was flooded in. Windows overlap by more than a flood reaches
-and a pixel has the label of the window whose core it lies in, so sums over cores count
-every pixel once.
+marker, whichever window it was flooded in. Windows overlap by more than floods usually
+reach, and a pixel has the label of the window whose core it lies in, so sums over cores
+count every pixel once. No bound holds for all floods: a long even band with no marker
+inside, as in a regular pattern, is filled from its end, and in a window from where that
+cuts it. There superpixels end at cores, with no contrast along that border.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from uhseg_jax.rasters.filling import filled
 from uhseg_jax.rasters.label_raster import NO_DATA
 from uhseg_jax.rasters.windows import Window
 from uhseg_jax.superpixels import SuperpixelConfig
@@ -29,7 +32,7 @@ from uhseg_jax.types import Bool, Float, Int, Pixels
 
 __all__ = ["CoreRegions", "Lattice", "borders_between", "core_regions"]
 
-_REACH = 2.0  # cells that a flood may come from
+_REACH = 2.0  # cells that most floods come from
 _FILTERS = 24  # pixels around that gradients and contrasts look at
 
 
@@ -117,7 +120,7 @@ def core_regions(
     """
     config, known = lattice.config, None
     if not valid.all():
-        image, known = _filled(image, valid), valid
+        image, known = filled(image, valid), valid  # so what ends is no edge
     lab = lab_planes(image)
     gradients = {
         scale: gradient_magnitude(lab, scale)
@@ -213,19 +216,3 @@ def _sides(shape: tuple[int, int]) -> list[slice]:
     height, width = shape
     ends = itertools.accumulate([0, width, width, height, height])
     return [slice(*x) for x in itertools.pairwise(ends)]
-
-
-def _filled(image: Pixels, valid: Bool[np.ndarray, "h w"]) -> Pixels:
-    """An image with the colour of the nearest pixel with data where there is none.
-
-    So what ends there is no edge.
-    """
-    from scipy.ndimage import distance_transform_edt
-
-    if not valid.any():
-        return image
-    row, column = distance_transform_edt(
-        ~valid, return_distances=False, return_indices=True
-    )
-    found: Pixels = image[row, column]
-    return found

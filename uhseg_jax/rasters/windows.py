@@ -75,10 +75,13 @@ def starts(length: int, tile: int, overlap: int) -> list[int]:
     Args:
       length: of the axis, in pixels.
       tile: of a tile, at most the length.
-      overlap: of neighbouring tiles at the least, below ``tile``.
+      overlap: of neighbouring tiles at the least; below ``tile`` where that is below
+        the length.
     """
+    if tile == length:
+        return [0]
     count = 1 + math.ceil((length - tile) / (tile - overlap))
-    return [round(i * (length - tile) / max(1, count - 1)) for i in range(count)]
+    return [round(i * (length - tile) / (count - 1)) for i in range(count)]
 
 
 def blending(length: int, tile: int, overlap: int) -> list[Float[np.ndarray, " tile"]]:

@@ -6,6 +6,7 @@ which a run that was stopped goes on; the files of formats lie beside it.
 
 import contextlib
 import dataclasses
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -178,9 +179,13 @@ def segment_rasters(
         for image in rasters:
             failure = ""
             try:
-                found = _found(segmenter, image, claimed, options, on_tile)
-                _write_files(found, claimed, options)
-                page.add(_drawn(found, image, options), keep=found.was_there)
+                arguments = segmenter, image, claimed, options, on_tile
+                try:
+                    found, drawing = _finished(*arguments)
+                except TreeFileError:  # its labels are damaged: all anew
+                    shutil.rmtree(_folder(image, claimed))
+                    found, drawing = _finished(*arguments)
+                page.add(drawing, keep=found.was_there)
                 counts[found.was_there] += 1
                 if int(found.raster.tree.num_nodes) == 1:
                     undivided.append(image.title)
@@ -214,6 +219,23 @@ class _Found:
     was_there: bool
 
 
+def _finished(
+    segmenter: Segmenter,
+    image: RunImage,
+    claimed: Claim,
+    options: RasterOptions,
+    on_tile: Callable[[RunImage, int, int], None],
+) -> tuple[_Found, export.Result]:
+    """A raster with its tree and all files in full size, and what is drawn of it."""
+    found = _found(segmenter, image, claimed, options, on_tile)
+    _write_files(found, claimed, options)
+    return found, _drawn(found, image, options)
+
+
+def _folder(image: RunImage, claimed: Claim) -> Path:
+    return claimed.output / f"{image.name}{FOLDER_SUFFIX}"
+
+
 def _found(
     segmenter: Segmenter,
     image: RunImage,
@@ -225,9 +247,11 @@ def _found(
     if image.problem:
         raise RasterError(image.problem)
     assert isinstance(image.source, Path)
-    folder = claimed.output / f"{image.name}{FOLDER_SUFFIX}"
+    folder = _folder(image, claimed)
     source = open_raster(image.source)
-    provenance = export.Provenance(claimed.settings_sha256, _digest(image.source))
+    provenance = export.Provenance(
+        claimed.settings_sha256, _digest(image.source, source)
+    )
     made_of = {"settings": provenance.settings, "source": provenance.source}
     known = _read(folder / _MADE_OF)
     if {x: known.get(x) for x in made_of} == made_of:
@@ -292,13 +316,17 @@ def _drawn(found: _Found, image: RunImage, options: RasterOptions) -> export.Res
     )
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, source: RasterSource) -> str:
+    """That of a file, and of the stamp of those that belong to it."""
     try:
-        return sha256_of(path)
+        digest, stamp = sha256_of(path), source.stamp()
     except OSError as error:
         raise RasterError(
             f"{path}: expected to read it, but the system says: {error.strerror}."
         ) from error
+    if not stamp:
+        return digest
+    return hashlib.sha256(f"{digest} {stamp}".encode()).hexdigest()
 
 
 def _made_in(output: Path) -> list[Path]:

@@ -241,6 +241,11 @@ def _nifti(path: Path) -> VolumeFrames:
     values = np.asanyarray(image.dataobj.get_unscaled())
     if values.ndim == 4 and values.shape[3] == 1:
         values = values[..., 0]
+    if values.ndim != 3:
+        raise VideoError(
+            f"{path}: expected a volume of three axes, but its shape is "
+            f"{values.shape}; take one channel or one point in time of it."
+        )
     lengths = np.abs(image.header.get_zooms()[:3])
     # Where slices lie far apart, patches of others would be stretched.
     axis = int(len(lengths) - 1 - np.argmax(lengths[::-1]))
