@@ -26,7 +26,8 @@ def corner_frames(count=5, size=(32, 48), alpha=None):
 
 
 def write(av, path, frames, codec="libx264", pixels="yuv420p", **more):
-    with av.open(str(path), "w") as container:
+    options = {"movflags": "faststart"} if more.pop("faststart", False) else {}
+    with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream(codec, rate=more.pop("rate", 12))
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = pixels
@@ -144,3 +145,14 @@ def test_without_the_package_the_sentence_says_how_to_get_it(monkeypatch, tmp_pa
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(optional.MissingPackageError, match=r"uhseg_jax\[video\]"):
         open_clip(tmp_path / "clip.mp4")
+
+
+def test_a_clip_whose_index_is_in_front_is_refused_where_it_breaks_off(av, tmp_path):
+    whole = write(av, tmp_path / "whole.mp4", corner_frames(10), faststart=True)
+    content = whole.read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(content[: int(0.75 * len(content))])
+    assert len(list(open_clip(whole).checked())) == 10
+    clip = open_clip(cut)
+    with pytest.raises(VideoError, match="cut short or damaged"):
+        list(clip.checked())

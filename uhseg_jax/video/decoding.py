@@ -24,6 +24,7 @@ __all__ = ["ClipFile"]
 _NO_CLIPS = frozenset({"concat", "dash", "hls", "imf", "lavfi", "tty"})
 _IMAGES = frozenset({"image2"})
 _QUARTER = 90  # degrees
+_ENOUGH = 0.95  # of the frames that a file states: some are only for decoding others
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +67,9 @@ class ClipFile(FrameSource):
     def frames(self, start: int = 0) -> Iterator[Pixels]:
         """See `FrameSource.frames`; those before the start are decoded all the same.
 
-        A file that ends early has the frames that are in it, where its format bears
-        that (MKV, WebM, TS, GIF).
+        A file that ends early, but for a few frames, is refused at its end where it
+        states how many there are (MP4, MOV, AVI); others (MKV, WebM, TS, GIF) have the
+        frames that are in them.
         """
         done = 0
         with _opened(self.path) as (container, stream):
@@ -82,6 +84,12 @@ class ClipFile(FrameSource):
             raise VideoError(
                 f"{self.path}: expected a clip, but not one frame can be decoded; the "
                 "file is cut short or damaged: replace it with an intact copy."
+            )
+        if start + done < self.stated * _ENOUGH - 1:
+            raise VideoError(
+                f"{self.path}: expected {self.stated} frames, which the file says it "
+                f"has, but only {start + done} can be decoded, as it is cut short or "
+                "damaged; replace it with an intact copy, or give a folder of frames."
             )
 
 
