@@ -13,7 +13,6 @@ half a patch further.
 import argparse
 import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import numpy as np
 from uhseg_jax import methods
 from uhseg_jax.images import find_images, read_image, resize
 from uhseg_jax.pipeline import Segmenter, tree_of_graph
-from uhseg_jax.rasters import DEFAULT_TILE, segment_raster
+from uhseg_jax.rasters import DEFAULT_TILE, RasterTree, segment_raster
 from uhseg_jax.rasters.files import open_raster
 from uhseg_jax.rasters.raster_graph import graph_of_cores
 from uhseg_jax.rasters.reduced import Reduced
@@ -67,12 +66,18 @@ def at_ends(labels: np.ndarray, tile: int) -> float:
     )
 
 
-def in_one_piece(
-    image: np.ndarray, config: Any, *, margin: int = 0, mirrored: bool = False
-) -> Callable[[int], np.ndarray]:
-    """Cuts of an image in one piece, of which only the features are found otherwise.
+def otherwise(
+    piece: RasterTree,
+    image: np.ndarray,
+    config: Any,
+    *,
+    margin: int = 0,
+    mirrored: bool = False,
+) -> RasterTree:
+    """The tree of an image in one piece with features that are found otherwise.
 
     Args:
+      piece: the tree, of which the superpixels are kept.
       image: RGB pixels.
       config: of "region_merging", with the grid and superpixels of one piece.
       margin: half a patch, in pixels that the model sees, is mirrored around the image;
@@ -106,8 +111,7 @@ def in_one_piece(
         len(request.blocks),
     )
     tree = tree_of_graph(graph, segmenter.method, config)
-    vertices = np.searchsorted(numbers, labels).repeat(_SCALE, 0).repeat(_SCALE, 1)
-    return lambda number: np.asarray(tree.cut(num_regions=number))[vertices]
+    return dataclasses.replace(piece, tree=tree)
 
 
 def main() -> None:
@@ -129,17 +133,18 @@ def main() -> None:
         image = resize(read_image(path), (_SIDE, _SIDE))
         ours = segment_raster(image, config=tiled)
         theirs = segment_raster(image, config=whole, tile=_SIDE)
-        again = in_one_piece(image, whole)
-        mirrored = in_one_piece(image, whole, mirrored=True)
-        moved = in_one_piece(image, whole, margin=_HALF_PATCH)
+        found = {
+            "mirrored": otherwise(theirs, image, whole, mirrored=True),
+            "moved": otherwise(theirs, image, whole, margin=_HALF_PATCH),
+        }
         row: dict[str, float] = {}
         for number in _CUTS:
             one, other = (x.cut(num_regions=number) for x in (ours, theirs))
             row[f"covering_{number}"] = covering(other, one)
             row[f"covered_{number}"] = covering(one, other)
-            base = again(number)
-            row[f"covering_mirrored_{number}"] = covering(base, mirrored(number))
-            row[f"covering_moved_{number}"] = covering(base, moved(number))
+            for name, tree in found.items():
+                cut = tree.cut(num_regions=number)
+                row[f"covering_{name}_{number}"] = covering(other, cut)
             row[f"at_ends_{number}"] = at_ends(one, DEFAULT_TILE)
             row[f"at_ends_whole_{number}"] = at_ends(other, DEFAULT_TILE)
         rows.append(row)
