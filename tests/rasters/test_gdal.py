@@ -54,3 +54,34 @@ def test_a_missing_tile_is_said_in_a_sentence(values, tmp_path):
     path.write_bytes(b"II*\0" + bytes(20))
     with pytest.raises(RasterError, match="cannot be opened"):
         open_raster(path)
+
+
+def test_a_mosaic_has_changed_when_one_of_its_files_has(values, tmp_path):
+    path = write_geotiff(tmp_path / "a.tif", values)
+    mosaic = tmp_path / "all.vrt"
+    band = (
+        '<VRTRasterBand dataType="UInt16" band="1"><SimpleSource>'
+        '<SourceFilename relativeToVRT="1">a.tif</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
+    )
+    mosaic.write_text(
+        f'<VRTDataset rasterXSize="210" rasterYSize="150">{band}</VRTDataset>'
+    )
+    assert not open_raster(path).stamp()
+    before = open_raster(mosaic)
+    np.testing.assert_array_equal(
+        before.read(Window(0, 0, 150, 210))[0][..., 0], values[..., 0]
+    )
+    stamp, identity = before.stamp(), before.identity()
+    write_geotiff(path, values[:, :, :2])
+    after = open_raster(mosaic)
+    assert after.stamp() != stamp
+    assert after.identity() != identity
+
+
+def test_bands_are_read_alone_in_any_order(values, tmp_path):
+    raster = open_raster(write_geotiff(tmp_path / "a.tif", values))
+    found, _ = raster.read_bands(Window(3, 4, 50, 60), (2, 0, 0))
+    np.testing.assert_array_equal(found, values[3:53, 4:64][..., [2, 0, 0]])
+    copy, _ = raster.overview(50, (3,))
+    np.testing.assert_array_equal(copy, values[2::5, 2::5, 3:])

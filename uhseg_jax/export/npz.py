@@ -23,6 +23,16 @@ __all__ = ["NPZ", "Saved", "begins_with", "look_up", "read_result", "read_saved"
 _MADE_OF = ("settings", "source")  # the fields of a `Provenance`
 _FEATURES = "features"  # another, where a backbone did not give them
 _SAID = (*_MADE_OF, _FEATURES, "title", "image")
+_OTHERS = {  # by the axes of their labels
+    1: (
+        "of a raster",
+        "take a smaller copy with RasterTree.load(folder).overview()",
+    ),
+    3: (
+        "of a clip or a volume",
+        "take that of a frame with VideoTree.load(path).frame(i)",
+    ),
+}
 _NAME_AT = 30  # bytes of a zip archive before the name of its first member
 
 
@@ -107,10 +117,12 @@ def look_up(path: Path) -> Saved | None:
             "something else; leave it out, or segment the image again."
         ) from error
     if len(shape) != 2:
-        lattice = "of a clip or a volume" if len(shape) == 3 else f"over {shape}"
+        lattice, advice = _OTHERS.get(
+            len(shape), (f"over {shape}", "give another file")
+        )
         raise tree_file.TreeFileError(
-            f"{path}: expected the tree of an image, but this is one {lattice}; take "
-            "that of a frame with VideoTree.load(path).frame(i), or leave it out."
+            f"{path}: expected the tree of an image, but this is one {lattice}; "
+            f"{advice}, or leave it out."
         )
     height, width = shape
     return Saved(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 
+from uhseg_jax.files import expand_home
 from uhseg_jax.images import ImageError, ImageLike, read_image
 from uhseg_jax.optional import OPTIONAL, is_installed
 from uhseg_jax.rasters.gdal import GdalRaster
@@ -37,10 +37,15 @@ def open_raster(image: ImageLike | RasterSource) -> RasterSource:
                 "expected an array [H, W] or [H, W, bands] with pixels, but its shape "
                 f"is {image.shape}."
             )
-        return ArrayRaster(image)
+        if image.dtype.kind not in "buif":
+            raise RasterError(
+                f"expected an array of integers or floats, but got {image.dtype}; "
+                "convert it with .astype(np.float32)."
+            )
+        return _of_array(image)
     if not isinstance(image, (str, os.PathLike)):
         return ArrayRaster(read_image(image))
-    path = Path(image)
+    path = expand_home(image)
     if path.suffix.lower() in SLIDE_SUFFIXES:
         return open_slide(path)
     is_windowed = path.suffix.lower() in WINDOWED_SUFFIXES
@@ -54,3 +59,12 @@ def open_raster(image: ImageLike | RasterSource) -> RasterSource:
         raise RasterError(
             f"{error} To read it by windows, {OPTIONAL['rasterio'].advice}."
         ) from error
+
+
+def _of_array(image: np.ndarray) -> ArrayRaster:
+    """An array; where one is masked, in any band, it has no data."""
+    if not isinstance(image, np.ma.MaskedArray):
+        return ArrayRaster(image)
+    missing = np.ma.getmaskarray(image)
+    missing = missing.reshape(*image.shape[:2], -1)
+    return ArrayRaster(image.data, mask=np.logical_not(missing.any(axis=2)))

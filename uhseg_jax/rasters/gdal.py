@@ -6,13 +6,19 @@ import contextlib
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from uhseg_jax.optional import imported
-from uhseg_jax.rasters.sources import Georeference, RasterError, RasterSource
+from uhseg_jax.rasters.sources import (
+    Georeference,
+    RasterError,
+    RasterSource,
+    known,
+    stamp_of,
+)
 from uhseg_jax.rasters.windows import Window
 from uhseg_jax.types import Bool
 
@@ -59,12 +65,21 @@ class GdalRaster(RasterSource):
             self.georeference = Georeference(crs, (a, b, c, d, e, f))
 
     def identity(self) -> str:
-        """Size and time of the file; see `RasterSource.identity`."""
-        found = self._path.stat()
-        return f"{found.st_size} {found.st_mtime_ns} {self.size} {self.num_bands}"
+        """Sizes and times of the files; see `RasterSource.identity`."""
+        return f"{stamp_of([self._path])} {self.stamp()} {self.size} {self.num_bands}"
+
+    def stamp(self) -> str:
+        """That of the files of a mosaic; see `RasterSource.stamp`."""
+        return stamp_of(self._file.files) if self._file.driver == "VRT" else ""
 
     def read(self, window: Window) -> tuple[np.ndarray, Bool[np.ndarray, "h w"]]:
         """See `RasterSource.read`."""
+        return self.read_bands(window, range(self.num_bands))
+
+    def read_bands(
+        self, window: Window, bands: Sequence[int]
+    ) -> tuple[np.ndarray, Bool[np.ndarray, "h w"]]:
+        """See `RasterSource.read_bands`; the others are not read."""
         top, left, height, width = window
         place = self._rasterio.windows.Window(left, top, width, height)
         where = (
@@ -72,11 +87,10 @@ class GdalRaster(RasterSource):
             f"and column {window.right - 1} cannot be read"
         )
         with self._one_at_a_time, self._blaming(where):
-            values = self._file.read(self._bands, window=place)
+            values = self._file.read([self._bands[x] for x in bands], window=place)
             valid = self._file.dataset_mask(window=place) > 0
-        if np.issubdtype(values.dtype, np.floating):
-            valid &= np.isfinite(values).all(axis=0)
-        return np.moveaxis(values, 0, -1), valid
+        values = np.moveaxis(values, 0, -1)
+        return values, valid & known(values, [None])
 
     @contextlib.contextmanager
     def _blaming(self, what: str) -> Iterator[None]:

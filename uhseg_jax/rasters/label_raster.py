@@ -19,7 +19,7 @@ __all__ = ["NO_DATA", "LabelRaster"]
 NO_DATA = -1
 """The label of a pixel without data."""
 
-_KEPT = 8  # tiles in memory
+_KEPT = 8, 64  # tiles in memory: those of a row, but so many
 _FILE = "labels.npz"
 
 
@@ -46,7 +46,8 @@ class LabelRaster:
         self.folder, self.size, self.side, self.scale = folder, size, side, scale
         self._numbers = None if numbers is None else np.append(numbers, NO_DATA)
         self._tiles = Parts(folder)
-        self._cached = functools.lru_cache(_KEPT)(self._tile)
+        kept = np.clip(-(-size[1] // side), *_KEPT)
+        self._cached = functools.lru_cache(int(kept))(self._tile)
 
     @classmethod
     def load(cls, folder: Path) -> LabelRaster:

@@ -16,7 +16,7 @@ from uhseg_jax.parts import Parts
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.processor import host_threads
 from uhseg_jax.rasters.label_raster import LabelRaster
-from uhseg_jax.rasters.raster_graph import graph_of_cores, numbers_of
+from uhseg_jax.rasters.raster_graph import graph_of_cores, numbers_of, within_float16
 from uhseg_jax.rasters.raster_tree import LABELS
 from uhseg_jax.rasters.reduced import Reduced
 from uhseg_jax.rasters.superpixels import CoreRegions, Lattice, core_regions
@@ -155,14 +155,15 @@ class Making:
         return group, self._segmenter.features(images)
 
     def _finish(self, index: int, tile: Tile, features: np.ndarray) -> None:
-        for at, core in self._cores.items():
-            if all(tile.window.common(core).shape):
-                self._found[at].result()
-        labels = self._labels.blocks(tile.window)
+        window = tile.window
+        for row in range(window.top // SIDE, -(-window.bottom // SIDE)):
+            for column in range(window.left // SIDE, -(-window.right // SIDE)):
+                self._found[row, column].result()
+        labels = self._labels.blocks(window)
         numbers, sums = pooled(features, labels, tile)
         # So that sums of the pixels of a superpixel are about one.
         unit = np.prod(self._reduced.size) / np.prod(self._lattice.cells)
-        vectors = (sums / np.float32(unit)).astype(np.float16)
+        vectors = within_float16(sums / np.float32(unit))
         self._parts.put(_tile_name(index), numbers=numbers, vectors=vectors)
 
     def _overview(self) -> Callable[[Int[np.ndarray, " k"]], np.ndarray]:

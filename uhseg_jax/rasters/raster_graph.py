@@ -12,7 +12,7 @@ from uhseg_jax.superpixels.principal import principal
 from uhseg_jax.superpixels.region_graph import joined
 from uhseg_jax.types import Float, Int
 
-__all__ = ["graph_of_cores", "numbers_of"]
+__all__ = ["graph_of_cores", "numbers_of", "within_float16"]
 
 _LAB_UNIT = 100.0  # of L, the largest value
 _NUM_DIRECTIONS = 256  # of features that the graph has
@@ -64,6 +64,13 @@ def graph_of_cores(
     )
 
 
+def within_float16(values: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+    """Numbers as float16; the largest that there is for those beyond it."""
+    most = np.finfo(np.float16).max
+    found: np.ndarray = np.clip(values, -most, most).astype(np.float16)
+    return found
+
+
 def _vectors(
     numbers: Int[np.ndarray, " n"],
     tiles: Iterable[tuple[Int[np.ndarray, " k"], Float[np.ndarray, "k d"]]],
@@ -78,7 +85,8 @@ def _vectors(
     for which, sums in tiles:
         if not vectors.size:
             vectors = np.zeros((len(numbers), sums.shape[1]), np.float16)
-        vectors[np.searchsorted(numbers, which)] += sums
+        found = np.searchsorted(numbers, which)
+        vectors[found] = within_float16(vectors[found] + sums.astype(np.float32))
     for start in range(0, len(numbers), _ROWS):
         rows = vectors[start : start + _ROWS]
         shape = (len(rows), num_blocks, -1)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from uhseg_jax.optional import imported
-from uhseg_jax.rasters.sources import RasterError, RasterSource
+from uhseg_jax.rasters.sources import RasterError, RasterSource, stamp_of
 from uhseg_jax.rasters.windows import Window
 from uhseg_jax.types import Bool
 
@@ -62,6 +63,14 @@ class SlideRaster(RasterSource):
         """Width of a pixel of this level; None where the file does not say."""
         finest = self._slide.properties.get("openslide.mpp-x")
         return None if finest is None else float(finest) * self.downsample
+
+    def identity(self) -> str:
+        """Sizes and times of the files; see `RasterSource.identity`."""
+        return f"{stamp_of([self.path])} {self.stamp()} {self.level} {self.size}"
+
+    def stamp(self) -> str:
+        """That of the files in the folder of its name; see `RasterSource.stamp`."""
+        return stamp_of(x for x in Path(self.path).with_suffix("").rglob("*"))
 
     def read(self, window: Window) -> tuple[np.ndarray, Bool[np.ndarray, "h w"]]:
         """See `RasterSource.read`."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import abc
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,17 @@ from uhseg_jax.images import ImageError
 from uhseg_jax.rasters.windows import Window, thinned
 from uhseg_jax.types import Bool
 
-__all__ = ["ArrayRaster", "Georeference", "RasterError", "RasterSource", "known"]
+__all__ = [
+    "ArrayRaster",
+    "Georeference",
+    "RasterError",
+    "RasterSource",
+    "known",
+    "stamp_of",
+]
 
-_SAMPLE = 256  # pixels along the longer side by which rasters differ
-_STRIP = 2**22  # values that are read at once for an overview
+_LARGEST = 1e30  # numbers from here on stand for no data, as in `images.tones`
+_STRIP = 2**22  # values that are read at once
 
 
 class RasterError(ImageError):
@@ -68,33 +76,65 @@ class RasterSource(abc.ABC):
           RasterError: they cannot be read.
         """
 
+    def read_bands(
+        self, window: Window, bands: Sequence[int]
+    ) -> tuple[np.ndarray, Bool[np.ndarray, "h w"]]:
+        """Some of the bands of a window; see `read`.
+
+        Args:
+          window: within the raster.
+          bands: from 0, in any order and any number of times.
+        """
+        values, valid = self.read(window)
+        return values[..., list(bands)], valid
+
     def identity(self) -> str:
-        """A text that tells it from others, also from itself when it has changed."""
-        values, valid = self.overview(_SAMPLE)
-        digest = hashlib.sha256(np.ascontiguousarray(values).tobytes())
-        digest.update(valid.tobytes())
+        """A text that tells it from others, also from itself when it has changed.
+
+        Here it is a digest of all values, for which they are read once.
+        """
+        height, width = self.size
+        rows = max(1, _STRIP // (width * self.num_bands))
+        digest = hashlib.sha256()
+        for top in range(0, height, rows):
+            window = Window(top, 0, min(rows, height - top), width)
+            values, valid = self.read(window)
+            digest.update(str(values.dtype).encode())
+            digest.update(np.ascontiguousarray(values).tobytes())
+            digest.update(np.packbits(valid).tobytes())
         return f"{self.size} {self.num_bands} {digest.hexdigest()}"
 
-    def overview(self, longest: int) -> tuple[np.ndarray, Bool[np.ndarray, "h w"]]:
+    def stamp(self) -> str:
+        """What changes with files beside the one that is named; empty: there are none.
+
+        So for a mosaic of files, or a slide with a folder.
+        """
+        return ""
+
+    def overview(
+        self, longest: int, bands: Sequence[int] | None = None
+    ) -> tuple[np.ndarray, Bool[np.ndarray, "h w"]]:
         """A smaller copy: of every block of pixels the one in the middle.
 
         Memory is that of the copy and of a strip.
 
         Args:
           longest: pixels of its longer side at the most.
+          bands: from 0; None for all.
 
         Returns:
           As of `read`.
         """
         rows, columns = thinned(self.size, longest)
         width = self.size[1]
+        bands = range(self.num_bands) if bands is None else bands
         step = int(rows[1] - rows[0]) if len(rows) > 1 else 1
-        at_once = max(1, _STRIP // width // step)
+        at_once = max(1, _STRIP // (width * len(bands) * step))
         values, valid = [], []
         for chosen in np.split(rows, range(at_once, len(rows), at_once)):
             top = int(chosen[0])
             window = Window(top, 0, int(chosen[-1]) - top + 1, width)
-            read, is_there = self.read(window)
+            read, is_there = self.read_bands(window, bands)
             values.append(read[chosen - top][:, columns])
             valid.append(is_there[chosen - top][:, columns])
         return np.concatenate(values), np.concatenate(valid)
@@ -138,13 +178,27 @@ class ArrayRaster(RasterSource):
         return values, valid
 
 
+def stamp_of(paths: Iterable[str | os.PathLike[str]]) -> str:
+    """Sizes and times of files, which change when these are replaced."""
+    found = []
+    for path in sorted(os.fspath(x) for x in paths):
+        try:
+            about = os.stat(path)
+        except OSError:
+            found.append(f"{path} is missing")
+        else:
+            found.append(f"{path} {about.st_size} {about.st_mtime_ns}")
+    return "\n".join(found)
+
+
 def known(
     values: np.ndarray, no_data: Sequence[float | None]
 ) -> Bool[np.ndarray, "h w"]:
     """Where pixels have data: a number in every band, which does not stand for none.
 
     A pixel is without data where all of its bands hold the number that stands for that,
-    for 0 is also the black of one band; or where any of them is NaN.
+    for 0 is also the black of one band; or where any of them is NaN, or as large as the
+    lowest and highest numbers of single precision, which stand for none in many files.
 
     Args:
       values: ``[h, w, bands]``.
@@ -155,5 +209,5 @@ def known(
         numbers: Any = np.asarray(no_data, float)
         valid &= (values != numbers).any(axis=-1)
     if np.issubdtype(values.dtype, np.floating):
-        valid &= np.isfinite(values).all(axis=-1)
+        valid &= (np.abs(values) < _LARGEST).all(axis=-1)
     return valid

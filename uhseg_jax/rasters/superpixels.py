@@ -1,9 +1,11 @@
 """Superpixels of a raster without seams, found and measured in windows.
 
 The markers lie on one lattice over the whole raster, and a superpixel is that of its
-marker, whichever window it was flooded in. Windows overlap by more than a flood reaches
-and a pixel has the label of the window whose core it lies in, so sums over cores count
-every pixel once.
+marker, whichever window it was flooded in. Windows overlap by more than floods usually
+reach, and a pixel has the label of the window whose core it lies in, so sums over cores
+count every pixel once. No bound holds for all floods: a long even band with no marker
+inside, as in a regular pattern, is filled from its end, and in a window from where that
+cuts it. There superpixels end at cores, with no contrast along that border.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from uhseg_jax.types import Bool, Float, Int, Pixels
 
 __all__ = ["CoreRegions", "Lattice", "borders_between", "core_regions"]
 
-_REACH = 2.0  # cells that a flood may come from
+_REACH = 2.0  # cells that most floods come from
 _FILTERS = 24  # pixels around that gradients and contrasts look at
 
 

@@ -48,7 +48,7 @@ class Colors:
           RasterError: it has no such bands, or no data anywhere.
         """
         chosen = _chosen(source, bands)
-        values, valid = source.overview(_OVERVIEW)
+        values, valid = source.overview(_OVERVIEW, chosen)
         if not valid.any():
             raise RasterError(
                 f"{source.title}: expected an image, but no pixel of a smaller copy "
@@ -56,7 +56,7 @@ class Colors:
                 "data."
             )
         is_toned = values.dtype == np.uint8
-        ends = None if is_toned else tone_ends(values[valid][:, chosen])
+        ends = None if is_toned else tone_ends(values[valid])
         found = cls(source, chosen, ends)
         red, green, blue = found._pixels(values, valid)[valid].mean(axis=0).round()
         return dataclasses.replace(found, mean=(int(red), int(green), int(blue)))
@@ -68,17 +68,16 @@ class Colors:
 
     def read(self, window: Window) -> tuple[Pixels, Bool[np.ndarray, "h w"]]:
         """The pixels of a window, 0 where there is no data, and where there is."""
-        values, valid = self.source.read(window)
+        values, valid = self.source.read_bands(window, self.bands)
         return self._pixels(values, valid), valid
 
     def overview(self, longest: int) -> tuple[Pixels, Bool[np.ndarray, "h w"]]:
         """The pixels of a smaller copy; see `RasterSource.overview`."""
-        values, valid = self.source.overview(longest)
+        values, valid = self.source.overview(longest, self.bands)
         return self._pixels(values, valid), valid
 
     def _pixels(self, values: np.ndarray, valid: Bool[np.ndarray, "h w"]) -> Pixels:
-        chosen = values[..., self.bands]
-        tones = chosen if self.ends is None else toned(chosen, self.ends)
+        tones = values if self.ends is None else toned(values, self.ends)
         return np.where(valid[..., None], tones, 0).astype(np.uint8)
 
 

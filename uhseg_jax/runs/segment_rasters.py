@@ -6,6 +6,7 @@ which a run that was stopped goes on; the files of formats lie beside it.
 
 import contextlib
 import dataclasses
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -248,7 +249,9 @@ def _found(
     assert isinstance(image.source, Path)
     folder = _folder(image, claimed)
     source = open_raster(image.source)
-    provenance = export.Provenance(claimed.settings_sha256, _digest(image.source))
+    provenance = export.Provenance(
+        claimed.settings_sha256, _digest(image.source, source)
+    )
     made_of = {"settings": provenance.settings, "source": provenance.source}
     known = _read(folder / _MADE_OF)
     if {x: known.get(x) for x in made_of} == made_of:
@@ -313,13 +316,17 @@ def _drawn(found: _Found, image: RunImage, options: RasterOptions) -> export.Res
     )
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, source: RasterSource) -> str:
+    """That of a file, and of the stamp of those that belong to it."""
     try:
-        return sha256_of(path)
+        digest, stamp = sha256_of(path), source.stamp()
     except OSError as error:
         raise RasterError(
             f"{path}: expected to read it, but the system says: {error.strerror}."
         ) from error
+    if not stamp:
+        return digest
+    return hashlib.sha256(f"{digest} {stamp}".encode()).hexdigest()
 
 
 def _made_in(output: Path) -> list[Path]:
