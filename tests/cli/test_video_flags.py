@@ -37,6 +37,7 @@ def test_the_number_of_regions_is_shown_or_found():
     assert mode_of(values) == Whole()
     assert clip_options_of(values).num_regions == 100
     assert clip_options_of(values).page_regions == 100
+    assert mode_of(parsed("scan.nii", "--volume")) == Whole(is_volume=True)
     values = parsed("clip.mp4", "--video", "--streaming", "--max_regions=5")
     assert mode_of(values) == Streaming(num_regions=5, window=8)
     assert clip_options_of(values).num_regions is None

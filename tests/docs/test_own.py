@@ -184,6 +184,7 @@ def tiny_weights():
     return named
 
 
+@pytest.mark.slow
 def test_a_vision_transformer_of_ones_own_has_the_weights_of_its_file(monkeypatch):
     monkeypatch.setenv("UHSEG_CACHE", "cache")
     named = tiny_weights()
@@ -206,6 +207,7 @@ def test_a_vision_transformer_of_ones_own_has_the_weights_of_its_file(monkeypatc
         backbones.load_backbone("tiny.py:TINY")
 
 
+@pytest.mark.slow
 def test_a_family_of_ones_own_answers_requests(monkeypatch):
     monkeypatch.setenv("UHSEG_CACHE", "cache")
     exec(Path("save_conv.py").read_text(), {})

@@ -133,8 +133,10 @@ def test_frames_of_another_number_or_size_are_refused(drawn, clip):
     images = drawn[1]
     with pytest.raises(ValueError, match="segment it again"):
         list(clip.frames(images[:, :-1]))
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match=r"expected 5 frames, .* there are fewer"):
         list(clip.frames(images[:-1]))
+    with pytest.raises(ValueError, match=r"expected 5 frames, .* there are more"):
+        list(clip.frames([*images, images[0]]))
 
 
 @pytest.mark.readers

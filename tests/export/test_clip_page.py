@@ -84,6 +84,24 @@ def test_the_address_leads_to_the_frame(page, path, driver):
     assert page.state("number") == 3
 
 
+def test_the_regions_are_those_of_the_frame_if_it_is_asked_for_twice(page, tree):
+    cut = np.asarray(tree.cut(num_regions=page.state("number")))
+    go_to(page, 1)
+    page.js(
+        "[5, 5].forEach((value) => { arguments[0].value = value;"
+        "arguments[0].dispatchEvent(new Event('input')); })",
+        page.find("#frame-number"),
+    )
+    arrive(page, lambda: page.state("frame") == 5)
+    assert (page.regions() == cut[4]).all()
+
+
+def test_an_address_beyond_the_last_frame_leads_to_it(page, path, driver):
+    driver.get("about:blank")
+    driver.get(path.as_uri() + "#image=disc.mov&regions=3&frame=9")
+    arrive(page, lambda: page.state("frame") == 5)
+
+
 def test_what_is_selected_is_a_region_of_all_frames(page):
     page.slide_to(2)
     page.find("#shares button").click()

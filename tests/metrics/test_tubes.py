@@ -8,13 +8,13 @@ from metric_oracles import all_candidates, first_nodes, iou, node_masks
 from trees import clip_tree
 
 from uhseg_jax.metrics.scales import NUM_REGIONS
-from uhseg_jax.metrics.tubes import (
+from uhseg_jax.metrics.tube_covering import (
     TubeState,
-    changed_points,
-    flicker,
+    object_counts,
     score_clip,
-    tubes_of,
+    tube_nmcovering,
 )
+from uhseg_jax.metrics.tubes import changed_points, flicker, tubes_of
 
 SHAPE = (4, 9, 11)
 
@@ -37,6 +37,9 @@ def test_objects_take_the_tube_that_overlaps_them_most():
         return np.mean(best)
 
     assert found.nmcovering == pytest.approx(mean_of_best(all_candidates(tree)))
+    counts = object_counts(tree, objects, 4)
+    assert counts.shape == (int(tree.num_nodes), 5)
+    assert tube_nmcovering(counts) == found.nmcovering
     for budget, at in zip(NUM_REGIONS, found.nmcovering_at, strict=True):
         assert at == pytest.approx(mean_of_best(first_nodes(tree, budget)))
     for node, best, x in zip(found.nodes, found.ious, present, strict=True):

@@ -82,6 +82,8 @@ def found(tubes):
 @pytest.mark.parametrize("tubes", [tree_tubes(), linked_tubes()], ids=["tree", "links"])
 def test_tubes_are_what_their_masks_say(tubes):
     objects = np.random.default_rng(1).integers(-1, 3, SHAPE)
+    objects[1][objects[1] == 2] = 0  # it leaves the view
+    objects[2] = 0
     j, masks = tubes.similarities(objects), masks_of(tubes)
     assert j.shape == (len(masks), 2, SHAPE[0])
     for tube, mask in enumerate(masks):
@@ -92,6 +94,10 @@ def test_tubes_are_what_their_masks_say(tubes):
             either = (inside | (objects == k + 1)).sum(axis=(1, 2))
             expected = np.where(either > 0, both / np.maximum(either, 1), 1.0)
             np.testing.assert_allclose(j[tube, k], expected)
+    counts = tubes.counts(objects)
+    for tube, mask in enumerate(masks):
+        shown = objects[mask & (objects >= 0)]
+        np.testing.assert_array_equal(counts[tube], np.bincount(shown, minlength=3))
     chosen = tubes.likeliest(3).tolist()
     assert 0 < len(chosen) <= 3
     assert 0 not in chosen
@@ -112,12 +118,18 @@ def test_the_oracle_takes_the_best_node_and_the_choice_does_not_look():
     (chosen,) = tubes.likeliest(1)
     expected = score_masks(masks_of(tubes)[chosen], truth.astype(bool)).row()
     assert row["chosen/jf_mean"] == pytest.approx(expected["jf_mean"])
+    assert row["tube_nmcovering"] == 1
     assert row["nodes"] == len(masks_of(tubes)) - 1
     both = states.merge_all([scorer.empty(), state, state])
     metrics = scorer.compute(states.from_words(states.to_words(both), scorer.empty()))
     assert metrics["images"] == 2
     assert metrics["frames"] == 8
-    for name in ("oracle/jf_mean", "chosen/j_mean", "chosen/f_decay"):
+    for name in (
+        "oracle/jf_mean",
+        "tube_nmcovering",
+        "chosen/j_mean",
+        "chosen/f_decay",
+    ):
         assert metrics[name] == pytest.approx(row[name])
     assert metrics["mean_nodes"] == row["nodes"]
     assert not any(name.startswith(("flicker", "by_motion")) for name in metrics)
@@ -189,6 +201,7 @@ def test_clips_are_scored_and_a_stopped_run_goes_on(davis, segmenter, tmp_path):
     assert evaluate(segmenter, davis, other, scoring=scoring) == metrics
 
 
+@pytest.mark.slow
 def test_frames_one_by_one_are_scored_the_same_way(davis, segmenter, tmp_path):
     scoring = Scoring("video", tracking="greedy")
     metrics = evaluate(segmenter, davis, tmp_path, scoring=scoring)

@@ -54,18 +54,31 @@ def test_superpixels_and_measures_do_not_depend_on_the_cores(image, kind, has_ho
         valid[30:50, 20:41] = False
     config = SuperpixelConfig(kind=kind, count=300)
     lattice = Lattice.over(image.shape[:2], image.shape[:2], config)
-    want, _ = divided(image, valid, 500, lattice)
+    want, whole_found = divided(image, valid, 500, lattice)
     labels, found = divided(image, valid, 32, lattice)
     assert ((labels == NO_DATA) == ~valid).all()
     assert (labels == want).mean() > 0.999
     areas = sum(x.areas.sum() for x in found.values())
     assert areas == valid.sum()
     shapes = {at: core.shape for at, core in cores(image.shape[:2], 32)}
-    pairs, lengths, _ = whole_borders(found, shapes)
+    pairs, lengths, evidence = whole_borders(found, shapes)
     direct = find_borders(labels + 1)
     apart = (direct.edges > 0).all(axis=1)
     np.testing.assert_array_equal(pairs, direct.edges[apart] - 1)
     np.testing.assert_array_equal(lengths, direct.lengths[apart])
+    contrasts = {
+        (*map(int, pair), length): contrast
+        for pair, length, contrast in zip(
+            *whole_borders(whole_found, {(0, 0): image.shape[:2]}), strict=True
+        )
+    }
+    keys = [(*map(int, pair), x) for pair, x in zip(pairs, lengths, strict=True)]
+    same = [i for i, key in enumerate(keys) if key in contrasts]
+    assert len(same) > 0.98 * len(keys)
+    # Where cores meet, evidence is of pairs of pixels too.
+    np.testing.assert_allclose(
+        evidence[same], [contrasts[keys[i]] for i in same], rtol=1e-3, atol=1e-5
+    )
 
 
 def whole_borders(found, shapes):

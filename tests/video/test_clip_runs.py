@@ -35,11 +35,12 @@ def write_frames(folder, count, *, start=4):
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    """A clip, one whose second frame is no image, and another."""
+    """A clip, two whose last frame is no image or a small one, and another."""
     folder = tmp_path_factory.mktemp("clips")
     write_frames(folder / "a", 5)
     (write_frames(folder / "b", 3) / "1.png").write_bytes(b"no image")
     write_frames(folder / "c", 3, start=9)
+    Image.new("RGB", (40, 36)).save(write_frames(folder / "d", 3) / "2.png")
     return find_run_clips([folder])
 
 
@@ -80,13 +81,15 @@ def finished(segmenter, clips, mode, tmp_path_factory):
 def test_a_clip_that_cannot_be_read_leaves_the_others(finished):
     output, report = finished
     assert (report.segmented, report.skipped) == (2, 0)
-    (failure,) = report.failures
-    assert failure.title == "b"
-    assert "1.png" in failure.reason
+    unreadable, uneven = report.failures
+    assert (unreadable.title, uneven.title) == ("b", "d")
+    assert "1.png" in unreadable.reason
+    assert "frame 2 is 40 x 36 and those before" in uneven.reason
     names = {x.split("/")[-1] for x in contents(output)}
     assert {"a.npz", "c.npz", "run.json", "ytvis.json", "index.html"} <= names
     assert "b.npz" not in names
     assert not (output / "davis/b").exists()
+    assert not (output / ".parts").exists()
 
 
 def test_files_show_the_same_square(finished):
@@ -109,7 +112,7 @@ def test_clips_that_are_done_are_not_segmented_again(segmenter, finished, clips,
     output, _ = finished
     before = {x: x.stat().st_mtime_ns for x in output.rglob("*.*") if x.is_file()}
     whole = {output / x for x in ("run.json", "ytvis.json", "index.html")}
-    good = [x for x in clips if x.title != "b"]
+    good = [x for x in clips if x.title not in ("b", "d")]
     seen = contents(output)
     report = run(
         segmenter, good, output, mode, on_frame=lambda clip, done: pytest.fail(clip)
@@ -130,7 +133,7 @@ def test_a_run_goes_on_within_a_clip(
         if done == 4:
             raise Stopped
 
-    good = [x for x in clips if x.title != "b"]
+    good = [x for x in clips if x.title not in ("b", "d")]
     with pytest.raises(Stopped):
         run(segmenter, good, tmp_path, mode, on_frame=stop)
     assert not (tmp_path / "a.npz").exists()
@@ -185,6 +188,22 @@ def test_a_folder_is_a_clip_or_holds_clips(tmp_path):
         find_run_clips([tmp_path / "x" / "notes"])
     with pytest.raises(VideoError, match="nothing is there"):
         find_run_clips([tmp_path / "gone.mp4"])
+
+
+def test_a_folder_is_a_volume_or_holds_volumes(tmp_path):
+    stack = [Image.new("L", (5, 4), i) for i in range(3)]
+    for name in ("a.tif", "b.tif"):
+        stack[0].save(tmp_path / name, save_all=True, append_images=stack[1:])
+    (tmp_path / "b.nii.gz").write_bytes(b"scan")
+    (tmp_path / "c.nii.gz").write_bytes(b"scan")
+    (tmp_path / "c.tar.gz").write_bytes(b"no scan")
+    (tmp_path / "c.npz").write_bytes(b"no scan")
+    found = find_run_clips([tmp_path], volumes=True)
+    assert [x.name for x in found] == ["a", "b.tif", "b.nii.gz", "c"]
+    stack[0].save(tmp_path / "d.tif")
+    (mixed,) = find_run_clips([tmp_path], volumes=True)
+    with pytest.raises(VideoError, match=r"a\.tif: .* several pages"):
+        mixed.open()
 
 
 def test_clips_of_one_name_do_not_share_files(tmp_path):

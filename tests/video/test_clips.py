@@ -65,7 +65,9 @@ def test_arrays_and_lists_are_clips():
         assert [x.shape for x in found] == [(4, 5, 3)] * 3
 
 
-@pytest.mark.parametrize("clip", [grey(4, 5)[0], np.zeros((0, 4, 5, 3))])
+@pytest.mark.parametrize(
+    "clip", [grey(4, 5)[0], np.zeros((0, 4, 5, 3)), grey(4, 5), np.zeros((4, 5, 4))]
+)
 def test_other_arrays_are_refused_in_a_sentence(clip):
     with pytest.raises(VideoError, match="expected a"):
         open_clip(clip)

@@ -1,5 +1,7 @@
 """Streams: what lasts, what is remembered, and what the same frames give."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -131,10 +133,18 @@ def test_what_was_read_before_a_failure_is_given_first(stream_of):
         labels.extend(stream)
     with pytest.raises(StopIteration):
         next(stream)
-    assert stream.num_frames >= 6
+    assert stream.num_frames == len(labels) == 7
 
 
-def test_what_cannot_be_streamed_is_told(stream_of):
+def test_a_frame_of_another_size_is_named(stream_of):
+    frames = [*clip(6), clip(1)[0, :, :40]]
+    labels = []
+    with pytest.raises(VideoError, match="frame 00006 is 40 x 36 and those before"):
+        labels.extend(stream_of(ArrayFrames(frames)))
+    assert len(labels) == 6
+
+
+def test_what_cannot_be_streamed_is_told(stream_of, segmenter):
     with pytest.raises(VideoError, match="expected at least one frame"):
         next(stream_of([]))
     with pytest.raises(ValueError, match=r"window.*at least 2"):
@@ -144,6 +154,16 @@ def test_what_cannot_be_streamed_is_told(stream_of):
     state = stream_of(clip(2)).state()
     with pytest.raises(ValueError, match="window=6, but it is one with window=4"):
         stream_of(clip(2), state=state, window=6)
+    other = dataclasses.replace(
+        segmenter, config=dataclasses.replace(CONFIG, max_regions=9)
+    )
+    with pytest.raises(ValueError, match="with config="):
+        VideoStream(ArrayFrames(list(clip(2))), other, num_regions=2, window=4, state=state)
+    stream = stream_of(clip(5))
+    next(stream), next(stream)
+    flat = np.zeros((9, 8, 8, 3), np.uint8)
+    with pytest.raises(VideoError, match="a stream of this clip"):
+        next(stream_of(flat, state={**stream.state(), "sizes": np.array([7])}))
     with pytest.raises(ValueError, match="lacks 'sizes'"):
         stream_of(clip(2), state={k: v for k, v in state.items() if k != "sizes"})
     with pytest.raises(ValueError, match="needs the patches of one image"):

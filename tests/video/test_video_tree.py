@@ -1,5 +1,7 @@
 """The tree of a clip as an object and as a file."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -58,3 +60,11 @@ def test_every_frame_has_one_name(names):
 def test_labels_of_one_image_are_refused():
     with pytest.raises(ValueError, match=r"labels \[t, H, W\]"):
         VideoTree(RegionTree.flat(np.ones((2, 3), np.int32), 2))
+
+
+def test_trees_of_images_are_no_clip():
+    tree = small_tree().tree
+    fields = ("parents", "num_nodes", "depths", "costs")
+    twice = {x: np.stack([vars(tree)[x]] * 2) for x in fields}
+    with pytest.raises(ValueError, match="got a batch of trees of images"):
+        VideoTree(dataclasses.replace(tree, **twice))

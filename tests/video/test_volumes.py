@@ -92,6 +92,43 @@ def test_a_folder_of_slices_is_a_volume_without_time(tmp_path):
     assert slices(source)[:, 0, 0, 0].tolist() == [0, 40, 80]
 
 
+def test_pages_written_one_by_one_are_one_stack(volume, tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for page in volume:
+            file.write(page, photometric="minisblack")
+    found = slices(open_volume(tmp_path / "a.tif"))
+    np.testing.assert_array_equal(found, slices(open_volume(volume)))
+    with tifffile.TiffWriter(tmp_path / "b.tif") as file:
+        file.write(volume[0], photometric="minisblack")
+        file.write(volume[0, :5], photometric="minisblack")
+    with pytest.raises(VideoError, match=r"one size .* \(5, 10\) .* and \(12, 10\)"):
+        open_volume(tmp_path / "b.tif")
+
+
+def test_channels_are_no_slices(tmp_path):
+    image = np.zeros((3, 12, 10), np.uint8)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, image, photometric="rgb", planarconfig="separate")
+    with pytest.raises(VideoError, match="its axes are SYX"):
+        open_volume(path)
+
+
+def test_stacks_are_no_slices_of_a_folder(volume, tmp_path):
+    tifffile.imwrite(tmp_path / "1.tif", volume[0], photometric="minisblack")
+    tifffile.imwrite(tmp_path / "2.tif", volume, photometric="minisblack")
+    with pytest.raises(VideoError, match=r"2\.tif: .* several pages"):
+        open_volume(tmp_path)
+
+
+def test_what_does_nothing_is_refused(tmp_path):
+    Image.new("L", (8, 6)).save(tmp_path / "s.png")
+    for more in ({"axis": 1}, {"tones": (0, 9)}):
+        with pytest.raises(VideoError, match="axis and tones are for volumes of one"):
+            open_volume(tmp_path, **more)
+        with pytest.raises(VideoError, match="expected neither axis nor tones"):
+            open_volume(open_volume(tmp_path), **more)
+
+
 def test_labels_are_written_as_stacks(volume, tmp_path):
     labels = np.arange(480).reshape(4, 12, 10) + 40_000
     save_volume(tmp_path / "labels.tif", labels, open_volume(volume))

@@ -25,11 +25,12 @@ VIDEO_FLAGS: list[flags.Flag] = [
      + ", ".join(f"{x.name} ({x.summary})" for x in CLIP_FORMATS.values())
      + f"; --max_regions is {_REGIONS} where nothing is said."),
     ("bool", "volume", False,
-     "The paths are volumes, with slices for frames: a TIFF of several pages, an npy "
-     "or npz, NIfTI, or a folder with slices as images."),
+     "The paths are volumes, with slices for frames: a TIFF of several pages, an npy, "
+     "NIfTI, or a folder with slices as images."),
     ("bool", "streaming", False,
      "With --video: take frames as they come, in memory that does not grow with the "
-     "clip; --max_regions bounds the regions of a window."),
+     "clip, but for what ytvis and html hold of it; --max_regions bounds the "
+     "regions of a window."),
     ("integer", "window", 8,
      "With --streaming: frames that are segmented together.", {"lower_bound": 2}),
 ]  # fmt: skip
@@ -106,7 +107,7 @@ def mode_of(values: flags.Flags) -> ClipMode:
     """How regions are found."""
     if values.streaming:
         return Streaming(values.max_regions or _REGIONS, values.window)
-    return Whole()
+    return Whole(is_volume=values.volume)
 
 
 def clip_options_of(values: flags.Flags) -> ClipOptions:

@@ -84,7 +84,7 @@ def _greedy(frames: FrameSource, segmenter: Segmenter) -> FoundClip:
 
 def _trees(frames: FrameSource, segmenter: Segmenter) -> Iterator[RegionTree]:
     """The trees of frames, each by itself."""
-    for frame in frame_regions(frames.frames(), segmenter):
+    for frame in frame_regions(frames.checked(), segmenter):
         graph = graph_of_frames([frame])
         found = tree_of_graph(graph, segmenter.method, segmenter.config)
         yield found.over(frame.labels)

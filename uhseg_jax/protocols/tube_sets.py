@@ -9,6 +9,7 @@ import numpy as np
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.metrics.davis import node_similarities
+from uhseg_jax.metrics.tube_covering import object_counts
 from uhseg_jax.types import Bool, Float, Int, Integer
 from uhseg_jax.video.greedy import linked_cuts
 from uhseg_jax.video.tube_choice import score_tubes
@@ -33,6 +34,16 @@ class TubeSet(abc.ABC):
         Args:
           objects: the object of every pixel, from 1; 0 where there is none, negative
             where a pixel does not count.
+        """
+
+    @abc.abstractmethod
+    def counts(
+        self, objects: Integer[np.ndarray, "t h w"]
+    ) -> Int[np.ndarray, "n k_and_1"]:
+        """Pixels of every object in every tube, in all frames; those of none first.
+
+        Args:
+          objects: as for `similarities`.
         """
 
     @abc.abstractmethod
@@ -88,6 +99,12 @@ class TreeTubes(TubeSet):
         """See `TubeSet.similarities`."""
         return node_similarities(self.tree, objects)
 
+    def counts(
+        self, objects: Integer[np.ndarray, "t h w"]
+    ) -> Int[np.ndarray, "n k_and_1"]:
+        """See `TubeSet.counts`."""
+        return object_counts(self.tree, objects, int(objects.max(initial=0)))
+
     def mask(self, tube: int) -> Bool[np.ndarray, "t h w"]:
         """See `TubeSet.mask`."""
         below = np.asarray(self.tree.contains())[tube]
@@ -137,8 +154,18 @@ class LinkedTubes(TubeSet):
         frames = zip(self.trees, self.tubes, objects, strict=True)
         for number, (tree, tubes, truth) in enumerate(frames):
             one = dataclasses.replace(tree, labels=np.asarray(tree.labels)[None])
-            seen = node_similarities(one, truth[None])[..., 0]
-            found[tubes, : seen.shape[1], number] = seen
+            seen = node_similarities(one, truth[None], num_objects=k)
+            found[tubes, :, number] = seen[..., 0]
+        return found
+
+    def counts(
+        self, objects: Integer[np.ndarray, "t h w"]
+    ) -> Int[np.ndarray, "n k_and_1"]:
+        """See `TubeSet.counts`."""
+        k = int(objects.max(initial=0))
+        found = np.zeros((self.count, k + 1), np.int64)
+        for tree, tubes, truth in zip(self.trees, self.tubes, objects, strict=True):
+            found[tubes] += object_counts(tree, truth, k)
         return found
 
     def mask(self, tube: int) -> Bool[np.ndarray, "t h w"]:
@@ -160,13 +187,15 @@ class LinkedTubes(TubeSet):
         A tube of which half lies in those taken before is left out.
         """
         totals = np.zeros(self.count)
+        motion = None if motion is None or not len(motion) else motion
         for number, (tree, tubes) in enumerate(
             zip(self.trees, self.tubes, strict=True)
         ):
-            one = dataclasses.replace(tree, labels=np.asarray(tree.labels)[None])
             moved = None if motion is None else motion[number : number + 1]
-            known = None if moved is None or not len(moved) else moved
-            totals[tubes] += score_tubes(one, known).scores
+            if moved is not None and not len(moved):
+                break  # the last frame, which would count for more than the others
+            one = dataclasses.replace(tree, labels=np.asarray(tree.labels)[None])
+            totals[tubes] += score_tubes(one, moved).scores
         taken: np.ndarray | None = None
         chosen: list[int] = []
         for tube in np.argsort(-totals, kind="stable").tolist():

@@ -16,7 +16,7 @@ from uhseg_jax.datasets.clips import ClipExample, ClipSource
 from uhseg_jax.datasets.source import DatasetError, Example, Source
 from uhseg_jax.hierarchy.segmentation import Segmentation
 from uhseg_jax.images import read_image
-from uhseg_jax.metrics import best_match, states, tubes
+from uhseg_jax.metrics import best_match, states, tube_covering, tubes
 from uhseg_jax.metrics.curves import Curve
 from uhseg_jax.metrics.davis import (
     INNER_FRAMES,
@@ -50,6 +50,7 @@ class VideoScores:
       oracle: of the best tube for every object.
       chosen: of the tubes that were handed in.
       by_motion: of those that were chosen with optical flow too.
+      covered: ``[]``, `metrics.tube_covering.tube_nmcovering`, in fixed point.
       lasting: ``[l]``, `metrics.tubes.Tubes.row` has it as ``tube_share``, of cuts to 8
         and 32 regions, summed over clips in fixed point (`metrics.states`).
       changed: ``[l]``, points of these that change their region.
@@ -61,6 +62,7 @@ class VideoScores:
     oracle: DavisState
     chosen: DavisState
     by_motion: DavisState
+    covered: Int[np.ndarray, ""]
     lasting: Int[np.ndarray, " l"]
     changed: Int[np.ndarray, " l"]
     points: Int[np.ndarray, " l"]
@@ -87,9 +89,8 @@ class VideoScorer:
         """The scores of no clip."""
         none, levels = DavisState.empty(), np.zeros(len(_LEVELS), np.int64)
         counts = np.zeros(3, np.int64)
-        return VideoScores(
-            none, none, none, levels, levels, levels, counts, np.zeros((), np.int64)
-        )
+        zero = np.zeros((), np.int64)
+        return VideoScores(none, none, none, zero, levels, levels, levels, counts, zero)
 
     def score(
         self, result: Segmentation, example: Example
@@ -117,13 +118,15 @@ class VideoScorer:
             by_motion = by_motion.update(moved)
             row |= _prefixed("by_motion", moved.row())
             row |= _at_levels("flicker", states.ratio(changed, points))
-        row |= _at_levels("tube_share", lasting)
+        covered = tube_covering.tube_nmcovering(found.counts(truth))
+        row |= {"tube_nmcovering": covered, **_at_levels("tube_share", lasting)}
         counts = np.array([1, len(truth), len(j)])
         row |= {"frames": len(truth), "nodes": len(j) - 1, "leaves": found.num_leaves}
         return VideoScores(
             none.oracle.update(oracle),
             none.chosen.update(chosen),
             by_motion,
+            states.to_fixed_point(covered),
             states.to_fixed_point(lasting),
             changed,
             points,
@@ -136,8 +139,9 @@ class VideoScorer:
 
         With flow also ``by_motion/...`` and ``flicker_at_N``, the share of points that
         change their region from one frame to the next, of all clips cut to N regions.
-        ``tube_share_at_N`` is the mean share of the frames in which the region of a
-        pixel is seen.
+        ``tube_nmcovering`` is the mean over clips of the covering of the objects by
+        tubes, as sets of pixels of all frames. ``tube_share_at_N`` is the mean share of
+        the frames in which the region of a pixel is seen.
         """
         clips, frames, nodes = state.counts.tolist()
         found = {
@@ -147,6 +151,8 @@ class VideoScorer:
         if self._flow:
             found |= _prefixed("by_motion", state.by_motion.compute())
             found |= _at_levels("flicker", states.ratio(state.changed, state.points))
+        covered = states.mean(state.covered, np.asarray(clips))
+        found["tube_nmcovering"] = float(covered)
         found |= _at_levels("tube_share", states.mean(state.lasting, np.asarray(clips)))
         return {
             **found,

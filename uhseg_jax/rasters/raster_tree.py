@@ -14,6 +14,7 @@ import numpy as np
 from uhseg_jax.files import write_json
 from uhseg_jax.hierarchy.placement import visible_nodes
 from uhseg_jax.hierarchy.tree import RegionTree, TreeFileError
+from uhseg_jax.rasters.filling import filled
 from uhseg_jax.rasters.label_raster import NO_DATA, LabelRaster
 from uhseg_jax.rasters.sources import Georeference
 from uhseg_jax.rasters.windows import Window, thinned
@@ -106,7 +107,7 @@ class RasterTree:
             right = slice(*np.searchsorted(columns, (window.left, window.right)))
             chosen = rows[down, None] - window.top, columns[right] - window.left
             vertices[down, right] = self.superpixels.read(window)[chosen]
-        return self.tree.over(_filled(vertices))
+        return self.tree.over(filled(vertices, vertices != NO_DATA))
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes the tree beside its superpixels, which lie in that folder already.
@@ -161,17 +162,3 @@ class RasterTree:
     ) -> Int[np.ndarray, "h w"]:
         found: np.ndarray = nodes[self.superpixels.read(window)]  # -1 is the last
         return found
-
-
-def _filled(vertices: Int[np.ndarray, "h w"]) -> Int[np.ndarray, "h w"]:
-    """Labels with those of the nearest pixel where there are none."""
-    from scipy.ndimage import distance_transform_edt
-
-    missing = vertices == NO_DATA
-    if not missing.any():
-        return vertices
-    row, column = distance_transform_edt(
-        missing, return_distances=False, return_indices=True
-    )
-    found: np.ndarray = vertices[row, column]
-    return found

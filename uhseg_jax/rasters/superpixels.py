@@ -17,6 +17,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from uhseg_jax.rasters.filling import filled
 from uhseg_jax.rasters.label_raster import NO_DATA
 from uhseg_jax.rasters.windows import Window
 from uhseg_jax.superpixels import SuperpixelConfig
@@ -119,7 +120,7 @@ def core_regions(
     """
     config, known = lattice.config, None
     if not valid.all():
-        image, known = _filled(image, valid), valid
+        image, known = filled(image, valid), valid  # so what ends is no edge
     lab = lab_planes(image)
     gradients = {
         scale: gradient_magnitude(lab, scale)
@@ -215,19 +216,3 @@ def _sides(shape: tuple[int, int]) -> list[slice]:
     height, width = shape
     ends = itertools.accumulate([0, width, width, height, height])
     return [slice(*x) for x in itertools.pairwise(ends)]
-
-
-def _filled(image: Pixels, valid: Bool[np.ndarray, "h w"]) -> Pixels:
-    """An image with the colour of the nearest pixel with data where there is none.
-
-    So what ends there is no edge.
-    """
-    from scipy.ndimage import distance_transform_edt
-
-    if not valid.any():
-        return image
-    row, column = distance_transform_edt(
-        ~valid, return_distances=False, return_indices=True
-    )
-    found: Pixels = image[row, column]
-    return found

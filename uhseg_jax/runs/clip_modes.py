@@ -12,9 +12,8 @@ from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.parts import Parts
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.runs.clips import RunClip
-from uhseg_jax.runs.record import RunError
 from uhseg_jax.types import Int
-from uhseg_jax.video.frames import FrameSource
+from uhseg_jax.video.frames import FrameSource, VideoError
 from uhseg_jax.video.streaming import VideoStream
 from uhseg_jax.video.whole import segment_frames
 
@@ -55,11 +54,17 @@ class ClipMode(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Whole:
-    """One tree of all frames; see `segment_video`."""
+    """One tree of all frames; see `segment_video`.
+
+    Attributes:
+      is_volume: whether frames are slices, and there is no time.
+    """
+
+    is_volume: bool = False
 
     def settings(self) -> dict[str, Any]:
         """See `ClipMode`."""
-        return {"mode": "whole"}
+        return {"mode": "volume" if self.is_volume else "whole"}
 
     def segment(
         self,
@@ -165,7 +170,7 @@ class _KeptLabels:
             if found is None:
                 # With nothing to go on from, the next run begins with the first frame.
                 self.parts.remove()
-                raise RunError(
+                raise VideoError(
                     f"{self.parts.folder / self._name(index)}.npz: expected the labels "
                     "of a frame, but the file is gone or damaged; run the same command "
                     "again."

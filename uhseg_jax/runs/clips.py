@@ -19,7 +19,8 @@ from uhseg_jax.files import sha256_of
 from uhseg_jax.images import IMAGE_SUFFIXES, natural_order
 from uhseg_jax.video.clips import open_clip
 from uhseg_jax.video.frames import FolderFrames, FrameSource, VideoError
-from uhseg_jax.video.volumes import open_volume
+from uhseg_jax.video.tiff_stacks import is_stack
+from uhseg_jax.video.volumes import VOLUME_SUFFIXES, open_volume, slices_of
 
 __all__ = ["CLIP_SUFFIXES", "RunClip", "find_run_clips"]
 
@@ -35,8 +36,6 @@ CLIP_SUFFIXES = (
     ".webm",
 )
 """Of files that are clips where a folder is given."""
-
-_VOLUMES = (".gz", ".nii", ".npy", ".npz")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +68,7 @@ class RunClip:
             return (open_volume if self.is_volume else open_clip)(self.source)
         paths = tuple(_images_in(self.source))
         if self.is_volume:
-            return FolderFrames(paths, self.title, rate=0.0)
+            return slices_of(paths, self.title)
         return FolderFrames(paths, self.title)
 
     @functools.cached_property
@@ -105,7 +104,7 @@ def find_run_clips(
     """
     paths: dict[str, Path] = {}
     for spec in specs:
-        suffixes = _VOLUMES if volumes else CLIP_SUFFIXES
+        suffixes = VOLUME_SUFFIXES if volumes else CLIP_SUFFIXES
         for path in _found(Path(os.path.expanduser(spec)), suffixes):
             paths.setdefault(os.path.realpath(path), path)
     return tuple(_named(list(paths.values()), volumes))
@@ -129,15 +128,14 @@ def _found(path: Path, suffixes: Sequence[str]) -> list[Path]:
 
 
 def _in_folder(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    if _images_in(folder):
+    images = _images_in(folder)
+    if images and not _holds_stacks(images, suffixes):
         return [folder]
     entries = sorted(
         (x for x in folder.iterdir() if x.name[:1] != "."), key=natural_order
     )
     clips = [
-        x
-        for x in entries
-        if (x.suffix.lower() in suffixes if x.is_file() else _images_in(x))
+        x for x in entries if (_ends_in(x, suffixes) if x.is_file() else _images_in(x))
     ]
     if not clips:
         raise VideoError(
@@ -145,6 +143,17 @@ def _in_folder(folder: Path, suffixes: Sequence[str]) -> list[Path]:
             f"({' '.join(suffixes)}) and folders of frames, but found none in it."
         )
     return clips
+
+
+def _ends_in(path: Path, suffixes: Sequence[str]) -> str:
+    """Which of some suffixes a name has; empty if none."""
+    name = path.name.lower()
+    return next((x for x in suffixes if name.endswith(x)), "")
+
+
+def _holds_stacks(images: Sequence[Path], suffixes: Sequence[str]) -> bool:
+    """Whether every image of a folder is a volume by itself."""
+    return all(_ends_in(x, suffixes) and is_stack(x) for x in images)
 
 
 def _images_in(folder: Path) -> list[Path]:
@@ -181,4 +190,7 @@ def _named(paths: Sequence[Path], volumes: bool) -> Iterator[RunClip]:
 
 def _stem(path: Path) -> str:
     path = Path(os.path.abspath(path))
-    return path.name if path.is_dir() else path.stem
+    if path.is_dir():
+        return path.name
+    suffix = _ends_in(path, VOLUME_SUFFIXES) or path.suffix  # of two parts, maybe
+    return path.name[: len(path.name) - len(suffix)] or path.name

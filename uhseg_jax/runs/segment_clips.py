@@ -101,7 +101,11 @@ class _Run:
             there = read_clip(self.claimed.output, clip.name, made_of)
             if there is not None:
                 return _Found(there, parts, was_there=True)
-        new = self.mode.segment(clip, source, self.segmenter, parts, on_frame)
+        try:
+            new = self.mode.segment(clip, source, self.segmenter, parts, on_frame)
+        except ImageError:
+            parts.remove()  # the same bytes fail again
+            raise
         return _Found(dataclasses.replace(new, provenance=made_of), parts)
 
     def wanted(self, found: "_Found", opened: dict[str, OpenClip]) -> list[OpenClip]:
@@ -206,7 +210,7 @@ def _one(
     if wanted:
         with contextlib.ExitStack() as stack:
             adding = [stack.enter_context(begin(found.clip)) for begin in wanted]
-            for frame in found.clip.frames(source.frames()):
+            for frame in found.clip.frames(source.frames(), source.file):
                 for add in adding:
                     add(frame)
     found.parts.remove()

@@ -42,7 +42,7 @@ class Carried:
 
 
 def packed(
-    carried: Carried, given: int, settings: Mapping[str, int]
+    carried: Carried, given: int, settings: Mapping[str, int | str]
 ) -> dict[str, np.ndarray]:
     """As arrays.
 
@@ -54,7 +54,7 @@ def packed(
     numbers = {"start": carried.start, "next_id": carried.next_id, "given": given}
     memory = {} if carried.memory is None else vars(carried.memory)
     return {
-        **{k: np.array(v, np.int64) for k, v in {**numbers, **settings}.items()},
+        **{k: np.array(v) for k, v in {**numbers, **settings}.items()},
         "sizes": np.array([len(x) for x in carried.ids], np.int64),
         "carried_ids": np.concatenate([np.zeros(0, np.int32), *carried.ids]),
         **{f"memory_{k}": v for k, v in memory.items()},
@@ -62,7 +62,7 @@ def packed(
 
 
 def unpacked(
-    state: Mapping[str, np.ndarray], settings: Mapping[str, int]
+    state: Mapping[str, np.ndarray], settings: Mapping[str, int | str]
 ) -> tuple[Carried, int]:
     """What `packed` was given.
 
@@ -71,7 +71,7 @@ def unpacked(
     """
     try:
         for name, wanted in settings.items():
-            if (found := int(state[name])) != wanted:
+            if (found := np.asarray(state[name]).item()) != wanted:
                 raise ValueError(
                     f"expected the state of a stream with {name}={wanted}, but it is "
                     f"one with {name}={found}; go on with that."

@@ -66,4 +66,10 @@ def _of_array(clip: Any) -> FrameSource:
             "expected an array [t, H, W, 3] or [t, H, W], one image after the other, "
             f"but got one of shape {array.shape}."
         )
+    if array.ndim == 3 and array.shape[2] in (3, 4):
+        raise VideoError(
+            "expected an array [t, H, W, 3] or [t, H, W], one image after the other, "
+            f"but one of shape {array.shape} is one image; give image[None] for a clip "
+            "of one frame, or clip[..., None] for grey frames as narrow as that."
+        )
     return ArrayFrames(list(array))

@@ -29,6 +29,7 @@ from uhseg_jax.superpixels import (
 )
 from uhseg_jax.superpixels.principal import principal
 from uhseg_jax.types import Array, Float, Int, Integer, Pixels
+from uhseg_jax.video.frames import first_ones
 from uhseg_jax.video.time_edges import overlaps, time_lengths
 
 __all__ = ["FrameRegions", "frame_regions", "graph_of_frames"]
@@ -97,17 +98,25 @@ def frame_regions(
     Args:
       frames: RGB pixels.
       segmenter: whose backbone gives the features that its config asks for.
+
+    Raises:
+      VideoError: a frame cannot be had; those before it are given first.
     """
     groups = iter(frames)
     with ThreadPoolExecutor(host_threads(), "uhseg-frames") as pool:
-        begun = None
-        while group := list(itertools.islice(groups, segmenter.step)):
-            following = _begin(group, segmenter, pool)
+        begun, failure = None, None
+        while failure is None:
+            group, failure = first_ones(groups, segmenter.step)
+            following = _begin(group, segmenter, pool) if group else None
             if begun is not None:
                 yield from _finish(*begun, segmenter)
             begun = following
+            if begun is None:
+                break
         if begun is not None:
             yield from _finish(*begun, segmenter)
+        if failure is not None:
+            raise failure
 
 
 def graph_of_frames(frames: Sequence[FrameRegions]) -> RegionGraph:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from uhseg_jax.images import ImageError, find_images, read_image
 from uhseg_jax.types import Pixels
 
-__all__ = ["ArrayFrames", "FolderFrames", "FrameSource", "VideoError"]
+__all__ = ["ArrayFrames", "FolderFrames", "FrameSource", "VideoError", "first_ones"]
+
+T = TypeVar("T")
 
 
 class VideoError(ImageError):
@@ -48,6 +51,10 @@ class FrameSource(abc.ABC):
     def name(self, index: int) -> str:
         """What the files of a frame are called, without a suffix."""
         return f"{index:05d}"
+
+    def file(self, index: int) -> str:
+        """What the file of a frame is called; of a film, what it would be called."""
+        return f"{self.name(index)}.jpg"
 
     def checked(
         self, start: int = 0, size: tuple[int, ...] | None = None
@@ -114,6 +121,10 @@ class FolderFrames(FrameSource):
         """The stem of the file."""
         return self.paths[index].stem
 
+    def file(self, index: int) -> str:
+        """The name of the file."""
+        return self.paths[index].name
+
     def frames(self, start: int = 0) -> Iterator[Pixels]:
         """See `FrameSource.frames`."""
         for path in self.paths[start:]:
@@ -149,3 +160,13 @@ class ArrayFrames(FrameSource):
                 yield read_image(self.images[index], name=self.name(index))
             except ImageError as error:
                 raise VideoError(f"{self.title}: {error}") from error
+
+
+def first_ones(frames: Iterator[T], count: int) -> tuple[list[T], VideoError | None]:
+    """The next frames, or what was made of them, and why there are no more of them."""
+    found: list[T] = []
+    try:
+        found.extend(itertools.islice(frames, count))
+    except VideoError as error:
+        return found, error
+    return found, None

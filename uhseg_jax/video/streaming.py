@@ -15,7 +15,8 @@ Labels of a frame are given out once, with the first window that holds it.
 
 from __future__ import annotations
 
-import itertools
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ from uhseg_jax.validators import check, integer
 from uhseg_jax.video.carried import Carried, packed, unpacked
 from uhseg_jax.video.clips import ClipLike, open_clip
 from uhseg_jax.video.frame_graph import FrameRegions, frame_regions, graph_of_frames
-from uhseg_jax.video.frames import FrameSource, VideoError
+from uhseg_jax.video.frames import FrameSource, VideoError, first_ones
 from uhseg_jax.video.identity import identified
 
 __all__ = ["VideoStream", "stream_video"]
@@ -56,9 +57,10 @@ def stream_video(
         >>> for labels in stream:  # int32 [H, W]  # doctest: +SKIP
         ...     print(labels.shape)
 
-    Memory is that of one window, however long the clip is. The first labels come when
-    ``window`` frames were read, the others half a window at a time. The same frames
-    give the same labels.
+    Memory is that of one window, however long the clip is. The first labels come with
+    the first ``window`` frames, the others half a window at a time. Devices take frames
+    in groups, and one group is read ahead: one frame on CPUs, 8 for each accelerator.
+    The same frames give the same labels.
 
     Args:
       clip: as for `segment_video`; a `video.FrameSource` may go on without an end.
@@ -77,8 +79,8 @@ def stream_video(
       ValueError: unknown method, model or dtype, a number out of its range, a config of
         another method, a method that needs the patches of one image, or the state of
         other settings.
-      VideoError: there is no frame; while the stream is read: a frame cannot be had or
-        has another size than the first.
+      VideoError: while the stream is read: there is no frame, one cannot be had or has
+        another size than the first, or the state is of another clip.
       backbones.WeightsError: the weights could not be had.
     """
     require_values("stream_video", clip)
@@ -140,17 +142,26 @@ class VideoStream(Iterator[Int[np.ndarray, "H W"]]):
         return packed(self._carried, self._given, self._settings)
 
     @property
-    def _settings(self) -> dict[str, int]:
-        return {"num_regions": self._num_regions, "window": self._window}
+    def _settings(self) -> dict[str, int | str]:
+        segmenter = self._segmenter
+        config = repr(segmenter.config).encode()
+        return {
+            "num_regions": self._num_regions,
+            "window": self._window,
+            "model": json.dumps(segmenter.backbone.settings(), sort_keys=True),
+            "method": segmenter.method.name,
+            "config": hashlib.sha256(config).hexdigest()[:16],
+        }
 
     def _all(self) -> Iterator[Int[np.ndarray, "H W"]]:
         shared = len(self._carried.ids)
         regions = frame_regions(
-            self._source.frames(self._carried.start), self._segmenter
+            self._source.checked(self._carried.start), self._segmenter
         )
-        frames, failure = _first_ones(regions, shared)
+        frames, failure = first_ones(regions, shared)
+        _require_same_frames(frames, self._carried)
         while failure is None:
-            new, failure = _first_ones(regions, self._window - len(frames))
+            new, failure = first_ones(regions, self._window - len(frames))
             if not new:
                 break
             frames += new
@@ -177,13 +188,15 @@ class VideoStream(Iterator[Int[np.ndarray, "H W"]]):
         return identified(self._carried, frames, tree, self._num_regions)
 
 
-def _first_ones(
-    regions: Iterator[FrameRegions], count: int
-) -> tuple[list[FrameRegions], VideoError | None]:
-    """The next frames, and why there are no more of them."""
-    found: list[FrameRegions] = []
-    try:
-        found.extend(itertools.islice(regions, count))
-    except VideoError as error:
-        return found, error
-    return found, None
+def _require_same_frames(frames: Sequence[FrameRegions], known: Carried) -> None:
+    """Refuses the state of another clip, as far as its superpixels tell.
+
+    Raises:
+      VideoError: it is such.
+    """
+    sizes = [len(x) for x in frames]
+    if sizes != [len(x) for x in known.ids][: len(sizes)]:
+        raise VideoError(
+            f"expected the state of a stream of this clip, but frames {known.start} to "
+            f"{known.stop - 1} had other superpixels there; begin without a state."
+        )

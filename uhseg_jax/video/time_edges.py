@@ -39,13 +39,13 @@ def time_lengths(
 
     A superpixel touches the next frame with all its pixels, and its neighbours with
     those at its border. In the mean contrast along the border of two tubes the two
-    should count alike: if every pixel is shared, the lengths between two frames add up
-    to those within one.
+    should count alike: where all pairs that share pixels are joined (`overlaps`), the
+    lengths between two frames add up to those within one.
 
     Args:
       shared: pixels that two superpixels share.
       num_pixels: of a frame.
       spatial: sum of the lengths of the borders within a frame.
     """
-    # At least one pair, or a frame of one superpixel would touch nothing.
+    # Frames of one superpixel each touch all the same.
     return (shared * (max(spatial, 1.0) / num_pixels)).astype(np.float32)

@@ -44,6 +44,11 @@ class VideoTree:
                 "expected a tree with labels [t, H, W], one map for every frame, but "
                 f"labels have shape {shape}."
             )
+        if np.ndim(self.tree.parents) != 1:
+            raise ValueError(
+                "expected one tree of a clip, but got a batch of trees of images; they "
+                "have no regions in common."
+            )
         if not self.names:
             names = tuple(f"{i:05d}" for i in range(shape[0]))
             object.__setattr__(self, "names", names)

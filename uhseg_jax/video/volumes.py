@@ -6,8 +6,9 @@ Tones are those of the whole volume, so that one value looks the same in all sli
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from uhseg_jax.images.tones import tone_ends, toned
 from uhseg_jax.optional import imported
 from uhseg_jax.types import Array, Pixels
 from uhseg_jax.video.frames import FolderFrames, FrameSource, VideoError
+from uhseg_jax.video.tiff_stacks import STACK_SUFFIXES, is_stack, read_stack
 
 __all__ = [
     "VOLUME_SUFFIXES",
@@ -25,11 +27,11 @@ __all__ = [
     "VolumeFrames",
     "VolumeLike",
     "open_volume",
+    "slices_of",
 ]
 
 _NIFTI = (".nii", ".nii.gz")
-_TIFF = (".tif", ".tiff")
-VOLUME_SUFFIXES = (*_NIFTI, *_TIFF, ".npy")
+VOLUME_SUFFIXES = (*_NIFTI, *STACK_SUFFIXES, ".npy")
 """How the names of files end that are read as volumes."""
 
 VolumeLike = PathLike | np.ndarray | Array | FrameSource
@@ -71,7 +73,7 @@ class VolumeFrames(FrameSource):
     def frames(self, start: int = 0) -> Iterator[Pixels]:
         """See `FrameSource.frames`."""
         given = self.tones and (float(self.tones[0]), float(self.tones[1]))
-        ends = given or self._ends()
+        ends = given or self._ends
         for index in range(start, self.count):
             values = self._slice(index)
             if ends is not None:
@@ -90,6 +92,7 @@ class VolumeFrames(FrameSource):
             return values
         return values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
 
+    @functools.cached_property
     def _ends(self) -> tuple[float, float] | None:
         """What becomes black and white; None of tones of 8 bits."""
         if self.values.dtype in (np.uint8, bool) and self.scale == (1.0, 0.0):
@@ -120,15 +123,21 @@ def open_volume(
         tissue in CT; None: those of the volume, a thousandth left aside at either end.
 
     Raises:
-      VideoError: it is none of these, or is damaged.
+      VideoError: it is none of these, or is damaged; or an axis or tones are given
+        for slices that are images already.
       MissingPackageError: tifffile or nibabel is wanted and not installed.
     """
     if isinstance(volume, FrameSource):
+        if not (axis is None and tones is None):
+            raise VideoError(
+                f"{volume.title}: expected neither axis nor tones, for these slices "
+                "are ready; give open_volume the file or the array of the volume."
+            )
         return volume
     if isinstance(volume, str | os.PathLike):
         path = expand_home(volume)
         if path.is_dir():
-            return _of_folder(path, tones)
+            return _of_folder(path, axis, tones)
         source = _of_file(path)
     elif hasattr(volume, "__array__"):
         source = VolumeFrames(np.asarray(volume))
@@ -173,14 +182,31 @@ def _check_values(source: VolumeFrames) -> None:
         )
 
 
-def _of_folder(path: Path, tones: Tones | None) -> FrameSource:
+def _of_folder(path: Path, axis: int | None, tones: Tones | None) -> FrameSource:
     """A file for every slice."""
-    if tones is not None:
+    if not (axis is None and tones is None):
         raise VideoError(
-            f"{path}: tones are for volumes of one file; of a folder every slice has "
-            "its own. Make the slices one stack, or leave tones out."
+            f"{path}: axis and tones are for volumes of one file; of a folder every "
+            "file is a slice with tones of its own. Make the slices one stack, or "
+            "leave both out."
         )
-    return FolderFrames.find(path, rate=0.0)
+    return slices_of(FolderFrames.find(path).paths, path.resolve().name)
+
+
+def slices_of(paths: Sequence[Path], title: str) -> FolderFrames:
+    """A volume of which every file is one slice.
+
+    Raises:
+      VideoError: one is a stack of slices.
+    """
+    for path in paths:
+        if is_stack(path):
+            raise VideoError(
+                f"{path}: expected one slice in each file of a folder, but this one "
+                "has several pages; give stacks one by one, or put them into a folder "
+                "without single slices."
+            )
+    return FolderFrames(paths, title, rate=0.0)
 
 
 def _of_file(path: Path) -> VolumeFrames:
@@ -196,7 +222,9 @@ def _of_file(path: Path) -> VolumeFrames:
         if suffix == ".npy":
             values = np.load(path, mmap_mode="r", allow_pickle=False)
             return VolumeFrames(values, title=path.name)
-        return _nifti(path) if suffix in _NIFTI else _tiff(path)
+        if suffix in STACK_SUFFIXES:
+            return VolumeFrames(read_stack(path), title=path.name)
+        return _nifti(path)
     except (ImportError, MemoryError, VideoError):
         raise
     except Exception as error:  # readers raise nearly anything on damaged data
@@ -206,19 +234,6 @@ def _of_file(path: Path) -> VolumeFrames:
         ) from error
 
 
-def _tiff(path: Path) -> VolumeFrames:
-    """The first series of a TIFF; mapped where that can be."""
-    tifffile = imported("tifffile", "Reading a stack of TIFF")
-    with tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        if series.dataoffset is not None and not file.pages[0].is_tiled:
-            values = tifffile.memmap(path, series=0, mode="r")
-        else:
-            values = series.asarray()
-        is_page = "".join(series.axes) in ("YX", "YXS")
-    return VolumeFrames(values[None] if is_page else values, title=path.name)
-
-
 def _nifti(path: Path) -> VolumeFrames:
     """The numbers as they are stored, and how they become values."""
     nibabel = imported("nibabel", "Reading NIfTI")
@@ -226,6 +241,11 @@ def _nifti(path: Path) -> VolumeFrames:
     values = np.asanyarray(image.dataobj.get_unscaled())
     if values.ndim == 4 and values.shape[3] == 1:
         values = values[..., 0]
+    if values.ndim != 3:
+        raise VideoError(
+            f"{path}: expected a volume of three axes, but its shape is "
+            f"{values.shape}; take one channel or one point in time of it."
+        )
     lengths = np.abs(image.header.get_zooms()[:3])
     # Where slices lie far apart, patches of others would be stretched.
     axis = int(len(lengths) - 1 - np.argmax(lengths[::-1]))

@@ -63,6 +63,7 @@ def test_gradients_are_those_of_the_loss_at_any_magnitude():
         np.testing.assert_allclose(of_scaled, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_second_derivatives_where_eigenvalues_agree_are_right_or_nan():
     weights = jnp.asarray(block_graph([3] * 4).astype(np.float64))

@@ -166,6 +166,7 @@ def test_a_closed_gap_has_no_derivative(float64, dtype):
     assert np.isnan(np.asarray(gradient)).any()
 
 
+@pytest.mark.slow
 def test_gradients_are_finite_where_eigh_has_none_eagerly_and_jitted():
     # In several parts, with vertices without edges and outside of the mask.
     weights = jnp.asarray(random_graph(1, n=24, density=0.1))

@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -59,12 +60,14 @@ class Frame:
       name: of its files, without a suffix.
       image: its pixels.
       labels: the leaf of every pixel.
+      file: what the image itself is called.
     """
 
     index: int
     name: str
     image: Pixels
     labels: Labels
+    file: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,24 +98,35 @@ class Clip:
         """How a file of this clip is made, and of what, for its mark."""
         return how + (f" of {self.provenance.short()}" if self.provenance else "")
 
-    def frames(self, images: Iterable[Pixels]) -> Iterator[Frame]:
+    def frames(
+        self, images: Iterable[Pixels], file_of: Callable[[int], str] | None = None
+    ) -> Iterator[Frame]:
         """Its frames, one in memory at a time.
 
         Args:
           images: the pixels of all of them, in order.
+          file_of: what the image of a frame is called; None: its name and ``.jpg``.
 
         Raises:
           ValueError: there are more or fewer images than labels, or of another size.
         """
-        parts = zip(self.names, images, self.labels, strict=True)
+        parts = itertools.zip_longest(self.names, images, self.labels)
         for index, (name, image, labels) in enumerate(parts):
+            if name is None or image is None or labels is None:
+                how_many = "fewer" if name else "more"
+                raise ValueError(
+                    f"{self.title}: expected {len(self.names)} frames, as there were "
+                    f"when it was segmented, but there are {how_many}; segment it "
+                    "again."
+                )
             if image.shape[:2] != labels.shape:
                 raise ValueError(
                     f"{self.title}: expected frames of {labels.shape} pixels, as they "
                     f"were when it was segmented, but frame {index} has "
                     f"{image.shape[:2]}; segment it again."
                 )
-            yield Frame(index, name, image, np.asarray(labels))
+            file = file_of(index) if file_of else f"{name}.jpg"
+            yield Frame(index, name, image, np.asarray(labels), file)
 
     @property
     def num_nodes(self) -> int:

@@ -78,16 +78,17 @@ class _ClipTracks:
         self._clip = clip
         self._files: list[str] = []
         self._nodes, self._numbers, self._holds = _nested(clip, options)
-        self._masks: list[list[Any]] = [[] for _ in self._nodes]
+        # Of every track the frames that show it: a stream has many short ones.
+        self._masks: list[dict[int, Any]] = [{} for _ in self._nodes]
 
     def add(self, frame: Frame) -> None:
-        """Appends to every track."""
-        self._files.append(f"{self._clip.name}/{frame.name}")
+        """Adds to every track that the frame shows."""
+        self._files.append(f"{self._clip.name}/{frame.file}")
         leaves, lengths = runs_of(self._numbers[frame.labels])
-        for masks, holds in zip(self._masks, self._holds, strict=True):
-            inside = holds[leaves]
-            is_there = bool(inside.any())
-            masks.append(self._mask(counts_of(inside, lengths)) if is_there else None)
+        there = self._holds[:, np.unique(leaves)].any(axis=1)
+        for track in np.flatnonzero(there).tolist():
+            counts = counts_of(self._holds[track][leaves], lengths)
+            self._masks[track][frame.index] = self._mask(counts)
 
     def _mask(self, counts: list[int]) -> tuple[Any, list[int], int]:
         rle = compress(counts, self._clip.size)
@@ -108,14 +109,14 @@ class _ClipTracks:
     def annotations(self, video: int, *, first: int) -> Iterator[dict[str, Any]]:
         """The tracks, with ids from the first one on."""
         tree, clip = self._clip.nodes, self._clip
-        there = [
-            int(x) for x, y in zip(self._nodes, self._masks, strict=True) if any(y)
-        ]
+        there = [int(x) for x, y in zip(self._nodes, self._masks, strict=True) if y]
         ids = {node: first + i for i, node in enumerate(there)}
         for node, masks in zip(map(int, self._nodes), self._masks, strict=True):
-            if not any(masks):  # a number that no region has
+            if not masks:  # a number that no region has
                 continue
-            parts = list(zip(*(x or (None, None, None) for x in masks), strict=True))
+            nothing = (None, None, None)
+            every = [masks.get(i, nothing) for i in range(len(self._files))]
+            parts = list(zip(*every, strict=True))
             yield {
                 "id": ids[node],
                 "video_id": video,
@@ -123,7 +124,7 @@ class _ClipTracks:
                 "iscrowd": 0,
                 "height": clip.size[0],
                 "width": clip.size[1],
-                "length": len(masks),
+                "length": len(self._files),
                 **dict(zip(("segmentations", "bboxes", "areas"), parts, strict=True)),
                 "parent_id": ids.get(int(tree.parents[node])),
                 "node": node,

@@ -18,13 +18,16 @@ function showFrames(wanted) {
   const slider = $("frame-number");
   slider.max = tree.frames.length;
   tree.frame = -1;
-  setFrame(Math.max(0, tree.frames.findIndex((one) => one.number >= (wanted ?? 1))));
+  const at = tree.frames.findIndex((one) => one.number >= (wanted ?? 1));
+  setFrame(at < 0 ? tree.frames.length - 1 : at); // not every frame is in the page
 }
 
 // Shows a frame; its pixels and its regions change at once.
 async function setFrame(index) {
-  const [own, of] = [(turn += 1), tree];
+  const of = tree;
+  // A frame on its way stays wanted.
   if (index === of.frame || !of.frames[index]) return;
+  const own = (turn += 1);
   of.frame = index;
   tellFrame();
   $("photo").src = frameNow().image;

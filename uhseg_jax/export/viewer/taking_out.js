@@ -128,6 +128,7 @@ const KINDS = {
 };
 
 function openSaving() {
+  stopPlaying();
   const found = scopes();
   const words = {
     picked: counted(regionsIn(found.picked), "selected region"),
