@@ -158,7 +158,9 @@ def test_what_cannot_be_streamed_is_told(stream_of, segmenter):
         segmenter, config=dataclasses.replace(CONFIG, max_regions=9)
     )
     with pytest.raises(ValueError, match="with config="):
-        VideoStream(ArrayFrames(list(clip(2))), other, num_regions=2, window=4, state=state)
+        VideoStream(
+            ArrayFrames(list(clip(2))), other, num_regions=2, window=4, state=state
+        )
     stream = stream_of(clip(5))
     next(stream), next(stream)
     flat = np.zeros((9, 8, 8, 3), np.uint8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +19,7 @@ from uhseg_jax.rasters.raster_graph import graph_of_cores, numbers_of, within_fl
 from uhseg_jax.rasters.raster_tree import LABELS
 from uhseg_jax.rasters.reduced import Reduced
 from uhseg_jax.rasters.superpixels import CoreRegions, Lattice, core_regions
-from uhseg_jax.rasters.tiles import Tile, Tiling, at_cells, pooled
+from uhseg_jax.rasters.tiles import Tile, Tiling, pooled
 from uhseg_jax.rasters.windows import Window, cores
 from uhseg_jax.superpixels import SuperpixelConfig
 from uhseg_jax.types import Int
@@ -29,8 +28,6 @@ __all__ = ["SIDE", "Making"]
 
 SIDE = 1024
 """Pixels along a side of a core, reduced."""
-
-_OVERVIEW = 2048  # pixels along the longer side that the overview is made from
 
 
 class Making:
@@ -92,7 +89,6 @@ class Making:
             shapes,
             (self._tile(i) for i in range(count)),
             len(request.blocks),
-            self._overview() if count > 1 else None,
         )
 
     def _regions(self) -> dict[tuple[int, int], CoreRegions]:
@@ -165,17 +161,6 @@ class Making:
         unit = np.prod(self._reduced.size) / np.prod(self._lattice.cells)
         vectors = within_float16(sums / np.float32(unit))
         self._parts.put(_tile_name(index), numbers=numbers, vectors=vectors)
-
-    def _overview(self) -> Callable[[Int[np.ndarray, " k"]], np.ndarray]:
-        """Features, for cells, of the whole raster seen as one tile."""
-        kept = self._parts.get("overview")
-        if kept is None:
-            pixels, valid = self._reduced.colors.overview(_OVERVIEW)
-            pixels[~valid] = self._reduced.colors.mean
-            (features, *_) = np.asarray(self._segmenter.features([pixels]))
-            kept = {"features": features}
-            self._parts.put("overview", **kept)
-        return functools.partial(at_cells, kept["features"], self._lattice.cells)
 
     def _tile(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         kept = self._parts.get(_tile_name(index))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -16,7 +16,6 @@ __all__ = ["graph_of_cores", "numbers_of", "within_float16"]
 
 _LAB_UNIT = 100.0  # of L, the largest value
 _NUM_DIRECTIONS = 256  # of features that the graph has
-_OVERVIEW = 1.0  # what the whole seen at once counts beside tiles
 _ROWS = 4096  # vectors that are normalised at once
 
 
@@ -30,7 +29,6 @@ def graph_of_cores(
     shapes: Mapping[tuple[int, int], tuple[int, int]],
     tiles: Iterable[tuple[Int[np.ndarray, " k"], Float[np.ndarray, "k d"]]],
     num_blocks: int,
-    overview: Callable[[Int[np.ndarray, " k"]], np.ndarray] | None = None,
 ) -> RegionGraph:
     """The graph of the superpixels of a raster.
 
@@ -42,8 +40,6 @@ def graph_of_cores(
       tiles: of each its superpixels and the sums of features over them, as they come
         from `tiles.pooled`; read once.
       num_blocks: of features side by side, each of which counts as much.
-      overview: gives for cells the features of the whole raster seen at once, which are
-        added to those of the tiles; None where one tile is the whole.
     """
     numbers = numbers_of(cores)
     areas, colors = np.zeros(len(numbers)), np.zeros((len(numbers), 3))
@@ -57,7 +53,7 @@ def graph_of_cores(
         evidence.append(core.evidence)
     pairs = np.searchsorted(numbers, np.concatenate(edges))
     return RegionGraph(
-        _vectors(numbers, tiles, num_blocks, overview),
+        _vectors(numbers, tiles, num_blocks),
         (areas / areas.sum()).astype(np.float32),
         (colors / areas[:, None] / _LAB_UNIT).astype(np.float32),
         *joined(pairs, np.concatenate(lengths), np.concatenate(evidence)),
@@ -75,12 +71,8 @@ def _vectors(
     numbers: Int[np.ndarray, " n"],
     tiles: Iterable[tuple[Int[np.ndarray, " k"], Float[np.ndarray, "k d"]]],
     num_blocks: int,
-    overview: Callable[[Int[np.ndarray, " k"]], np.ndarray] | None,
 ) -> Float[np.ndarray, "n p"]:
-    """Sums over tiles and the overview, along their principal directions.
-
-    Blocks of both are of unit length before they are added, and rows in the end.
-    """
+    """Sums over tiles, of unit length, along their principal directions."""
     vectors = np.zeros((len(numbers), 0), np.float16)
     for which, sums in tiles:
         if not vectors.size:
@@ -89,11 +81,7 @@ def _vectors(
         vectors[found] = within_float16(vectors[found] + sums.astype(np.float32))
     for start in range(0, len(numbers), _ROWS):
         rows = vectors[start : start + _ROWS]
-        shape = (len(rows), num_blocks, -1)
-        blocks = _normalized(rows.astype(np.float32).reshape(shape))
-        if overview is not None:
-            seen = overview(numbers[start : start + _ROWS]).reshape(shape)
-            blocks += np.float32(_OVERVIEW) * _normalized(seen)
+        blocks = _normalized(rows.astype(np.float32).reshape(len(rows), num_blocks, -1))
         rows[:] = _normalized(blocks.reshape(len(rows), -1))
     return principal(vectors, _NUM_DIRECTIONS)
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from uhseg_jax.interpolation import bilinear_cells, label_taps
+from uhseg_jax.interpolation import label_taps
 from uhseg_jax.rasters.label_raster import NO_DATA
 from uhseg_jax.rasters.windows import Window, blending, starts
 from uhseg_jax.types import Float, Int
 
-__all__ = ["Tile", "Tiling", "at_cells", "pooled"]
+__all__ = ["Tile", "Tiling", "pooled"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,31 +94,6 @@ def pooled(
     sums = coo_array((weights, (label, patch)), shape=shape) @ features.reshape(-1, d)
     there = numbers != NO_DATA
     return numbers[there], sums[there]
-
-
-def at_cells(
-    features: Float[np.ndarray, "h w d"],
-    cells: tuple[int, int],
-    numbers: Int[np.ndarray, " n"],
-) -> Float[np.ndarray, "n d"]:
-    """Features of an overview, interpolated at the centres of cells of the lattice.
-
-    Args:
-      features: of the patches of the whole raster.
-      cells: rows and columns of the lattice.
-      numbers: of the cells, row after row.
-    """
-    rows, columns = (
-        bilinear_cells(patches, count)
-        for patches, count in zip(features.shape[:2], cells, strict=True)
-    )
-    row, column = np.divmod(numbers, cells[1])
-    found = np.zeros((len(numbers), features.shape[2]), np.float32)
-    for above, down in rows:
-        for left, right in columns:
-            weights = (down[row] * right[column]).astype(np.float32)
-            found += weights[:, None] * features[above[row], left[column]]
-    return found
 
 
 def _at_centres(weights: Float[np.ndarray, " H"], cells: int) -> np.ndarray:

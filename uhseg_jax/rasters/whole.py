@@ -49,8 +49,7 @@ def segment_raster(
     """The tree of nested regions of an image of any size, without seams.
 
     The image is read by windows. Its tiles go through the backbone, each resized to
-    what the method asks for, and where they overlap their features are blended; those
-    of the whole image, seen at once, are added, so that tiles agree on what is large;
+    what the method asks for, and where they overlap their features are blended;
     superpixels are found in windows that agree where they meet; all of them are one
     graph, and the method works on that.
 
