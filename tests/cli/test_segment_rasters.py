@@ -255,3 +255,13 @@ def test_a_scene_keeps_its_place_and_what_has_no_data_is_left_out(tmp_path, caps
     assert 45.14 < south < north < 45.17
     assert segment(*chosen, paths[0], "--bands=5", output=tmp_path / "other") == 1
     assert "one band or three of its 4" in capsys.readouterr().err
+
+
+def test_a_slide_without_its_package_leaves_the_others(done, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "openslide", None)
+    slide = done / "other.svs"
+    slide.write_bytes(b"a slide")
+    assert segment(slide, done / "scan.png", output=done / "out") == 1
+    said = capsys.readouterr()
+    assert "0 segmented, 1 done before, 1 failed" in said.out
+    assert "pip install 'uhseg_jax[slides]'" in said.err

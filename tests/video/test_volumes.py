@@ -172,6 +172,23 @@ def test_arrays_of_other_shapes_are_refused(shape):
         open_volume(np.zeros(shape, np.float32))
 
 
+def test_pages_of_several_sizes_are_refused(tmp_path, volume):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for page in (volume[0], volume[1], volume[2][:5]):
+            file.write(page, contiguous=False)
+    with pytest.raises(VideoError, match="expected pages of one size"):
+        open_volume(tmp_path / "a.tif")
+
+
+@pytest.mark.readers
+def test_points_in_time_are_not_taken_for_colours(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    image = nibabel.Nifti1Image(np.zeros((4, 5, 6, 3), np.int16), np.eye(4))
+    nibabel.save(image, tmp_path / "a.nii")
+    with pytest.raises(VideoError, match="one point in time"):
+        open_volume(tmp_path / "a.nii")
+
+
 @pytest.mark.readers
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_nifti_is_read_in_its_units_and_labels_have_its_place(tmp_path, volume, suffix):

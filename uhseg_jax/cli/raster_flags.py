@@ -8,7 +8,7 @@ from uhseg_jax.export.shapes import EDITABLE
 from uhseg_jax.optional import OPTIONAL, is_installed
 from uhseg_jax.rasters.formats import RASTER_FORMATS
 from uhseg_jax.registry import suggest
-from uhseg_jax.runs.segment_rasters import DRAWN
+from uhseg_jax.runs.raster_claims import DRAWN
 
 __all__ = ["RASTER_FLAGS", "check_raster", "is_of_rasters", "raster_formats_of"]
 

@@ -14,13 +14,13 @@ from uhseg_jax.cli.segment_flags import (
 )
 from uhseg_jax.pipeline import require_graphs
 from uhseg_jax.runs.images import RunImage
-from uhseg_jax.runs.segment_rasters import (
+from uhseg_jax.runs.raster_claims import (
     RasterOptions,
     claim_rasters,
     find_rasters,
     raster_settings,
-    segment_rasters,
 )
+from uhseg_jax.runs.segment_rasters import segment_rasters
 
 __all__ = ["run_rasters"]
 

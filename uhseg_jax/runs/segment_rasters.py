@@ -8,17 +8,17 @@ import contextlib
 import dataclasses
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from uhseg_jax import export
-from uhseg_jax.files import parse_json, sha256_of, write_json
+from uhseg_jax.files import sha256_of, write_json
 from uhseg_jax.hierarchy.tree import TreeFileError
 from uhseg_jax.images import ImageError
-from uhseg_jax.optional import imported
+from uhseg_jax.optional import MissingPackageError, imported
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.rasters import (
     Colors,
@@ -28,117 +28,25 @@ from uhseg_jax.rasters import (
     open_raster,
     segment_source,
 )
-from uhseg_jax.rasters.formats import RASTER_FORMATS, RasterFile
-from uhseg_jax.runs.claims import Claim, claim
-from uhseg_jax.runs.images import RunImage, find_run_images
-from uhseg_jax.runs.record import RunError, naming_the_file, read_record
+from uhseg_jax.rasters.formats import RASTER_FORMATS
+from uhseg_jax.runs.claims import Claim
+from uhseg_jax.runs.images import RunImage
+from uhseg_jax.runs.raster_claims import (
+    DRAWN,
+    FOLDER_SUFFIX,
+    MADE_OF,
+    RasterOptions,
+    made_of_in,
+)
+from uhseg_jax.runs.record import RunError, naming_the_file
 from uhseg_jax.runs.segment import Failure, Report
-from uhseg_jax.runs.settings import Settings, describe
 
-__all__ = [
-    "DRAWN",
-    "FOLDER_SUFFIX",
-    "RasterOptions",
-    "claim_rasters",
-    "find_rasters",
-    "raster_settings",
-    "segment_rasters",
-]
+__all__ = ["segment_rasters"]
 
-FOLDER_SUFFIX = ".raster"
-"""What the folder of a tree ends in, after the name of its raster."""
-
-DRAWN = ("png", "html")
-"""Formats of images, in which a smaller copy of a raster is shown."""
-
-_MADE_OF = "made_of.json"  # in the folder of a tree
 _LONGEST = 2048  # pixels of the copy that is drawn
 
-
-@dataclasses.dataclass(frozen=True)
-class RasterOptions:
-    """How rasters are divided, and what is written of them.
-
-    Attributes:
-      tile: pixels along a side of a tile.
-      overlap: pixels that neighbouring tiles share at the least; None for a quarter.
-      bands: numbers of those that are the colours, from 1; None for the usual ones.
-      formats: of `rasters.formats.RASTER_FORMATS` and `DRAWN`.
-      tolerance: how far, in pixels, polygons may be from the sides of pixels.
-      shown: what the formats have in common with those of images.
-    """
-
-    tile: int
-    overlap: int | None = None
-    bands: tuple[int, ...] | None = None
-    formats: tuple[str, ...] = ("tif", *DRAWN)
-    tolerance: float = 1.0
-    shown: export.ExportOptions = dataclasses.field(
-        default_factory=export.ExportOptions
-    )
-
-    def files(self) -> Iterator[RasterFile]:
-        """Those of a raster in full size."""
-        for name in RASTER_FORMATS:
-            if name in self.formats:
-                files = RASTER_FORMATS[name].files
-                yield from files(self.shown.levels, self.tolerance)
-
-
-def raster_settings(segmenter: Segmenter, options: RasterOptions) -> Settings:
-    """What the results of a run over rasters depend on."""
-    names = ("tile", "overlap", "bands")
-    raster = {name: getattr(options, name) for name in names}
-    return describe("segment", segmenter, (), raster=raster)
-
-
-def find_rasters(specs: Sequence[str], output: Path) -> tuple[RunImage, ...]:
-    """The rasters of a run, under distinct names.
-
-    Args:
-      specs: files, folders and patterns, as for images.
-      output: the folder for the results, of which none is taken for a raster.
-
-    Raises:
-      ImageError: one of them stands for no image, or only for results.
-    """
-    record = read_record(output, strict=False)
-    own = {(output / x).resolve() for x in (record.files if record else ())}
-    found = find_run_images(specs, output=output)
-    images = [x for x in found.images if Path(str(x.source)).resolve() not in own]
-    if not images:
-        raise ImageError(
-            f"{', '.join(map(str, specs))}: expected images, but found only results of "
-            f"{output}; give another path."
-        )
-    return tuple(images)
-
-
-def claim_rasters(
-    output: Path,
-    settings: Settings,
-    *,
-    formats: Sequence[str],
-    overwrite: bool = False,
-) -> Claim:
-    """Makes a folder the output of runs with these settings; see `claims.claim`."""
-    whole = [export.EXPORTERS[x] for x in formats if x in DRAWN]
-    claimed = claim(
-        output,
-        settings,
-        results=_made_in(output),
-        files=[
-            output / file
-            for exporter in whole
-            if not exporter.per_image
-            for file in exporter.files(())
-        ],
-        overwrite=overwrite,
-    )
-    for made_of in _made_in(output):
-        if overwrite or _read(made_of).get("settings") != claimed.settings_sha256:
-            shutil.rmtree(made_of.parent, ignore_errors=True)
-    return claimed
+# Of one raster: a slide may need a package that the others do not.
+_OF_ONE = (ImageError, TreeFileError, MissingPackageError, ValueError)
 
 
 def segment_rasters(
@@ -189,7 +97,7 @@ def segment_rasters(
                 counts[found.was_there] += 1
                 if int(found.raster.tree.num_nodes) == 1:
                     undivided.append(image.title)
-            except (ImageError, TreeFileError, ValueError) as error:
+            except _OF_ONE as error:
                 failure = str(error)
                 if image.title not in failure:
                     failure = f"{image.title}: {failure}"
@@ -253,7 +161,7 @@ def _found(
         claimed.settings_sha256, _digest(image.source, source)
     )
     made_of = {"settings": provenance.settings, "source": provenance.source}
-    known = _read(folder / _MADE_OF)
+    known = made_of_in(folder / MADE_OF)
     if {x: known.get(x) for x in made_of} == made_of:
         with contextlib.suppress(FileNotFoundError, TreeFileError):
             raster = RasterTree.load(folder)
@@ -283,13 +191,13 @@ def _begin(
             f"{folder}: expected the folder of a tree or nothing, but no run wrote it; "
             "rename it, or give another --output folder."
         )
-    write_json(folder / _MADE_OF, made_of)
+    write_json(folder / MADE_OF, made_of)
 
 
 def _write_files(found: _Found, claimed: Claim, options: RasterOptions) -> None:
     """Writes the files in full size, but for those that are there."""
-    path = found.folder / _MADE_OF
-    made_of = _read(path)
+    path = found.folder / MADE_OF
+    made_of = made_of_in(path)
     notes: dict[str, str] = made_of.setdefault("files", {}) if found.was_there else {}
     for file in options.files():
         name = found.name + file.suffix
@@ -327,16 +235,3 @@ def _digest(path: Path, source: RasterSource) -> str:
     if not stamp:
         return digest
     return hashlib.sha256(f"{digest} {stamp}".encode()).hexdigest()
-
-
-def _made_in(output: Path) -> list[Path]:
-    return sorted(output.rglob(f"*{FOLDER_SUFFIX}/{_MADE_OF}"))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """What the tree in a folder was made of; nothing where that is not known."""
-    with contextlib.suppress(OSError, ValueError):
-        found = parse_json(path.read_bytes())
-        if isinstance(found, dict):
-            return found
-    return {}

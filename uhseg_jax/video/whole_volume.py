@@ -97,7 +97,8 @@ def save_volume(
     Args:
       path: ends in .npy, .tif, .tiff, .nii or .nii.gz.
       labels: one number for every voxel, slice by slice, as ``tree.cut`` gives them.
-      like: the volume, as `open_volume` gives it.
+      like: the volume, as `open_volume` gives it with the ``axis`` across which it was
+        segmented.
 
     Raises:
       ValueError: the path ends in something else, or the labels are of another size.
