@@ -6,6 +6,7 @@ from raster_files import write_geotiff
 
 from uhseg_jax.rasters import RasterError, Window, open_raster
 
+pytest.importorskip("rasterio", reason="no rasterio: pip install '.[readers]'")
 pytestmark = pytest.mark.readers
 
 

@@ -153,6 +153,5 @@ def test_a_clip_whose_index_is_in_front_is_refused_where_it_breaks_off(av, tmp_p
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(content[: int(0.75 * len(content))])
     assert len(list(open_clip(whole).checked())) == 10
-    clip = open_clip(cut)
-    with pytest.raises(VideoError, match="cut short or damaged"):
-        list(clip.checked())
+    with pytest.raises(VideoError, match=r"expected at least [\d,]+ bytes"):
+        open_clip(cut)

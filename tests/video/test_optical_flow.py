@@ -5,6 +5,8 @@ import pytest
 
 from uhseg_jax.video.flow import consistent, flow_between, flows_of
 
+pytest.importorskip("cv2", reason="no OpenCV: pip install '.[readers]'")
+pytestmark = pytest.mark.readers
 STEP = (3, 2)  # to the right, downwards
 
 

@@ -16,9 +16,14 @@ A large collection is divided among machines with one folder for the results: by
 which need not run at one time; then the same command with --join in place of --shard
 writes coco.json and index.html.
 
-With --video the paths are clips: of each there is CLIP.npz (a tree of regions through
-time), davis/CLIP (a PNG for every frame) and CLIP.mp4 (the clip beside its regions),
+With --video the paths are clips, with --volume stacks of slices: of each there is
+CLIP.npz (a tree of regions through time or depth), davis/CLIP (a PNG for every frame) and CLIP.mp4 (the clip beside its regions),
 and of all together ytvis.json and index.html, which plays them.
+
+With --tile, --video and --volume go --format, --max_regions, --grid, --config,
+--method, --preset, --model, --dtype, --device, --output and --overwrite, and with
+--tile --levels and --bands too. Such files are segmented one after the other; to divide
+them among machines give each its own.
 """
 
 import contextlib

@@ -45,7 +45,7 @@ _FLAGS: list[flags.Flag] = [
      "that begin with '# ' are comments."),
     ("string", "output", "regions", "Folder for the results."),
     ("list", "format", list(DEFAULT_FORMATS), f"What to write. {formats_help()}"),
-    ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png."),
+    ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png, and with --tile in tif, gpkg and geojson."),
     ("integer", "max_regions", None,
      "Show at most so many regions of a tree, and those around them, in all formats "
      "but npz and descriptors, which keep the whole tree, so nothing is computed again "
@@ -217,10 +217,14 @@ def options_of(values: flags.Flags) -> ExportOptions:
 def bound_note(values: flags.Flags, config: Any) -> list[str]:
     """A sentence where more regions are to be shown than a tree can have."""
     bound = getattr(config, "max_regions", None)
-    if values.max_regions is None or bound is None or values.max_regions <= bound:
+    wanted, flag = values.max_regions or 0, "max_regions"
+    levels = max(map(int, values.levels)) if values.tile else 0
+    if levels > wanted:
+        wanted, flag = levels, "levels"
+    if bound is None or wanted <= bound:
         return []
     return [
-        f"--max_regions={values.max_regions}: the method finds at most {bound} regions "
-        "in an image; for more, segment again with --config.max_regions="
-        f"{values.max_regions} into another --output folder."
+        f"--{flag}={wanted}: the method finds at most {bound} regions in an image; for "
+        f"more, segment again with --config.max_regions={wanted} into another --output "
+        "folder."
     ]

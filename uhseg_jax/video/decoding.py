@@ -24,7 +24,6 @@ __all__ = ["ClipFile"]
 _NO_CLIPS = frozenset({"concat", "dash", "hls", "imf", "lavfi", "tty"})
 _IMAGES = frozenset({"image2"})
 _QUARTER = 90  # degrees
-_ENOUGH = 0.95  # of the frames that a file states: some are only for decoding others
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +55,7 @@ class ClipFile(FrameSource):
           MissingPackageError: PyAV is not installed.
         """
         with _opened(path) as (_, stream):
+            _require_whole(path, stream)
             rate = stream.average_rate or stream.guessed_rate or 24
             return cls(path, path.stem, float(rate), int(stream.frames))
 
@@ -67,9 +67,8 @@ class ClipFile(FrameSource):
     def frames(self, start: int = 0) -> Iterator[Pixels]:
         """See `FrameSource.frames`; those before the start are decoded all the same.
 
-        A file that ends early, but for a few frames, is refused at its end where it
-        states how many there are (MP4, MOV, AVI); others (MKV, WebM, TS, GIF) have the
-        frames that are in them.
+        A file that ends early was refused when it was opened where its index tells (MP4,
+        MOV); others (AVI, MKV, WebM, TS, GIF) have the frames that are in them.
         """
         done = 0
         with _opened(self.path) as (container, stream):
@@ -84,12 +83,6 @@ class ClipFile(FrameSource):
             raise VideoError(
                 f"{self.path}: expected a clip, but not one frame can be decoded; the "
                 "file is cut short or damaged: replace it with an intact copy."
-            )
-        if start + done < self.stated * _ENOUGH - 1:
-            raise VideoError(
-                f"{self.path}: expected {self.stated} frames, which the file says it "
-                f"has, but only {start + done} can be decoded, as it is cut short or "
-                "damaged; replace it with an intact copy, or give a folder of frames."
             )
 
 
@@ -127,6 +120,19 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         yield container, stream
+
+
+def _require_whole(path: Path, stream: Any) -> None:
+    """Refuses a file that ends before the frames that its index speaks of."""
+    entries = getattr(stream, "index_entries", ())  # of PyAV's later versions
+    needed = max((x.pos + x.size for x in entries), default=0)
+    size = path.stat().st_size
+    if needed > size:
+        raise VideoError(
+            f"{path}: expected at least {needed:,} bytes, as the index of the clip "
+            f"says, but the file has {size:,}; it is cut short: replace it with an "
+            "intact copy, or give a folder of its frames."
+        )
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[Any]:
