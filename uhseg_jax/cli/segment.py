@@ -17,8 +17,9 @@ which need not run at one time; then the same command with --join in place of --
 writes coco.json and index.html.
 
 With --video the paths are clips, with --volume stacks of slices: of each there is
-CLIP.npz (a tree of regions through time or depth), davis/CLIP (a PNG for every frame) and CLIP.mp4 (the clip beside its regions),
-and of all together ytvis.json and index.html, which plays them.
+CLIP.npz (a tree of regions through time or depth), davis/CLIP (a PNG for every frame)
+and CLIP.mp4 (the clip beside its regions), and of all together ytvis.json and
+index.html, which plays them.
 
 With --tile, --video and --volume go --format, --max_regions, --grid, --config,
 --method, --preset, --model, --dtype, --device, --output and --overwrite, and with

@@ -45,7 +45,8 @@ _FLAGS: list[flags.Flag] = [
      "that begin with '# ' are comments."),
     ("string", "output", "regions", "Folder for the results."),
     ("list", "format", list(DEFAULT_FORMATS), f"What to write. {formats_help()}"),
-    ("list", "levels", ["4", "8", "16"], "Numbers of regions in the png, and with --tile in tif, gpkg and geojson."),
+    ("list", "levels", ["4", "8", "16"],
+     "Numbers of regions in the png, and with --tile in tif, gpkg and geojson."),
     ("integer", "max_regions", None,
      "Show at most so many regions of a tree, and those around them, in all formats "
      "but npz and descriptors, which keep the whole tree, so nothing is computed again "

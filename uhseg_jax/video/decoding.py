@@ -67,8 +67,8 @@ class ClipFile(FrameSource):
     def frames(self, start: int = 0) -> Iterator[Pixels]:
         """See `FrameSource.frames`; those before the start are decoded all the same.
 
-        A file that ends early was refused when it was opened where its index tells (MP4,
-        MOV); others (AVI, MKV, WebM, TS, GIF) have the frames that are in them.
+        A file that ends early was refused when it was opened, where its index tells
+        (MP4, MOV); others (AVI, MKV, WebM, TS, GIF) have the frames that are in them.
         """
         done = 0
         with _opened(self.path) as (container, stream):
