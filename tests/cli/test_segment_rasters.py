@@ -1,5 +1,6 @@
 """Images of any size at the command line: outputs, going on, and what is refused."""
 
+import dataclasses
 import errno
 import os
 import shutil
@@ -18,6 +19,8 @@ from small_runs import photograph
 from uhseg_jax import parts
 from uhseg_jax.cli.segment import main
 from uhseg_jax.rasters import RasterTree
+from uhseg_jax.runs import raster_claims
+from uhseg_jax.runs.images import find_run_images
 
 FLAGS = (
     *("--method=recursive_spectral", "--preset=small", "--model=dinov2_test"),
@@ -151,13 +154,26 @@ def test_results_are_not_taken_for_rasters(done, capsys):
     assert "found only results" in capsys.readouterr().err
 
 
-def test_what_no_run_wrote_stays(tmp_path, capsys):
+def test_what_the_search_met_is_told(done, monkeypatch, capsys):
+    def search(*arguments, **more):
+        met = {"problems": ("lost+found: no.",), "notes": ("a.heic: left out.",)}
+        return dataclasses.replace(find_run_images(*arguments, **more), **met)
+
+    monkeypatch.setattr(raster_claims, "find_run_images", search)
+    assert segment(done / "scan.png", output=done / "out") == 1
+    said = capsys.readouterr()
+    assert "0 segmented, 1 done before, 0 failed" in said.out
+    assert "lost+found: no.\na.heic: left out.\n" in said.err
+
+
+@pytest.mark.parametrize("flags", [[], ["--overwrite"]])
+def test_what_no_run_wrote_stays(flags, tmp_path, capsys):
     image = photograph(tmp_path / "scan.png", size=(150, 100))
     note = tmp_path / "out/scan.raster/note.txt"
     note.parent.mkdir(parents=True)
     note.write_text("mine")
-    assert segment(image, output=tmp_path / "out") == 1
-    assert "no run wrote it; rename it" in capsys.readouterr().err
+    assert segment(image, *flags, output=tmp_path / "out") == 1
+    assert "wrote it; rename it" in capsys.readouterr().err
     assert note.read_text() == "mine"
 
 

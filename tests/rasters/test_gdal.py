@@ -46,6 +46,54 @@ def test_transparency_is_no_band_but_says_where_there_is_no_data(tmp_path):
     assert not valid[:10].any()
 
 
+def test_a_number_for_no_data_hides_no_transparency(tmp_path):
+    values = np.full((64, 80, 4), 200, np.uint8)
+    values[:10, :, 3] = 0
+    more = {"photometric": "RGB", "alpha": "YES", "no_data": 0}
+    path = write_geotiff(tmp_path / "a.tif", values, **more)
+    _, valid = open_raster(path).read(Window(0, 0, 64, 80))
+    np.testing.assert_array_equal(valid, values[..., 3] > 0)
+
+
+def test_a_pixel_has_data_where_any_band_has(tmp_path):
+    values = np.full((64, 80, 4), 9, np.uint8)
+    values[3, 5, 3] = values[4, 5, :3] = values[5, 5] = 0
+    more = {"photometric": "RGB", "alpha": "NO", "no_data": 0}
+    raster = open_raster(write_geotiff(tmp_path / "a.tif", values, **more))
+    assert raster.num_bands == 4
+    _, valid = raster.read(Window(0, 0, 64, 80))
+    np.testing.assert_array_equal(np.argwhere(~valid), [[5, 5]])
+
+
+def test_only_what_may_say_more_is_read_for_the_mask(values, tmp_path, monkeypatch):
+    values[20, 30] = 0
+    raster = open_raster(write_geotiff(tmp_path / "a.tif", values, no_data=0))
+    seen = []
+
+    class Seen:
+        def __getattr__(self, name):
+            return getattr(file, name)
+
+        def read_masks(self, band, **more):
+            seen.append(band)
+            return file.read_masks(band, **more)
+
+    file = raster._file
+    monkeypatch.setattr(raster, "_file", Seen())
+    raster.read_bands(Window(64, 64, 20, 20), (2,))
+    assert seen == [1]
+    raster.read_bands(Window(0, 0, 64, 64), (2,))
+    assert seen == [1, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("kind", ["complex64", "complex_int16"])
+def test_complex_numbers_are_refused(kind, tmp_path):
+    values = np.ones((64, 80, 1), np.complex64)
+    path = write_geotiff(tmp_path / "a.tif", values, dtype=kind)
+    with pytest.raises(RasterError, match="its numbers are complex; write their magn"):
+        open_raster(path)
+
+
 def test_a_missing_tile_is_said_in_a_sentence(values, tmp_path):
     path = write_geotiff(tmp_path / "a.tif", values)
     path.write_bytes(path.read_bytes()[:150_000])

@@ -5,6 +5,7 @@ import pytest
 import tifffile
 
 from uhseg_jax.rasters import RasterError, Window, open_raster, open_slide
+from uhseg_jax.rasters.slides import SlideRaster
 
 pytestmark = pytest.mark.readers
 
@@ -57,6 +58,18 @@ def test_a_slide_is_a_raster_as_it_is(slide):
     assert source.title == "slide.tif"
     values, valid = source.overview(32)
     assert values.shape == (*valid.shape, 3)
+
+
+def test_only_a_mirax_slide_is_stamped_with_the_folder_of_its_name(tmp_path):
+    stamps = []
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / "scan").mkdir(exist_ok=True)
+        (tmp_path / "scan" / name).touch()
+        names = ("scan.svs", "scan.mrxs")
+        stamps.append([SlideRaster(str(tmp_path / x), 0).stamp() for x in names])
+    (svs, mirax), (svs_after, mirax_after) = stamps
+    assert svs == svs_after
+    assert mirax != mirax_after
 
 
 def test_what_is_no_slide_or_no_level_is_said_in_a_sentence(slide, tmp_path):

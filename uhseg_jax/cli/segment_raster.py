@@ -49,7 +49,9 @@ def run_rasters(values: flags.Flags) -> int:
         options_of(values),
     )
     output = flags.output_of(values)
-    rasters = find_rasters(values.images, output)
+    found = find_rasters(values.images, output)
+    for sentence in (*found.problems, *found.notes):
+        terminal.err(sentence)
     segmenter = flags.segmenter_of(
         values,
         model=values.model,
@@ -60,10 +62,10 @@ def run_rasters(values: flags.Flags) -> int:
     require_graphs(segmenter.method)
     settings = raster_settings(segmenter, options)
     claimed = claim_rasters(
-        output, settings, formats=formats, overwrite=values.overwrite
+        output, settings, found.images, formats=formats, overwrite=values.overwrite
     )
     with claimed, _progress(values) as callbacks:
-        report = segment_rasters(segmenter, rasters, claimed, options, **callbacks)
+        report = segment_rasters(segmenter, found.images, claimed, options, **callbacks)
     failed = f"{len(report.failures)} failed"
     told = " (see above)" if report.failures else ""
     terminal.out(
@@ -72,7 +74,7 @@ def run_rasters(values: flags.Flags) -> int:
     )
     if "html" in formats and report.segmented + report.skipped:
         terminal.out(f"Open {(output / 'index.html').absolute()} in a browser.")
-    return 1 if report.failures else 0
+    return 1 if report.failures or found.problems else 0
 
 
 @contextlib.contextmanager

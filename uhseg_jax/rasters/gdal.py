@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,11 @@ class GdalRaster(RasterSource):
                 f"{path}: expected one image with bands, but the file has none of its "
                 f"own and {len(file.subdatasets)} inside; give a file of one image."
             )
+        if any(x.startswith("complex") for x in file.dtypes):
+            raise RasterError(
+                f"{path}: expected integers or floats, but its numbers are complex; "
+                "write their magnitudes into a file and give that."
+            )
         if file.crs or not file.transform.is_identity:
             crs = file.crs.to_wkt() if file.crs else ""
             a, b, c, d, e, f = tuple(file.transform)[:6]
@@ -79,7 +85,10 @@ class GdalRaster(RasterSource):
     def read_bands(
         self, window: Window, bands: Sequence[int]
     ) -> tuple[np.ndarray, Bool[np.ndarray, "h w"]]:
-        """See `RasterSource.read_bands`; the others are not read."""
+        """See `RasterSource.read_bands`.
+
+        Of the other bands only masks are read, where the first has pixels without data.
+        """
         top, left, height, width = window
         place = self._rasterio.windows.Window(left, top, width, height)
         where = (
@@ -88,9 +97,24 @@ class GdalRaster(RasterSource):
         )
         with self._one_at_a_time, self._blaming(where):
             values = self._file.read([self._bands[x] for x in bands], window=place)
-            valid = self._file.dataset_mask(window=place) > 0
+            valid = self._valid(place)
         values = np.moveaxis(values, 0, -1)
         return values, valid & known(values, [None])
+
+    def _valid(self, place: Any) -> Bool[np.ndarray, "h w"]:
+        """Where a window has data, as the file says: in any of its bands."""
+        file, bands = self._file, self._bands
+        if "per_dataset" in (x.name for x in file.mask_flag_enums[bands[0] - 1]):
+            bands = bands[:1]  # one mask for all
+        elif alpha := [x for x in file.indexes if x not in bands]:
+            # A number for no data hides it from GDAL's masks.
+            return file.read(alpha[0], window=place) > 0
+        valid = np.zeros((place.height, place.width), bool)
+        for band in bands:  # mostly the first says all
+            valid |= file.read_masks(band, window=place) > 0
+            if valid.all():
+                break
+        return valid
 
     @contextlib.contextmanager
     def _blaming(self, what: str) -> Iterator[None]:
@@ -100,6 +124,7 @@ class GdalRaster(RasterSource):
         except self._rasterio.errors.RasterioError as error:
             raise RasterError(
                 f"{self._path}: expected an image, but {what} "
-                f"({error.__cause__ or error}); the file is damaged or incomplete: "
-                "fetch it again. What is finished stays."
+                f"({error.__cause__ or error}); the file is damaged, incomplete or of "
+                "a kind that GDAL does not read here: fetch it again, or convert it to "
+                "GeoTIFF. What is finished stays."
             ) from error

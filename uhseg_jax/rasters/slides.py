@@ -69,7 +69,9 @@ class SlideRaster(RasterSource):
         return f"{stamp_of([self.path])} {self.stamp()} {self.level} {self.size}"
 
     def stamp(self) -> str:
-        """That of the files in the folder of its name; see `RasterSource.stamp`."""
+        """That of the files that a MIRAX slide has; see `RasterSource.stamp`."""
+        if not self.path.lower().endswith(".mrxs"):
+            return ""  # others are one file, or name theirs
         return stamp_of(x for x in Path(self.path).with_suffix("").rglob("*"))
 
     def read(self, window: Window) -> tuple[np.ndarray, Bool[np.ndarray, "h w"]]:

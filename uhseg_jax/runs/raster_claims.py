@@ -13,8 +13,8 @@ from uhseg_jax.images import ImageError
 from uhseg_jax.pipeline import Segmenter
 from uhseg_jax.rasters.formats import RASTER_FORMATS, RasterFile
 from uhseg_jax.runs.claims import Claim, claim
-from uhseg_jax.runs.images import RunImage, find_run_images
-from uhseg_jax.runs.record import read_record
+from uhseg_jax.runs.images import FoundImages, RunImage, find_run_images
+from uhseg_jax.runs.record import RECORD, read_record
 from uhseg_jax.runs.settings import Settings, describe
 
 __all__ = [
@@ -75,7 +75,7 @@ def raster_settings(segmenter: Segmenter, options: RasterOptions) -> Settings:
     return describe("segment", segmenter, (), raster=raster)
 
 
-def find_rasters(specs: Sequence[str], output: Path) -> tuple[RunImage, ...]:
+def find_rasters(specs: Sequence[str], output: Path) -> FoundImages:
     """The rasters of a run, under distinct names.
 
     Args:
@@ -94,17 +94,21 @@ def find_rasters(specs: Sequence[str], output: Path) -> tuple[RunImage, ...]:
             f"{', '.join(map(str, specs))}: expected images, but found only results of "
             f"{output}; give another path."
         )
-    return tuple(images)
+    return dataclasses.replace(found, images=tuple(images))
 
 
 def claim_rasters(
     output: Path,
     settings: Settings,
+    rasters: Sequence[RunImage],
     *,
     formats: Sequence[str],
     overwrite: bool = False,
 ) -> Claim:
-    """Makes a folder the output of runs with these settings; see `claims.claim`."""
+    """Makes a folder the output of runs with these settings; see `claims.claim`.
+
+    Trees of other settings go, and with ``overwrite`` those of the rasters of the run.
+    """
     whole = [export.EXPORTERS[x] for x in formats if x in DRAWN]
     claimed = claim(
         output,
@@ -118,14 +122,21 @@ def claim_rasters(
         ],
         overwrite=overwrite,
     )
+    again = {output / f"{x.name}{FOLDER_SUFFIX}" for x in rasters if overwrite}
     for made_of in _made_in(output):
-        if overwrite or made_of_in(made_of).get("settings") != claimed.settings_sha256:
+        is_again = made_of.parent in again
+        if is_again or made_of_in(made_of).get("settings") != claimed.settings_sha256:
             shutil.rmtree(made_of.parent, ignore_errors=True)
     return claimed
 
 
 def _made_in(output: Path) -> list[Path]:
-    return sorted(output.rglob(f"*{FOLDER_SUFFIX}/{MADE_OF}"))
+    """Those of the trees below a folder, but for what lies in that of another run."""
+    return sorted(
+        path
+        for path in output.rglob(f"*{FOLDER_SUFFIX}/{MADE_OF}")
+        if not any((x / RECORD).exists() for x in path.parents if output in x.parents)
+    )
 
 
 def made_of_in(path: Path) -> dict[str, Any]:

@@ -62,8 +62,9 @@ def segment_rasters(
 
     What is finished stays, tile by tile: killed, or on a disk that is full, a run is
     taken up by the same call and gives the same. A raster whose tree is there, made of
-    the very bytes of the file with the settings of the claim, is not segmented again;
-    of its files those are written that are missing.
+    the very bytes of the file (and of files of the same sizes and times, where others
+    belong to it) with the settings of the claim, is not segmented again; of its files
+    those are written that are missing.
 
     Args:
       segmenter: of a method that takes graphs.
@@ -167,7 +168,7 @@ def _found(
             raster = RasterTree.load(folder)
             return _Found(image.name, source, raster, folder, provenance, True)
     else:
-        _begin(folder, known, made_of, claimed)
+        _begin(folder, known, made_of)
     raster = segment_source(
         source,
         segmenter,
@@ -180,16 +181,14 @@ def _found(
     return _Found(image.name, source, raster, folder, provenance, False)
 
 
-def _begin(
-    folder: Path, known: dict[str, Any], made_of: dict[str, str], claimed: Claim
-) -> None:
+def _begin(folder: Path, known: dict[str, Any], made_of: dict[str, str]) -> None:
     """Makes room for the tree of a raster; what was made of another goes."""
-    if known or claimed.overwrite:
+    if known.get("settings") == made_of["settings"]:
         shutil.rmtree(folder, ignore_errors=True)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(
-            f"{folder}: expected the folder of a tree or nothing, but no run wrote it; "
-            "rename it, or give another --output folder."
+            f"{folder}: expected the folder of a tree or nothing, but no run "
+            "with these settings wrote it; rename it, or give another --output folder."
         )
     write_json(folder / MADE_OF, made_of)
 
