@@ -19,7 +19,7 @@ from small_runs import photograph
 from uhseg_jax import parts
 from uhseg_jax.cli.segment import main
 from uhseg_jax.rasters import RasterTree
-from uhseg_jax.runs import raster_claims
+from uhseg_jax.runs import raster_claims, segment_rasters
 from uhseg_jax.runs.images import find_run_images
 
 FLAGS = (
@@ -85,6 +85,18 @@ def test_polygons_of_a_finished_tree_need_no_other_run(done, capsys):
     coarse = ("--format=geojson", "--tolerance=9")
     assert segment(done / "scan.png", *coarse, output=out) == 0
     assert all(times(out)[path] > time for path, time in first.items())
+
+
+def test_where_nothing_is_drawn_no_smaller_copy_is_read(done, monkeypatch, capsys):
+    def refuse(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(segment_rasters, "_drawn", refuse)
+    out = done / "out"
+    (out / "scan.3.tif").unlink()
+    assert segment(done / "scan.png", "--format=tif", output=out) == 0
+    assert "0 segmented, 1 done before" in capsys.readouterr().out
+    assert (out / "scan.3.tif").exists()
 
 
 def test_another_image_of_that_name_is_segmented_anew(done, capsys):

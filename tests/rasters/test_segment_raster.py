@@ -133,6 +133,7 @@ def test_a_stopped_computation_goes_on_to_an_equal_tree(
     monkeypatch.setattr(making.Making, "_finish", stops)
     with pytest.raises(StoppedError):
         uhseg_jax.segment_raster(large, output=tmp_path, **options)
+    (tmp_path / ".parts-of-others").mkdir()
     monkeypatch.setattr(making.Making, "_finish", finish)
     found = uhseg_jax.segment_raster(large, output=tmp_path, **options)
     np.testing.assert_array_equal(found.cut(num_regions=6), want)

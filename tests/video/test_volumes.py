@@ -105,6 +105,16 @@ def test_pages_written_one_by_one_are_one_stack(volume, tmp_path):
         open_volume(tmp_path / "b.tif")
 
 
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_a_thumbnail_before_the_slices_is_not_the_volume(volume, tmp_path, tile):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        file.write(volume[0, ::2, ::2], photometric="minisblack", subfiletype=1)
+        file.write(volume, photometric="minisblack", tile=tile)
+    found = slices(open_volume(path))
+    np.testing.assert_array_equal(found, slices(open_volume(volume)))
+
+
 def test_channels_are_no_slices(tmp_path):
     image = np.zeros((3, 12, 10), np.uint8)
     path = tmp_path / "a.tif"

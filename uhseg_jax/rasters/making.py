@@ -21,7 +21,7 @@ from uhseg_jax.rasters.reduced import Reduced
 from uhseg_jax.rasters.superpixels import CoreRegions, Lattice, core_regions
 from uhseg_jax.rasters.tiles import Tile, Tiling, pooled
 from uhseg_jax.rasters.windows import Window, cores
-from uhseg_jax.superpixels import SuperpixelConfig
+from uhseg_jax.superpixels import RegionGraph, SuperpixelConfig
 from uhseg_jax.types import Int
 
 __all__ = ["SIDE", "Making"]
@@ -79,7 +79,7 @@ class Making:
         vertices[found] = np.arange(len(found))
         return vertices
 
-    def graph(self) -> Any:
+    def graph(self) -> RegionGraph:
         """The graph of all superpixels."""
         request = self._segmenter.config.request
         shapes = {at: window.shape for at, window in self._cores.items()}

@@ -77,7 +77,8 @@ class RasterTree:
         """A cut from top to bottom, so that little is in memory at a time.
 
         Args:
-          rows: of a strip; None: as many as there are tiles in, or fewer.
+          rows: of a strip; None: those of a tile of labels, or fewer where the raster
+            is wide.
           criterion: that of `RegionTree.cut`.
 
         Yields:

@@ -64,8 +64,9 @@ def segment_raster(
       image: a file, an array ``[H, W]`` or ``[H, W, bands]``, which may be mapped from
         disk, or a `rasters.RasterSource`.
       output: a folder for the tree and the superpixels of the pixels, which
-        `RasterTree.load` reads; the same call goes on in it after it was stopped. None:
-        a temporary one, which goes with the tree.
+        `RasterTree.load` reads; the same call goes on in it after it was stopped, and
+        a tree that is finished clears what calls of other settings left there. None: a
+        temporary one, which goes with the tree.
       tile: pixels of the image along a side of a tile. With 37 patches on a side, a
         patch is 28 pixels of 1036, and superpixels are found in blocks of two by two
         pixels, as the model sees them. Larger tiles see more of what is around and less
@@ -162,7 +163,8 @@ def segment_source(
     )
     found = RasterTree(tree, labels, source.title, source.georeference)
     found.save(folder)
-    shutil.rmtree(work, ignore_errors=True)
+    for parts in folder.glob(".parts-*"):  # and those of other settings
+        shutil.rmtree(parts, ignore_errors=True)
     return found
 
 

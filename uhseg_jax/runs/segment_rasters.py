@@ -94,7 +94,8 @@ def segment_rasters(
                 except TreeFileError:  # its labels are damaged: all anew
                     shutil.rmtree(_folder(image, claimed))
                     found, drawing = _finished(*arguments)
-                page.add(drawing, keep=found.was_there)
+                if drawing is not None:
+                    page.add(drawing, keep=found.was_there)
                 counts[found.was_there] += 1
                 if int(found.raster.tree.num_nodes) == 1:
                     undivided.append(image.title)
@@ -134,11 +135,16 @@ def _finished(
     claimed: Claim,
     options: RasterOptions,
     on_tile: Callable[[RunImage, int, int], None],
-) -> tuple[_Found, export.Result]:
-    """A raster with its tree and all files in full size, and what is drawn of it."""
+) -> tuple[_Found, export.Result | None]:
+    """A raster with its tree and all files in full size, and what is drawn of it.
+
+    Returns:
+      The raster; its smaller copy, None where no format shows one.
+    """
     found = _found(segmenter, image, claimed, options, on_tile)
     _write_files(found, claimed, options)
-    return found, _drawn(found, image, options)
+    is_drawn = any(x in DRAWN for x in options.formats)
+    return found, _drawn(found, image, options) if is_drawn else None
 
 
 def _folder(image: RunImage, claimed: Claim) -> Path:

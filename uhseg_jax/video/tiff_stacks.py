@@ -54,8 +54,9 @@ def read_stack(path: Path) -> np.ndarray:
         first = series[0]
         if len(series) > 1:
             values = np.stack([x.asarray() for x in series])
-        elif first.dataoffset is not None and not file.pages[0].is_tiled:
-            values = tifffile.memmap(path, series=0, mode="r")
+        elif first.dataoffset is not None and not first.keyframe.is_tiled:
+            place = file.series.index(first)
+            values = tifffile.memmap(path, series=place, mode="r")
         else:
             values = first.asarray()
         is_page = len(series) == 1 and "".join(first.axes) in ("YX", "YXS")
