@@ -166,6 +166,10 @@ def test_what_cannot_be_streamed_is_told(stream_of, segmenter):
     flat = np.zeros((9, 8, 8, 3), np.uint8)
     with pytest.raises(VideoError, match="a stream of this clip"):
         next(stream_of(flat, state={**stream.state(), "sizes": np.array([7])}))
+    rest = stream_of(clip(5))
+    assert len(list(rest)) == 5
+    with pytest.raises(VideoError, match=r"square: .*not in this one"):
+        next(stream_of(clip(2), state=rest.state()))
     with pytest.raises(ValueError, match="lacks 'sizes'"):
         stream_of(clip(2), state={k: v for k, v in state.items() if k != "sizes"})
     with pytest.raises(ValueError, match="needs the patches of one image"):
