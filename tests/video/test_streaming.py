@@ -99,6 +99,7 @@ def test_a_restored_stream_goes_on_behind_the_last_frame(given, nine, stream_of)
     assert rest.num_frames == 9
 
 
+@pytest.mark.slow
 def test_memory_holds_one_window(stream_of):
     class Counted(FrameSource):
         title, taken = "endless", 0
@@ -136,6 +137,7 @@ def test_what_was_read_before_a_failure_is_given_first(stream_of):
     assert stream.num_frames == len(labels) == 7
 
 
+@pytest.mark.slow
 def test_a_frame_of_another_size_is_named(stream_of):
     frames = [*clip(6), clip(1)[0, :, :40]]
     labels = []
