@@ -201,9 +201,46 @@ def test_a_folder_is_a_volume_or_holds_volumes(tmp_path):
     found = find_run_clips([tmp_path], volumes=True)
     assert [x.name for x in found] == ["a", "b.tif", "b.nii.gz", "c"]
     stack[0].save(tmp_path / "d.tif")
-    (mixed,) = find_run_clips([tmp_path], volumes=True)
-    with pytest.raises(VideoError, match=r"a\.tif: .* several pages"):
-        mixed.open()
+    with pytest.raises(VideoError, match=r"found both \(such as d\.tif and a\.tif\)"):
+        find_run_clips([tmp_path], volumes=True)
+
+
+def test_animations_are_clips_and_single_images_are_frames(tmp_path):
+    frames = [Image.new("RGB", (5, 4), (80 * i, 0, 0)) for i in range(3)]
+    for name in ("a.gif", "b.gif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+    assert [x.name for x in find_run_clips([tmp_path])] == ["a", "b"]
+    frames[0].save(tmp_path / "c.gif")
+    with pytest.raises(VideoError, match=r"found both \(such as c\.gif and a\.gif\)"):
+        find_run_clips([tmp_path])
+    (tmp_path / "a.gif").unlink()
+    (tmp_path / "b.gif").unlink()
+    (clip,) = find_run_clips([tmp_path])
+    assert clip.source == tmp_path
+
+
+def test_clips_beside_frames_of_one_are_not_passed_over(tmp_path):
+    folder = write_frames(tmp_path / "x", 1)
+    (folder / ".a.mp4").write_bytes(b"hidden")
+    assert [x.source for x in find_run_clips([folder])] == [folder]
+    (folder / "a.mp4").write_bytes(b"film")
+    with pytest.raises(VideoError, match=r"found both \(such as 0\.png and a\.mp4\)"):
+        find_run_clips([folder])
+
+
+def test_what_a_run_drew_is_no_clip(tmp_path):
+    (tmp_path / "a.mkv").write_bytes(b"film")
+    text = b"uhseg_jax {}"
+    drawn = (8 + len(text)).to_bytes(4, "big") + b"moov" + text
+    (tmp_path / "a.mp4").write_bytes(drawn)
+    for spec in (tmp_path, str(tmp_path / "*.m*")):
+        (clip,) = find_run_clips([spec])
+        assert (clip.name, clip.source.name) == ("a", "a.mkv")
+    (named,) = find_run_clips([tmp_path / "a.mp4"])
+    assert named.source.name == "a.mp4"
+    folder = write_frames(tmp_path / "x", 1)
+    (folder / "x.mp4").write_bytes(drawn)
+    assert [x.source for x in find_run_clips([folder])] == [folder]
 
 
 def test_clips_of_one_name_do_not_share_files(tmp_path):

@@ -99,6 +99,7 @@ def test_a_restored_stream_goes_on_behind_the_last_frame(given, nine, stream_of)
     assert rest.num_frames == 9
 
 
+@pytest.mark.slow
 def test_memory_holds_one_window(stream_of):
     class Counted(FrameSource):
         title, taken = "endless", 0
@@ -136,6 +137,7 @@ def test_what_was_read_before_a_failure_is_given_first(stream_of):
     assert stream.num_frames == len(labels) == 7
 
 
+@pytest.mark.slow
 def test_a_frame_of_another_size_is_named(stream_of):
     frames = [*clip(6), clip(1)[0, :, :40]]
     labels = []
@@ -166,6 +168,10 @@ def test_what_cannot_be_streamed_is_told(stream_of, segmenter):
     flat = np.zeros((9, 8, 8, 3), np.uint8)
     with pytest.raises(VideoError, match="a stream of this clip"):
         next(stream_of(flat, state={**stream.state(), "sizes": np.array([7])}))
+    rest = stream_of(clip(5))
+    assert len(list(rest)) == 5
+    with pytest.raises(VideoError, match=r"square: .*not in this one"):
+        next(stream_of(clip(2), state=rest.state()))
     with pytest.raises(ValueError, match="lacks 'sizes'"):
         stream_of(clip(2), state={k: v for k, v in state.items() if k != "sizes"})
     with pytest.raises(ValueError, match="needs the patches of one image"):

@@ -182,6 +182,23 @@ def test_arrays_of_other_shapes_are_refused(shape):
         open_volume(np.zeros(shape, np.float32))
 
 
+def test_values_that_are_masked_are_refused():
+    masked = np.ma.masked_equal(np.arange(24.0).reshape(2, 3, 4), 5)
+    with pytest.raises(VideoError, match=r"fill them, as with volume\.filled"):
+        open_volume(masked)
+    assert open_volume(np.ma.array(masked.data)).count == 2
+
+
+def test_what_the_system_says_is_no_damage(tmp_path, monkeypatch):
+    def forbidden(*args, **more):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "a.npy").write_bytes(b"anything")
+    monkeypatch.setattr(np, "load", forbidden)
+    with pytest.raises(VideoError, match="the system says: Permission denied"):
+        open_volume(tmp_path / "a.npy")
+
+
 def test_pages_of_several_sizes_are_refused(tmp_path, volume):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         for page in (volume[0], volume[1], volume[2][:5]):

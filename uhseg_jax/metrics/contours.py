@@ -18,7 +18,14 @@ def accuracies(
     num_regions: int,
     num_objects: int,
 ) -> Float[np.ndarray, "p k"]:
-    """F of every region with every object of a frame."""
+    """F of every region with every object of a frame.
+
+    Args:
+      regions: the region of every pixel, from 1; 0 where there is none, never less.
+      objects: the object of every pixel, likewise.
+      num_regions: how many regions there are.
+      num_objects: how many objects.
+    """
     radius = int(np.ceil(_TOLERANCE * np.hypot(*regions.shape)))
     one, other = _Contours.of(regions, num_regions), _Contours.of(objects, num_objects)
     precise = one.near(other, radius)

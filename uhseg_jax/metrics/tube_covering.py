@@ -123,8 +123,10 @@ def tube_nmcovering(counts: Int[np.ndarray, "n k_and_1"]) -> float:
     """NMCovering of tubes (`score_clip`) from pixels of objects in them.
 
     Args:
-      counts: as of `object_counts`; the first tube has all pixels. NaN where there is
-        no object.
+      counts: as of `object_counts`; the first tube has all pixels.
+
+    Returns:
+      From 0 to 1; NaN where there is no object.
     """
     overlaps = _overlaps(counts)[best_match.candidates(len(counts))]
     best = overlaps.max(axis=0, initial=0)

@@ -9,9 +9,7 @@ import dataclasses
 import numpy as np
 
 from uhseg_jax.metrics import states
-from uhseg_jax.metrics.contingency import (
-    require_same_size,
-)
+from uhseg_jax.metrics.contingency import require_same_size
 from uhseg_jax.types import Bool, Float, Int, Integer
 
 __all__ = [

@@ -182,9 +182,10 @@ class LinkedTubes(TubeSet):
     def likeliest(
         self, k: int, motion: Float[np.ndarray, "m h w"] | None = None
     ) -> Int[np.ndarray, " c"]:
-        """See `TubeSet.likeliest`; the mean score in the frames of the clip.
+        """See `TubeSet.likeliest`; by the mean score in the frames.
 
-        A tube of which half lies in those taken before is left out.
+        Where motion is known, the last frame, which has none, does not count. A tube of
+        which half lies in those taken before is left out.
         """
         totals = np.zeros(self.count)
         motion = None if motion is None or not len(motion) else motion
@@ -193,7 +194,7 @@ class LinkedTubes(TubeSet):
         ):
             moved = None if motion is None else motion[number : number + 1]
             if moved is not None and not len(moved):
-                break  # the last frame, which would count for more than the others
+                break  # the last frame has no motion: it would count for more
             one = dataclasses.replace(tree, labels=np.asarray(tree.labels)[None])
             totals[tubes] += score_tubes(one, moved).scores
         taken: np.ndarray | None = None

@@ -51,8 +51,8 @@ class VideoScores:
       chosen: of the tubes that were handed in.
       by_motion: of those that were chosen with optical flow too.
       covered: ``[]``, `metrics.tube_covering.tube_nmcovering`, in fixed point.
-      lasting: ``[l]``, `metrics.tubes.Tubes.row` has it as ``tube_share``, of cuts to 8
-        and 32 regions, summed over clips in fixed point (`metrics.states`).
+      lasting: ``[l]``, ``tube_share`` of `metrics.tubes.Tubes.row`, of cuts to 8 and 32
+        regions, summed over clips in fixed point (`metrics.states`).
       changed: ``[l]``, points of these that change their region.
       points: ``[l]``, of how many.
       counts: ``[3]``, clips, frames and tubes.
@@ -98,7 +98,7 @@ class VideoScorer:
         """Scores one clip.
 
         Raises:
-          DatasetError: a frame has no object that counts, or there are too few frames.
+          DatasetError: no frame that counts shows an object.
         """
         assert isinstance(result, FoundClip)
         assert isinstance(example, ClipExample)

@@ -1,7 +1,8 @@
 """Which clips a run is over, and what their results are called.
 
-A clip is a file, or a folder with its frames as images. A folder without images stands
-for the clips in it: files, and folders with frames. Results are named after the clip.
+A clip is a file, or a folder with its frames as images. A folder without images, or
+with animations or stacks of slices only, stands for the clips in it: files, and folders
+with frames. What runs drew is left out. Results are named after the clip.
 """
 
 import collections
@@ -14,12 +15,15 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from PIL import Image
+
+from uhseg_jax.export.clips import CLIP_FORMATS
 from uhseg_jax.export.png_files import is_own
 from uhseg_jax.files import sha256_of
 from uhseg_jax.images import IMAGE_SUFFIXES, natural_order
 from uhseg_jax.video.clips import open_clip
 from uhseg_jax.video.frames import FolderFrames, FrameSource, VideoError
-from uhseg_jax.video.tiff_stacks import is_stack
+from uhseg_jax.video.tiff_stacks import STACK_SUFFIXES, is_stack
 from uhseg_jax.video.volumes import VOLUME_SUFFIXES, open_volume, slices_of
 
 __all__ = ["CLIP_SUFFIXES", "RunClip", "find_run_clips"]
@@ -35,7 +39,7 @@ CLIP_SUFFIXES = (
     ".mpg",
     ".webm",
 )
-"""Of files that are clips where a folder is given."""
+"""Of files that are clips where a folder is given; those of GIF if they all move."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +104,8 @@ def find_run_clips(
       volumes: whether they are volumes.
 
     Raises:
-      VideoError: a specification stands for no clip.
+      VideoError: a specification stands for no clip, or for one folder that holds clips
+        and frames of one.
     """
     paths: dict[str, Path] = {}
     for spec in specs:
@@ -117,7 +122,10 @@ def _found(path: Path, suffixes: Sequence[str]) -> list[Path]:
         return _in_folder(path, suffixes)
     found = [Path(x) for x in glob.glob(str(path), recursive=True)]
     clips = [
-        x for one in sorted(found, key=natural_order) for x in _found(one, suffixes)
+        x
+        for one in sorted(found, key=natural_order)
+        for x in _found(one, suffixes)
+        if not _is_drawn(x)
     ]
     if not clips:
         raise VideoError(
@@ -128,15 +136,22 @@ def _found(path: Path, suffixes: Sequence[str]) -> list[Path]:
 
 
 def _in_folder(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    images = _images_in(folder)
-    if images and not _holds_stacks(images, suffixes):
-        return [folder]
+    single = [x for x in _images_in(folder) if not _is_whole(x, suffixes)]
     entries = sorted(
         (x for x in folder.iterdir() if x.name[:1] != "."), key=natural_order
     )
-    clips = [
-        x for x in entries if (_ends_in(x, suffixes) if x.is_file() else _images_in(x))
-    ]
+    files = {
+        x for x in entries if _ends_in(x, suffixes) and x.is_file() and not _is_drawn(x)
+    }
+    if single:
+        if others := [x for x in entries if x in files.difference(single)]:
+            raise VideoError(
+                f"{folder}: expected the frames of one clip, or clips, but found both "
+                f"(such as {single[0].name} and {others[0].name}); give the clips one "
+                "by one or by a pattern, or move the others."
+            )
+        return [folder]
+    clips = [x for x in entries if x in files or (x.is_dir() and _images_in(x))]
     if not clips:
         raise VideoError(
             f"{folder}: expected the frames of a clip as images, or clips "
@@ -151,9 +166,23 @@ def _ends_in(path: Path, suffixes: Sequence[str]) -> str:
     return next((x for x in suffixes if name.endswith(x)), "")
 
 
-def _holds_stacks(images: Sequence[Path], suffixes: Sequence[str]) -> bool:
-    """Whether every image of a folder is a volume by itself."""
-    return all(_ends_in(x, suffixes) and is_stack(x) for x in images)
+def _is_whole(image: Path, suffixes: Sequence[str]) -> bool:
+    """Whether an image is a volume or a clip by itself."""
+    return bool(_ends_in(image, suffixes)) and (is_stack(image) or _is_animated(image))
+
+
+def _is_animated(path: Path) -> bool:
+    if path.suffix.lower() in STACK_SUFFIXES:
+        return False
+    with contextlib.suppress(Exception), Image.open(path) as image:
+        return bool(getattr(image, "is_animated", False))
+    return False  # what is damaged is told when it is read
+
+
+def _is_drawn(path: Path) -> bool:
+    """Whether a run drew a clip beside its regions there."""
+    has_mark = CLIP_FORMATS["mp4"].has_mark
+    return has_mark is not None and path.suffix.lower() == ".mp4" and has_mark(path)
 
 
 def _images_in(folder: Path) -> list[Path]:

@@ -103,8 +103,8 @@ class _Run:
                 return _Found(there, parts, was_there=True)
         try:
             new = self.mode.segment(clip, source, self.segmenter, parts, on_frame)
-        except ImageError:
-            parts.remove()  # the same bytes fail again
+        except (ImageError, ValueError):
+            parts.remove()  # the same fails again
             raise
         return _Found(dataclasses.replace(new, provenance=made_of), parts)
 

@@ -74,7 +74,8 @@ def unpacked(
             if (found := np.asarray(state[name]).item()) != wanted:
                 raise ValueError(
                     f"expected the state of a stream with {name}={wanted}, but it is "
-                    f"one with {name}={found}; go on with that."
+                    f"one with {name}={found}; begin without a state, or with "
+                    "those settings."
                 )
         names = [x.name for x in dataclasses.fields(Prototypes)]
         known = "memory_ids" in state

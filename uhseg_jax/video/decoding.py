@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,13 +72,13 @@ class ClipFile(FrameSource):
         done = 0
         with _opened(self.path) as (container, stream):
             try:
-                for frame in itertools.islice(_decoded(container, stream), start, None):
-                    check_size(frame.width, frame.height, self.title)
-                    yield _upright(_pixels(frame), frame.rotation)
-                    done += 1
+                for done, frame in enumerate(_decoded(container, stream), 1):
+                    if done > start:
+                        check_size(frame.width, frame.height, self.title)
+                        yield _upright(_pixels(frame), frame.rotation)
             except imported("av", "reading a clip").error.FFmpegError as error:
-                raise VideoError(_broken(self.path, start + done, error)) from error
-        if start + done == 0:
+                raise VideoError(_broken(self.path, done, error)) from error
+        if done == 0:
             raise VideoError(
                 f"{self.path}: expected a clip, but not one frame can be decoded; the "
                 "file is cut short or damaged: replace it with an intact copy."

@@ -53,7 +53,7 @@ class FrameSource(abc.ABC):
         return f"{index:05d}"
 
     def file(self, index: int) -> str:
-        """What the file of a frame is called; of a film, what it would be called."""
+        """What the file of a frame is called, or would be in a clip of one file."""
         return f"{self.name(index)}.jpg"
 
     def checked(

@@ -39,7 +39,6 @@ def identified(
       frames: of the window.
       tree: over the superpixels of all frames, one after the other.
       num_regions: of the window at most.
-
     """
     pixels = np.concatenate(
         [np.bincount(x.labels.ravel(), minlength=len(x)) for x in frames]

@@ -159,7 +159,8 @@ class VideoStream(Iterator[Int[np.ndarray, "H W"]]):
             self._source.checked(self._carried.start), self._segmenter
         )
         frames, failure = first_ones(regions, shared)
-        _require_same_frames(frames, self._carried)
+        if failure is None:
+            _require_same_frames(self._source.title, frames, self._carried)
         while failure is None:
             new, failure = first_ones(regions, self._window - len(frames))
             if not new:
@@ -188,15 +189,18 @@ class VideoStream(Iterator[Int[np.ndarray, "H W"]]):
         return identified(self._carried, frames, tree, self._num_regions)
 
 
-def _require_same_frames(frames: Sequence[FrameRegions], known: Carried) -> None:
+def _require_same_frames(
+    title: str, frames: Sequence[FrameRegions], known: Carried
+) -> None:
     """Refuses the state of another clip, as far as its superpixels tell.
 
     Raises:
       VideoError: it is such.
     """
     sizes = [len(x) for x in frames]
-    if sizes != [len(x) for x in known.ids][: len(sizes)]:
+    if sizes != [len(x) for x in known.ids]:
         raise VideoError(
-            f"expected the state of a stream of this clip, but frames {known.start} to "
-            f"{known.stop - 1} had other superpixels there; begin without a state."
+            f"{title}: expected the state of a stream of this clip, but frames "
+            f"{known.start} to {known.stop - 1} had other superpixels there, or are "
+            "not in this one; begin without a state."
         )

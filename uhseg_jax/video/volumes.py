@@ -140,6 +140,11 @@ def open_volume(
             return _of_folder(path, axis, tones)
         source = _of_file(path)
     elif hasattr(volume, "__array__"):
+        if isinstance(volume, np.ma.MaskedArray) and volume.mask.any():
+            raise VideoError(
+                "expected a volume without masked values, but some are; fill them, as "
+                "with volume.filled(0)."
+            )
         source = VolumeFrames(np.asarray(volume))
     else:
         raise VideoError(
@@ -228,6 +233,10 @@ def _of_file(path: Path) -> VolumeFrames:
     except (ImportError, MemoryError, VideoError):
         raise
     except Exception as error:  # readers raise nearly anything on damaged data
+        if isinstance(error, OSError) and error.strerror:
+            raise VideoError(
+                f"{path}: expected to read it, but the system says: {error.strerror}."
+            ) from error
         raise VideoError(
             f"{path}: the volume is cut short or damaged ({error}); replace it with an "
             "intact copy."
