@@ -157,8 +157,5 @@ def _moving(
 
 
 def _summed(values: np.ndarray, parents: Int[np.ndarray, " n"]) -> np.ndarray:
-    """Of every node the sum over itself and all below; children come later."""
-    totals = values.copy()
-    for node in range(len(parents) - 1, 0, -1):
-        totals[..., parents[node]] += totals[..., node]
-    return totals
+    """Of every node, along the last axis, the sum over itself and all below."""
+    return np.moveaxis(host_cuts.gathered(parents, np.moveaxis(values, -1, 0)), 0, -1)

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from uhseg_jax.files import atomic_write
-from uhseg_jax.hierarchy import node_table, tree_file
-from uhseg_jax.hierarchy.cuts import ROOT
+from uhseg_jax.hierarchy import host_cuts, node_table, tree_file
 from uhseg_jax.hierarchy.tree import RegionTree, TreeFileError
 from uhseg_jax.types import Int
 
@@ -85,14 +84,10 @@ class VideoTree:
     @functools.cached_property
     def frame_areas(self) -> Int[np.ndarray, "n t"]:
         """Pixels of every node in every frame."""
-        tree = self.tree
-        count = int(tree.num_nodes)
-        areas = np.stack(
-            [np.bincount(x.ravel(), minlength=count) for x in tree.labels], axis=1
-        )
-        for node in range(count - 1, ROOT, -1):  # children come first
-            areas[tree.parents[node]] += areas[node]
-        return areas
+        count = int(self.tree.num_nodes)
+        areas = [np.bincount(x.ravel(), minlength=count) for x in self.tree.labels]
+        parents = np.asarray(self.tree.parents)[:count]
+        return host_cuts.gathered(parents, np.stack(areas, axis=1))
 
     @property
     def tubes(self) -> Any:

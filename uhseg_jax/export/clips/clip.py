@@ -9,8 +9,7 @@ import numpy as np
 
 from uhseg_jax.export.colors import colors_of
 from uhseg_jax.export.result import Provenance
-from uhseg_jax.hierarchy import tree_file
-from uhseg_jax.hierarchy.cuts import ROOT
+from uhseg_jax.hierarchy import host_cuts, tree_file
 from uhseg_jax.hierarchy.placement import visible_nodes
 from uhseg_jax.hierarchy.tree import RegionTree
 from uhseg_jax.types import Int, Pixels, UInt8
@@ -150,9 +149,8 @@ class Clip:
         areas = np.zeros(self.num_nodes, np.int64)
         for labels in self.labels:
             areas += np.bincount(np.ravel(labels), minlength=areas.size)
-        for node in range(areas.size - 1, ROOT, -1):  # children come first
-            areas[self.nodes.parents[node]] += areas[node]
-        return areas
+        parents = np.asarray(self.nodes.parents)[: areas.size]
+        return host_cuts.gathered(parents, areas)
 
     @functools.cached_property
     def colors(self) -> UInt8[np.ndarray, "n 3"]:
