@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from uhseg_jax.hierarchy.region_sums import region_sums
 from uhseg_jax.types import Float, Int, Integer
 
 __all__ = ["join_scattered"]
@@ -34,7 +35,7 @@ def join_scattered(
     sizes = np.bincount(regions, areas)
     if len(sizes) <= num_regions:
         return regions.astype(np.int32)
-    means = _means(regions, vectors, areas / sizes[regions], len(sizes))
+    means = region_sums(vectors, areas / sizes[regions], regions, len(sizes))
     order = np.argsort(-sizes, kind="stable")
     kept, small = np.sort(order[:num_regions]), order[num_regions:]
     joined = np.arange(len(sizes))
@@ -47,17 +48,3 @@ def join_scattered(
     ranks = np.empty(len(first), np.int32)
     ranks[np.argsort(first)] = np.arange(len(first))
     return ranks[numbers]
-
-
-def _means(
-    regions: Integer[np.ndarray, " n"],
-    vectors: Float[np.ndarray, "n d"],
-    shares: Float[np.ndarray, " n"],
-    count: int,
-) -> Float[np.ndarray, "m d"]:
-    from scipy.sparse import csr_array
-
-    n = len(regions)
-    matrix = csr_array((shares, (regions, np.arange(n))), shape=(count, n))
-    means: np.ndarray = (matrix @ vectors).astype(np.float32)
-    return means

@@ -11,6 +11,7 @@ import dataclasses
 
 import numpy as np
 
+from uhseg_jax.hierarchy.region_sums import region_sums
 from uhseg_jax.superpixels.graph import SuperpixelGraph, graph_of_patches
 from uhseg_jax.types import Float, Int, Integer
 
@@ -71,9 +72,9 @@ class RegionGraph:
             regions[self.edges], self.lengths, self.evidence
         )
         return RegionGraph(
-            vectors=_sums(self.vectors, shares, regions, count),
+            vectors=region_sums(self.vectors, shares, regions, count),
             areas=areas.astype(np.float32),
-            colors=_sums(self.colors, shares, regions, count),
+            colors=region_sums(self.colors, shares, regions, count),
             edges=edges,
             lengths=lengths,
             evidence=evidence,
@@ -123,18 +124,3 @@ def joined(
         totals.astype(np.float32),
         (sums / np.where(totals > 0, totals, 1)).astype(np.float32),
     )
-
-
-def _sums(
-    rows: Float[np.ndarray, "n d"],
-    shares: Float[np.ndarray, " n"],
-    regions: Integer[np.ndarray, " n"],
-    count: int,
-) -> Float[np.ndarray, "m d"]:
-    """The weighted sums of the rows of every region."""
-    from scipy.sparse import csr_array
-
-    n = len(regions)
-    matrix = csr_array((shares, (regions, np.arange(n))), shape=(count, n))
-    sums: np.ndarray = matrix @ rows
-    return sums.astype(np.float32)
